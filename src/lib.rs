@@ -1,1 +1,5 @@
-//! berth
+//! berth: a safe berth for every migrating VM. See ARCHITECTURE.md for the map.
+
+pub mod decide;
+pub mod domain;
+pub mod wire;

@@ -1,0 +1,471 @@
+//! The guard: may this VM land on that node? One check per reason, each of which the operator can
+//! turn off, and every check is made so that all of a node's obstacles are known.
+
+use std::collections::BTreeMap;
+
+use crate::decide::reason::{Reason, Reasons};
+use crate::domain::{Agents, ChassisClaim, NodeFacts, Vmi};
+
+/// Whether a node without any machine-type label passes the machine-type check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenUnlabelled {
+    /// It passes where no node of the cluster is labelled (KubeVirt before its labeller wrote
+    /// machine types), and is rejected where others are.
+    #[default]
+    Auto,
+    /// It is rejected.
+    Exclude,
+    /// It passes.
+    Allow,
+}
+
+/// Whether nodes pass the agents check where no agent pod is seen in the whole cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenUnseen {
+    /// They pass: Kube-OVN runs elsewhere, or not as pods.
+    #[default]
+    Auto,
+    /// They are rejected.
+    Exclude,
+}
+
+/// What the operator wants checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Guard the first launch of a VM like a migration.
+    pub launches: bool,
+    /// Reject the node that the VM runs on.
+    pub source: bool,
+    /// Reject nodes without the VM's machine type.
+    pub machine_type: bool,
+    /// What a node without machine-type labels means.
+    pub when_unlabelled: WhenUnlabelled,
+    /// For a machine type, the types whose label satisfies it as well.
+    pub equivalents: BTreeMap<Box<str>, Vec<Box<str>>>,
+    /// Reject nodes that never registered an OVN chassis.
+    pub chassis: bool,
+    /// Reject nodes without ready Kube-OVN agents.
+    pub agents: bool,
+    /// What a cluster without any agent pod means.
+    pub when_unseen: WhenUnseen,
+    /// Reject nodes whose condition `NetworkUnavailable` is `True`.
+    pub network: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            launches: false,
+            source: true,
+            machine_type: true,
+            when_unlabelled: WhenUnlabelled::default(),
+            equivalents: BTreeMap::new(),
+            chassis: true,
+            agents: true,
+            when_unseen: WhenUnseen::default(),
+            network: true,
+        }
+    }
+}
+
+/// What is true of the cluster as a whole, and decides whether some checks can be made at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fleet {
+    /// At least one node carries a machine-type label.
+    pub machine_types_seen: bool,
+    /// At least one pod of a Kube-OVN agent was seen.
+    pub agents_seen: bool,
+}
+
+/// Why the pod is being scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Journey {
+    /// The target of a live migration.
+    Migration,
+    /// The first launch of a VM.
+    Launch,
+}
+
+/// A node that is asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its facts.
+    pub facts: &'a NodeFacts,
+    /// Its Kube-OVN agents.
+    pub agents: Agents,
+}
+
+/// The checks that apply to one VM in one cluster.
+#[derive(Clone, Copy, Debug)]
+pub struct Guard<'a> {
+    policy: &'a Policy,
+    fleet: Fleet,
+    journey: Journey,
+    source: Option<&'a str>,
+    machine_type: Option<&'a str>,
+    equivalents: &'a [Box<str>],
+}
+
+impl<'a> Guard<'a> {
+    /// The guard of a VM on its journey.
+    #[must_use]
+    pub fn new(policy: &'a Policy, fleet: Fleet, journey: Journey, vmi: &'a Vmi) -> Self {
+        let machine_type = vmi.machine_type.as_deref();
+        Self {
+            policy,
+            fleet,
+            journey,
+            source: vmi.node.as_deref(),
+            machine_type,
+            equivalents: machine_type
+                .and_then(|wanted| policy.equivalents.get(wanted))
+                .map_or(&[], Vec::as_slice),
+        }
+    }
+
+    /// Every reason against the candidate; none is a pass.
+    #[must_use]
+    pub fn judge(&self, candidate: &Candidate<'_>) -> Reasons {
+        let policy = self.policy;
+        Reasons::default()
+            .with(
+                Reason::MigrationSource,
+                policy.source && self.is_source(candidate.name),
+            )
+            .with(
+                Reason::MachineType,
+                policy.machine_type && !self.runs_machine_type(candidate.facts),
+            )
+            .with(
+                Reason::ChassisNotRegistered,
+                policy.chassis && !matches!(candidate.facts.chassis, ChassisClaim::Registered(_)),
+            )
+            .with(
+                Reason::AgentsNotReady,
+                agents_checked(policy, self.fleet) && !candidate.agents.ready(),
+            )
+            .with(
+                Reason::NetworkUnavailable,
+                policy.network && candidate.facts.network_unavailable,
+            )
+    }
+
+    fn is_source(&self, node: &str) -> bool {
+        self.journey == Journey::Migration && self.source == Some(node)
+    }
+
+    fn runs_machine_type(&self, node: &NodeFacts) -> bool {
+        let Some(wanted) = self.machine_type else {
+            return true;
+        };
+        if node.machine_types.is_empty() {
+            return match self.policy.when_unlabelled {
+                WhenUnlabelled::Auto => !self.fleet.machine_types_seen,
+                WhenUnlabelled::Exclude => false,
+                WhenUnlabelled::Allow => true,
+            };
+        }
+        node.machine_types.contains(wanted)
+            || self
+                .equivalents
+                .iter()
+                .any(|other| node.machine_types.contains(other))
+    }
+}
+
+/// Whether the machine-type check can reject anything in this cluster.
+#[must_use]
+pub fn machine_types_checked(policy: &Policy, fleet: Fleet) -> bool {
+    policy.machine_type
+        && (fleet.machine_types_seen || policy.when_unlabelled == WhenUnlabelled::Exclude)
+}
+
+/// Whether the agents check is made in this cluster.
+#[must_use]
+pub fn agents_checked(policy: &Policy, fleet: Fleet) -> bool {
+    policy.agents && (fleet.agents_seen || policy.when_unseen == WhenUnseen::Exclude)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::AgentState::{self, Missing, NotReady, Ready};
+    use crate::domain::MachineTypes;
+
+    const WANTED: &str = "pc-q35-rhel9.2.0";
+    const FLEET: Fleet = Fleet {
+        machine_types_seen: true,
+        agents_seen: true,
+    };
+
+    fn mk_vmi() -> Vmi {
+        Vmi {
+            namespace: "default".into(),
+            name: "web".into(),
+            uid: "98ba4550".into(),
+            machine_type: Some(WANTED.into()),
+            node: Some("el9-0".into()),
+        }
+    }
+
+    fn mk_node(machine_types: &[&str]) -> NodeFacts {
+        NodeFacts {
+            machine_types: machine_types.iter().copied().collect::<MachineTypes>(),
+            chassis: ChassisClaim::Registered("00000001-1111-4222-8333-444455556666".into()),
+            network_unavailable: false,
+        }
+    }
+
+    fn mk_agents(ovs: AgentState, cni: AgentState) -> Agents {
+        Agents { ovs, cni }
+    }
+
+    /// Judges one node with everything else in order.
+    struct Case<'a> {
+        policy: Policy,
+        fleet: Fleet,
+        journey: Journey,
+        vmi: Vmi,
+        name: &'a str,
+        node: NodeFacts,
+        agents: Agents,
+    }
+
+    impl Default for Case<'_> {
+        fn default() -> Self {
+            Self {
+                policy: Policy::default(),
+                fleet: FLEET,
+                journey: Journey::Migration,
+                vmi: mk_vmi(),
+                name: "el9-1",
+                node: mk_node(&[WANTED]),
+                agents: mk_agents(Ready, Ready),
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(case: &Case<'_>, expect: &[Reason]) {
+        let guard = Guard::new(&case.policy, case.fleet, case.journey, &case.vmi);
+        let reasons = guard.judge(&Candidate {
+            name: case.name,
+            facts: &case.node,
+            agents: case.agents,
+        });
+        assert_eq!(reasons.iter().collect::<Vec<_>>(), expect);
+        assert_eq!(reasons.is_empty(), expect.is_empty());
+    }
+
+    #[test]
+    fn a_node_with_everything_in_order_passes() {
+        check(&Case::default(), &[]);
+    }
+
+    #[test]
+    fn the_source_node_is_rejected_for_a_migration_and_not_for_a_launch() {
+        let source = |journey| Case {
+            journey,
+            name: "el9-0",
+            ..Case::default()
+        };
+        check(&source(Journey::Migration), &[Reason::MigrationSource]);
+        check(&source(Journey::Launch), &[]);
+    }
+
+    #[test]
+    fn a_vmi_that_runs_nowhere_has_no_source() {
+        check(
+            &Case {
+                vmi: Vmi {
+                    node: None,
+                    ..mk_vmi()
+                },
+                ..Case::default()
+            },
+            &[],
+        );
+    }
+
+    #[test]
+    fn the_machine_type_must_be_among_the_nodes_labels() {
+        let node = |types: &[&str]| Case {
+            node: mk_node(types),
+            ..Case::default()
+        };
+        check(&node(&["pc-q35-rhel10.0.0"]), &[Reason::MachineType]);
+        // A longer or shorter name is another machine type.
+        check(
+            &node(&["pc-q35-rhel9.2.00", "pc-q35"]),
+            &[Reason::MachineType],
+        );
+        check(&node(&["pc", WANTED, "q35"]), &[]);
+    }
+
+    #[test]
+    fn a_vmi_without_a_known_machine_type_passes_the_check() {
+        check(
+            &Case {
+                vmi: Vmi {
+                    machine_type: None,
+                    ..mk_vmi()
+                },
+                node: mk_node(&[]),
+                ..Case::default()
+            },
+            &[],
+        );
+    }
+
+    #[test]
+    fn an_equivalent_label_satisfies_the_machine_type() {
+        let policy = Policy {
+            equivalents: [(WANTED.into(), vec!["pc-q35-rhel9.2.1".into()])].into(),
+            ..Policy::default()
+        };
+        let node = |types: &[&str]| Case {
+            policy: policy.clone(),
+            node: mk_node(types),
+            ..Case::default()
+        };
+        check(&node(&["pc-q35-rhel9.2.1"]), &[]);
+        check(&node(&[WANTED]), &[]);
+        check(&node(&["pc-q35-rhel10.0.0"]), &[Reason::MachineType]);
+    }
+
+    #[test]
+    fn an_unlabelled_node_is_judged_as_configured() {
+        use WhenUnlabelled::{Allow, Auto, Exclude};
+        for (when_unlabelled, machine_types_seen, expect) in [
+            (Auto, true, &[Reason::MachineType][..]),
+            (Auto, false, &[]),
+            (Exclude, true, &[Reason::MachineType]),
+            (Exclude, false, &[Reason::MachineType]),
+            (Allow, true, &[]),
+            (Allow, false, &[]),
+        ] {
+            check(
+                &Case {
+                    policy: Policy {
+                        when_unlabelled,
+                        ..Policy::default()
+                    },
+                    fleet: Fleet {
+                        machine_types_seen,
+                        ..FLEET
+                    },
+                    node: mk_node(&[]),
+                    ..Case::default()
+                },
+                expect,
+            );
+        }
+    }
+
+    #[test]
+    fn a_node_without_a_chassis_is_rejected() {
+        for claim in [
+            ChassisClaim::Missing,
+            ChassisClaim::Malformed("el9-1".into()),
+        ] {
+            check(
+                &Case {
+                    node: NodeFacts {
+                        chassis: claim,
+                        ..mk_node(&[WANTED])
+                    },
+                    ..Case::default()
+                },
+                &[Reason::ChassisNotRegistered],
+            );
+        }
+    }
+
+    #[test]
+    fn both_agents_must_be_ready() {
+        for (ovs, cni, expect) in [
+            (Ready, Ready, &[][..]),
+            (NotReady, Ready, &[Reason::AgentsNotReady]),
+            (Missing, Ready, &[Reason::AgentsNotReady]),
+            (Ready, NotReady, &[Reason::AgentsNotReady]),
+            (Ready, Missing, &[Reason::AgentsNotReady]),
+            (Missing, Missing, &[Reason::AgentsNotReady]),
+        ] {
+            check(
+                &Case {
+                    agents: mk_agents(ovs, cni),
+                    ..Case::default()
+                },
+                expect,
+            );
+        }
+    }
+
+    #[test]
+    fn agents_are_not_asked_for_where_none_was_ever_seen_unless_configured() {
+        for (when_unseen, expect) in [
+            (WhenUnseen::Auto, &[][..]),
+            (WhenUnseen::Exclude, &[Reason::AgentsNotReady]),
+        ] {
+            check(
+                &Case {
+                    policy: Policy {
+                        when_unseen,
+                        ..Policy::default()
+                    },
+                    fleet: Fleet {
+                        agents_seen: false,
+                        ..FLEET
+                    },
+                    agents: Agents::default(),
+                    ..Case::default()
+                },
+                expect,
+            );
+        }
+    }
+
+    #[test]
+    fn a_node_with_its_network_unavailable_is_rejected() {
+        check(
+            &Case {
+                node: NodeFacts {
+                    network_unavailable: true,
+                    ..mk_node(&[WANTED])
+                },
+                ..Case::default()
+            },
+            &[Reason::NetworkUnavailable],
+        );
+    }
+
+    #[test]
+    fn every_reason_of_a_node_is_found_and_every_check_can_be_turned_off() {
+        let hopeless = |policy| Case {
+            policy,
+            name: "el9-0",
+            node: NodeFacts {
+                network_unavailable: true,
+                ..NodeFacts::default()
+            },
+            agents: Agents::default(),
+            ..Case::default()
+        };
+        check(&hopeless(Policy::default()), &Reason::ALL);
+        for (i, reason) in Reason::ALL.into_iter().enumerate() {
+            let mut policy = Policy::default();
+            match reason {
+                Reason::MigrationSource => policy.source = false,
+                Reason::MachineType => policy.machine_type = false,
+                Reason::ChassisNotRegistered => policy.chassis = false,
+                Reason::AgentsNotReady => policy.agents = false,
+                Reason::NetworkUnavailable => policy.network = false,
+            }
+            let mut rest = Reason::ALL.to_vec();
+            rest.remove(i);
+            check(&hopeless(policy), &rest);
+        }
+    }
+}

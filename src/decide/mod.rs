@@ -1,0 +1,6 @@
+//! The decisions: facts in, verdict out. Pure and synchronous; no clock, no I/O, no logging and
+//! no protocol, so that nothing in here can fail.
+
+pub mod guard;
+pub mod inject;
+pub mod reason;

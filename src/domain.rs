@@ -1,0 +1,188 @@
+//! What berth knows about a cluster, in its own words: nodes, virtual machine instances and the
+//! facts that a decision needs of them. Nothing here knows a protocol; `std` is all it imports.
+
+use std::fmt;
+
+/// The machine types that KubeVirt's node-labeller found on a node, such as `pc-q35-rhel9.6.0`,
+/// in sorted order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MachineTypes(Box<[Box<str>]>);
+
+impl MachineTypes {
+    /// Whether the node can run this machine type.
+    #[must_use]
+    pub fn contains(&self, machine_type: &str) -> bool {
+        self.0
+            .binary_search_by(|known| known.as_ref().cmp(machine_type))
+            .is_ok()
+    }
+
+    /// Whether the node carries no machine-type label at all: it is not labelled, which is not
+    /// the same as supporting nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The types in sorted order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+}
+
+impl<S: Into<Box<str>>> FromIterator<S> for MachineTypes {
+    fn from_iter<I: IntoIterator<Item = S>>(types: I) -> Self {
+        let mut types: Vec<Box<str>> = types.into_iter().map(Into::into).collect();
+        types.sort_unstable();
+        types.dedup();
+        Self(types.into())
+    }
+}
+
+/// What a node says about its OVN chassis: Kube-OVN's agent writes the OVN system-id, a UUID, into
+/// an annotation, and leaves it there when it dies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ChassisClaim {
+    /// No annotation: no agent ever registered this node.
+    #[default]
+    Missing,
+    /// The annotation holds something that is not a UUID.
+    Malformed(Box<str>),
+    /// The chassis name: the OVN system-id.
+    Registered(Box<str>),
+}
+
+/// What berth uses of a Node object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// Machine types from the node-labeller's labels.
+    pub machine_types: MachineTypes,
+    /// The node's claim to an OVN chassis.
+    pub chassis: ChassisClaim,
+    /// Whether the node condition `NetworkUnavailable` is `True`.
+    pub network_unavailable: bool,
+}
+
+/// One of the two Kube-OVN agents that every node needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Agent {
+    /// `DaemonSet` `ovs-ovn`: Open vSwitch and ovn-controller.
+    Ovs,
+    /// `DaemonSet` `kube-ovn-cni`: the CNI server.
+    Cni,
+}
+
+impl Agent {
+    /// Both agents.
+    pub const ALL: [Self; 2] = [Self::Ovs, Self::Cni];
+
+    /// The name of the agent's `DaemonSet`, and its name in metrics and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ovs => "ovs-ovn",
+            Self::Cni => "kube-ovn-cni",
+        }
+    }
+}
+
+/// How an agent is on one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AgentState {
+    /// No pod of the agent is on the node.
+    #[default]
+    Missing,
+    /// There are pods, none of them is Ready, or the Ready one is being deleted.
+    NotReady,
+    /// At least one pod is Ready.
+    Ready,
+}
+
+impl fmt::Display for AgentState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "missing",
+            Self::NotReady => "not ready",
+            Self::Ready => "ready",
+        })
+    }
+}
+
+/// The Kube-OVN agents of one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Agents {
+    /// Open vSwitch and ovn-controller.
+    pub ovs: AgentState,
+    /// The CNI server.
+    pub cni: AgentState,
+}
+
+impl Agents {
+    /// The state of one agent.
+    #[must_use]
+    pub const fn state(self, agent: Agent) -> AgentState {
+        match agent {
+            Agent::Ovs => self.ovs,
+            Agent::Cni => self.cni,
+        }
+    }
+
+    /// Counts one more pod of an agent: the best state of all of a node's pods holds, because a
+    /// rolling update may leave an old pod beside the new one.
+    pub fn observe(&mut self, agent: Agent, state: AgentState) {
+        let slot = match agent {
+            Agent::Ovs => &mut self.ovs,
+            Agent::Cni => &mut self.cni,
+        };
+        *slot = state.max(*slot);
+    }
+
+    /// Whether both agents are Ready.
+    #[must_use]
+    pub fn ready(self) -> bool {
+        Agent::ALL
+            .iter()
+            .all(|agent| self.state(*agent) == AgentState::Ready)
+    }
+}
+
+/// What berth uses of a `VirtualMachineInstance`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vmi {
+    /// Its namespace.
+    pub namespace: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// Its UID: a new instance of the same name is another VMI.
+    pub uid: Box<str>,
+    /// The machine type that it runs with, or that it asks for where it does not run yet.
+    pub machine_type: Option<Box<str>>,
+    /// The node that it runs on.
+    pub node: Option<Box<str>>,
+}
+
+/// How a VMI is bound to the pod network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// `bridge`: live migration needs the annotation.
+    Bridge,
+    /// Masquerade, passt, SR-IOV, a binding plugin, or none that is named.
+    Other,
+    /// No network of the VMI is the pod network.
+    NoPodNetwork,
+    /// Neither networks nor interfaces are given: KubeVirt adds its default interface.
+    Default,
+    /// Neither is given, and a preference or instancetype may still give some: the VMI will show.
+    LeftToVmi,
+}
+
+/// The binding of the interface that KubeVirt adds where a VMI names none
+/// (KubeVirt CR, `spec.configuration.network.defaultNetworkInterface`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DefaultBinding {
+    /// `bridge`, also when the CR is silent.
+    #[default]
+    Bridge,
+    /// Anything else.
+    Other,
+}

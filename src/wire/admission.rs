@@ -1,0 +1,260 @@
+//! `AdmissionReview` of `admission.k8s.io/v1`: the request as far as it is used, and the reply.
+
+use json_patch::Patch;
+use k8s_openapi::ByteString;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::decide::inject::Operation;
+use crate::wire::Text;
+
+const KIND: &str = "AdmissionReview";
+const API_VERSION: &str = "admission.k8s.io/v1";
+
+/// Why a body is no review. All of them are the sender's; none says anything about an object.
+#[derive(Debug, thiserror::Error)]
+pub enum ReviewError {
+    /// The body is not JSON, or not of a review's shape.
+    #[error("the body is not an AdmissionReview: {0}")]
+    NotAReview(#[source] serde_json::Error),
+    /// The body is another kind of object.
+    #[error("the body is {found:?}, not {expected:?}: this route takes {KIND} of {API_VERSION}")]
+    WrongKind {
+        /// The kind or apiVersion that came.
+        found: String,
+        /// What it has to be.
+        expected: &'static str,
+    },
+    /// There is no `request`.
+    #[error("the AdmissionReview has no request")]
+    NoRequest,
+    /// The `request` lacks something that every review has.
+    #[error("the request of the AdmissionReview is not readable: {0}")]
+    BadRequest(#[source] serde_json::Error),
+    /// A reply to this could not be matched.
+    #[error("the request of the AdmissionReview has an empty uid")]
+    EmptyUid,
+}
+
+/// A request for admission.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request<'a> {
+    /// To be echoed.
+    #[serde(borrow)]
+    pub uid: Text<'a>,
+    /// What the object is.
+    #[serde(borrow)]
+    pub kind: GroupKind<'a>,
+    /// The name, where it is known already.
+    #[serde(borrow, default)]
+    pub name: Option<Text<'a>>,
+    /// The namespace; empty for what has none.
+    #[serde(borrow, default)]
+    pub namespace: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    sub_resource: Option<Text<'a>>,
+    operation: OperationName,
+    /// The object as it came.
+    #[serde(borrow, default)]
+    pub object: Option<&'a RawValue>,
+}
+
+/// A kind without its version.
+#[derive(Debug, Deserialize)]
+pub struct GroupKind<'a> {
+    /// The API group; empty for the core group.
+    #[serde(borrow, default)]
+    pub group: Text<'a>,
+    /// The kind.
+    #[serde(borrow)]
+    pub kind: Text<'a>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum OperationName {
+    Create,
+    Update,
+    Delete,
+    Connect,
+}
+
+impl Request<'_> {
+    /// What is about to happen.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        match self.operation {
+            OperationName::Create => Operation::Create,
+            OperationName::Update => Operation::Update,
+            OperationName::Delete => Operation::Delete,
+            OperationName::Connect => Operation::Connect,
+        }
+    }
+
+    /// Whether it happens to a subresource.
+    #[must_use]
+    pub fn is_subresource(&self) -> bool {
+        self.sub_resource
+            .as_ref()
+            .is_some_and(|s| !s.as_str().is_empty())
+    }
+}
+
+/// Reads a review's request.
+pub fn read(body: &str) -> Result<Request<'_>, ReviewError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Review<'a> {
+        #[serde(borrow, default)]
+        kind: Text<'a>,
+        #[serde(borrow, default)]
+        api_version: Text<'a>,
+        #[serde(borrow, default)]
+        request: Option<&'a RawValue>,
+    }
+
+    let Review {
+        kind,
+        api_version,
+        request,
+    } = super::read_object(body).map_err(ReviewError::NotAReview)?;
+    for (found, expected) in [(kind, KIND), (api_version, API_VERSION)] {
+        if found.as_str() != expected {
+            return Err(ReviewError::WrongKind {
+                found: found.0.into_owned(),
+                expected,
+            });
+        }
+    }
+    let request = request.ok_or(ReviewError::NoRequest)?;
+    let request: Request<'_> =
+        super::read_object(request.get()).map_err(ReviewError::BadRequest)?;
+    if request.uid.as_str().is_empty() {
+        return Err(ReviewError::EmptyUid);
+    }
+    Ok(request)
+}
+
+/// A reply that allows the object, with what is to be changed and said.
+#[must_use]
+pub fn allow(uid: &str, patch: Option<&Patch>, warnings: &[String]) -> Vec<u8> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Review<'a> {
+        kind: &'static str,
+        api_version: &'static str,
+        response: Response<'a>,
+    }
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Response<'a> {
+        uid: &'a str,
+        allowed: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        patch_type: Option<&'static str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        patch: Option<ByteString>,
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        warnings: &'a [String],
+    }
+
+    let patch = patch.map(super::encode);
+    super::encode(&Review {
+        kind: KIND,
+        api_version: API_VERSION,
+        response: Response {
+            uid,
+            allowed: true,
+            patch_type: patch.is_some().then_some("JSONPatch"),
+            patch: patch.map(ByteString),
+            warnings,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_error(body: &str, expect: &str) {
+        assert_eq!(read(body).unwrap_err().to_string(), expect, "{body}");
+    }
+
+    #[test]
+    fn what_is_no_review_says_what_it_is() {
+        for (body, expect) in [
+            (
+                "",
+                "the body is not an AdmissionReview: EOF while parsing a value at line 1 column 0",
+            ),
+            (
+                "hello",
+                "the body is not an AdmissionReview: expected value at line 1 column 1",
+            ),
+            (
+                "[]",
+                "the body is not an AdmissionReview: expected an object, not an array",
+            ),
+            (
+                "7",
+                "the body is not an AdmissionReview: invalid type: integer `7`, expected struct Review at line 1 column 1",
+            ),
+            (
+                r#"{"kind":"AdmissionReview""#,
+                "the body is not an AdmissionReview: EOF while parsing an object at line 1 column 25",
+            ),
+            (
+                r#"{"kind":"Pod","apiVersion":"v1"}"#,
+                r#"the body is "Pod", not "AdmissionReview": this route takes AdmissionReview of admission.k8s.io/v1"#,
+            ),
+            (
+                r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1","request":{}}"#,
+                r#"the body is "admission.k8s.io/v1beta1", not "admission.k8s.io/v1": this route takes AdmissionReview of admission.k8s.io/v1"#,
+            ),
+            (
+                r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}"#,
+                "the AdmissionReview has no request",
+            ),
+            (
+                r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":null}"#,
+                "the AdmissionReview has no request",
+            ),
+            (
+                r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{}}"#,
+                "the request of the AdmissionReview is not readable: missing field `uid` at line 1 column 2",
+            ),
+            (
+                r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"","kind":{"kind":"Pod"},"operation":"CREATE"}}"#,
+                "the request of the AdmissionReview has an empty uid",
+            ),
+            (
+                r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"1","kind":{"kind":"Pod"},"operation":"PATCH"}}"#,
+                "the request of the AdmissionReview is not readable: unknown variant `PATCH`, expected one of `CREATE`, `UPDATE`, `DELETE`, `CONNECT` at line 1 column 55",
+            ),
+            (
+                r#"{"kind":"AdmissionReview","kind":"AdmissionReview"}"#,
+                "the body is not an AdmissionReview: duplicate field `kind` at line 1 column 32",
+            ),
+        ] {
+            check_error(body, expect);
+        }
+    }
+
+    #[test]
+    fn a_reply_is_exactly_this() {
+        let reply = String::from_utf8(allow("3c38", None, &[])).unwrap();
+        assert_eq!(
+            reply,
+            r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"3c38","allowed":true}}"#
+        );
+        let patch: Patch = serde_json::from_str(r#"[{"op":"add","path":"/a","value":1}]"#).unwrap();
+        let reply = String::from_utf8(allow("3c38", Some(&patch), &["mind".to_owned()])).unwrap();
+        assert_eq!(
+            reply,
+            r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"3c38","allowed":true,"patchType":"JSONPatch","patch":"W3sib3AiOiJhZGQiLCJwYXRoIjoiL2EiLCJ2YWx1ZSI6MX1d","warnings":["mind"]}}"#
+        );
+    }
+}

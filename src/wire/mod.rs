@@ -1,0 +1,27 @@
+//! Other people's shapes, to and from berth's own: admission reviews, extender calls, Kubernetes
+//! and KubeVirt objects. Only the fields that berth uses are read; what is passed on is passed on
+//! as the bytes that came.
+
+pub mod admission;
+pub mod extender;
+pub mod kubevirt;
+pub mod objects;
+pub mod patch;
+mod text;
+
+pub use text::Text;
+
+/// Reads a JSON object. Serde takes an array for a struct as well; Kubernetes does not.
+fn read_object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
+    if text.trim_ascii_start().starts_with('[') {
+        return Err(serde::de::Error::custom("expected an object, not an array"));
+    }
+    serde_json::from_str(text)
+}
+
+/// Encodes one of the answers of this module. Their maps have string keys and nothing in them
+/// refuses to serialize, so an error can't come up; were it to, an empty body is a clear failure
+/// for the caller and no panic for berth.
+fn encode<T: serde::Serialize + ?Sized>(answer: &T) -> Vec<u8> {
+    serde_json::to_vec(answer).unwrap_or_default()
+}
