@@ -232,7 +232,7 @@ mod tests {
             ),
             (
                 r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"1","kind":{"kind":"Pod"},"operation":"PATCH"}}"#,
-                "the request of the AdmissionReview is not readable: unknown variant `PATCH`, expected one of `CREATE`, `UPDATE`, `DELETE`, `CONNECT` at line 1 column 55",
+                "the request of the AdmissionReview is not readable: unknown variant `PATCH`, expected one of `CREATE`, `UPDATE`, `DELETE`, `CONNECT` at line 1 column 52",
             ),
             (
                 r#"{"kind":"AdmissionReview","kind":"AdmissionReview"}"#,

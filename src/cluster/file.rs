@@ -1,0 +1,292 @@
+//! The cluster from a snapshot file, as `kubectl get … -o json` or `-o yaml` writes it: a `List`,
+//! a typed list such as `NodeList`, single objects, or several of these as documents.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::cluster::view::{Object, View};
+use crate::wire::objects::{KubeVirt, Namespace, Node, Pod, Vmi};
+
+/// Why a snapshot can't be used. A person is there to mend the file, so nothing is skipped.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The file can't be read.
+    #[error("--snapshot {path}: {source}", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The contents are no snapshot.
+    #[error("--snapshot {path}: {source}", path = path.display())]
+    Bad {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with them.
+        source: FormatError,
+    },
+}
+
+/// Why a text is no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// It begins as JSON and is none.
+    #[error("not JSON: {0}")]
+    NotJson(#[source] serde_json::Error),
+    /// It is neither JSON nor YAML.
+    #[error("not YAML: {0}")]
+    NotYaml(String),
+    /// A document is no Kubernetes object.
+    #[error("document {document} is no Kubernetes object: it has no kind")]
+    NoKind {
+        /// Its place in the file, from 1.
+        document: usize,
+    },
+    /// A list has no items.
+    #[error("document {document} is a {kind} without items")]
+    NoItems {
+        /// Its place in the file, from 1.
+        document: usize,
+        /// The list's kind.
+        kind: String,
+    },
+    /// An object of a kind that berth uses can't be read.
+    #[error("{kind} {name}: {source}")]
+    Object {
+        /// Its kind.
+        kind: String,
+        /// Its namespace and name as far as they are known.
+        name: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+/// Reads a snapshot file. Kube-OVN's agents live in `agent_namespace`; pods elsewhere with the same
+/// labels are not they.
+pub fn load(path: &Path, agent_namespace: &str) -> Result<View, SnapshotError> {
+    let text = fs::read_to_string(path).map_err(|source| SnapshotError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(&text, agent_namespace).map_err(|source| SnapshotError::Bad {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads a snapshot.
+pub fn parse(text: &str, agent_namespace: &str) -> Result<View, FormatError> {
+    let mut objects = Vec::new();
+    for (index, document) in documents(text)?.into_iter().enumerate() {
+        if !document.is_null() {
+            collect(index + 1, document, &mut objects)?;
+        }
+    }
+    let mut view = Vec::with_capacity(objects.len());
+    for value in &objects {
+        view.extend(object(value, agent_namespace)?);
+    }
+    Ok(view.into_iter().collect())
+}
+
+fn documents(text: &str) -> Result<Vec<Value>, FormatError> {
+    if text.trim_start().starts_with(['{', '[']) {
+        return serde_json::Deserializer::from_str(text)
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .map_err(FormatError::NotJson);
+    }
+    // The file is the operator's own: what bounds it is the size of a cluster, not suspicion.
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_events: usize::MAX,
+            max_nodes: usize::MAX,
+            max_documents: usize::MAX,
+            max_total_scalar_bytes: usize::MAX,
+        },
+        strict_booleans: true,
+    };
+    serde_saphyr::from_multiple_with_options(text, options)
+        .map_err(|error| FormatError::NotYaml(error.without_snippet().to_string()))
+}
+
+/// Takes lists apart.
+fn collect(document: usize, value: Value, objects: &mut Vec<Value>) -> Result<(), FormatError> {
+    let kind = text_at(&value, "kind").ok_or(FormatError::NoKind { document })?;
+    let Some(item_kind) = kind.strip_suffix("List") else {
+        objects.push(value);
+        return Ok(());
+    };
+    let api_version = text_at(&value, "apiVersion").unwrap_or_default();
+    let Value::Object(mut list) = value else {
+        return Err(FormatError::NoKind { document });
+    };
+    let Some(Value::Array(items)) = list.remove("items") else {
+        return Err(FormatError::NoItems { document, kind });
+    };
+    for mut item in items {
+        // The items of a typed list leave out what the list's own kind says.
+        if let Value::Object(fields) = &mut item
+            && !item_kind.is_empty()
+        {
+            fields.entry("kind").or_insert(item_kind.into());
+            fields
+                .entry("apiVersion")
+                .or_insert(api_version.clone().into());
+        }
+        collect(document, item, objects)?;
+    }
+    Ok(())
+}
+
+/// The object as berth uses it; `None` for kinds and pods that it does not use.
+fn object(value: &Value, agent_namespace: &str) -> Result<Option<Object>, FormatError> {
+    let kind = text_at(value, "kind").unwrap_or_default();
+    let group = text_at(value, "apiVersion")
+        .and_then(|version| Some(version.split_once('/')?.0.to_owned()))
+        .unwrap_or_default();
+    let read = match (group.as_str(), kind.as_str()) {
+        ("", "Node") => Node::deserialize(value).map(|node| {
+            let (name, facts) = node.into_facts();
+            Some(Object::Node { name, facts })
+        }),
+        ("", "Pod") => Pod::deserialize(value).map(|pod| agent_pod(&pod, agent_namespace)),
+        ("", "Namespace") => Namespace::deserialize(value).map(|namespace| {
+            Some(Object::Namespace {
+                name: namespace.name().into(),
+                opts_out: namespace.opts_out(),
+            })
+        }),
+        ("kubevirt.io", "VirtualMachineInstance") => {
+            Vmi::deserialize(value).map(|vmi| Some(Object::Vmi(vmi.into_facts())))
+        }
+        ("kubevirt.io", "KubeVirt") => KubeVirt::deserialize(value)
+            .map(|kubevirt| Some(Object::KubeVirt(kubevirt.default_binding()))),
+        _ => Ok(None),
+    };
+    read.map_err(|source| {
+        let metadata = value.get("metadata").unwrap_or(&Value::Null);
+        let name = text_at(metadata, "name").unwrap_or_else(|| "without a name".to_owned());
+        FormatError::Object {
+            kind,
+            name: match text_at(metadata, "namespace") {
+                Some(namespace) => format!("{namespace}/{name}"),
+                None => name,
+            },
+            source,
+        }
+    })
+}
+
+fn agent_pod(pod: &Pod<'_>, namespace: &str) -> Option<Object> {
+    if pod.namespace() != namespace {
+        return None;
+    }
+    Some(Object::AgentPod {
+        agent: pod.agent()?,
+        node: pod.node().map(Into::into),
+        state: pod.agent_state(),
+    })
+}
+
+fn text_at(value: &Value, key: &str) -> Option<String> {
+    value.get(key)?.as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::view::ObjectKind;
+
+    const NODE: &str = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"}}"#;
+    const NODE_YAML: &str = "apiVersion: v1\nkind: Node\nmetadata:\n  name: a\n";
+
+    #[track_caller]
+    fn check_nodes(text: &str, expect: usize) {
+        assert_eq!(
+            parse(text, "kube-system").unwrap().count(ObjectKind::Node),
+            expect,
+            "{text}"
+        );
+    }
+
+    #[track_caller]
+    fn check_error(text: &str, expect: &str) {
+        assert_eq!(
+            parse(text, "kube-system").unwrap_err().to_string(),
+            expect,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn lists_typed_lists_objects_and_documents_are_read() {
+        check_nodes(NODE, 1);
+        check_nodes(&format!("{NODE}\n{NODE}"), 2);
+        check_nodes(
+            &format!(r#"{{"kind":"List","apiVersion":"v1","items":[{NODE},{NODE}]}}"#),
+            2,
+        );
+        check_nodes(
+            r#"{"kind":"NodeList","apiVersion":"v1","items":[{"metadata":{"name":"a"}}]}"#,
+            1,
+        );
+        check_nodes(NODE_YAML, 1);
+        check_nodes(&format!("---\n{NODE_YAML}---\n{NODE_YAML}---\n"), 2);
+        check_nodes("", 0);
+        check_nodes(r#"{"kind":"List","items":[]}"#, 0);
+    }
+
+    #[test]
+    fn kinds_and_pods_that_mean_nothing_to_berth_are_passed_over() {
+        for text in [
+            r#"{"kind":"Secret","apiVersion":"v1","metadata":7}"#,
+            r#"{"kind":"Node","apiVersion":"example.com/v1"}"#,
+            r#"{"kind":"Pod","apiVersion":"v1","metadata":{"namespace":"default","labels":{"app":"ovs"}}}"#,
+            r#"{"kind":"Pod","apiVersion":"v1","metadata":{"namespace":"kube-system","labels":{"app":"coredns"}}}"#,
+        ] {
+            assert_eq!(
+                parse(text, "kube-system").unwrap(),
+                View::default(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_bad_snapshot_says_where_and_what() {
+        check_error(
+            "{",
+            "not JSON: EOF while parsing an object at line 1 column 1",
+        );
+        check_error("[]", "document 1 is no Kubernetes object: it has no kind");
+        check_error("{}", "document 1 is no Kubernetes object: it has no kind");
+        check_error(
+            "hello",
+            "document 1 is no Kubernetes object: it has no kind",
+        );
+        check_error(
+            &format!(r#"{NODE} {{"kind":"NodeList"}}"#),
+            "document 2 is a NodeList without items",
+        );
+        check_error(
+            r#"{"kind":"List","items":[{"apiVersion":"v1","kind":"Node","metadata":{"name":"a","labels":7}}]}"#,
+            "Node a: invalid type: integer `7`, expected a map of labels",
+        );
+        check_error(
+            r#"{"apiVersion":"kubevirt.io/v1","kind":"VirtualMachineInstance","metadata":{"namespace":"default","name":"web"}}"#,
+            "VirtualMachineInstance default/web: missing field `uid`",
+        );
+        let error = parse("a: [", "kube-system").unwrap_err().to_string();
+        assert!(
+            error.starts_with("not YAML: ") && !error.contains('\n'),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,636 @@
+//! The configuration file: its shape, its defaults, and what is refused.
+//!
+//! YAML with `apiVersion: berth.dev/v1alpha1` and `kind: BerthConfiguration`. Every field has a
+//! default, so an empty file is valid; an unknown field or a bad value is refused with its path.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::units::{Size, Span};
+use crate::decide::guard::{self, Policy};
+
+pub mod units;
+
+/// The default configuration with a comment on every field.
+pub const DEFAULT: &str = include_str!("config/default.yaml");
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("config {path}: {source}", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file's contents are refused.
+    #[error("config {path}: {source}", path = path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with them.
+        source: Refusal,
+    },
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// It is not YAML.
+    #[error("not YAML: {0}")]
+    NotYaml(String),
+    /// It is YAML, but a list or a single value.
+    #[error("not a BerthConfiguration: a map of fields is expected")]
+    NotAMap,
+    /// A field is unknown, or its value is not of its type or out of its range.
+    #[error("{path}: {message}")]
+    Field {
+        /// The way to the field.
+        path: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Two values that are good by themselves can't be had together.
+    #[error("{0}")]
+    Combination(String),
+}
+
+/// The configuration of `berth serve`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(title = "BerthConfiguration")]
+pub struct Config {
+    /// The version of this format.
+    pub api_version: ApiVersion,
+    /// What this document is.
+    pub kind: Kind,
+    /// Where HTTPS is served: `/mutate` and `/scheduler/…`.
+    pub listen: Listen,
+    /// Where plain HTTP is served: `/livez`, `/readyz` and `/metrics`.
+    pub admin_listen: AdminListen,
+    /// Certificates.
+    pub tls: Tls,
+    /// Logs.
+    pub log: Log,
+    /// Which checks a node has to pass, and for which pods.
+    pub guard: Guard,
+    /// The machine-type check.
+    pub machine_type: MachineType,
+    /// The Kube-OVN agents check.
+    pub agents: Agents,
+    /// What bounds a request and a connection.
+    pub limits: Limits,
+    /// What happens on SIGTERM.
+    pub shutdown: Shutdown,
+}
+
+/// The only version there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum ApiVersion {
+    /// `berth.dev/v1alpha1`.
+    #[default]
+    #[serde(rename = "berth.dev/v1alpha1")]
+    V1Alpha1,
+}
+
+/// The only kind there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Kind {
+    /// `BerthConfiguration`.
+    #[default]
+    BerthConfiguration,
+}
+
+/// The address of the HTTPS listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Listen(#[schemars(with = "String")] pub SocketAddr);
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self(SocketAddr::from(([0, 0, 0, 0], 8443)))
+    }
+}
+
+/// The address of the admin listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct AdminListen(#[schemars(with = "String")] pub SocketAddr);
+
+impl Default for AdminListen {
+    fn default() -> Self {
+        Self(SocketAddr::from(([0, 0, 0, 0], 8080)))
+    }
+}
+
+/// Certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Tls {
+    /// PEM file with the server's certificate and its chain.
+    pub cert_file: Option<PathBuf>,
+    /// PEM file with the certificate's private key.
+    pub key_file: Option<PathBuf>,
+    /// PEM file with the CAs whose client certificates are accepted. With it every HTTPS client
+    /// has to bring a certificate.
+    #[serde(rename = "clientCAFile")]
+    pub client_ca_file: Option<PathBuf>,
+    /// How often the files are looked at for a new certificate.
+    pub reload_interval: Span,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            cert_file: None,
+            key_file: None,
+            client_ca_file: None,
+            reload_interval: Span(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// Logs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Log {
+    /// How lines are written to standard error.
+    pub format: LogFormat,
+    /// What is written: a level (`error`, `warn`, `info`, `debug`, `trace`) or a filter such as
+    /// `info,berth::decision=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::default(),
+            level: "info".to_owned(),
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people on a terminal, else JSON.
+    #[default]
+    #[value(name = "auto")]
+    Auto,
+    /// For people.
+    #[value(name = "human")]
+    Human,
+    /// One JSON object a line.
+    #[serde(rename = "JSON")]
+    #[value(name = "json")]
+    Json,
+}
+
+/// Which checks are made, and for which pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Guard {
+    /// Guard the first launch of a VM like the target of a migration.
+    pub launches: bool,
+    /// Each check can be turned off.
+    pub checks: Checks,
+}
+
+/// The checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one switch a check is what the operator sees"
+)]
+pub struct Checks {
+    /// Reject the node that the VM runs on.
+    pub source: bool,
+    /// Reject nodes without the VM's machine type.
+    pub machine_type: bool,
+    /// Reject nodes that never registered an OVN chassis.
+    pub chassis_registered: bool,
+    /// Reject nodes whose Kube-OVN agents are missing or not Ready.
+    pub chassis_agents: bool,
+    /// Reject nodes whose condition `NetworkUnavailable` is `True`.
+    pub chassis_network: bool,
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self {
+            source: true,
+            machine_type: true,
+            chassis_registered: true,
+            chassis_agents: true,
+            chassis_network: true,
+        }
+    }
+}
+
+/// The machine-type check.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct MachineType {
+    /// Whether a node without any machine-type label passes.
+    pub when_unlabelled: WhenUnlabelled,
+    /// For a machine type, the types whose label on a node satisfies it as well.
+    pub equivalents: BTreeMap<Box<str>, Vec<Box<str>>>,
+}
+
+/// Whether a node without any machine-type label passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum WhenUnlabelled {
+    /// It passes where no node of the cluster is labelled, else it is rejected.
+    #[default]
+    Auto,
+    /// It is rejected.
+    Exclude,
+    /// It passes.
+    Allow,
+}
+
+/// The Kube-OVN agents check.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Agents {
+    /// The namespace of the `DaemonSets` `ovs-ovn` and `kube-ovn-cni`.
+    pub namespace: String,
+    /// Whether nodes pass where no agent pod is seen in the whole cluster.
+    pub when_unseen: WhenUnseen,
+}
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self {
+            namespace: "kube-system".to_owned(),
+            when_unseen: WhenUnseen::default(),
+        }
+    }
+}
+
+/// Whether nodes pass where no agent pod is seen in the whole cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum WhenUnseen {
+    /// They pass: the check is off.
+    #[default]
+    Auto,
+    /// They are rejected.
+    Exclude,
+}
+
+/// What bounds a request and a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Limits {
+    /// The largest body of an admission review; a larger one gets 413.
+    pub admission_body: Size,
+    /// The largest body of an extender call; a larger one gets 413.
+    pub extender_body: Size,
+    /// What the bodies of all requests in progress may hold together; a request that would exceed
+    /// it gets 503.
+    pub bodies_in_flight: Size,
+    /// Admission reviews in progress at once; one more gets 503.
+    pub admission_requests: u32,
+    /// Extender calls in progress at once; one more gets 503.
+    pub extender_requests: u32,
+    /// Open HTTPS connections; one more is closed at once.
+    pub connections: u32,
+    /// From the first byte to the answer of a request. An admission review's own `?timeout=` holds
+    /// where it is shorter.
+    pub handler_timeout: Span,
+    /// For the TLS handshake.
+    pub handshake_timeout: Span,
+    /// For the head of a request, and for the first byte on a new connection.
+    pub header_timeout: Span,
+    /// For a connection without a request. It is longer than the 90 s after which Go clients close
+    /// theirs, because a server that closes first may cut off a request.
+    pub idle_timeout: Span,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            admission_body: Size(8 << 20),
+            extender_body: Size(256 << 20),
+            bodies_in_flight: Size(1 << 30),
+            admission_requests: 256,
+            extender_requests: 64,
+            connections: 2048,
+            handler_timeout: Span(Duration::from_secs(10)),
+            handshake_timeout: Span(Duration::from_secs(10)),
+            header_timeout: Span(Duration::from_secs(10)),
+            idle_timeout: Span(Duration::from_secs(120)),
+        }
+    }
+}
+
+/// What happens on SIGTERM.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Shutdown {
+    /// How long requests are still taken after `/readyz` says no, so that nobody sends one to a
+    /// closed port.
+    pub delay: Span,
+    /// How long requests in progress may take after that.
+    pub timeout: Span,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self {
+            delay: Span(Duration::from_secs(5)),
+            timeout: Span(Duration::from_secs(20)),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text).map_err(|source| ConfigError::Refused {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Reads a configuration.
+    pub fn parse(text: &str) -> Result<Self, Refusal> {
+        let options = serde_saphyr::options! { strict_booleans: true };
+        let value: serde_json::Value = serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| Refusal::NotYaml(error.without_snippet().to_string()))?;
+        if value.is_null() {
+            return Ok(Self::default());
+        }
+        if !value.is_object() {
+            return Err(Refusal::NotAMap);
+        }
+        let config: Self =
+            serde_path_to_error::deserialize(value).map_err(|error| Refusal::Field {
+                path: error.path().to_string(),
+                message: error.inner().to_string(),
+            })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Refuses what can't be had together.
+    fn check(&self) -> Result<(), Refusal> {
+        let Limits {
+            admission_body,
+            extender_body,
+            bodies_in_flight,
+            admission_requests,
+            extender_requests,
+            connections,
+            ..
+        } = &self.limits;
+        for (name, body) in [
+            ("limits.admissionBody", admission_body),
+            ("limits.extenderBody", extender_body),
+        ] {
+            if body > bodies_in_flight {
+                return Err(Refusal::Combination(format!(
+                    "{name}: {body} is more than limits.bodiesInFlight, {bodies_in_flight}: no such body could be read"
+                )));
+            }
+        }
+        for (name, count) in [
+            ("limits.admissionRequests", *admission_requests),
+            ("limits.extenderRequests", *extender_requests),
+            ("limits.connections", *connections),
+        ] {
+            if count == 0 {
+                return Err(Refusal::Combination(format!(
+                    "{name}: 0 would refuse everything"
+                )));
+            }
+        }
+        if self.tls.cert_file.is_some() != self.tls.key_file.is_some() {
+            return Err(Refusal::Combination(
+                "tls: certFile and keyFile go together, only one is set".to_owned(),
+            ));
+        }
+        for (wanted, others) in &self.machine_type.equivalents {
+            if others.is_empty() {
+                return Err(Refusal::Combination(format!(
+                    "machineType.equivalents.{wanted}: names no machine type"
+                )));
+            }
+        }
+        if self.agents.namespace.is_empty() {
+            return Err(Refusal::Combination(
+                "agents.namespace: is empty".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The checks in the guard's own terms.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        let Guard { launches, checks } = &self.guard;
+        let Checks {
+            source,
+            machine_type,
+            chassis_registered,
+            chassis_agents,
+            chassis_network,
+        } = *checks;
+        Policy {
+            launches: *launches,
+            source,
+            machine_type,
+            when_unlabelled: match self.machine_type.when_unlabelled {
+                WhenUnlabelled::Auto => guard::WhenUnlabelled::Auto,
+                WhenUnlabelled::Exclude => guard::WhenUnlabelled::Exclude,
+                WhenUnlabelled::Allow => guard::WhenUnlabelled::Allow,
+            },
+            equivalents: self.machine_type.equivalents.clone(),
+            chassis: chassis_registered,
+            agents: chassis_agents,
+            when_unseen: match self.agents.when_unseen {
+                WhenUnseen::Auto => guard::WhenUnseen::Auto,
+                WhenUnseen::Exclude => guard::WhenUnseen::Exclude,
+            },
+            network: chassis_network,
+        }
+    }
+
+    /// The JSON Schema of the file.
+    #[must_use]
+    pub fn schema() -> schemars::Schema {
+        schemars::schema_for!(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_error(text: &str, expect: &str) {
+        assert_eq!(
+            Config::parse(text).unwrap_err().to_string(),
+            expect,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        for text in [
+            "",
+            "# nothing\n",
+            "{}",
+            "apiVersion: berth.dev/v1alpha1\nkind: BerthConfiguration\n",
+        ] {
+            assert_eq!(Config::parse(text).unwrap(), Config::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_printed_default_is_the_default_and_names_every_field() {
+        assert_eq!(Config::parse(DEFAULT).unwrap(), Config::default());
+        let schema = serde_json::to_value(Config::schema()).unwrap();
+        let mut fields = Vec::new();
+        collect_fields(&schema, &mut fields);
+        assert!(fields.len() > 30);
+        for field in fields {
+            assert!(
+                DEFAULT.contains(&format!("{field}:")),
+                "{field} is not in default.yaml"
+            );
+        }
+    }
+
+    fn collect_fields(schema: &serde_json::Value, fields: &mut Vec<String>) {
+        match schema {
+            serde_json::Value::Object(map) => {
+                for (key, value) in map {
+                    if let ("properties", Some(properties)) = (key.as_str(), value.as_object()) {
+                        fields.extend(properties.keys().cloned());
+                    }
+                    collect_fields(value, fields);
+                }
+            }
+            serde_json::Value::Array(items) => {
+                items.iter().for_each(|item| collect_fields(item, fields));
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn what_is_refused_is_named_by_path_and_value() {
+        for (text, expect) in [
+            (
+                "lunches: true",
+                "lunches: unknown field `lunches`, expected one of `apiVersion`, `kind`, `listen`, `adminListen`, `tls`, `log`, `guard`, `machineType`, `agents`, `limits`, `shutdown`",
+            ),
+            (
+                "guard: {lunches: true}",
+                "guard.lunches: unknown field `lunches`, expected `launches` or `checks`",
+            ),
+            (
+                "apiVersion: berth.dev/v1",
+                "apiVersion: unknown variant `berth.dev/v1`, expected `berth.dev/v1alpha1`",
+            ),
+            (
+                "kind: Pod",
+                "kind: unknown variant `Pod`, expected `BerthConfiguration`",
+            ),
+            ("listen: here", "listen: invalid socket address syntax"),
+            (
+                "machineType: {whenUnlabelled: Sometimes}",
+                "machineType.whenUnlabelled: unknown variant `Sometimes`, expected one of `Auto`, `Exclude`, `Allow`",
+            ),
+            (
+                "guard: {checks: {source: maybe}}",
+                "guard.checks.source: invalid type: string \"maybe\", expected a boolean",
+            ),
+            (
+                "limits: {handlerTimeout: 10}",
+                "limits.handlerTimeout: invalid type: integer `10`, expected a duration such as \"10s\" or \"1m30s\"",
+            ),
+            (
+                "limits: {handlerTimeout: soon}",
+                "limits.handlerTimeout: invalid value: string \"soon\", expected a duration such as \"10s\" or \"1m30s\"",
+            ),
+            (
+                "limits: {handlerTimeout: -1s}",
+                "limits.handlerTimeout: invalid value: string \"-1s\", expected a duration such as \"10s\" or \"1m30s\"",
+            ),
+            (
+                "limits: {handlerTimeout: 0s}",
+                "limits.handlerTimeout: invalid value: string \"0s\", expected a duration such as \"10s\" or \"1m30s\"",
+            ),
+            (
+                "limits: {admissionBody: much}",
+                "limits.admissionBody: invalid value: string \"much\", expected a size such as 1048576, \"8Mi\" or \"1Gi\"",
+            ),
+            (
+                "limits: {admissionBody: 0}",
+                "limits.admissionBody: invalid value: integer `0`, expected a size such as 1048576, \"8Mi\" or \"1Gi\"",
+            ),
+            (
+                "limits: {admissionBody: 2Gi}",
+                "limits.admissionBody: 2Gi is more than limits.bodiesInFlight, 1Gi: no such body could be read",
+            ),
+            (
+                "limits: {connections: 0}",
+                "limits.connections: 0 would refuse everything",
+            ),
+            (
+                "tls: {certFile: /a}",
+                "tls: certFile and keyFile go together, only one is set",
+            ),
+            (
+                "machineType: {equivalents: {q35: []}}",
+                "machineType.equivalents.q35: names no machine type",
+            ),
+            ("agents: {namespace: \"\"}", "agents.namespace: is empty"),
+            (
+                "- a",
+                "not a BerthConfiguration: a map of fields is expected",
+            ),
+        ] {
+            check_error(text, expect);
+        }
+        let error = Config::parse("a: [").unwrap_err().to_string();
+        assert!(error.starts_with("not YAML: "), "{error}");
+    }
+
+    #[test]
+    fn every_check_reaches_the_guard() {
+        let text = "guard: {launches: true, checks: {source: false, machineType: false, chassisRegistered: false, chassisAgents: false, chassisNetwork: false}}\nmachineType: {whenUnlabelled: Allow, equivalents: {a: [b]}}\nagents: {whenUnseen: Exclude}\n";
+        assert_eq!(
+            Config::parse(text).unwrap().policy(),
+            Policy {
+                launches: true,
+                source: false,
+                machine_type: false,
+                when_unlabelled: guard::WhenUnlabelled::Allow,
+                equivalents: [("a".into(), vec!["b".into()])].into(),
+                chassis: false,
+                agents: false,
+                when_unseen: guard::WhenUnseen::Exclude,
+                network: false,
+            }
+        );
+        assert_eq!(Config::default().policy(), Policy::default());
+    }
+}
