@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use crate::config::units::{Size, Span};
 use crate::decide::guard::{self, Policy};
+use crate::decide::reason::{Reason, Reasons};
 
 pub mod units;
 
@@ -329,7 +330,7 @@ impl Default for Limits {
             handler_timeout: Span(Duration::from_secs(10)),
             handshake_timeout: Span(Duration::from_secs(10)),
             header_timeout: Span(Duration::from_secs(10)),
-            idle_timeout: Span(Duration::from_secs(120)),
+            idle_timeout: Span(Duration::from_mins(2)),
         }
     }
 }
@@ -452,21 +453,22 @@ impl Config {
         } = *checks;
         Policy {
             launches: *launches,
-            source,
-            machine_type,
+            checks: Reasons::default()
+                .with(Reason::MigrationSource, source)
+                .with(Reason::MachineType, machine_type)
+                .with(Reason::ChassisNotRegistered, chassis_registered)
+                .with(Reason::AgentsNotReady, chassis_agents)
+                .with(Reason::NetworkUnavailable, chassis_network),
             when_unlabelled: match self.machine_type.when_unlabelled {
                 WhenUnlabelled::Auto => guard::WhenUnlabelled::Auto,
                 WhenUnlabelled::Exclude => guard::WhenUnlabelled::Exclude,
                 WhenUnlabelled::Allow => guard::WhenUnlabelled::Allow,
             },
             equivalents: self.machine_type.equivalents.clone(),
-            chassis: chassis_registered,
-            agents: chassis_agents,
             when_unseen: match self.agents.when_unseen {
                 WhenUnseen::Auto => guard::WhenUnseen::Auto,
                 WhenUnseen::Exclude => guard::WhenUnseen::Exclude,
             },
-            network: chassis_network,
         }
     }
 
@@ -528,7 +530,9 @@ mod tests {
                 }
             }
             serde_json::Value::Array(items) => {
-                items.iter().for_each(|item| collect_fields(item, fields));
+                for item in items {
+                    collect_fields(item, fields);
+                }
             }
             _ => {}
         }
@@ -621,14 +625,10 @@ mod tests {
             Config::parse(text).unwrap().policy(),
             Policy {
                 launches: true,
-                source: false,
-                machine_type: false,
+                checks: Reasons::default(),
                 when_unlabelled: guard::WhenUnlabelled::Allow,
                 equivalents: [("a".into(), vec!["b".into()])].into(),
-                chassis: false,
-                agents: false,
                 when_unseen: guard::WhenUnseen::Exclude,
-                network: false,
             }
         );
         assert_eq!(Config::default().policy(), Policy::default());

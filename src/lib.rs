@@ -4,4 +4,7 @@ pub mod cluster;
 pub mod config;
 pub mod decide;
 pub mod domain;
+pub mod http;
+pub mod metrics;
+pub mod readiness;
 pub mod wire;

@@ -34,36 +34,24 @@ pub enum WhenUnseen {
 pub struct Policy {
     /// Guard the first launch of a VM like a migration.
     pub launches: bool,
-    /// Reject the node that the VM runs on.
-    pub source: bool,
-    /// Reject nodes without the VM's machine type.
-    pub machine_type: bool,
+    /// The checks that are made, each by the reason that it gives.
+    pub checks: Reasons,
     /// What a node without machine-type labels means.
     pub when_unlabelled: WhenUnlabelled,
     /// For a machine type, the types whose label satisfies it as well.
     pub equivalents: BTreeMap<Box<str>, Vec<Box<str>>>,
-    /// Reject nodes that never registered an OVN chassis.
-    pub chassis: bool,
-    /// Reject nodes without ready Kube-OVN agents.
-    pub agents: bool,
     /// What a cluster without any agent pod means.
     pub when_unseen: WhenUnseen,
-    /// Reject nodes whose condition `NetworkUnavailable` is `True`.
-    pub network: bool,
 }
 
 impl Default for Policy {
     fn default() -> Self {
         Self {
             launches: false,
-            source: true,
-            machine_type: true,
+            checks: Reasons::all(),
             when_unlabelled: WhenUnlabelled::default(),
             equivalents: BTreeMap::new(),
-            chassis: true,
-            agents: true,
             when_unseen: WhenUnseen::default(),
-            network: true,
         }
     }
 }
@@ -84,6 +72,27 @@ pub enum Journey {
     Migration,
     /// The first launch of a VM.
     Launch,
+}
+
+impl Journey {
+    /// The journey of a pod that berth guards; `None` for every other pod.
+    #[must_use]
+    pub const fn of(launcher: bool, migration: bool, policy: &Policy) -> Option<Self> {
+        match (launcher, migration) {
+            (true, true) => Some(Self::Migration),
+            (true, false) if policy.launches => Some(Self::Launch),
+            (true | false, _) => None,
+        }
+    }
+
+    /// The name in logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Migration => "migration",
+            Self::Launch => "launch",
+        }
+    }
 }
 
 /// A node that is asked about.
@@ -128,28 +137,24 @@ impl<'a> Guard<'a> {
     /// Every reason against the candidate; none is a pass.
     #[must_use]
     pub fn judge(&self, candidate: &Candidate<'_>) -> Reasons {
-        let policy = self.policy;
-        Reasons::default()
-            .with(
-                Reason::MigrationSource,
-                policy.source && self.is_source(candidate.name),
-            )
-            .with(
-                Reason::MachineType,
-                policy.machine_type && !self.runs_machine_type(candidate.facts),
-            )
-            .with(
-                Reason::ChassisNotRegistered,
-                policy.chassis && !matches!(candidate.facts.chassis, ChassisClaim::Registered(_)),
-            )
-            .with(
-                Reason::AgentsNotReady,
-                agents_checked(policy, self.fleet) && !candidate.agents.ready(),
-            )
-            .with(
-                Reason::NetworkUnavailable,
-                policy.network && candidate.facts.network_unavailable,
-            )
+        let Candidate {
+            name,
+            facts,
+            agents,
+        } = candidate;
+        let active = |check| is_active(self.policy, self.fleet, check);
+        let registered = matches!(facts.chassis, ChassisClaim::Registered(_));
+        [
+            (Reason::MigrationSource, self.is_source(name)),
+            (Reason::MachineType, !self.runs_machine_type(facts)),
+            (Reason::ChassisNotRegistered, !registered),
+            (Reason::AgentsNotReady, !agents.ready()),
+            (Reason::NetworkUnavailable, facts.network_unavailable),
+        ]
+        .into_iter()
+        .fold(Reasons::default(), |reasons, (reason, obstacle)| {
+            reasons.with(reason, obstacle && active(reason))
+        })
     }
 
     fn is_source(&self, node: &str) -> bool {
@@ -175,17 +180,18 @@ impl<'a> Guard<'a> {
     }
 }
 
-/// Whether the machine-type check can reject anything in this cluster.
+/// Whether a check can reject any node of this cluster: it is not turned off, and the cluster shows
+/// what it looks at.
 #[must_use]
-pub fn machine_types_checked(policy: &Policy, fleet: Fleet) -> bool {
-    policy.machine_type
-        && (fleet.machine_types_seen || policy.when_unlabelled == WhenUnlabelled::Exclude)
-}
-
-/// Whether the agents check is made in this cluster.
-#[must_use]
-pub fn agents_checked(policy: &Policy, fleet: Fleet) -> bool {
-    policy.agents && (fleet.agents_seen || policy.when_unseen == WhenUnseen::Exclude)
+pub fn is_active(policy: &Policy, fleet: Fleet, check: Reason) -> bool {
+    let shown = match check {
+        Reason::MachineType => {
+            fleet.machine_types_seen || policy.when_unlabelled == WhenUnlabelled::Exclude
+        }
+        Reason::AgentsNotReady => fleet.agents_seen || policy.when_unseen == WhenUnseen::Exclude,
+        Reason::MigrationSource | Reason::ChassisNotRegistered | Reason::NetworkUnavailable => true,
+    };
+    shown && policy.checks.contains(check)
 }
 
 #[cfg(test)]
@@ -257,6 +263,28 @@ mod tests {
         });
         assert_eq!(reasons.iter().collect::<Vec<_>>(), expect);
         assert_eq!(reasons.is_empty(), expect.is_empty());
+    }
+
+    #[test]
+    fn only_launchers_of_a_migration_are_guarded_unless_launches_are_too() {
+        use Journey::{Launch, Migration};
+        for (launcher, migration, default, with_launches) in [
+            (true, true, Some(Migration), Some(Migration)),
+            (true, false, None, Some(Launch)),
+            // A hot-plug attachment pod carries the migration's labels.
+            (false, true, None, None),
+            (false, false, None, None),
+        ] {
+            let launches = Policy {
+                launches: true,
+                ..Policy::default()
+            };
+            assert_eq!(
+                Journey::of(launcher, migration, &Policy::default()),
+                default
+            );
+            assert_eq!(Journey::of(launcher, migration, &launches), with_launches);
+        }
     }
 
     #[test]
@@ -455,14 +483,13 @@ mod tests {
         };
         check(&hopeless(Policy::default()), &Reason::ALL);
         for (i, reason) in Reason::ALL.into_iter().enumerate() {
-            let mut policy = Policy::default();
-            match reason {
-                Reason::MigrationSource => policy.source = false,
-                Reason::MachineType => policy.machine_type = false,
-                Reason::ChassisNotRegistered => policy.chassis = false,
-                Reason::AgentsNotReady => policy.agents = false,
-                Reason::NetworkUnavailable => policy.network = false,
-            }
+            let policy = Policy {
+                checks: Reason::ALL
+                    .into_iter()
+                    .filter(|check| *check != reason)
+                    .fold(Reasons::default(), |set, check| set.with(check, true)),
+                ..Policy::default()
+            };
             let mut rest = Reason::ALL.to_vec();
             rest.remove(i);
             check(&hopeless(policy), &rest);

@@ -65,6 +65,20 @@ pub const NOT_YET_KNOWN: &str = "node not yet known to berth";
 pub struct Reasons(u8);
 
 impl Reasons {
+    /// All of them.
+    #[must_use]
+    pub fn all() -> Self {
+        Reason::ALL
+            .iter()
+            .fold(Self::default(), |set, reason| set.with(*reason, true))
+    }
+
+    /// Whether a reason is in the set.
+    #[must_use]
+    pub const fn contains(self, reason: Reason) -> bool {
+        self.0 & (1 << reason as u8) != 0
+    }
+
     /// Adds a reason when it holds.
     #[must_use]
     pub const fn with(self, reason: Reason, holds: bool) -> Self {
@@ -87,7 +101,7 @@ impl Reasons {
     pub fn iter(self) -> impl Iterator<Item = Reason> {
         Reason::ALL
             .into_iter()
-            .filter(move |reason| self.0 & (1 << *reason as u8) != 0)
+            .filter(move |reason| self.contains(*reason))
     }
 }
 

@@ -5,8 +5,9 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::domain::NodeFacts;
 use crate::wire::Text;
-use crate::wire::objects::Pod;
+use crate::wire::objects::{Node, Pod};
 
 /// Why a filter call can't be answered.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +102,25 @@ impl<'a> FilterArgs<'a> {
     }
 }
 
+impl Asked<'_> {
+    /// Whether it is a list at all, for when its items are not looked at.
+    pub fn check_shape(self) -> Result<(), ArgsError> {
+        let wrong = |found: &RawValue| {
+            let found: String = found.get().chars().take(20).collect();
+            serde::de::Error::custom(format!("it begins with {found}"))
+        };
+        match self {
+            Self::Names(names) if !names.get().starts_with('[') => {
+                Err(ArgsError::BadNames(wrong(names)))
+            }
+            Self::Nodes(nodes) if !nodes.get().starts_with('{') => {
+                Err(ArgsError::BadNodes(wrong(nodes)))
+            }
+            Self::Names(_) | Self::Nodes(_) => Ok(()),
+        }
+    }
+}
+
 /// The names in a `NodeNames`.
 pub fn read_names(names: &RawValue) -> Result<Vec<Text<'_>>, ArgsError> {
     serde_json::from_str(names.get()).map_err(ArgsError::BadNames)
@@ -158,6 +178,13 @@ pub fn node_name(index: usize, node: &RawValue) -> Result<Text<'_>, ArgsError> {
     let Named { metadata } =
         serde_json::from_str(node.get()).map_err(|source| ArgsError::BadNode { index, source })?;
     Ok(metadata.name)
+}
+
+/// The facts of a node, for one that berth has not seen yet.
+pub fn node_facts(index: usize, node: &RawValue) -> Result<NodeFacts, ArgsError> {
+    let node: Node<'_> =
+        super::read_object(node.get()).map_err(|source| ArgsError::BadNode { index, source })?;
+    Ok(node.into_facts().1)
 }
 
 /// The nodes that passed, in the form that was asked in.

@@ -473,16 +473,16 @@ mod tests {
 
     #[test]
     fn the_annotation_counts_only_where_kubevirt_looks() {
+        use Kind::{
+            VirtualMachine, VirtualMachineInstance, VirtualMachineInstanceReplicaSet,
+            VirtualMachinePool,
+        };
         let marked =
             json!({"annotations": {"kubevirt.io/allow-pod-bridge-network-live-migration": "yes"}});
         let template = |metadata: &Value| json!({"metadata": metadata, "spec": {"domain": {}}});
         let vm = |outer: &Value, inner: &Value| json!({"metadata": outer, "spec": {"template": template(inner)}});
         let pool = |object: &Value, outer: &Value, inner: &Value| json!({"metadata": object, "spec": {"virtualMachineTemplate": vm(outer, inner)}});
         let none = json!({});
-        use Kind::{
-            VirtualMachine, VirtualMachineInstance, VirtualMachineInstanceReplicaSet,
-            VirtualMachinePool,
-        };
         for (kind, object, annotation, misplaced) in [
             (VirtualMachine, vm(&none, &marked), Some("yes"), false),
             (VirtualMachine, vm(&marked, &none), None, true),

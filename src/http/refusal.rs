@@ -1,0 +1,98 @@
+//! Why a request gets a status instead of an answer, in one mapping.
+
+use std::str::Utf8Error;
+use std::time::Duration;
+
+use axum::http::{Method, StatusCode};
+
+use crate::metrics::RefusalCause;
+use crate::wire::admission::ReviewError;
+use crate::wire::extender::ArgsError;
+
+/// A request that is not answered in its own protocol. The text goes to the caller and to the log.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The body is no admission review.
+    #[error(transparent)]
+    BadReview(#[from] ReviewError),
+    /// The body is no extender call.
+    #[error(transparent)]
+    BadArgs(#[from] ArgsError),
+    /// The body is not UTF-8, which JSON is.
+    #[error("the body is not JSON: {0}")]
+    NotUtf8(#[source] Utf8Error),
+    /// The query's `timeout` is no duration.
+    #[error("?timeout={0:?} is no duration such as 10s")]
+    BadTimeout(String),
+    /// The query can't be taken apart.
+    #[error("the query is not readable: {0}")]
+    BadQuery(String),
+    /// The connection broke or the body's framing is wrong.
+    #[error("the body did not arrive whole: {0}")]
+    BrokenBody(axum::Error),
+    /// The body is larger than allowed.
+    #[error("the body is larger than the limit of {limit} bytes (limits.{field})")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+        /// The field of the configuration that sets it.
+        field: &'static str,
+    },
+    /// No answer was ready in time; most often, the body did not come.
+    #[error("no whole request and answer within {0:?}")]
+    Deadline(Duration),
+    /// All slots of the surface are taken.
+    #[error("too many requests in progress, try again")]
+    TooManyRequests,
+    /// The bodies in progress hold all the memory that they may.
+    #[error("too many bytes in progress, try again")]
+    TooManyBytes,
+    /// The work was given up: the service ends, or a defect that is in the log.
+    #[error("the request was given up")]
+    GivenUp,
+    /// There is no such path.
+    #[error("no such path: there are POST /mutate and POST /scheduler/filter")]
+    NoRoute,
+    /// The path is there, for another method.
+    #[error("{0} is not served here: use POST")]
+    WrongMethod(Method),
+}
+
+impl Refusal {
+    /// The status that the caller gets.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::BadReview(_)
+            | Self::BadArgs(_)
+            | Self::NotUtf8(_)
+            | Self::BadTimeout(_)
+            | Self::BadQuery(_)
+            | Self::BrokenBody(_) => StatusCode::BAD_REQUEST,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Deadline(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::TooManyRequests | Self::TooManyBytes | Self::GivenUp => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+        }
+    }
+
+    /// The cause in metrics.
+    #[must_use]
+    pub const fn cause(&self) -> RefusalCause {
+        match self {
+            Self::BadReview(_)
+            | Self::BadArgs(_)
+            | Self::NotUtf8(_)
+            | Self::BadTimeout(_)
+            | Self::BadQuery(_)
+            | Self::BrokenBody(_) => RefusalCause::BadRequest,
+            Self::TooLarge { .. } => RefusalCause::TooLarge,
+            Self::Deadline(_) => RefusalCause::Timeout,
+            Self::TooManyRequests | Self::TooManyBytes | Self::GivenUp => RefusalCause::Overloaded,
+            Self::NoRoute | Self::WrongMethod(_) => RefusalCause::NoRoute,
+        }
+    }
+}

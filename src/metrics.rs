@@ -1,0 +1,492 @@
+//! What Prometheus scrapes. Every label value comes from an enum; none is a text of an error or of
+//! a request, except the node of `berth_chassis_ready`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::cluster::View;
+use crate::cluster::view::ObjectKind;
+use crate::decide::guard::{self, Policy};
+use crate::decide::inject::{Operation, Outcome};
+use crate::decide::reason::{Reason, Reasons};
+use crate::domain::ChassisClaim;
+use crate::wire::kubevirt::Kind;
+
+/// From 100 µs, which is a small review, to 10 s, which is the longest timeout in use.
+const BUCKETS: [f64; 11] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0,
+];
+
+/// Who is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Surface {
+    /// kube-apiserver, at `/mutate`.
+    Admission,
+    /// kube-scheduler, at `/scheduler/…`.
+    Extender,
+    /// Anything that no route is for.
+    Other,
+}
+
+impl Surface {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Admission, Self::Extender, Self::Other];
+
+    /// The name in metric labels and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admission => "admission",
+            Self::Extender => "extender",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Why a request got no answer of its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalCause {
+    /// The request is not what the route takes.
+    BadRequest,
+    /// The body is over the limit.
+    TooLarge,
+    /// The body did not come, or the answer was not ready, in time.
+    Timeout,
+    /// Too many requests or too many bytes are in progress.
+    Overloaded,
+    /// No such path or method.
+    NoRoute,
+}
+
+impl RefusalCause {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::BadRequest,
+        Self::TooLarge,
+        Self::Timeout,
+        Self::Overloaded,
+        Self::NoRoute,
+    ];
+
+    /// The name in metric labels and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::TooLarge => "too_large",
+            Self::Timeout => "timeout",
+            Self::Overloaded => "overloaded",
+            Self::NoRoute => "no_route",
+        }
+    }
+}
+
+/// What came of an extender call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtenderOutcome {
+    /// The pod is none that berth guards: every node passes.
+    NotGuarded,
+    /// The nodes were judged.
+    Judged,
+    /// The pod's VMI is not known: the scheduler is to try again.
+    VmiUnknown,
+    /// The call can't be answered.
+    BadArgs,
+}
+
+impl ExtenderOutcome {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::NotGuarded,
+        Self::Judged,
+        Self::VmiUnknown,
+        Self::BadArgs,
+    ];
+
+    /// The name in metric labels and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotGuarded => "not_guarded",
+            Self::Judged => "judged",
+            Self::VmiUnknown => "vmi_unknown",
+            Self::BadArgs => "bad_args",
+        }
+    }
+}
+
+/// The verdicts of one call, added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    passed: u64,
+    unknown: u64,
+    reported: [u64; Reason::ALL.len()],
+    found: [u64; Reason::ALL.len()],
+}
+
+impl Tally {
+    /// Counts a judged node.
+    pub fn judged(&mut self, reasons: Reasons) {
+        match reasons.first() {
+            None => self.passed += 1,
+            Some(first) => self.reported[first as usize] += 1,
+        }
+        for reason in reasons.iter() {
+            self.found[reason as usize] += 1;
+        }
+    }
+
+    /// Counts a node that berth does not know.
+    pub fn unknown(&mut self) {
+        self.unknown += 1;
+    }
+
+    /// How many nodes passed.
+    #[must_use]
+    pub const fn passed(&self) -> u64 {
+        self.passed
+    }
+}
+
+/// The metrics of the service.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    admission_requests: IntCounterVec,
+    admission_duration: HistogramVec,
+    extender_requests: IntCounterVec,
+    extender_duration: HistogramVec,
+    nodes_judged: IntCounterVec,
+    obstacles: IntCounterVec,
+    refused: IntCounterVec,
+    in_flight: IntGaugeVec,
+    certificate_expiry: IntGauge,
+    reloads: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers everything, at zero where the labels are known beforehand.
+    ///
+    /// # Errors
+    /// A name or label that is no valid metric, or one that is registered twice: a defect.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(vec.clone()))?;
+            Ok::<_, prometheus::Error>(vec)
+        };
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            let vec = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(vec.clone()))?;
+            Ok::<_, prometheus::Error>(vec)
+        };
+        let histograms = |name: &str, help: &str, labels: &[&str]| {
+            let opts = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
+            let vec = HistogramVec::new(opts, labels)?;
+            registry.register(Box::new(vec.clone()))?;
+            Ok::<_, prometheus::Error>(vec)
+        };
+
+        let certificate_expiry = IntGauge::new(
+            "berth_tls_certificate_expiry_timestamp_seconds",
+            "When the serving certificate expires, in seconds since 1970.",
+        )?;
+        registry.register(Box::new(certificate_expiry.clone()))?;
+        gauges(
+            "berth_build_info",
+            "The version that runs, always 1.",
+            &["version"],
+        )?
+        .with_label_values(&[env!("CARGO_PKG_VERSION")])
+        .set(1);
+        register_process(&registry)?;
+
+        let metrics = Self {
+            admission_requests: counters(
+                "berth_admission_requests_total",
+                "Admission reviews answered, by what came of them.",
+                &["kind", "operation", "outcome"],
+            )?,
+            admission_duration: histograms(
+                "berth_admission_duration_seconds",
+                "Time from the head of an admission review to its answer.",
+                &["outcome"],
+            )?,
+            extender_requests: counters(
+                "berth_extender_requests_total",
+                "Extender calls answered, by what came of them.",
+                &["verb", "outcome"],
+            )?,
+            extender_duration: histograms(
+                "berth_extender_duration_seconds",
+                "Time from the head of an extender call to its answer.",
+                &["verb"],
+            )?,
+            nodes_judged: counters(
+                "berth_nodes_judged_total",
+                "Nodes judged for a VM, by verdict and by the reason that was reported.",
+                &["verdict", "reason"],
+            )?,
+            obstacles: counters(
+                "berth_node_obstacles_total",
+                "Everything found against judged nodes, also what was not reported.",
+                &["reason"],
+            )?,
+            refused: counters(
+                "berth_requests_refused_total",
+                "Requests refused with an HTTP status of 400 or more, by cause.",
+                &["surface", "cause"],
+            )?,
+            in_flight: gauges(
+                "berth_requests_in_flight",
+                "Requests being answered.",
+                &["surface"],
+            )?,
+            reloads: counters(
+                "berth_tls_reloads_total",
+                "Changed certificate files that were taken or refused.",
+                &["outcome"],
+            )?,
+            certificate_expiry,
+            registry,
+        };
+        metrics.zero();
+        Ok(metrics)
+    }
+
+    /// A series that appears with its first event makes that event invisible to `rate()`.
+    fn zero(&self) {
+        for outcome in ExtenderOutcome::ALL {
+            self.extender_requests
+                .with_label_values(&["filter", outcome.name()]);
+        }
+        for reason in Reason::ALL {
+            self.obstacles.with_label_values(&[reason.name()]);
+        }
+        self.add_nodes(&Tally::default());
+        for surface in Surface::ALL {
+            self.in_flight.with_label_values(&[surface.name()]);
+            for cause in RefusalCause::ALL {
+                self.refused
+                    .with_label_values(&[surface.name(), cause.name()]);
+            }
+        }
+        for outcome in ["reloaded", "refused"] {
+            self.reloads.with_label_values(&[outcome]);
+        }
+    }
+
+    /// Adds what is read off the cluster view at every scrape.
+    ///
+    /// # Errors
+    /// As [`Metrics::new`].
+    pub fn watch_view(
+        &self,
+        view: Arc<ArcSwap<View>>,
+        policy: Policy,
+    ) -> Result<(), prometheus::Error> {
+        self.register(Box::new(ViewCollector::new(view, policy)?))
+    }
+
+    /// Adds a collector.
+    ///
+    /// # Errors
+    /// As [`Metrics::new`].
+    pub fn register(&self, collector: Box<dyn Collector>) -> Result<(), prometheus::Error> {
+        self.registry.register(collector)
+    }
+
+    /// An admission review was answered.
+    pub fn admission(
+        &self,
+        kind: Option<Kind>,
+        operation: Operation,
+        outcome: Outcome,
+        took: Duration,
+    ) {
+        let kind = kind.map_or("other", Kind::name);
+        self.admission_requests
+            .with_label_values(&[kind, operation.name(), outcome.name()])
+            .inc();
+        self.admission_duration
+            .with_label_values(&[outcome.name()])
+            .observe(took.as_secs_f64());
+    }
+
+    /// A filter call was answered.
+    pub fn filter(&self, outcome: ExtenderOutcome, tally: &Tally, took: Duration) {
+        self.extender_requests
+            .with_label_values(&["filter", outcome.name()])
+            .inc();
+        self.extender_duration
+            .with_label_values(&["filter"])
+            .observe(took.as_secs_f64());
+        if outcome == ExtenderOutcome::Judged {
+            self.add_nodes(tally);
+        }
+    }
+
+    fn add_nodes(&self, tally: &Tally) {
+        let Tally {
+            passed,
+            unknown,
+            reported,
+            found,
+        } = tally;
+        let judged = |verdict, reason| self.nodes_judged.with_label_values(&[verdict, reason]);
+        judged("passed", "none").inc_by(*passed);
+        judged("unknown", "not_yet_known").inc_by(*unknown);
+        for reason in Reason::ALL {
+            judged("rejected", reason.name()).inc_by(reported[reason as usize]);
+            self.obstacles
+                .with_label_values(&[reason.name()])
+                .inc_by(found[reason as usize]);
+        }
+    }
+
+    /// A request was refused.
+    pub fn refused(&self, surface: Surface, cause: RefusalCause) {
+        self.refused
+            .with_label_values(&[surface.name(), cause.name()])
+            .inc();
+    }
+
+    /// The gauge of requests in progress.
+    #[must_use]
+    pub fn in_flight(&self, surface: Surface) -> IntGauge {
+        self.in_flight.with_label_values(&[surface.name()])
+    }
+
+    /// The serving certificate expires at this time, in seconds since 1970.
+    pub fn certificate_expires(&self, at: i64) {
+        self.certificate_expiry.set(at);
+    }
+
+    /// A changed certificate was taken, or refused.
+    pub fn certificate_changed(&self, taken: bool) {
+        let outcome = if taken { "reloaded" } else { "refused" };
+        self.reloads.with_label_values(&[outcome]).inc();
+    }
+
+    /// Everything in Prometheus's text format.
+    ///
+    /// # Errors
+    /// A metric without samples or an invalid name: a defect.
+    pub fn encode(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+impl Operation {
+    /// The name in metric labels and logs, which is the name in the review.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn register_process(registry: &Registry) -> Result<(), prometheus::Error> {
+    let process = prometheus::process_collector::ProcessCollector::for_self();
+    registry.register(Box::new(process))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn register_process(_: &Registry) -> Result<(), prometheus::Error> {
+    Ok(())
+}
+
+/// Gauges that are a function of the view: they are read off it at every scrape, so that none is
+/// ever stale and a node that is gone takes its series along.
+struct ViewCollector {
+    view: Arc<ArcSwap<View>>,
+    policy: Policy,
+    objects: IntGaugeVec,
+    checks: IntGaugeVec,
+    chassis: IntGaugeVec,
+    /// Two scrapes at once would empty each other's gauges.
+    scraping: Mutex<()>,
+}
+
+impl ViewCollector {
+    fn new(view: Arc<ArcSwap<View>>, policy: Policy) -> Result<Self, prometheus::Error> {
+        let gauges =
+            |name: &str, help: &str, label| IntGaugeVec::new(Opts::new(name, help), &[label]);
+        Ok(Self {
+            view,
+            policy,
+            objects: gauges(
+                "berth_cluster_objects",
+                "Objects in the cluster view.",
+                "kind",
+            )?,
+            checks: gauges(
+                "berth_check_active",
+                "Whether a check can reject nodes (1), or is off by configuration or because the cluster does not show what it looks at (0).",
+                "check",
+            )?,
+            chassis: gauges(
+                "berth_chassis_ready",
+                "Whether a node could take over the network of a migrating VM (1) or not (0).",
+                "node",
+            )?,
+            scraping: Mutex::new(()),
+        })
+    }
+}
+
+impl Collector for ViewCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        [&self.objects, &self.checks, &self.chassis]
+            .into_iter()
+            .flat_map(Collector::desc)
+            .collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let _alone = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = self.view.load();
+        let Self {
+            policy,
+            objects,
+            checks,
+            chassis,
+            ..
+        } = self;
+        for kind in ObjectKind::ALL {
+            let count = i64::try_from(view.count(kind)).unwrap_or(i64::MAX);
+            objects.with_label_values(&[kind.name()]).set(count);
+        }
+        for reason in Reason::ALL {
+            let active = guard::is_active(policy, view.fleet(), reason);
+            checks
+                .with_label_values(&[reason.name()])
+                .set(i64::from(active));
+        }
+        chassis.reset();
+        let agents_checked = guard::is_active(policy, view.fleet(), Reason::AgentsNotReady);
+        for (name, facts, agents) in view.nodes() {
+            let ready = matches!(facts.chassis, ChassisClaim::Registered(_))
+                && !facts.network_unavailable
+                && (agents.ready() || !agents_checked);
+            chassis.with_label_values(&[name]).set(i64::from(ready));
+        }
+        [objects, checks, chassis]
+            .into_iter()
+            .flat_map(Collector::collect)
+            .collect()
+    }
+}
