@@ -1,0 +1,102 @@
+//! What the tests share: the captures, the cluster they came from, and a service to ask.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use berth::cluster::{View, file};
+use berth::config::Config;
+use berth::http::{Service, router};
+use berth::metrics::Metrics;
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// The bytes of a file in `tests/data/captures`.
+pub(crate) fn capture(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/captures")
+        .join(format!("{name}.json"));
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A capture as JSON.
+pub(crate) fn capture_json(name: &str) -> Value {
+    serde_json::from_str(&capture(name)).unwrap()
+}
+
+/// The cluster that the captures came from.
+pub(crate) fn cluster() -> Value {
+    capture_json("cluster")
+}
+
+/// The view of a cluster.
+pub(crate) fn view(cluster: &Value) -> View {
+    file::parse(&cluster.to_string(), "kube-system").unwrap()
+}
+
+/// The items of a cluster's list.
+pub(crate) fn items(cluster: &mut Value) -> &mut Vec<Value> {
+    cluster["items"].as_array_mut().unwrap()
+}
+
+/// The item of this kind and name.
+pub(crate) fn item<'a>(cluster: &'a mut Value, kind: &str, name: &str) -> &'a mut Value {
+    items(cluster)
+        .iter_mut()
+        .find(|item| item["kind"] == kind && item["metadata"]["name"] == name)
+        .unwrap_or_else(|| panic!("no {kind} {name}"))
+}
+
+/// A service on a cluster.
+pub(crate) struct Asked {
+    pub(crate) service: Arc<Service>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Asked {
+    pub(crate) fn new(cluster: &Value, config: &str) -> Self {
+        let config = Config::parse(config).unwrap();
+        let metrics = Metrics::new().unwrap();
+        let view = Arc::new(ArcSwap::from_pointee(view(cluster)));
+        metrics
+            .watch_view(Arc::clone(&view), config.policy())
+            .unwrap();
+        let service = Service::new(view, config.policy(), metrics.clone(), config.limits);
+        Self { service, metrics }
+    }
+
+    /// Sends a request to the router and returns status and body.
+    pub(crate) async fn send(&self, request: Request<Body>) -> (StatusCode, String) {
+        let response = router(Arc::clone(&self.service))
+            .oneshot(request)
+            .await
+            .unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> (StatusCode, String) {
+        let request = Request::post(path).body(body.into()).unwrap();
+        self.send(request).await
+    }
+
+    /// Posts and expects an answer of the protocol.
+    pub(crate) async fn ask(&self, path: &str, body: impl Into<Body>) -> Value {
+        let (status, body) = self.post(path, body).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// The value of a series, written as Prometheus shows it.
+    pub(crate) fn metric(&self, series: &str) -> f64 {
+        let text = self.metrics.encode().unwrap();
+        text.lines()
+            .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+            .unwrap_or_else(|| panic!("no series {series} in\n{text}"))
+    }
+}
