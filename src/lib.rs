@@ -1,10 +1,17 @@
 //! berth: a safe berth for every migrating VM. See ARCHITECTURE.md for the map.
 
+pub mod app;
+pub mod args;
 pub mod cluster;
 pub mod config;
 pub mod decide;
+pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod metrics;
 pub mod readiness;
+pub mod scheduler_config;
+pub mod server;
+pub mod telemetry;
+pub mod tls;
 pub mod wire;

@@ -1,2 +1,81 @@
-//! berth
-fn main() {}
+//! The `berth` command.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use berth::app;
+use berth::args::{self, Cli, Command, ConfigCommand};
+use berth::config::{self, Config};
+use berth::{demo, scheduler_config};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are no errors, and the list of commands is help.
+        Err(error) if error.exit_code() == 0 || is_help(&error) => error.exit(),
+        Err(error) => {
+            complain(&args::one_line(&error));
+            return ExitCode::from(2);
+        }
+    };
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            complain(&format!("error: {message}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_help(error: &clap::Error) -> bool {
+    error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+}
+
+fn run(command: Command) -> Result<(), String> {
+    match command {
+        Command::Serve(args) => block_on(app::serve(*args))?.map_err(|error| error.to_string()),
+        Command::Demo(args) => {
+            let say = |piece: &str| {
+                // A reader that has seen enough does not end the demo, nor its checks.
+                let _ = io::stdout().write_all(piece.as_bytes());
+            };
+            block_on(demo::run(args.keep, say))?.map_err(|error| error.to_string())
+        }
+        Command::Config(ConfigCommand::Default) => print(config::DEFAULT),
+        Command::Config(ConfigCommand::Check { file }) => {
+            Config::load(&file).map_err(|error| error.to_string())?;
+            print(&format!("{}: good\n", file.display()))
+        }
+        Command::Config(ConfigCommand::Schema) => {
+            print(&format!("{:#}\n", Config::schema().to_value()))
+        }
+        Command::SchedulerConfig(args) => {
+            let stanza = scheduler_config::stanza(&args).map_err(|error| error.to_string())?;
+            print(&stanza)
+        }
+    }
+}
+
+fn block_on<F: Future>(future: F) -> Result<F::Output, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the runtime does not start: {error}"))?;
+    Ok(runtime.block_on(future))
+}
+
+/// Writes to standard output; a reader that has seen enough is no error.
+fn print(text: &str) -> Result<(), String> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("standard output: {error}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn complain(message: &str) {
+    // Where standard error is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{message}");
+}

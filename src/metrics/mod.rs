@@ -1,22 +1,25 @@
 //! What Prometheus scrapes. Every label value comes from an enum; none is a text of an error or of
 //! a request, except the node of `berth_chassis_ready`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod listener;
+mod view;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use prometheus::core::Collector;
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use crate::cluster::View;
-use crate::cluster::view::ObjectKind;
-use crate::decide::guard::{self, Policy};
+use crate::decide::guard::Policy;
 use crate::decide::inject::{Operation, Outcome};
 use crate::decide::reason::{Reason, Reasons};
-use crate::domain::ChassisClaim;
+use crate::metrics::listener::ListenerCollector;
+use crate::metrics::view::ViewCollector;
+use crate::server::ServerStats;
 use crate::wire::kubevirt::Kind;
 
 /// From 100 µs, which is a small review, to 10 s, which is the longest timeout in use.
@@ -293,15 +296,23 @@ impl Metrics {
         view: Arc<ArcSwap<View>>,
         policy: Policy,
     ) -> Result<(), prometheus::Error> {
-        self.register(Box::new(ViewCollector::new(view, policy)?))
+        self.register(ViewCollector::new(view, policy)?)
     }
 
-    /// Adds a collector.
+    /// Adds what is read off the listeners at every scrape.
     ///
     /// # Errors
     /// As [`Metrics::new`].
-    pub fn register(&self, collector: Box<dyn Collector>) -> Result<(), prometheus::Error> {
-        self.registry.register(collector)
+    pub fn watch_listeners(
+        &self,
+        https: Arc<ServerStats>,
+        admin: Arc<ServerStats>,
+    ) -> Result<(), prometheus::Error> {
+        self.register(ListenerCollector::new(https, admin)?)
+    }
+
+    fn register(&self, collector: impl Collector + 'static) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(collector))
     }
 
     /// An admission review was answered.
@@ -407,86 +418,4 @@ fn register_process(registry: &Registry) -> Result<(), prometheus::Error> {
 #[cfg(not(target_os = "linux"))]
 fn register_process(_: &Registry) -> Result<(), prometheus::Error> {
     Ok(())
-}
-
-/// Gauges that are a function of the view: they are read off it at every scrape, so that none is
-/// ever stale and a node that is gone takes its series along.
-struct ViewCollector {
-    view: Arc<ArcSwap<View>>,
-    policy: Policy,
-    objects: IntGaugeVec,
-    checks: IntGaugeVec,
-    chassis: IntGaugeVec,
-    /// Two scrapes at once would empty each other's gauges.
-    scraping: Mutex<()>,
-}
-
-impl ViewCollector {
-    fn new(view: Arc<ArcSwap<View>>, policy: Policy) -> Result<Self, prometheus::Error> {
-        let gauges =
-            |name: &str, help: &str, label| IntGaugeVec::new(Opts::new(name, help), &[label]);
-        Ok(Self {
-            view,
-            policy,
-            objects: gauges(
-                "berth_cluster_objects",
-                "Objects in the cluster view.",
-                "kind",
-            )?,
-            checks: gauges(
-                "berth_check_active",
-                "Whether a check can reject nodes (1), or is off by configuration or because the cluster does not show what it looks at (0).",
-                "check",
-            )?,
-            chassis: gauges(
-                "berth_chassis_ready",
-                "Whether a node could take over the network of a migrating VM (1) or not (0).",
-                "node",
-            )?,
-            scraping: Mutex::new(()),
-        })
-    }
-}
-
-impl Collector for ViewCollector {
-    fn desc(&self) -> Vec<&Desc> {
-        [&self.objects, &self.checks, &self.chassis]
-            .into_iter()
-            .flat_map(Collector::desc)
-            .collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let _alone = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
-        let view = self.view.load();
-        let Self {
-            policy,
-            objects,
-            checks,
-            chassis,
-            ..
-        } = self;
-        for kind in ObjectKind::ALL {
-            let count = i64::try_from(view.count(kind)).unwrap_or(i64::MAX);
-            objects.with_label_values(&[kind.name()]).set(count);
-        }
-        for reason in Reason::ALL {
-            let active = guard::is_active(policy, view.fleet(), reason);
-            checks
-                .with_label_values(&[reason.name()])
-                .set(i64::from(active));
-        }
-        chassis.reset();
-        let agents_checked = guard::is_active(policy, view.fleet(), Reason::AgentsNotReady);
-        for (name, facts, agents) in view.nodes() {
-            let ready = matches!(facts.chassis, ChassisClaim::Registered(_))
-                && !facts.network_unavailable
-                && (agents.ready() || !agents_checked);
-            chassis.with_label_values(&[name]).set(i64::from(ready));
-        }
-        [objects, checks, chassis]
-            .into_iter()
-            .flat_map(Collector::collect)
-            .collect()
-    }
 }

@@ -1,0 +1,330 @@
+//! The composition root: what `berth serve` is made of, in the order in which it starts and ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::args::Serve;
+use crate::cluster::file::SnapshotError;
+use crate::cluster::{View, file};
+use crate::config::{AdminListen, Config, ConfigError, Listen};
+use crate::decide::guard::{self, Policy};
+use crate::decide::reason::Reason;
+use crate::http::{Service, admin_router, router};
+use crate::metrics::Metrics;
+use crate::readiness::{Condition, Readiness};
+use crate::server::{Drained, Limits, Server};
+use crate::telemetry::{self, LogError};
+use crate::tls::{CertificateStore, ReloadOutcome, TlsError, TlsFiles};
+
+/// Why the service does not start, or ends by itself. The message is the line that the operator
+/// reads.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The log can't be written as asked.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// There is no cluster to decide on.
+    #[error("no cluster to decide on: set --snapshot FILE")]
+    NoCluster,
+    /// The snapshot is refused.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// There is no certificate.
+    #[error("no certificate to serve with: set --tls-cert FILE and --tls-key FILE")]
+    NoCertificate,
+    /// One of certificate and key alone.
+    #[error("--tls-cert and --tls-key go together: {missing} is missing")]
+    HalfACertificate {
+        /// The flag that is missing.
+        missing: &'static str,
+    },
+    /// The certificate is refused.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An address can't be bound.
+    #[error("{flag} {address}: {source}")]
+    Bind {
+        /// The flag of the address.
+        flag: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// A metric can't be registered: a defect.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The runtime or a signal handler can't be set up.
+    #[error("the system refuses what every service needs: {0}")]
+    System(#[source] io::Error),
+    /// A task that must not end has ended: a defect, with its message in the log.
+    #[error("{task} ended by itself")]
+    TaskEnded {
+        /// The task.
+        task: &'static str,
+    },
+}
+
+/// Runs `berth serve` until a signal ends it.
+pub async fn serve(args: Serve) -> Result<(), AppError> {
+    let snapshot = args.snapshot.clone();
+    let config = resolve(args)?;
+    telemetry::init(&config.log)?;
+    let path = snapshot.ok_or(AppError::NoCluster)?;
+    let view = file::load(&path, &config.agents.namespace)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(AppError::System)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::System)?;
+
+    let mut running = Running::start(config, view).await?;
+    let name = tokio::select! {
+        task = running.ended() => return Err(AppError::TaskEnded { task }),
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!(signal = name, "shutting down");
+    tokio::select! {
+        () = running.shut_down() => {}
+        _ = terminate.recv() => tracing::warn!("second signal: requests in progress are cut"),
+        _ = interrupt.recv() => tracing::warn!("second signal: requests in progress are cut"),
+    }
+    Ok(())
+}
+
+/// The configuration file under the flags.
+fn resolve(args: Serve) -> Result<Config, AppError> {
+    let Serve {
+        config,
+        snapshot: _,
+        listen,
+        admin_listen,
+        tls_cert,
+        tls_key,
+        client_ca,
+        log_format,
+        log_level,
+    } = args;
+    let mut config = match config {
+        Some(path) => Config::load(&path)?,
+        None => Config::default(),
+    };
+    if let Some(address) = listen {
+        config.listen = Listen(address);
+    }
+    if let Some(address) = admin_listen {
+        config.admin_listen = AdminListen(address);
+    }
+    override_path(&mut config.tls.cert_file, tls_cert);
+    override_path(&mut config.tls.key_file, tls_key);
+    override_path(&mut config.tls.client_ca_file, client_ca);
+    if let Some(format) = log_format {
+        config.log.format = format;
+    }
+    if let Some(level) = log_level {
+        config.log.level = level;
+    }
+    Ok(config)
+}
+
+fn override_path(path: &mut Option<PathBuf>, flag: Option<PathBuf>) {
+    if flag.is_some() {
+        *path = flag;
+    }
+}
+
+fn tls_files(config: &Config) -> Result<TlsFiles, AppError> {
+    let tls = &config.tls;
+    match (&tls.cert_file, &tls.key_file) {
+        (Some(cert), Some(key)) => Ok(TlsFiles {
+            cert: cert.clone(),
+            key: key.clone(),
+            client_ca: tls.client_ca_file.clone(),
+        }),
+        (None, None) => Err(AppError::NoCertificate),
+        (None, Some(_)) => Err(AppError::HalfACertificate {
+            missing: "--tls-cert",
+        }),
+        (Some(_), None) => Err(AppError::HalfACertificate {
+            missing: "--tls-key",
+        }),
+    }
+}
+
+/// A service that serves.
+#[derive(Debug)]
+pub struct Running {
+    /// Where HTTPS is served.
+    pub https: SocketAddr,
+    /// Where plain HTTP is served.
+    pub admin: SocketAddr,
+    shutdown_delay: Duration,
+    readiness: Arc<Readiness>,
+    stop_https: watch::Sender<bool>,
+    stop_admin: watch::Sender<bool>,
+    https_task: JoinHandle<Drained>,
+    admin_task: JoinHandle<Drained>,
+    reload_task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Starts the service on a view. Everything that can be refused is, before a port is bound.
+    pub async fn start(config: Config, view: View) -> Result<Self, AppError> {
+        let policy = config.policy();
+        announce(&view, &policy);
+        let files = tls_files(&config)?;
+        let certificates = Arc::new(CertificateStore::open(files)?);
+        let metrics = Metrics::new()?;
+        let view = Arc::new(ArcSwap::from_pointee(view));
+        metrics.watch_view(Arc::clone(&view), policy.clone())?;
+        metrics.certificate_expires(unix_seconds(certificates.not_after()));
+
+        let readiness = Arc::new(Readiness::default());
+        readiness.set(Condition::ClusterView, true);
+        let service = Service::new(view, policy, metrics.clone(), config.limits.clone());
+        let limits = connection_limits(&config);
+        let https_server =
+            Server::https(router(service), limits.clone(), Arc::clone(&certificates));
+        let admin_server = Server::http(
+            admin_router(metrics.clone(), Arc::clone(&readiness)),
+            limits,
+        );
+        metrics.watch_listeners(https_server.stats(), admin_server.stats())?;
+
+        let (https_listener, https) = bind("--listen", config.listen.0).await?;
+        let (admin_listener, admin) = bind("--admin-listen", config.admin_listen.0).await?;
+        let (stop_https, https_stopped) = watch::channel(false);
+        let (stop_admin, admin_stopped) = watch::channel(false);
+        let https_task = tokio::spawn(https_server.serve(https_listener, https_stopped));
+        let admin_task = tokio::spawn(admin_server.serve(admin_listener, admin_stopped));
+        let reload_task = tokio::spawn(reload(certificates, config.tls.reload_interval.0, metrics));
+        readiness.set(Condition::HttpsListener, true);
+        tracing::info!(%https, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
+        Ok(Self {
+            https,
+            admin,
+            shutdown_delay: config.shutdown.delay.0,
+            readiness,
+            stop_https,
+            stop_admin,
+            https_task,
+            admin_task,
+            reload_task,
+        })
+    }
+
+    /// Waits until a task ends that must not, and names it.
+    async fn ended(&mut self) -> &'static str {
+        tokio::select! {
+            _ = &mut self.https_task => "the HTTPS listener",
+            _ = &mut self.admin_task => "the admin listener",
+            _ = &mut self.reload_task => "the certificate reload",
+        }
+    }
+
+    /// Ends in order: say no to `/readyz`, go on serving until everyone has seen that, take no
+    /// more connections, let requests in progress finish, and close the admin port last.
+    pub async fn shut_down(self) {
+        let Self {
+            shutdown_delay,
+            readiness,
+            stop_https,
+            stop_admin,
+            https_task,
+            admin_task,
+            reload_task,
+            ..
+        } = self;
+        readiness.set(Condition::NotDraining, false);
+        tokio::time::sleep(shutdown_delay).await;
+        // An error means that the listener is gone already.
+        let _ = stop_https.send(true);
+        match https_task.await {
+            Ok(Drained {
+                connections,
+                requests,
+            }) => {
+                tracing::info!(connections, requests, "HTTPS has ended; these were cut");
+            }
+            Err(error) => tracing::error!("the HTTPS listener did not end well: {error}"),
+        }
+        reload_task.abort();
+        let _ = stop_admin.send(true);
+        if let Err(error) = admin_task.await {
+            tracing::error!("the admin listener did not end well: {error}");
+        }
+    }
+}
+
+async fn bind(
+    flag: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), AppError> {
+    let failed = |source| AppError::Bind {
+        flag,
+        address,
+        source,
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn connection_limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits {
+        handshake_timeout: limits.handshake_timeout.0,
+        header_timeout: limits.header_timeout.0,
+        idle_timeout: limits.idle_timeout.0,
+        drain_timeout: config.shutdown.timeout.0,
+        max_connections: usize::try_from(limits.connections).unwrap_or(usize::MAX),
+    }
+}
+
+async fn reload(certificates: Arc<CertificateStore>, interval: Duration, metrics: Metrics) {
+    let store = Arc::clone(&certificates);
+    let observe = |outcome: &ReloadOutcome| match outcome {
+        ReloadOutcome::Unchanged => {}
+        ReloadOutcome::Reloaded { .. } => {
+            metrics.certificate_changed(true);
+            metrics.certificate_expires(unix_seconds(store.not_after()));
+        }
+        ReloadOutcome::Refused(_) => metrics.certificate_changed(false),
+    };
+    certificates.run(interval, observe).await;
+}
+
+fn unix_seconds(time: SystemTime) -> i64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_secs()).ok())
+        .unwrap_or(0)
+}
+
+/// Says once which checks are off because the cluster does not show what they look at.
+fn announce(view: &View, policy: &Policy) {
+    for (check, what) in [
+        (
+            Reason::MachineType,
+            "no node carries a machine-type label: the machine-type check is off (machineType.whenUnlabelled)",
+        ),
+        (
+            Reason::AgentsNotReady,
+            "no ovs-ovn and no kube-ovn-cni pod is in the cluster: the agents check is off (agents.whenUnseen, agents.namespace)",
+        ),
+    ] {
+        if policy.checks.contains(check) && !guard::is_active(policy, view.fleet(), check) {
+            tracing::warn!(check = check.name(), "{what}");
+        }
+    }
+}

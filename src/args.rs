@@ -1,0 +1,149 @@
+//! The command line. Every flag can be set as `BERTH_…` in the environment as well; a flag comes
+//! before the environment, and both before the configuration file.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::LogFormat;
+
+/// A safe berth for every migrating VM: lets bridge-bound KubeVirt VMs migrate, and keeps them off
+/// nodes where their machine type does not run or their network can't follow.
+#[derive(Debug, Parser)]
+#[command(name = "berth", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What berth can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve kube-apiserver (POST /mutate) and kube-scheduler (POST /scheduler/filter) over HTTPS
+    Serve(Box<Serve>),
+    /// Show on a sample cluster what berth does: start the service, talk to it, check the answers
+    Demo(Demo),
+    /// Show or check the configuration file
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the `extenders:` stanza for the KubeSchedulerConfiguration of kube-scheduler
+    SchedulerConfig(SchedulerConfig),
+}
+
+/// Flags of `berth serve`.
+#[derive(Debug, Default, Args)]
+pub struct Serve {
+    /// Configuration file (YAML); see `berth config default`
+    #[arg(long, env = "BERTH_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Cluster to decide on: what `kubectl get nodes,pods,namespaces,vmi,kubevirt -A -o json` (or
+    /// yaml) wrote
+    #[arg(long, env = "BERTH_SNAPSHOT", value_name = "FILE")]
+    pub snapshot: Option<PathBuf>,
+
+    /// Address for HTTPS [default: 0.0.0.0:8443]
+    #[arg(long, env = "BERTH_LISTEN", value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+
+    /// Address for plain HTTP: /livez, /readyz, /metrics [default: 0.0.0.0:8080]
+    #[arg(long, env = "BERTH_ADMIN_LISTEN", value_name = "ADDR")]
+    pub admin_listen: Option<SocketAddr>,
+
+    /// Server certificate with its chain (PEM); looked at again every 10 s
+    #[arg(long, env = "BERTH_TLS_CERT", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Private key of the certificate (PEM)
+    #[arg(long, env = "BERTH_TLS_KEY", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
+    /// CAs whose client certificates are accepted (PEM); with it every HTTPS client needs one
+    #[arg(long, env = "BERTH_CLIENT_CA", value_name = "FILE")]
+    pub client_ca: Option<PathBuf>,
+
+    /// How log lines are written [default: auto, for people on a terminal, else JSON]
+    #[arg(long, env = "BERTH_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+
+    /// Level (error, warn, info, debug, trace) or filter; `info,berth::decision=debug` logs every
+    /// decision with its details [default: info]
+    #[arg(long, env = "BERTH_LOG_LEVEL", value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
+
+/// Flags of `berth demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Leave the service running and print the curl commands that talk to it
+    #[arg(long, env = "BERTH_KEEP")]
+    pub keep: bool,
+}
+
+/// What to do with the configuration file.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the default configuration with a comment on every field
+    Default,
+    /// Check a configuration file: exit 0, or say what is wrong with it and exit 1
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// Print the JSON Schema of the configuration file
+    Schema,
+}
+
+/// Flags of `berth scheduler-config`.
+#[derive(Debug, Args)]
+pub struct SchedulerConfig {
+    /// CA of berth's certificate (PEM); kube-scheduler reads it once, when it starts
+    #[arg(long, env = "BERTH_CA", value_name = "FILE")]
+    pub ca: PathBuf,
+
+    /// Where kube-scheduler reaches berth
+    #[arg(
+        long,
+        env = "BERTH_URL",
+        value_name = "URL",
+        default_value = "https://berth.berth-system.svc:443"
+    )]
+    pub url: String,
+
+    /// Name in berth's certificate, where it is not the host of the URL: kube-scheduler often has
+    /// no cluster DNS and needs an IP address there
+    #[arg(long, env = "BERTH_SERVER_NAME", value_name = "NAME")]
+    pub server_name: Option<String>,
+
+    /// Client certificate on kube-scheduler's host, where berth runs with --client-ca
+    #[arg(
+        long,
+        env = "BERTH_CLIENT_CERT",
+        value_name = "PATH",
+        requires = "client_key"
+    )]
+    pub client_cert: Option<PathBuf>,
+
+    /// Private key of the client certificate on kube-scheduler's host
+    #[arg(
+        long,
+        env = "BERTH_CLIENT_KEY",
+        value_name = "PATH",
+        requires = "client_cert"
+    )]
+    pub client_key: Option<PathBuf>,
+}
+
+/// A usage error in one line that names the flag; clap's own takes several.
+#[must_use]
+pub fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let first: Vec<&str> = text
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .map(str::trim)
+        .collect();
+    format!("{} (see berth --help)", first.join(" "))
+}

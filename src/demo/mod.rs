@@ -1,0 +1,215 @@
+//! `berth demo`: the real service on a captured cluster, spoken to over HTTPS with requests that a
+//! real kube-apiserver and kube-scheduler sent, with every answer checked.
+
+mod certificates;
+mod client;
+mod steps;
+mod table;
+
+use std::fmt::Write as _;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::signal;
+
+use crate::app::{AppError, Running};
+use crate::cluster::file::{self, FormatError};
+use crate::cluster::view::ObjectKind;
+use crate::config::units::Span;
+use crate::config::{AdminListen, Config, Listen, Log};
+use crate::demo::certificates::Certificates;
+use crate::demo::client::Client;
+use crate::demo::steps::{CLUSTER, Step};
+use crate::telemetry::{self, LogError};
+
+/// Why the demo did not come to its end, or came to a bad one.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The sample cluster can't be read: a defect.
+    #[error("the sample cluster: {0}")]
+    Sample(#[from] FormatError),
+    /// No certificate could be made.
+    #[error("certificates: {0}")]
+    Certificates(#[from] rcgen::Error),
+    /// A file could not be written.
+    #[error("the demo's own files: {0}")]
+    Files(#[source] io::Error),
+    /// The log can't be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The service did not start.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The service could not be asked.
+    #[error("{request}: {problem}")]
+    Call {
+        /// What was asked.
+        request: String,
+        /// What went wrong.
+        problem: String,
+    },
+    /// Some answers were not the expected ones.
+    #[error("{0} answers were not what they should be")]
+    Unexpected(usize),
+}
+
+/// Runs the demo. `say` takes what is to be printed, piece by piece.
+pub async fn run(keep: bool, say: impl FnMut(&str)) -> Result<(), DemoError> {
+    play(&steps::all(), keep, say).await
+}
+
+async fn play(steps: &[Step], keep: bool, mut say: impl FnMut(&str)) -> Result<(), DemoError> {
+    telemetry::init(&Log {
+        level: "error".to_owned(),
+        ..Log::default()
+    })?;
+    let folder = tempfile::tempdir().map_err(DemoError::Files)?;
+    let certificates = Certificates::make()?;
+    let config = certificates
+        .write(folder.path())
+        .map_err(DemoError::Files)?;
+    let view = file::parse(CLUSTER, &config.agents.namespace)?;
+    let nodes = view.count(ObjectKind::Node);
+    let vmis = view.count(ObjectKind::Vmi);
+    let running = Running::start(config, view).await?;
+    let client = Client::new(&running, &certificates);
+
+    say(&format!(
+        "berth {}: the service, on a cluster of {nodes} nodes and {vmis} VMs that was captured with a\n\
+         real kube-apiserver, kube-scheduler and virt-controller, is asked over HTTPS what they asked.\n",
+        env!("CARGO_PKG_VERSION"),
+    ));
+    let mut asked = 0;
+    let mut wrong = 0;
+    for (number, step) in steps.iter().enumerate() {
+        let played = step.play(&client).await?;
+        asked += played.asked;
+        wrong += played.unexpected.len();
+        say(&format!("\n{}. {}", number + 1, played.text));
+        for problem in played.unexpected {
+            say(&format!("   NOT AS EXPECTED: {problem}\n"));
+        }
+    }
+    if wrong > 0 {
+        say(&format!(
+            "\n{wrong} of {asked} answers are not as expected.\n"
+        ));
+        running.shut_down().await;
+        return Err(DemoError::Unexpected(wrong));
+    }
+    say(&format!("\nAll {asked} answers are as expected.\n"));
+    if keep {
+        say(&keep_text(&running, folder.path(), steps).map_err(DemoError::Files)?);
+        // Where no signal can be waited for, there is nothing to keep the service for.
+        let _ = signal::ctrl_c().await;
+    } else {
+        say("`berth demo --keep` leaves the service running, to be asked with curl.\n");
+    }
+    running.shut_down().await;
+    Ok(())
+}
+
+impl Certificates {
+    /// Writes what the service and curl need, and gives the configuration that uses it.
+    fn write(&self, folder: &Path) -> io::Result<Config> {
+        let write = |name: &str, contents: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, contents)?;
+            Ok::<_, io::Error>(path)
+        };
+        write("ca.crt", &self.ca)?;
+        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let mut config = Config {
+            listen: Listen(loopback),
+            admin_listen: AdminListen(loopback),
+            ..Config::default()
+        };
+        config.tls.cert_file = Some(write("tls.crt", &self.cert)?);
+        config.tls.key_file = Some(write("tls.key", &self.key)?);
+        // Nobody is sent here by a Service, so there is nobody to wait for.
+        config.shutdown.delay = Span(Duration::from_millis(1));
+        Ok(config)
+    }
+}
+
+/// The curl commands, with the requests as files.
+fn keep_text(running: &Running, folder: &Path, steps: &[Step]) -> io::Result<String> {
+    let Running { https, admin, .. } = running;
+    let ca = folder.join("ca.crt");
+    let mut text = String::from("\nThe service goes on. Ask it yourself, in another terminal:\n\n");
+    let mut seen = Vec::new();
+    for (path, name, body) in steps.iter().flat_map(Step::requests) {
+        if seen.contains(&name) {
+            continue;
+        }
+        let file = folder.join(format!("{name}.json"));
+        std::fs::write(&file, body)?;
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "curl --cacert {} https://localhost:{}{path} --data-binary @{}",
+            ca.display(),
+            https.port(),
+            file.display()
+        );
+        seen.push(name);
+    }
+    let _ = writeln!(
+        text,
+        "curl http://{admin}/readyz\ncurl http://{admin}/metrics\n\nCtrl-C ends it and removes {}.",
+        folder.display()
+    );
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::demo::steps::Expected;
+
+    async fn output(steps: &[Step]) -> (String, Result<(), DemoError>) {
+        let mut text = String::new();
+        let result = play(steps, false, |piece| text.push_str(piece)).await;
+        (text, result)
+    }
+
+    #[tokio::test]
+    async fn every_answer_is_the_expected_one() {
+        let (text, result) = output(&steps::all()).await;
+        assert!(result.is_ok(), "{text}");
+        assert!(text.contains("answers are as expected"), "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 130),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_readme_shows_what_the_demo_prints() {
+        let (text, _) = output(&steps::all()).await;
+        let readme = include_str!("../../README.md");
+        assert!(readme.contains(&text), "put this into the README:\n{text}");
+    }
+
+    #[tokio::test]
+    async fn one_wrong_answer_of_any_step_fails_the_demo() {
+        let count = steps::all().len();
+        for broken in 0..count {
+            let mut steps = steps::all();
+            match &mut steps[broken] {
+                Step::Reviews(reviews) => reviews.rows[0].expected = Expected::Untouched,
+                Step::Filter(filter) => filter.expected[0].1 = "something else",
+                Step::Unknown(unknown) => unknown.expected = "something else",
+                Step::Operations(operations) => operations.series[0].1 = "99",
+            }
+            let (text, result) = output(&steps).await;
+            assert!(
+                matches!(result, Err(DemoError::Unexpected(1))),
+                "step {broken}: {text}"
+            );
+            assert!(text.contains("NOT AS EXPECTED"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! What the demo asks, what it has to be told, and how it shows that.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::demo::DemoError;
+use crate::demo::client::Client;
+use crate::demo::table::table;
+
+/// The cluster that the requests came from.
+pub(super) const CLUSTER: &str = include_str!("../../tests/data/captures/cluster.json");
+
+/// A captured request: its name and its body.
+type Capture = (&'static str, &'static str);
+
+macro_rules! capture {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!("../../tests/data/captures/", $name, ".json")),
+        )
+    };
+}
+
+const MUTATE: &str = "/mutate?timeout=10s";
+const FILTER: &str = "/scheduler/filter";
+const APISERVER: &str = "kube-apiserver-admission";
+const SCHEDULER: &str = "kube-scheduler";
+
+/// One part of the demo.
+pub(super) enum Step {
+    /// Objects that are created.
+    Reviews(Reviews),
+    /// Nodes that a pod may land on.
+    Filter(Filter),
+    /// A VM that berth does not know.
+    Unknown(Unknown),
+    /// What the people who run berth see.
+    Operations(Operations),
+}
+
+/// A step that was played.
+pub(super) struct Played {
+    pub(super) text: String,
+    pub(super) asked: usize,
+    pub(super) unexpected: Vec<String>,
+}
+
+/// All steps in order.
+pub(super) fn all() -> Vec<Step> {
+    vec![
+        Step::Reviews(reviews()),
+        Step::Filter(Filter {
+            title: "kube-scheduler looks for a target for VM web, which runs on el9-0.",
+            capture: capture!("filter-names-migration"),
+            expected: vec![
+                ("el9-2", FITS),
+                ("el9-3", FITS),
+                ("el9-nochassis", "OVN chassis not registered"),
+                ("el9-1", FITS),
+            ],
+        }),
+        Step::Filter(Filter {
+            title: "The same for VM legacy on el10-2, from a KubeVirt that does not select nodes by machine type.",
+            capture: capture!("filter-names-migration-no-selector"),
+            expected: vec![
+                ("el10-1", "machine type pc-q35-rhel9.2.0 not supported"),
+                ("el9-0", FITS),
+                ("el9-1", FITS),
+                ("el9-2", FITS),
+                ("el9-3", FITS),
+                ("el9-nochassis", "OVN chassis not registered"),
+                (
+                    "old-nolabels",
+                    "machine type pc-q35-rhel9.2.0 not supported",
+                ),
+                ("el10-0", "machine type pc-q35-rhel9.2.0 not supported"),
+            ],
+        }),
+        Step::Filter(Filter {
+            title: "The first launch of a VM is not a migration: berth keeps out of it.",
+            capture: capture!("filter-names-launch"),
+            expected: vec![
+                ("el9-0", FITS),
+                ("el9-1", FITS),
+                ("el9-2", FITS),
+                ("el9-3", FITS),
+                ("el9-nochassis", FITS),
+            ],
+        }),
+        Step::Unknown(Unknown {
+            capture: capture!("filter-nodes-migration-no-selector"),
+            expected: "berth: VirtualMachineInstance default/legacy2 with UID fae1048e-9cdf-4188-993a-a34a1722432e is not known",
+        }),
+        Step::Operations(Operations {
+            series: vec![
+                (
+                    r#"berth_admission_requests_total{kind="VirtualMachine",operation="CREATE",outcome="patched"}"#,
+                    "3",
+                ),
+                (
+                    r#"berth_nodes_judged_total{reason="machine_type",verdict="rejected"}"#,
+                    "3",
+                ),
+                (
+                    r#"berth_nodes_judged_total{reason="none",verdict="passed"}"#,
+                    "7",
+                ),
+                (r#"berth_chassis_ready{node="el9-nochassis"}"#, "0"),
+            ],
+        }),
+    ]
+}
+
+/// What is shown for a node that passes.
+const FITS: &str = "fits";
+
+impl Step {
+    /// Asks, checks and shows.
+    pub(super) async fn play(&self, client: &Client) -> Result<Played, DemoError> {
+        match self {
+            Self::Reviews(reviews) => reviews.play(client).await,
+            Self::Filter(filter) => filter.play(client).await,
+            Self::Unknown(unknown) => unknown.play(client).await,
+            Self::Operations(operations) => operations.play(client).await,
+        }
+    }
+
+    /// Path, name and body of the requests that the step makes to the HTTPS listener.
+    pub(super) fn requests(&self) -> Vec<(&'static str, &'static str, &'static str)> {
+        match self {
+            Self::Reviews(reviews) => reviews
+                .rows
+                .iter()
+                .map(|row| (MUTATE, row.capture.0, row.capture.1))
+                .collect(),
+            Self::Filter(Filter { capture, .. }) | Self::Unknown(Unknown { capture, .. }) => {
+                vec![(FILTER, capture.0, capture.1)]
+            }
+            Self::Operations(_) => Vec::new(),
+        }
+    }
+}
+
+/// Objects under review.
+pub(super) struct Reviews {
+    pub(super) rows: Vec<Review>,
+}
+
+/// One object under review.
+pub(super) struct Review {
+    capture: Capture,
+    what: &'static str,
+    binding: &'static str,
+    pub(super) expected: Expected,
+}
+
+/// What has to come of a review.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Expected {
+    /// The annotation is added here.
+    AddedAt(&'static str),
+    /// Nothing is changed, nothing is said.
+    Untouched,
+    /// Nothing is changed, and this is the first warning.
+    Warned(&'static str),
+}
+
+fn reviews() -> Reviews {
+    let row = |capture, what, binding, expected| Review {
+        capture,
+        what,
+        binding,
+        expected,
+    };
+    Reviews {
+        rows: vec![
+            row(
+                capture!("admission-create-vm-bridge"),
+                "VirtualMachine",
+                "bridge",
+                Expected::AddedAt("/spec/template/metadata/annotations"),
+            ),
+            row(
+                capture!("admission-create-vm-no-interfaces"),
+                "VirtualMachine",
+                "KubeVirt's default: bridge",
+                Expected::AddedAt("/spec/template/metadata/annotations"),
+            ),
+            row(
+                capture!("admission-create-vm-template-annotations"),
+                "VirtualMachine",
+                "bridge",
+                Expected::AddedAt("/spec/template/metadata/annotations"),
+            ),
+            row(
+                capture!("admission-create-vmi-by-virt-controller"),
+                "VirtualMachineInstance",
+                "bridge",
+                Expected::AddedAt("/metadata/annotations"),
+            ),
+            row(
+                capture!("admission-create-vmpool-bridge"),
+                "VirtualMachinePool",
+                "bridge",
+                Expected::AddedAt(
+                    "/spec/virtualMachineTemplate/spec/template/metadata/annotations",
+                ),
+            ),
+            row(
+                capture!("admission-create-vm-masquerade"),
+                "VirtualMachine",
+                "masquerade",
+                Expected::Untouched,
+            ),
+            row(
+                capture!("admission-create-vm-annotated-false"),
+                "VirtualMachine",
+                "bridge, key there: \"false\"",
+                Expected::Warned(
+                    "kubevirt.io/allow-pod-bridge-network-live-migration: KubeVirt ignores the value, the key alone allows live migration",
+                ),
+            ),
+        ],
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReviewReply {
+    response: ReviewResponse,
+}
+
+#[derive(Deserialize)]
+struct ReviewResponse {
+    allowed: bool,
+    patch: Option<ByteString>,
+    #[serde(default)]
+    warnings: Vec<String>,
+}
+
+impl Reviews {
+    async fn play(&self, client: &Client) -> Result<Played, DemoError> {
+        let mut rows = Vec::new();
+        let mut warnings = String::new();
+        let mut unexpected = Vec::new();
+        for review in &self.rows {
+            let body = client.post(MUTATE, APISERVER, review.capture.1).await?;
+            let reply: ReviewReply = decode(MUTATE, &body)?;
+            let got = Outcome::of(&reply.response);
+            if !got.is(review.expected) {
+                unexpected.push(format!(
+                    "{}: {:?} instead of {:?}",
+                    review.capture.0, got, review.expected
+                ));
+            }
+            for warning in &reply.response.warnings {
+                warnings += &format!("   warning: {warning}\n");
+            }
+            rows.push([
+                review.what.to_owned(),
+                review.binding.to_owned(),
+                got.to_string(),
+            ]);
+        }
+        let text = format!(
+            "kube-apiserver asks before an object is stored. A VM on the pod network by bridge can only\n   \
+             migrate with the annotation kubevirt.io/allow-pod-bridge-network-live-migration.\n\n{}{warnings}",
+            table(["created", "bound by", "berth's answer"], &rows)
+        );
+        Ok(Played {
+            text,
+            asked: self.rows.len(),
+            unexpected,
+        })
+    }
+}
+
+/// What came of a review.
+#[derive(Debug)]
+struct Outcome {
+    allowed: bool,
+    /// The annotations that the patch adds to.
+    added_at: Option<String>,
+    warning: Option<String>,
+}
+
+impl Outcome {
+    fn of(response: &ReviewResponse) -> Self {
+        let patch: Value = response
+            .patch
+            .as_ref()
+            .and_then(|patch| serde_json::from_slice(&patch.0).ok())
+            .unwrap_or_default();
+        let path = patch.pointer("/0/path").and_then(Value::as_str);
+        Self {
+            allowed: response.allowed,
+            added_at: path.map(|path| {
+                let key = "/kubevirt.io~1allow-pod-bridge-network-live-migration";
+                path.trim_end_matches(key).to_owned()
+            }),
+            warning: response.warnings.first().cloned(),
+        }
+    }
+
+    fn is(&self, expected: Expected) -> bool {
+        let (added_at, warning) = match expected {
+            Expected::AddedAt(path) => (Some(path), None),
+            Expected::Untouched => (None, None),
+            Expected::Warned(text) => (None, Some(text)),
+        };
+        self.allowed && self.added_at.as_deref() == added_at && self.warning.as_deref() == warning
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.added_at, &self.warning) {
+            (Some(path), _) => {
+                let place = path
+                    .trim_end_matches("/annotations")
+                    .trim_start_matches('/');
+                write!(f, "added to {}", place.replace('/', "."))
+            }
+            (None, None) => f.write_str("left alone"),
+            (None, Some(_)) => f.write_str("left alone, with a warning"),
+        }
+    }
+}
+
+/// Nodes that a pod may land on.
+pub(super) struct Filter {
+    title: &'static str,
+    capture: Capture,
+    pub(super) expected: Vec<(&'static str, &'static str)>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct FilterReply {
+    node_names: Option<Vec<String>>,
+    failed_nodes: BTreeMap<String, String>,
+    failed_and_unresolvable_nodes: BTreeMap<String, String>,
+    error: String,
+}
+
+impl FilterReply {
+    fn verdict(&self, node: &str) -> &str {
+        let passed = self.node_names.as_deref().unwrap_or_default();
+        if passed.iter().any(|name| name == node) {
+            return FITS;
+        }
+        self.failed_and_unresolvable_nodes
+            .get(node)
+            .or_else(|| self.failed_nodes.get(node))
+            .map_or("no answer", String::as_str)
+    }
+}
+
+impl Filter {
+    async fn play(&self, client: &Client) -> Result<Played, DemoError> {
+        let body = client.post(FILTER, SCHEDULER, self.capture.1).await?;
+        let reply: FilterReply = decode(FILTER, &body)?;
+        let mut rows = Vec::new();
+        let mut unexpected = Vec::new();
+        for (node, expected) in &self.expected {
+            let verdict = reply.verdict(node);
+            if verdict != *expected {
+                unexpected.push(format!("{node}: {verdict} instead of {expected}"));
+            }
+            rows.push([(*node).to_owned(), verdict.to_owned()]);
+        }
+        Ok(Played {
+            text: format!(
+                "{}\n\n{}",
+                self.title,
+                table(["node", "berth's verdict"], &rows)
+            ),
+            asked: self.expected.len(),
+            unexpected,
+        })
+    }
+}
+
+/// A VM that berth does not know.
+pub(super) struct Unknown {
+    capture: Capture,
+    pub(super) expected: &'static str,
+}
+
+impl Unknown {
+    async fn play(&self, client: &Client) -> Result<Played, DemoError> {
+        let body = client.post(FILTER, SCHEDULER, self.capture.1).await?;
+        let reply: FilterReply = decode(FILTER, &body)?;
+        let mut unexpected = Vec::new();
+        if reply.error != self.expected {
+            unexpected.push(format!("{:?} instead of {:?}", reply.error, self.expected));
+        }
+        Ok(Played {
+            text: format!(
+                "A VM that berth has not seen yet is not guessed about: kube-scheduler is to try again.\n\n   {}\n",
+                reply.error
+            ),
+            asked: 1,
+            unexpected,
+        })
+    }
+}
+
+/// What the people who run berth see.
+pub(super) struct Operations {
+    pub(super) series: Vec<(&'static str, &'static str)>,
+}
+
+impl Operations {
+    async fn play(&self, client: &Client) -> Result<Played, DemoError> {
+        let ready = client.get("/readyz").await?;
+        let metrics = client.get("/metrics").await?;
+        let mut unexpected = Vec::new();
+        if ready.trim() != "ok" {
+            unexpected.push(format!("/readyz: {ready}"));
+        }
+        let mut text = format!(
+            "Prometheus and the kubelet ask the admin port. /readyz says {}; some of /metrics:\n\n",
+            ready.trim()
+        );
+        for (series, expected) in &self.series {
+            let found = metrics
+                .lines()
+                .find_map(|line| line.strip_prefix(series))
+                .map_or("missing", str::trim);
+            if found != *expected {
+                unexpected.push(format!("{series}: {found} instead of {expected}"));
+            }
+            text += &format!("   {series} {found}\n");
+        }
+        Ok(Played {
+            text,
+            asked: 1 + self.series.len(),
+            unexpected,
+        })
+    }
+}
+
+fn decode<'a, T: Deserialize<'a>>(path: &str, body: &'a str) -> Result<T, DemoError> {
+    serde_json::from_str(body).map_err(|error| DemoError::Call {
+        request: format!("POST {path}"),
+        problem: format!("{error}: {body}"),
+    })
+}
