@@ -2,7 +2,9 @@
 
 mod admission_captures;
 mod bad_input;
+mod certs;
 mod filter_captures;
 mod properties;
 mod snapshots;
 mod support;
+mod tools;

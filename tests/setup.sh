@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Finds the outside tools that `make test` needs, and installs the missing ones where it may.
+#
+# Ordinary tools come from apt, as root or with a sudo that asks nothing. Prometheus does not: its
+# Debian package would start a service, so its two programs are unpacked into target/tools/bin
+# and nothing else of it is installed (no root needed; `make clean` removes them).
+#
+# What stays missing is named with the tests that are left out for it, here and in
+# target/tools/left-out, which `make test` repeats at its end. With CI=true it is an error.
+# tests/it/tools.rs looks for the same tools in the same places.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+tools=$PWD/target/tools
+bin=$tools/bin
+mkdir -p "$bin"
+: >"$tools/left-out"
+PATH=$bin:$PATH
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+may_install() {
+    have apt-get || return 1
+    [ "$(id -u)" -eq 0 ] || { have sudo && sudo -n true 2>/dev/null; }
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+updated=
+# Once, and only when something is missing: the lists of a new machine are empty or old.
+update() {
+    [ -z "$updated" ] || return 0
+    updated=yes
+    if may_install; then
+        as_root apt-get -qq -o DPkg::Lock::Timeout=120 update >&2 || true
+    fi
+}
+
+# apt_tool COMMAND PACKAGE TEST: COMMAND from PATH, else PACKAGE, else TEST is left out.
+apt_tool() {
+    have "$1" && return
+    if may_install; then
+        update
+        echo "installing the Debian package $2 (for: $3)"
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+            --no-install-recommends -o DPkg::Lock::Timeout=120 "$2" >&2 </dev/null || true
+    fi
+    have "$1" || left_out "$1" "$2" "$3"
+}
+
+left_out() {
+    echo "left out: $3 (no $1; install the Debian package $2)" | tee -a "$tools/left-out"
+}
+
+# The signed lists name the package's hash, and apt-get checks the download against it.
+unpack_prometheus() {
+    local dir=$tools/prometheus.part
+    rm -rf "$dir"
+    mkdir -p "$dir"
+    (
+        cd "$dir"
+        apt-get -qq -o APT::Sandbox::User="$(id -un)" download prometheus >&2
+        dpkg-deb -x prometheus_*.deb .
+        mv usr/bin/prometheus usr/bin/promtool "$bin/"
+    ) || echo "prometheus could not be downloaded" >&2
+    rm -rf "$dir"
+}
+
+apt_tool c++ g++ "the smoke of every fuzz target"
+apt_tool openssl openssl "certificates made by certs/dev.sh"
+apt_tool curl curl "HTTPS as curl speaks it"
+if ! have prometheus || ! have promtool; then
+    if have apt-get && have dpkg-deb; then
+        update
+        echo "unpacking prometheus and promtool from the Debian package prometheus into target/tools/bin"
+        unpack_prometheus
+    fi
+fi
+have prometheus || left_out prometheus prometheus "scrape by a real Prometheus"
+have promtool || left_out promtool prometheus "metrics and alerts as promtool checks them"
+
+if [ "${CI:-}" = true ] && [ -s "$tools/left-out" ]; then
+    echo "CI leaves no test out" >&2
+    exit 1
+fi
