@@ -3,8 +3,14 @@
 mod admission_captures;
 mod bad_input;
 mod certs;
+mod cli;
 mod filter_captures;
+mod hostile;
+mod overload;
+mod process;
+mod prometheus;
 mod properties;
 mod snapshots;
 mod support;
+mod tidy;
 mod tools;

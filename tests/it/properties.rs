@@ -1,1 +1,423 @@
-//! x
+//! What holds for every input, not only for the ones that somebody thought of.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use berth::cluster::View;
+use berth::cluster::view::Object;
+use berth::decide::guard::{Candidate, Fleet, Guard, Journey, Policy, WhenUnlabelled, WhenUnseen};
+use berth::decide::reason::{Reason, Reasons};
+use berth::domain::{Agent, AgentState, Agents, ChassisClaim, NodeFacts, Vmi};
+use berth::http::{filter, mutate};
+use json_patch::Patch;
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+use crate::support::{capture, capture_json};
+
+const KEY: &str = "kubevirt.io/allow-pod-bridge-network-live-migration";
+const TYPES: [&str; 4] = ["pc", "q35", "pc-q35-rhel9.2.0", "pc-q35-rhel10.0.0"];
+const NODES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+// ---- admission ----
+
+fn metadata() -> impl Strategy<Value = Value> {
+    let text = || select(vec!["true", "false", "disabled", "", "a/b~c"]);
+    let key = || select(vec![KEY, "berth.dev/inject", "a/b~c", "~1", "app"]);
+    let map = move || option::of(btree_map(key(), text(), 0..4));
+    (map(), map(), any::<bool>()).prop_map(|(labels, annotations, null)| {
+        let mut metadata = json!({"name": "x"});
+        for (field, map) in [("labels", labels), ("annotations", annotations)] {
+            match map {
+                Some(map) => metadata[field] = json!(map),
+                None if null => metadata[field] = Value::Null,
+                None => {}
+            }
+        }
+        metadata
+    })
+}
+
+fn vmi_spec() -> impl Strategy<Value = Value> {
+    let names = || select(vec!["default", "other"]);
+    let network = (names(), select(vec!["pod", "multus"]))
+        .prop_map(|(name, kind)| json!({"name": name, kind: {}}));
+    let binding = select(vec![
+        "bridge",
+        "masquerade",
+        "sriov",
+        "passtBinding",
+        "binding",
+    ]);
+    let interface =
+        (names(), binding).prop_map(|(name, binding)| json!({"name": name, binding: {}}));
+    (
+        option::of(vec(network, 0..3)),
+        option::of(vec(interface, 0..3)),
+        option::of(any::<bool>()),
+    )
+        .prop_map(|(networks, interfaces, autoattach)| {
+            json!({
+                "networks": networks,
+                "domain": {"devices": {"interfaces": interfaces, "autoattachPodInterface": autoattach}},
+                "unknown": {"kept": [1, 2.5, null, "ü"]},
+            })
+        })
+}
+
+fn template() -> impl Strategy<Value = Value> {
+    (option::of(metadata()), vmi_spec()).prop_map(|(metadata, spec)| {
+        let mut template = json!({"spec": spec});
+        if let Some(metadata) = metadata {
+            template["metadata"] = metadata;
+        }
+        template
+    })
+}
+
+/// A review of one of the four kinds.
+fn review() -> impl Strategy<Value = Value> {
+    let kinds = vec![
+        ("kubevirt.io", "VirtualMachine"),
+        ("kubevirt.io", "VirtualMachineInstance"),
+        ("kubevirt.io", "VirtualMachineInstanceReplicaSet"),
+        ("pool.kubevirt.io", "VirtualMachinePool"),
+    ];
+    (
+        select(kinds),
+        metadata(),
+        metadata(),
+        template(),
+        any::<bool>(),
+    )
+        .prop_map(|((group, kind), outer, middle, template, preference)| {
+            let mut vm_spec = json!({"template": template});
+            if preference {
+                vm_spec["preference"] = json!({"name": "fedora"});
+            }
+            let object = match kind {
+                "VirtualMachineInstance" => json!({"metadata": outer, "spec": template["spec"]}),
+                "VirtualMachinePool" => json!({
+                    "metadata": outer,
+                    "spec": {"virtualMachineTemplate": {"metadata": middle, "spec": vm_spec}},
+                }),
+                _ => json!({"metadata": outer, "spec": vm_spec}),
+            };
+            json!({
+                "kind": "AdmissionReview",
+                "apiVersion": "admission.k8s.io/v1",
+                "request": {
+                    "uid": "1",
+                    "kind": {"group": group, "version": "v1", "kind": kind},
+                    "operation": "CREATE",
+                    "namespace": "default",
+                    "object": object,
+                },
+            })
+        })
+}
+
+/// The patch of a review.
+fn patch_of(review: &Value) -> Option<Patch> {
+    let answer = mutate(&review.to_string(), &View::default()).unwrap();
+    let reply: Value = serde_json::from_slice(&answer.json).unwrap();
+    let patch = reply["response"].get("patch")?.as_str().unwrap();
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(patch)
+        .unwrap();
+    Some(serde_json::from_slice(&bytes).unwrap())
+}
+
+/// Takes the annotation out wherever it stands, and what is empty without it.
+fn without_annotation(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.remove(KEY);
+            map.values_mut().for_each(without_annotation);
+            map.retain(|key, value| {
+                let empty = value.is_null() || value == &json!({});
+                !(empty && matches!(key.as_str(), "annotations" | "metadata"))
+            });
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_annotation),
+        _ => {}
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_patch_applied_makes_the_next_review_patchless(review in review()) {
+        if let Some(patch) = patch_of(&review) {
+            let mut again = review.clone();
+            json_patch::patch(&mut again["request"]["object"], &patch).unwrap();
+            prop_assert_eq!(patch_of(&again), None);
+            prop_assert_eq!(patch_of(&review), Some(patch), "the same review gives the same patch");
+        }
+    }
+
+    #[test]
+    fn nothing_but_the_annotation_changes(review in review()) {
+        if let Some(patch) = patch_of(&review) {
+            prop_assert_eq!(patch.0.len(), 1);
+            let mut object = review["request"]["object"].clone();
+            let mut patched = object.clone();
+            json_patch::patch(&mut patched, &patch).unwrap();
+            prop_assert_ne!(&object, &patched);
+            without_annotation(&mut object);
+            without_annotation(&mut patched);
+            prop_assert_eq!(object, patched);
+        }
+    }
+
+    #[test]
+    fn a_body_cut_or_changed_anywhere_never_panics(cut in 0_usize..2000, byte: u8) {
+        for name in ["admission-create-vm-bridge", "admission-create-vmpool-bridge"] {
+            let mut bytes = capture(name).into_bytes();
+            let at = cut % bytes.len();
+            bytes[at] = byte;
+            for bytes in [&bytes[..], &bytes[..at]] {
+                if let Ok(text) = std::str::from_utf8(bytes) {
+                    let _ = mutate(text, &View::default());
+                }
+            }
+        }
+    }
+}
+
+// ---- filter ----
+
+fn types() -> impl Strategy<Value = Vec<&'static str>> {
+    vec(select(TYPES.to_vec()), 0..3)
+}
+
+fn facts() -> impl Strategy<Value = NodeFacts> {
+    let chassis = prop_oneof![
+        Just(ChassisClaim::Missing),
+        Just(ChassisClaim::Malformed("x".into())),
+        Just(ChassisClaim::Registered(
+            "00000001-1111-4222-8333-444455556666".into()
+        )),
+    ];
+    (types(), chassis, any::<bool>()).prop_map(|(types, chassis, network_unavailable)| NodeFacts {
+        machine_types: types.into_iter().collect(),
+        chassis,
+        network_unavailable,
+    })
+}
+
+fn state() -> impl Strategy<Value = AgentState> {
+    select(vec![
+        AgentState::Missing,
+        AgentState::NotReady,
+        AgentState::Ready,
+    ])
+}
+
+fn vmi() -> impl Strategy<Value = Vmi> {
+    (
+        option::of(select(TYPES.to_vec())),
+        option::of(select(NODES.to_vec())),
+    )
+        .prop_map(|(machine_type, node)| Vmi {
+            namespace: "default".into(),
+            name: "web".into(),
+            uid: "98ba4550-0347-40ef-a369-02349d8839a0".into(),
+            machine_type: machine_type.map(Into::into),
+            node: node.map(Into::into),
+        })
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    (
+        any::<[bool; 5]>(),
+        select(vec![
+            WhenUnlabelled::Auto,
+            WhenUnlabelled::Exclude,
+            WhenUnlabelled::Allow,
+        ]),
+        select(vec![WhenUnseen::Auto, WhenUnseen::Exclude]),
+        btree_map(
+            select(TYPES.map(Box::from).to_vec()),
+            vec(select(TYPES.map(Box::from).to_vec()), 1..3),
+            0..2,
+        ),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(checks, when_unlabelled, when_unseen, equivalents, launches)| Policy {
+                launches,
+                checks: Reason::ALL
+                    .into_iter()
+                    .zip(checks)
+                    .fold(Reasons::default(), |set, (check, on)| set.with(check, on)),
+                when_unlabelled,
+                equivalents,
+                when_unseen,
+            },
+        )
+}
+
+type Cluster = (
+    BTreeMap<&'static str, (NodeFacts, AgentState, AgentState)>,
+    Vmi,
+);
+
+fn cluster() -> impl Strategy<Value = Cluster> {
+    let node = (facts(), state(), state());
+    (
+        btree_map(select(NODES.to_vec()), node, 0..NODES.len()),
+        vmi(),
+    )
+}
+
+fn objects((nodes, vmi): &Cluster) -> Vec<Object> {
+    let mut objects = vec![Object::Vmi(vmi.clone())];
+    for (name, (facts, ovs, cni)) in nodes {
+        objects.push(Object::Node {
+            name: (*name).into(),
+            facts: facts.clone(),
+        });
+        for (agent, state) in [(Agent::Ovs, ovs), (Agent::Cni, cni)] {
+            if *state != AgentState::Missing {
+                objects.push(Object::AgentPod {
+                    agent,
+                    node: Some((*name).into()),
+                    state: *state,
+                });
+            }
+        }
+    }
+    objects
+}
+
+/// A node as the API server has it.
+fn node_json(name: &str, facts: &NodeFacts) -> Value {
+    let labels: BTreeMap<String, &str> = facts
+        .machine_types
+        .iter()
+        .map(|t| (format!("machine-type.node.kubevirt.io/{t}"), "true"))
+        .collect();
+    let mut annotations = json!({});
+    if let ChassisClaim::Registered(chassis) | ChassisClaim::Malformed(chassis) = &facts.chassis {
+        annotations["ovn.kubernetes.io/chassis"] = json!(chassis);
+    }
+    let status = if facts.network_unavailable {
+        "True"
+    } else {
+        "False"
+    };
+    json!({
+        "metadata": {"name": name, "labels": labels, "annotations": annotations},
+        "status": {"conditions": [{"type": "NetworkUnavailable", "status": status}]},
+    })
+}
+
+/// The verdict on each node asked about: nothing for a pass.
+fn verdicts(view: &View, policy: &Policy, args: &Value) -> BTreeMap<String, Option<String>> {
+    let answer = filter(&args.to_string(), view, policy).unwrap();
+    let reply: Value = serde_json::from_slice(&answer.json).unwrap();
+    assert_eq!(reply["Error"], "");
+    let mut verdicts = BTreeMap::new();
+    for field in ["FailedNodes", "FailedAndUnresolvableNodes"] {
+        for (node, text) in reply[field].as_object().unwrap() {
+            verdicts.insert(node.clone(), Some(text.as_str().unwrap().to_owned()));
+        }
+    }
+    let names = reply["NodeNames"].as_array().cloned().unwrap_or_default();
+    let items = reply["Nodes"]["items"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let named = items
+        .into_iter()
+        .map(|node| node["metadata"]["name"].clone());
+    for name in names.into_iter().chain(named) {
+        let before = verdicts.insert(name.as_str().unwrap().to_owned(), None);
+        assert_eq!(before, None, "{name} passed and failed");
+    }
+    verdicts
+}
+
+fn args(names: &[&str]) -> Value {
+    let mut args = capture_json("filter-names-migration");
+    args["NodeNames"] = json!(names);
+    args
+}
+
+proptest! {
+    #[test]
+    fn verdicts_do_not_depend_on_the_order_of_nodes_or_of_objects(
+        cluster in cluster(),
+        policy in policy(),
+        order in Just(NODES.to_vec()).prop_shuffle(),
+        seed: u64,
+    ) {
+        let in_order: View = objects(&cluster).into_iter().collect();
+        let mut shuffled = objects(&cluster);
+        let length = shuffled.len();
+        shuffled.rotate_left(usize::try_from(seed % 97).unwrap() % length);
+        shuffled.reverse();
+        let shuffled: View = shuffled.into_iter().collect();
+        prop_assert_eq!(&in_order, &shuffled);
+
+        let expect = verdicts(&in_order, &policy, &args(&NODES));
+        prop_assert_eq!(expect.len(), NODES.len(), "every node gets a verdict");
+        prop_assert_eq!(verdicts(&shuffled, &policy, &args(&order)), expect);
+    }
+
+    #[test]
+    fn names_and_whole_nodes_get_the_same_verdicts(cluster in cluster(), policy in policy()) {
+        let view: View = objects(&cluster).into_iter().collect();
+        let names: Vec<&str> = cluster.0.keys().copied().collect();
+        let by_name = args(&names);
+        let mut whole = by_name.clone();
+        whole["NodeNames"] = Value::Null;
+        let items: Vec<Value> = cluster.0.iter().map(|(name, node)| node_json(name, &node.0)).collect();
+        whole["Nodes"] = json!({"items": items});
+        let expect = verdicts(&view, &policy, &by_name);
+        prop_assert_eq!(&verdicts(&view, &policy, &whole), &expect);
+
+        // The same facts, brought by the request instead of the view.
+        let without_nodes: View = objects(&cluster)
+            .into_iter()
+            .filter(|object| !matches!(object, Object::Node { .. }))
+            .collect();
+        prop_assert_eq!(&verdicts(&without_nodes, &policy, &whole), &expect);
+    }
+
+    #[test]
+    fn the_core_gives_a_verdict_on_anything(
+        facts in facts(),
+        policy in policy(),
+        vmi in vmi(),
+        (ovs, cni) in (state(), state()),
+        (machine_types_seen, agents_seen, launch) in any::<(bool, bool, bool)>(),
+        name in ".*",
+    ) {
+        let fleet = Fleet { machine_types_seen, agents_seen };
+        let journey = if launch { Journey::Launch } else { Journey::Migration };
+        let guard = Guard::new(&policy, fleet, journey, &vmi);
+        let candidate = Candidate { name: &name, facts: &facts, agents: Agents { ovs, cni } };
+        let reasons = guard.judge(&candidate);
+        for reason in reasons.iter() {
+            prop_assert!(policy.checks.contains(reason), "a check that is off found {:?}", reason);
+        }
+    }
+
+    #[test]
+    fn a_call_cut_or_changed_anywhere_never_panics(cut in 0_usize..130_000, byte: u8) {
+        for name in ["filter-names-migration", "filter-nodes-migration-no-selector"] {
+            let mut bytes = capture(name).into_bytes();
+            let at = cut % bytes.len();
+            bytes[at] = byte;
+            for bytes in [&bytes[..], &bytes[..at]] {
+                if let Ok(text) = std::str::from_utf8(bytes) {
+                    let _ = filter(text, &View::default(), &Policy::default());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The code keeps its own rules: every file is part of the crate and says what it is, and a layer
+//! imports only what it may.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each layer may import of the crate. ARCHITECTURE.md has the reasons.
+const LAYERS: [(&str, &[&str]); 11] = [
+    ("domain", &[]),
+    ("decide", &["decide", "domain"]),
+    ("wire", &["decide", "domain", "wire"]),
+    ("cluster", &["cluster", "decide", "domain", "wire"]),
+    ("config", &["config", "decide"]),
+    ("readiness", &[]),
+    ("server", &["server", "tls"]),
+    ("tls", &["tls"]),
+    ("telemetry", &["config"]),
+    (
+        "metrics",
+        &["cluster", "decide", "domain", "metrics", "server", "wire"],
+    ),
+    (
+        "http",
+        &[
+            "cluster", "config", "decide", "domain", "http", "metrics", "readiness", "wire",
+        ],
+    ),
+];
+
+/// What a pure layer must not name: time, I/O, protocols, logs.
+const IMPURE: [&str; 10] = [
+    "axum", "hyper", "json_patch", "k8s_openapi", "kube", "serde", "serde_json", "std::time",
+    "tokio", "tracing",
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn rust_files(dir: &Path) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.insert(path);
+        }
+    }
+    files
+}
+
+/// The files that `mod` lines lead to from a crate's root file.
+fn reached(file: &Path, is_root: bool) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::from([file.to_owned()]);
+    let stem = file.file_stem().unwrap();
+    let parent = file.parent().unwrap();
+    let dir = if is_root || stem == "mod" {
+        parent.to_owned()
+    } else {
+        parent.join(stem)
+    };
+    for line in fs::read_to_string(file).unwrap().lines() {
+        let words: Vec<&str> = line.trim_end_matches(';').split_whitespace().collect();
+        let (Some(position), true) = (words.iter().position(|w| *w == "mod"), line.ends_with(';'))
+        else {
+            continue;
+        };
+        let name = words[position + 1];
+        let candidates = [dir.join(format!("{name}.rs")), dir.join(name).join("mod.rs")];
+        let module = candidates.iter().find(|path| path.is_file());
+        let module = module.unwrap_or_else(|| panic!("{}: mod {name} has no file", file.display()));
+        files.extend(reached(module, false));
+    }
+    files
+}
+
+#[test]
+fn every_file_is_reached_by_a_mod_line() {
+    for (dir, roots) in [("src", &["lib.rs", "main.rs"][..]), ("tests/it", &["main.rs"])] {
+        let dir = root().join(dir);
+        let reached: BTreeSet<PathBuf> = roots
+            .iter()
+            .flat_map(|file| reached(&dir.join(file), true))
+            .collect();
+        assert_eq!(rust_files(&dir), reached);
+    }
+}
+
+#[test]
+fn every_file_begins_by_saying_what_it_is() {
+    for file in ["src", "tests", "fuzz/fuzz_targets", "fuzz/src"]
+        .iter()
+        .flat_map(|dir| rust_files(&root().join(dir)))
+    {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("//! "), "{}", file.display());
+    }
+}
+
+#[test]
+fn a_layer_imports_only_what_it_may() {
+    for (layer, allowed) in LAYERS {
+        for file in layer_files(layer) {
+            let text = fs::read_to_string(&file).unwrap();
+            for (at, _) in text.match_indices("crate::") {
+                let rest = &text[at + "crate::".len()..];
+                let name: String = rest
+                    .chars()
+                    .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                    .collect();
+                assert!(
+                    name == layer || allowed.contains(&name.as_str()),
+                    "{}: {layer} must not import {name}",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn decisions_are_pure() {
+    for file in ["domain", "decide"].iter().flat_map(|layer| layer_files(layer)) {
+        let text = fs::read_to_string(&file).unwrap();
+        for name in IMPURE {
+            assert!(
+                !text.contains(&format!("use {name}")) && !text.contains(&format!("{name}::")),
+                "{}: {name}",
+                file.display()
+            );
+        }
+    }
+}
+
+fn layer_files(layer: &str) -> BTreeSet<PathBuf> {
+    let src = root().join("src");
+    let mut files = BTreeSet::new();
+    let file = src.join(format!("{layer}.rs"));
+    if file.is_file() {
+        files.insert(file);
+    }
+    if src.join(layer).is_dir() {
+        files.extend(rust_files(&src.join(layer)));
+    }
+    assert!(!files.is_empty(), "there is no layer {layer}");
+    files
+}
