@@ -1,1 +1,4 @@
 //! berth
+
+pub mod server;
+pub mod tls;

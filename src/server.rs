@@ -1,0 +1,112 @@
+//! The accept loop of both listeners: HTTP/1 and HTTP/2, over TLS or plain, with every wait bounded.
+//!
+//! Not bounded here is the time a handler takes, nor the request body it reads meanwhile: those
+//! belong to the router, which knows what it serves.
+
+mod accept;
+mod activity;
+mod connection;
+mod io;
+mod panics;
+mod service;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod throttle;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub use service::PeerAddr;
+pub use stats::{ServerStats, Timeout};
+
+use crate::tls::CertificateStore;
+
+/// The bounds of one listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+    /// How long the head of an HTTP/1 request may take from its first byte, and how long a new
+    /// connection may stay silent. Also how long a peer may take over the end of a connection.
+    pub header_timeout: Duration,
+    /// How long a connection that has served a request lives without another, and how long output
+    /// may wait for a peer that takes none of it. For HTTP/1 clients written in Go this must be
+    /// longer than their 90 s: Go does not repeat a POST that meets a close by the server.
+    pub idle_timeout: Duration,
+    /// How long requests in flight have to finish once the server is told to stop.
+    pub drain_timeout: Duration,
+    /// How many connections may be open; one more is accepted and dropped at once.
+    pub max_connections: usize,
+}
+
+/// A listener's router, bounds and counts.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+/// What all connections of a listener have in common.
+#[derive(Debug)]
+struct Shared {
+    router: Router,
+    tls: Option<Arc<CertificateStore>>,
+    limits: Limits,
+    stats: Arc<ServerStats>,
+}
+
+/// What was left when a server had stopped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were still open when the drain timeout passed, and were cut.
+    pub connections: usize,
+    /// Requests that were in flight on them.
+    pub requests: usize,
+}
+
+impl Server {
+    /// Serves over TLS with the credentials that `tls` holds when a connection begins.
+    #[must_use]
+    pub fn https(router: Router, limits: Limits, tls: Arc<CertificateStore>) -> Self {
+        Self::new(router, limits, Some(tls))
+    }
+
+    /// Serves in plain text.
+    #[must_use]
+    pub fn http(router: Router, limits: Limits) -> Self {
+        Self::new(router, limits, None)
+    }
+
+    fn new(router: Router, limits: Limits, tls: Option<Arc<CertificateStore>>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                router,
+                tls,
+                limits,
+                stats: Arc::default(),
+            }),
+        }
+    }
+
+    /// The counts of this listener, to export while it serves.
+    #[must_use]
+    pub fn stats(&self) -> Arc<ServerStats> {
+        Arc::clone(&self.shared.stats)
+    }
+
+    /// Serves until `stop` holds `true` or its sender is gone, then closes the listener, lets
+    /// requests in flight finish within [`Limits::drain_timeout`] and cuts what is left.
+    pub async fn serve(self, listener: TcpListener, stop: watch::Receiver<bool>) -> Drained {
+        accept::run(self.shared, listener, stop).await
+    }
+}
+
+/// Returns once the server is told to stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error says that the sender is gone, which means the same.
+    drop(stop.wait_for(|stop| *stop).await);
+}

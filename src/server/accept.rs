@@ -1,0 +1,163 @@
+//! Accepting connections, holding their tasks, and draining them at the end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
+use tracing::{error, info, warn};
+
+use super::stats::ServerStats;
+use super::throttle::Throttle;
+use super::{Drained, Shared, connection, panics, stopped};
+
+/// The pause after an accept error such as EMFILE, which lasts until something is closed.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// Where connections come from: a listener, or a script in a test.
+pub(super) trait Accept: Send {
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Must lose no connection if it is dropped.
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, SocketAddr)>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Io = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = TcpListener::accept(self).await?;
+        // Answers are small and awaited; if this fails the connection is dead anyway.
+        drop(stream.set_nodelay(true));
+        Ok((stream, peer))
+    }
+}
+
+pub(super) async fn run<A: Accept>(
+    shared: Arc<Shared>,
+    mut listener: A,
+    mut stop: watch::Receiver<bool>,
+) -> Drained {
+    let mut tasks = JoinSet::new();
+    let mut errors = Throttle::new(Duration::from_secs(1));
+    let mut refusals = Throttle::new(Duration::from_secs(1));
+    let mut pause = Duration::ZERO;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stopped(&mut stop) => break,
+            Some(ended) = tasks.join_next() => {
+                report(&shared.stats, ended);
+                continue;
+            }
+            accepted = accept_after(pause, &mut listener) => accepted,
+        };
+        pause = Duration::ZERO;
+        match accepted {
+            Ok(_) if is_full(&mut tasks, &shared) => {
+                shared.stats.refused.add();
+                if let Some(unlogged) = refusals.pass() {
+                    let limit = shared.limits.max_connections;
+                    warn!(
+                        limit,
+                        unlogged, "refused a connection: all allowed ones are open"
+                    );
+                }
+            }
+            Ok((io, peer)) => {
+                shared.stats.accepted.add();
+                tasks.spawn(connection::serve(
+                    io,
+                    peer,
+                    Arc::clone(&shared),
+                    stop.clone(),
+                ));
+            }
+            Err(error) if is_of_peer(&error) => {}
+            Err(error) => {
+                shared.stats.accept_errors.add();
+                pause = BACK_OFF;
+                if let Some(unlogged) = errors.pass() {
+                    error!(%error, unlogged, "cannot accept connections, trying again");
+                }
+            }
+        }
+    }
+    drop(listener);
+    drain(&shared, tasks).await
+}
+
+async fn accept_after<A: Accept>(
+    pause: Duration,
+    listener: &mut A,
+) -> io::Result<(A::Io, SocketAddr)> {
+    if !pause.is_zero() {
+        sleep(pause).await;
+    }
+    listener.accept().await
+}
+
+/// Counts only tasks that still run.
+fn is_full(tasks: &mut JoinSet<()>, shared: &Shared) -> bool {
+    reap(tasks, shared);
+    tasks.len() >= shared.limits.max_connections
+}
+
+/// The peer went away before it was accepted: an everyday event, with no reason to pause.
+fn is_of_peer(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
+/// Each connection sees the stop signal itself; this only waits for them.
+async fn drain(shared: &Shared, mut tasks: JoinSet<()>) -> Drained {
+    let all_ended = async {
+        while let Some(ended) = tasks.join_next().await {
+            report(&shared.stats, ended);
+        }
+    };
+    if timeout(shared.limits.drain_timeout, all_ended)
+        .await
+        .is_ok()
+    {
+        return Drained::default();
+    }
+    reap(&mut tasks, shared);
+    let drained = Drained {
+        connections: tasks.len(),
+        requests: shared.stats.in_flight(),
+    };
+    info!(
+        connections = drained.connections,
+        requests = drained.requests,
+        "cut what did not finish in time"
+    );
+    tasks.shutdown().await;
+    drained
+}
+
+fn reap(tasks: &mut JoinSet<()>, shared: &Shared) {
+    while let Some(ended) = tasks.try_join_next() {
+        report(&shared.stats, ended);
+    }
+}
+
+/// A panic costs one connection, but must not pass unseen.
+fn report(stats: &ServerStats, ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        stats.panics.add();
+        let panic = error.into_panic();
+        error!(message = panics::message(&*panic), "a connection panicked");
+    }
+}

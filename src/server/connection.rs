@@ -1,0 +1,211 @@
+//! One connection, from the handshake to its end.
+
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, error};
+
+use super::activity::Activity;
+use super::io::Watched;
+use super::service::{PeerAddr, Service};
+use super::stats::{ServerStats, Timeout};
+use super::{Limits, Shared, panics, stopped};
+
+/// The most an HTTP/1 head may have, in bytes. Hyper applies it to its buffers as a whole.
+const MAX_H1_BUFFER: usize = 64 * 1024;
+/// The most an HTTP/2 head may have, in bytes.
+const MAX_H2_HEADERS: u32 = 16 * 1024;
+/// Requests at a time on one HTTP/2 connection.
+const MAX_H2_STREAMS: u32 = 256;
+/// How often an HTTP/2 peer is asked whether it is still there.
+const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
+/// How long it has to answer.
+const H2_PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+pub(super) async fn serve<Io>(
+    io: Io,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    mut stop: watch::Receiver<bool>,
+) where
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let _open = Open::new(&shared.stats);
+    let Some(tls) = &shared.tls else {
+        return serve_http(io, peer, &shared, stop).await;
+    };
+    let handshake = TlsAcceptor::from(tls.config()).accept(io);
+    let shaken = tokio::select! {
+        biased;
+        () = stopped(&mut stop) => return,
+        shaken = timeout(shared.limits.handshake_timeout, handshake) => shaken,
+    };
+    match shaken {
+        Ok(Ok(stream)) => serve_http(stream, peer, &shared, stop).await,
+        Ok(Err(error)) => {
+            shared.stats.failed_handshakes.add();
+            debug!(%peer, %error, "tls handshake failed");
+        }
+        Err(_) => {
+            shared.stats.timed_out(Timeout::Handshake);
+            debug!(%peer, "tls handshake took too long");
+        }
+    }
+}
+
+async fn serve_http<Io>(io: Io, peer: SocketAddr, shared: &Shared, mut stop: watch::Receiver<bool>)
+where
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Shared {
+        router,
+        limits,
+        stats,
+        tls: _,
+    } = shared;
+    let activity = Activity::new(Arc::clone(stats));
+    let service = Service {
+        router: router.clone(),
+        peer: PeerAddr(peer),
+        activity: Arc::clone(&activity),
+        stats: Arc::clone(stats),
+    };
+    let io = TokioIo::new(Watched::new(io, Arc::clone(&activity)));
+    // Declared before the connection, and so dropped after it: streams end with the connection.
+    let streams = Arc::default();
+    let builder = builder(Streams {
+        tasks: Arc::downgrade(&streams),
+        stats: Arc::clone(stats),
+    });
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let mut watchdog = Watchdog::new(&activity, limits);
+    let mut closing = false;
+    loop {
+        // Biased: the connection is polled before its watchdog, which so sees its latest state.
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    debug!(%peer, %error, "connection failed");
+                }
+                return;
+            }
+            () = stopped(&mut stop), if !closing => {}
+            () = activity.ended.notified() => continue,
+            overdue = std::future::poll_fn(|cx| watchdog.poll_overdue(cx)) => {
+                stats.timed_out(overdue);
+                debug!(%peer, waited_for = overdue.label(), "connection timed out");
+                if overdue != Timeout::Idle {
+                    return;
+                }
+            }
+        }
+        closing = true;
+        activity.state().closing(Instant::now());
+        connection.as_mut().graceful_shutdown();
+    }
+}
+
+fn builder(streams: Streams) -> auto::Builder<Streams> {
+    let mut builder = auto::Builder::new(streams);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None) // see `activity`
+        .max_buf_size(MAX_H1_BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_H2_HEADERS)
+        .max_concurrent_streams(MAX_H2_STREAMS)
+        .keep_alive_interval(H2_PING_INTERVAL)
+        .keep_alive_timeout(H2_PING_TIMEOUT);
+    builder
+}
+
+/// Wakes the connection's task when the connection is overdue.
+struct Watchdog<'a> {
+    activity: &'a Activity,
+    limits: &'a Limits,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl<'a> Watchdog<'a> {
+    fn new(activity: &'a Activity, limits: &'a Limits) -> Self {
+        Self {
+            activity,
+            limits,
+            sleep: Box::pin(sleep_until(Instant::now() + limits.header_timeout)),
+        }
+    }
+
+    fn poll_overdue(&mut self, cx: &mut Context<'_>) -> Poll<Timeout> {
+        loop {
+            let Some((at, overdue)) = self.activity.state().due(self.limits) else {
+                return Poll::Pending;
+            };
+            if at <= Instant::now() {
+                return Poll::Ready(overdue);
+            }
+            // A timer that goes off too early is cheaper than one that is set at each request.
+            if at < self.sleep.deadline() || self.sleep.is_elapsed() {
+                self.sleep.as_mut().reset(at);
+            }
+            ready!(self.sleep.as_mut().poll(cx));
+        }
+    }
+}
+
+/// Runs the requests of an HTTP/2 connection in tasks that end with the connection.
+#[derive(Clone)]
+struct Streams {
+    /// Weak, as the tasks hold their executor.
+    tasks: Weak<Mutex<JoinSet<()>>>,
+    stats: Arc<ServerStats>,
+}
+
+impl<F> hyper::rt::Executor<F> for Streams
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        let Some(tasks) = self.tasks.upgrade() else {
+            return;
+        };
+        let stats = Arc::clone(&self.stats);
+        let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(async move {
+            if let Err(panic) = panics::caught(stream).await {
+                stats.panics.add();
+                error!(message = panics::message(&*panic), "a stream panicked");
+            }
+        });
+    }
+}
+
+/// Counts an open connection for as long as it lives.
+struct Open<'a>(&'a ServerStats);
+
+impl<'a> Open<'a> {
+    fn new(stats: &'a ServerStats) -> Self {
+        stats.open.up();
+        Self(stats)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.open.down();
+    }
+}

@@ -1,0 +1,91 @@
+//! The router as hyper calls it: each request is in flight until its response is handed over.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::http::{Request, Response, StatusCode};
+use bytes::Bytes;
+use hyper::body::{Frame, Incoming, SizeHint};
+use tower::Service as _;
+use tracing::error;
+
+use super::activity::{Activity, InFlight};
+use super::panics;
+use super::stats::ServerStats;
+
+/// The other end of the connection, as an extension of each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerAddr(pub SocketAddr);
+
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) router: Router,
+    pub(super) peer: PeerAddr,
+    pub(super) activity: Arc<Activity>,
+    pub(super) stats: Arc<ServerStats>,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response<TrackedBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        let mut in_flight = InFlight::begin(Arc::clone(&self.activity));
+        let mut router = self.router.clone();
+        let stats = Arc::clone(&self.stats);
+        Box::pin(async move {
+            let method = request.method().clone();
+            let path = request.uri().path().to_owned();
+            // The call itself runs code of the router too, so it is inside.
+            let response = match panics::caught(async move { router.call(request).await }).await {
+                Ok(Ok(response)) => response,
+                Err(panic) => {
+                    stats.panics.add();
+                    let message = panics::message(&*panic);
+                    error!(%method, path, message, "a handler panicked");
+                    let mut response = Response::new(Body::empty());
+                    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                    response
+                }
+            };
+            in_flight.response_begun();
+            Ok(response.map(|body| TrackedBody { body, in_flight }))
+        })
+    }
+}
+
+/// A response body that reports each piece that is taken of it, and its end by being dropped.
+#[derive(Debug)]
+pub(super) struct TrackedBody {
+    body: Body,
+    in_flight: InFlight,
+}
+
+impl HttpBody for TrackedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.in_flight.response_progressed();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,18 @@
+//! TLS credentials: PEM files checked as a whole before they are served, and reloaded while serving.
+//!
+//! [`TlsFiles`] names the files, [`Credentials`] is what they hold once checked, and
+//! [`CertificateStore`] keeps the pair in use and replaces it when the files change.
+//! Key material is never logged, shown in an error or printable with `Debug`.
+
+mod credentials;
+mod error;
+mod files;
+mod pem;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use credentials::Credentials;
+pub use error::{KeyKind, PemFault, PemFile, Role, TlsError};
+pub use files::{Material, TlsFiles};
+pub use store::{CertificateStore, ReloadOutcome};

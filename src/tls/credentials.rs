@@ -1,0 +1,186 @@
+//! Checked credentials: PEM material to a server configuration, or the reason why not.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::version::{TLS12, TLS13};
+use rustls::{InconsistentKeys, RootCertStore, ServerConfig, SignatureAlgorithm};
+use x509_parser::oid_registry::{
+    OID_KEY_TYPE_EC_PUBLIC_KEY, OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519,
+};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::{KeyKind, Material, PemFile, Role, TlsError, TlsFiles, pem};
+
+/// What a server needs to speak TLS: every part checked, and the key known to fit the certificate.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The configuration for new connections: TLS 1.2 and 1.3, ALPN `h2` and `http/1.1`.
+    pub config: Arc<ServerConfig>,
+    /// When the leaf begins to be valid.
+    pub not_before: SystemTime,
+    /// When the leaf expires. The past is not an error here: see [`super::CertificateStore`].
+    pub not_after: SystemTime,
+}
+
+impl Credentials {
+    /// Checks `material`; `files` serves only to name the culprit in an error.
+    pub fn parse(files: &TlsFiles, material: &Material) -> Result<Self, TlsError> {
+        let Material {
+            cert,
+            key,
+            client_ca,
+        } = material;
+        let cert_file = PemFile::new(Role::Certificate, &files.cert);
+        let key_file = PemFile::new(Role::Key, &files.key);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+
+        let chain = pem::certificates(&cert_file, cert)?;
+        let leaf = check_chain(&cert_file, &chain)?;
+        let key = provider
+            .key_provider
+            .load_private_key(pem::private_key(&key_file, key)?)
+            .map_err(|_| TlsError::UnusableKey {
+                file: key_file.clone(),
+            })?;
+        let pair = CertifiedKey::new(chain, key);
+        check_pair(cert_file, leaf.key_kind, key_file, &pair)?;
+
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .map_err(|error| TlsError::Setup {
+                cause: error.to_string(),
+            })?;
+        let builder = match client_ca {
+            Some(bundle) => {
+                let path = files.client_ca.as_deref().unwrap_or("client-ca".as_ref());
+                let file = PemFile::new(Role::ClientCa, path);
+                builder.with_client_cert_verifier(client_verifier(&file, bundle, provider)?)
+            }
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+
+        Ok(Self {
+            config: Arc::new(config),
+            not_before: leaf.not_before,
+            not_after: leaf.not_after,
+        })
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("not_before", &self.not_before)
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Leaf {
+    not_before: SystemTime,
+    not_after: SystemTime,
+    key_kind: Option<KeyKind>,
+}
+
+/// Every certificate must parse: a damaged intermediate would only be found by the clients.
+fn check_chain(file: &PemFile, chain: &[CertificateDer<'_>]) -> Result<Leaf, TlsError> {
+    let mut leaf = None;
+    for (index, der) in chain.iter().enumerate() {
+        let bad = |cause: String| TlsError::BadCertificate {
+            file: file.clone(),
+            number: index + 1,
+            cause,
+        };
+        let (_, certificate) =
+            X509Certificate::from_der(der).map_err(|error| bad(error.to_string()))?;
+        leaf.get_or_insert_with(|| Leaf {
+            not_before: system_time(certificate.validity().not_before.timestamp()),
+            not_after: system_time(certificate.validity().not_after.timestamp()),
+            key_kind: key_kind(&certificate),
+        });
+    }
+    leaf.ok_or_else(|| TlsError::NoCertificate { file: file.clone() })
+}
+
+/// rustls would let a pair pass that it cannot compare; here only a proven match passes.
+fn check_pair(
+    cert: PemFile,
+    cert_kind: Option<KeyKind>,
+    key: PemFile,
+    pair: &CertifiedKey,
+) -> Result<(), TlsError> {
+    let key_kind = match pair.key.algorithm() {
+        SignatureAlgorithm::RSA => Some(KeyKind::Rsa),
+        SignatureAlgorithm::ECDSA => Some(KeyKind::Ecdsa),
+        SignatureAlgorithm::ED25519 => Some(KeyKind::Ed25519),
+        _ => None,
+    };
+    if let (Some(cert_kind), Some(key_kind)) = (cert_kind, key_kind)
+        && cert_kind != key_kind
+    {
+        return Err(TlsError::DifferentKinds {
+            cert,
+            cert_kind,
+            key,
+            key_kind,
+        });
+    }
+    match pair.keys_match() {
+        Ok(()) => Ok(()),
+        Err(rustls::Error::InconsistentKeys(
+            InconsistentKeys::KeyMismatch | InconsistentKeys::Unknown,
+        )) => Err(TlsError::Mismatch { cert, key }),
+        Err(error) => Err(TlsError::BadCertificate {
+            file: cert,
+            number: 1,
+            cause: error.to_string(),
+        }),
+    }
+}
+
+/// Accepts a client that shows a certificate of one of the authorities, and no other.
+fn client_verifier(
+    file: &PemFile,
+    bundle: &[u8],
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for (index, der) in pem::certificates(file, bundle)?.into_iter().enumerate() {
+        roots.add(der).map_err(|error| TlsError::BadCertificate {
+            file: file.clone(),
+            number: index + 1,
+            cause: error.to_string(),
+        })?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .build()
+        .map_err(|error| TlsError::BadClientCa {
+            file: file.clone(),
+            cause: error.to_string(),
+        })
+}
+
+fn key_kind(certificate: &X509Certificate<'_>) -> Option<KeyKind> {
+    let algorithm = &certificate.public_key().algorithm.algorithm;
+    [
+        (OID_PKCS1_RSAENCRYPTION, KeyKind::Rsa),
+        (OID_KEY_TYPE_EC_PUBLIC_KEY, KeyKind::Ecdsa),
+        (OID_SIG_ED25519, KeyKind::Ed25519),
+    ]
+    .into_iter()
+    .find_map(|(oid, kind)| (*algorithm == oid).then_some(kind))
+}
+
+/// A time before 1970 becomes 1970: both are long past.
+fn system_time(unix: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(unix).unwrap_or(0))
+}

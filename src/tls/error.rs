@@ -1,0 +1,238 @@
+//! Why credentials were not taken: one variant per cause, each naming the file and what to do.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A reason to refuse credentials, at start or at a reload.
+///
+/// A cause from below is part of the message rather than a `source`, so that it is printed once.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The file does not exist or may not be read.
+    #[error(
+        "cannot read {file}: {cause}; mount the secret, or correct the path or its permissions"
+    )]
+    Unreadable {
+        /// The file at fault.
+        file: PemFile,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The file is far larger than any certificate bundle, so the path is probably wrong.
+    #[error("{file} is larger than {limit} bytes; point the path at a PEM file")]
+    TooLarge {
+        /// The file at fault.
+        file: PemFile,
+        /// The most that is read, in bytes.
+        limit: u64,
+    },
+    /// Something writes the files faster than they can be read twice alike.
+    #[error(
+        "{file} and the files beside it keep changing while they are read; write them all at once"
+    )]
+    Unstable {
+        /// The certificate file, standing for the set.
+        file: PemFile,
+    },
+    /// The file is there but holds nothing, as a secret does whose issuer has not run yet.
+    #[error("{file} is empty; wait for the issuer to fill the secret, or write PEM into it")]
+    Empty {
+        /// The file at fault.
+        file: PemFile,
+    },
+    /// A PEM section in the file is damaged.
+    #[error("{file} is not valid PEM: {fault}; write it again from its source")]
+    MalformedPem {
+        /// The file at fault.
+        file: PemFile,
+        /// What is wrong with the section.
+        fault: PemFault,
+    },
+    /// No certificate in a file that must hold one.
+    #[error("no certificate in {file}; write a PEM section CERTIFICATE into it")]
+    NoCertificate {
+        /// The file at fault.
+        file: PemFile,
+    },
+    /// No private key in the key file.
+    #[error("no private key in {file}; write a PEM section PRIVATE KEY into it")]
+    NoKey {
+        /// The file at fault.
+        file: PemFile,
+    },
+    /// The file holds what another should: the two paths are probably swapped.
+    #[error("{file} holds a {found} instead; check that the paths are not swapped")]
+    WrongKind {
+        /// The file at fault.
+        file: PemFile,
+        /// What was found in it.
+        found: &'static str,
+    },
+    /// More than one private key, and no way to tell which is meant.
+    #[error("{file} holds {count} private keys; keep the one that belongs to the certificate")]
+    ManyKeys {
+        /// The file at fault.
+        file: PemFile,
+        /// How many there are.
+        count: usize,
+    },
+    /// The private key needs a passphrase, and nobody is there to type it.
+    #[error("the private key in {file} is encrypted; store it without a passphrase")]
+    EncryptedKey {
+        /// The file at fault.
+        file: PemFile,
+    },
+    /// A certificate section does not hold a certificate that can be used.
+    #[error("cannot use certificate {number} in {file}: {cause}; have it issued again")]
+    BadCertificate {
+        /// The file at fault.
+        file: PemFile,
+        /// Its place in the file, from 1.
+        number: usize,
+        /// What the parser said.
+        cause: String,
+    },
+    /// The private key is damaged, or of a kind or size that is not supported.
+    #[error(
+        "cannot use the private key in {file}; have it issued again as RSA of 2048 bits or more, ECDSA P-256 or P-384, or Ed25519"
+    )]
+    UnusableKey {
+        /// The file at fault.
+        file: PemFile,
+    },
+    /// Certificate and key are not even of one algorithm.
+    #[error(
+        "{cert} is for {cert_kind} but {key} holds {key_kind}; mount a pair that was issued together"
+    )]
+    DifferentKinds {
+        /// The certificate file.
+        cert: PemFile,
+        /// The algorithm of its first certificate.
+        cert_kind: KeyKind,
+        /// The key file.
+        key: PemFile,
+        /// The algorithm of the key.
+        key_kind: KeyKind,
+    },
+    /// The key is of the right algorithm, but not the one the first certificate was issued for.
+    #[error(
+        "the first certificate in {cert} is not for the key in {key}; mount a pair that was issued together, leaf first"
+    )]
+    Mismatch {
+        /// The certificate file.
+        cert: PemFile,
+        /// The key file.
+        key: PemFile,
+    },
+    /// A reload brought an expired certificate while the one in use is still valid.
+    #[error("{file} expired at {not_after}; renew it, the certificate in use is still valid")]
+    Expired {
+        /// The certificate file.
+        file: PemFile,
+        /// The end of its validity, in UTC.
+        not_after: String,
+    },
+    /// The bundle of client authorities has no use as a set of trust anchors.
+    #[error("cannot trust the authorities in {file}: {cause}; write CA certificates into it")]
+    BadClientCa {
+        /// The file at fault.
+        file: PemFile,
+        /// What the verifier said.
+        cause: String,
+    },
+    /// The TLS library refused the settings, which no file can cause.
+    #[error("cannot set up tls: {cause}; report this as a defect")]
+    Setup {
+        /// What the library said.
+        cause: String,
+    },
+}
+
+/// A file of the set, as messages name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PemFile {
+    /// What the file is for.
+    pub role: Role,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+impl PemFile {
+    pub(super) fn new(role: Role, path: &Path) -> Self {
+        Self {
+            role,
+            path: path.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for PemFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { role, path } = self;
+        write!(f, "{role} {}", path.display())
+    }
+}
+
+/// What a file is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The serving certificate and its chain.
+    Certificate,
+    /// The private key of the serving certificate.
+    Key,
+    /// The authorities whose client certificates are accepted.
+    ClientCa,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Certificate => "certificate file",
+            Self::Key => "key file",
+            Self::ClientCa => "client ca file",
+        })
+    }
+}
+
+/// How a PEM section is damaged; says nothing of its content, which may be a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PemFault {
+    /// The line that opens a section is not well-formed.
+    Start,
+    /// A section is opened and never closed.
+    End,
+    /// What is between the lines is not base64.
+    Base64,
+}
+
+impl fmt::Display for PemFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "a BEGIN line is malformed",
+            Self::End => "a section has no END line",
+            Self::Base64 => "a section is not base64",
+        })
+    }
+}
+
+/// The algorithm of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// RSA of any size.
+    Rsa,
+    /// ECDSA on any curve.
+    Ecdsa,
+    /// Ed25519.
+    Ed25519,
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rsa => "RSA",
+            Self::Ecdsa => "ECDSA",
+            Self::Ed25519 => "Ed25519",
+        })
+    }
+}

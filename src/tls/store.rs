@@ -1,0 +1,201 @@
+//! The credentials in use, and taking new ones when the files change.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use time::OffsetDateTime;
+use tokio::time::MissedTickBehavior;
+use tracing::{info, warn};
+
+use super::{Credentials, Material, PemFile, Role, TlsError, TlsFiles};
+
+/// Holds the credentials for new connections; a connection keeps those it began with.
+///
+/// The files are polled by content. That sees every way they can change, the kubelet's swap of
+/// the `..data` symlink included, which a watch on the file itself misses, and it needs no
+/// inotify instance, of which a node has few.
+#[derive(Debug)]
+pub struct CertificateStore {
+    files: TlsFiles,
+    current: ArcSwap<Credentials>,
+    // Also serialises reloads.
+    seen: Mutex<Seen>,
+}
+
+/// What a look at the files came to.
+#[derive(Debug)]
+pub enum ReloadOutcome {
+    /// Nothing new: the files hold what is in use, or what was refused at the last look.
+    Unchanged,
+    /// New credentials are in use for new connections.
+    Reloaded {
+        /// When the new leaf expires.
+        not_after: SystemTime,
+    },
+    /// The files hold something new that cannot be used; the old credentials go on.
+    Refused(TlsError),
+}
+
+impl ReloadOutcome {
+    /// The value for a metric label.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Reloaded { .. } => "reloaded",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Seen {
+    /// What the credentials in use were made of.
+    taken: Material,
+    /// What was refused last, so that it is reported once.
+    refused: Option<Refusal>,
+}
+
+#[derive(Debug, PartialEq)]
+struct Refusal {
+    /// `None` if the files could not be read.
+    material: Option<Material>,
+    message: String,
+}
+
+impl CertificateStore {
+    /// Loads the files for the first time. An expired leaf is served, with a warning: a server
+    /// that is up and says why its clients fail is better than one that does not start.
+    pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
+        let material = files.read()?;
+        Self::new(files, material)
+    }
+
+    /// As [`Self::open`], with material that is at hand; later changes come by [`Self::offer`].
+    pub fn new(files: TlsFiles, material: Material) -> Result<Self, TlsError> {
+        let credentials = Credentials::parse(&files, &material)?;
+        warn_of_validity(&files, &credentials, SystemTime::now());
+        Ok(Self {
+            files,
+            current: ArcSwap::from_pointee(credentials),
+            seen: Mutex::new(Seen {
+                taken: material,
+                refused: None,
+            }),
+        })
+    }
+
+    /// The configuration for a new connection.
+    #[must_use]
+    pub fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.load().config)
+    }
+
+    /// When the leaf in use expires.
+    #[must_use]
+    pub fn not_after(&self) -> SystemTime {
+        self.current.load().not_after
+    }
+
+    /// Looks at the files once. Blocks on the file system.
+    pub fn reload(&self) -> ReloadOutcome {
+        self.judge(self.files.read(), SystemTime::now())
+    }
+
+    /// Takes `material` if it is new and good, as [`Self::reload`] does with what it reads.
+    pub fn offer(&self, material: Material) -> ReloadOutcome {
+        self.judge(Ok(material), SystemTime::now())
+    }
+
+    /// Looks at the files every `interval`, for ever, and tells `observe` of each change: of
+    /// [`ReloadOutcome::Reloaded`] and, once per distinct content, [`ReloadOutcome::Refused`].
+    pub async fn run(self: Arc<Self>, interval: Duration, observe: impl Fn(&ReloadOutcome)) {
+        let mut ticks = tokio::time::interval(interval);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await; // the first comes at once, right after the files were loaded
+        loop {
+            ticks.tick().await;
+            let store = Arc::clone(&self);
+            match tokio::task::spawn_blocking(move || store.reload()).await {
+                Ok(ReloadOutcome::Unchanged) => {}
+                Ok(outcome) => observe(&outcome),
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => return, // the runtime is going down
+            }
+        }
+    }
+
+    /// Refused material is judged anew at each look, as the verdict can change with the clock,
+    /// and reported only if the content or the verdict is another one.
+    pub(super) fn judge(&self, read: Result<Material, TlsError>, now: SystemTime) -> ReloadOutcome {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let material = match read {
+            Ok(material) if material == seen.taken => {
+                seen.refused = None;
+                return ReloadOutcome::Unchanged;
+            }
+            Ok(material) => material,
+            Err(error) => return seen.refuse(None, error),
+        };
+        match self.check(&material, now) {
+            Ok(credentials) => {
+                warn_of_validity(&self.files, &credentials, now);
+                let not_after = credentials.not_after;
+                self.current.store(Arc::new(credentials));
+                *seen = Seen {
+                    taken: material,
+                    refused: None,
+                };
+                info!(cert = %self.files.cert.display(), not_after = utc(not_after), "took new certificate");
+                ReloadOutcome::Reloaded { not_after }
+            }
+            Err(error) => seen.refuse(Some(material), error),
+        }
+    }
+
+    fn check(&self, material: &Material, now: SystemTime) -> Result<Credentials, TlsError> {
+        let credentials = Credentials::parse(&self.files, material)?;
+        if credentials.not_after < now && now <= self.not_after() {
+            return Err(TlsError::Expired {
+                file: PemFile::new(Role::Certificate, &self.files.cert),
+                not_after: utc(credentials.not_after),
+            });
+        }
+        Ok(credentials)
+    }
+}
+
+impl Seen {
+    fn refuse(&mut self, material: Option<Material>, error: TlsError) -> ReloadOutcome {
+        let refusal = Some(Refusal {
+            material,
+            message: error.to_string(),
+        });
+        if self.refused == refusal {
+            return ReloadOutcome::Unchanged;
+        }
+        self.refused = refusal;
+        warn!(%error, "refused new certificate, the old one goes on");
+        ReloadOutcome::Refused(error)
+    }
+}
+
+fn warn_of_validity(files: &TlsFiles, credentials: &Credentials, now: SystemTime) {
+    let cert = files.cert.display();
+    if credentials.not_after < now {
+        warn!(%cert, not_after = utc(credentials.not_after), "certificate has expired, clients will refuse it until it is renewed");
+    } else if now < credentials.not_before {
+        warn!(%cert, not_before = utc(credentials.not_before), "certificate is not valid yet, check the clock of this node");
+    }
+}
+
+/// To the second, as in RFC 3339.
+fn utc(time: SystemTime) -> String {
+    let time = OffsetDateTime::from(time);
+    let (year, month, day) = time.to_calendar_date();
+    let (hour, minute, second) = time.to_hms();
+    let month = u8::from(month);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
