@@ -95,13 +95,7 @@ struct Leaf {
 fn check_chain(file: &PemFile, chain: &[CertificateDer<'_>]) -> Result<Leaf, TlsError> {
     let mut leaf = None;
     for (index, der) in chain.iter().enumerate() {
-        let bad = |cause: String| TlsError::BadCertificate {
-            file: file.clone(),
-            number: index + 1,
-            cause,
-        };
-        let (_, certificate) =
-            X509Certificate::from_der(der).map_err(|error| bad(error.to_string()))?;
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| not_x509(file, index))?;
         leaf.get_or_insert_with(|| Leaf {
             not_before: system_time(certificate.validity().not_before.timestamp()),
             not_after: system_time(certificate.validity().not_after.timestamp()),
@@ -155,18 +149,21 @@ fn client_verifier(
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
     for (index, der) in pem::certificates(file, bundle)?.into_iter().enumerate() {
-        roots.add(der).map_err(|error| TlsError::BadCertificate {
-            file: file.clone(),
-            number: index + 1,
-            cause: error.to_string(),
-        })?;
+        roots.add(der).map_err(|_| not_x509(file, index))?;
     }
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
-        .map_err(|error| TlsError::BadClientCa {
-            file: file.clone(),
+        .map_err(|error| TlsError::Setup {
             cause: error.to_string(),
         })
+}
+
+fn not_x509(file: &PemFile, index: usize) -> TlsError {
+    TlsError::BadCertificate {
+        file: file.clone(),
+        number: index + 1,
+        cause: "it is not X.509".to_owned(),
+    }
 }
 
 fn key_kind(certificate: &X509Certificate<'_>) -> Option<KeyKind> {

@@ -133,14 +133,6 @@ pub enum TlsError {
         /// The end of its validity, in UTC.
         not_after: String,
     },
-    /// The bundle of client authorities has no use as a set of trust anchors.
-    #[error("cannot trust the authorities in {file}: {cause}; write CA certificates into it")]
-    BadClientCa {
-        /// The file at fault.
-        file: PemFile,
-        /// What the verifier said.
-        cause: String,
-    },
     /// The TLS library refused the settings, which no file can cause.
     #[error("cannot set up tls: {cause}; report this as a defect")]
     Setup {

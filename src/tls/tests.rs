@@ -1,1 +1,581 @@
-//! t
+//! Bad files by message, the kubelet's swap under a serving store, and client certificates.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::files::read_stable;
+use super::{CertificateStore, Material, ReloadOutcome, TlsError, TlsFiles};
+
+const RSA_A: &str = include_str!("testdata/rsa_a.pkcs8.b64");
+const RSA_A_PKCS1: &str = include_str!("testdata/rsa_a.pkcs1.b64");
+const RSA_B: &str = include_str!("testdata/rsa_b.pkcs8.b64");
+const ECDSA: &str = include_str!("testdata/ecdsa.pkcs8.b64");
+const ECDSA_SEC1: &str = include_str!("testdata/ecdsa.sec1.b64");
+
+#[test]
+fn bad_certificate_files_are_told_apart() {
+    let Pair { cert, key } = mk_pair();
+    let no_end = cert.replace("-----END CERTIFICATE-----", "");
+    let bad_chain = cert.clone() + &pem("CERTIFICATE", "AAAA\n");
+    let large = "#".repeat(1024 * 1024 + 1);
+    for (cert, message) in [
+        (
+            "",
+            "certificate file DIR/tls.crt is empty; wait for the issuer to fill the secret, or write PEM into it",
+        ),
+        (
+            &large,
+            "certificate file DIR/tls.crt is larger than 1048576 bytes; point the path at a PEM file",
+        ),
+        (
+            "garbage",
+            "no certificate in certificate file DIR/tls.crt; write a PEM section CERTIFICATE into it",
+        ),
+        (
+            &key,
+            "certificate file DIR/tls.crt holds a private key instead; check that the paths are not swapped",
+        ),
+        (
+            &no_end,
+            "certificate file DIR/tls.crt is not valid PEM: a section has no END line; write it again from its source",
+        ),
+        (
+            &bad_chain,
+            "cannot use certificate 2 in certificate file DIR/tls.crt: it is not X.509; have it issued again",
+        ),
+    ] {
+        assert_eq!(load_error(cert, &key, None), message);
+    }
+}
+
+#[test]
+fn bad_key_files_are_told_apart() {
+    let Pair { cert, key } = mk_pair();
+    let two_keys = key.clone() + &mk_pair().key;
+    let bad_begin = key.replace("-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY");
+    let not_base64 = key.replace("-----\nM", "-----\n*");
+    let encrypted = pem("ENCRYPTED PRIVATE KEY", "AAAA\n");
+    let headers = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n";
+    let old_encrypted = pem("RSA PRIVATE KEY", headers);
+    for (key, message) in [
+        (
+            " \n",
+            "key file DIR/tls.key is empty; wait for the issuer to fill the secret, or write PEM into it",
+        ),
+        (
+            "garbage",
+            "no private key in key file DIR/tls.key; write a PEM section PRIVATE KEY into it",
+        ),
+        (
+            &cert,
+            "key file DIR/tls.key holds a certificate instead; check that the paths are not swapped",
+        ),
+        (
+            &bad_begin,
+            "key file DIR/tls.key is not valid PEM: a BEGIN line is malformed; write it again from its source",
+        ),
+        (
+            &not_base64,
+            "key file DIR/tls.key is not valid PEM: a section is not base64; write it again from its source",
+        ),
+        (
+            &two_keys,
+            "key file DIR/tls.key holds 2 private keys; keep the one that belongs to the certificate",
+        ),
+        (
+            &encrypted,
+            "the private key in key file DIR/tls.key is encrypted; store it without a passphrase",
+        ),
+        (
+            &old_encrypted,
+            "the private key in key file DIR/tls.key is encrypted; store it without a passphrase",
+        ),
+        (
+            &pem("PRIVATE KEY", "AAAA\n"),
+            "cannot use the private key in key file DIR/tls.key; have it issued again as RSA of 2048 bits or more, ECDSA P-256 or P-384, or Ed25519",
+        ),
+    ] {
+        assert_eq!(load_error(&cert, key, None), message);
+    }
+}
+
+#[test]
+fn pairs_that_do_not_belong_together_are_refused() {
+    let (ecdsa, other_ecdsa) = (mk_pair(), mk_pair());
+    let (rsa, other_rsa) = (mk_pair_of(RSA_A), mk_pair_of(RSA_B));
+    let ed25519 = mk_pair_with(&KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap());
+    let mismatch = "the first certificate in certificate file DIR/tls.crt is not for the key in key file DIR/tls.key; mount a pair that was issued together, leaf first";
+    for (cert, key, message) in [
+        (&ecdsa, &other_ecdsa, mismatch),
+        (&rsa, &other_rsa, mismatch),
+        (
+            &rsa,
+            &ecdsa,
+            "certificate file DIR/tls.crt is for RSA but key file DIR/tls.key holds ECDSA; mount a pair that was issued together",
+        ),
+        (
+            &ed25519,
+            &rsa,
+            "certificate file DIR/tls.crt is for Ed25519 but key file DIR/tls.key holds RSA; mount a pair that was issued together",
+        ),
+    ] {
+        assert_eq!(load_error(&cert.cert, &key.key, None), message);
+    }
+    // A chain in the wrong order is as bad, whatever else is in it.
+    let chain = other_ecdsa.cert.clone() + &ecdsa.cert;
+    assert_eq!(load_error(&chain, &ecdsa.key, None), mismatch);
+}
+
+#[test]
+fn bad_client_ca_files_are_told_apart() {
+    let Pair { cert, key } = mk_pair();
+    let bad_second = cert.clone() + &pem("CERTIFICATE", "AAAA\n");
+    for (client_ca, message) in [
+        (
+            "",
+            "client ca file DIR/ca.crt is empty; wait for the issuer to fill the secret, or write PEM into it",
+        ),
+        (
+            "garbage",
+            "no certificate in client ca file DIR/ca.crt; write a PEM section CERTIFICATE into it",
+        ),
+        (
+            &bad_second,
+            "cannot use certificate 2 in client ca file DIR/ca.crt: it is not X.509; have it issued again",
+        ),
+    ] {
+        assert_eq!(load_error(&cert, &key, Some(client_ca)), message);
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let mount = Mount::new(&mk_pair(), None);
+    for (role, name) in [
+        ("certificate file", "tls.crt"),
+        ("key file", "tls.key"),
+        ("client ca file", "ca.crt"),
+    ] {
+        mount.swap("..with_ca", &mk_pair(), Some("unread"));
+        fs::remove_file(mount.dir.path().join(name)).unwrap();
+        let expected = format!(
+            "cannot read {role} DIR/{name}: No such file or directory (os error 2); mount the secret, or correct the path or its permissions"
+        );
+        assert_eq!(
+            mount.without_dir(&mount.files(true).load().unwrap_err()),
+            expected
+        );
+        symlink(format!("..data/{name}"), mount.dir.path().join(name)).unwrap();
+    }
+}
+
+#[test]
+fn every_key_format_and_chain_is_taken() {
+    let rsa = mk_pair_of(RSA_A);
+    let ecdsa = mk_pair_of(ECDSA);
+    let p384 = mk_pair_with(&KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap());
+    let ed25519 = mk_pair_with(&KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap());
+    let sec1 = pem("EC PARAMETERS", "BggqhkjOPQMBBw==\n") + &pem("EC PRIVATE KEY", ECDSA_SEC1);
+    let combined = rsa.key.clone() + &rsa.cert;
+    for (cert, key) in [
+        (rsa.cert.clone(), rsa.key.clone()),
+        (rsa.cert.clone(), pem("RSA PRIVATE KEY", RSA_A_PKCS1)),
+        (ecdsa.cert.clone(), ecdsa.key.clone()),
+        (ecdsa.cert.clone(), sec1),
+        (p384.cert.clone(), p384.key.clone()),
+        (ed25519.cert.clone(), ed25519.key.clone()),
+        // leaf, then another certificate as its issuer
+        (ecdsa.cert.clone() + &rsa.cert, ecdsa.key.clone()),
+        // one file for both
+        (combined.clone(), combined),
+    ] {
+        let credentials = Mount::new(&Pair { cert, key }, None).files(false).load();
+        let config = credentials.unwrap().config;
+        assert_eq!(config.alpn_protocols, [b"h2".as_slice(), b"http/1.1"]);
+    }
+}
+
+#[test]
+fn a_swap_between_two_reads_is_read_again() {
+    let mut reads = ["old cert, new key", "new", "new", "unread"].into_iter();
+    let read = read_stable(|| Ok::<_, ()>(reads.next().unwrap()));
+    assert_eq!(read, Ok(Some("new")));
+
+    let mut count = 0;
+    let read = read_stable(|| {
+        count += 1;
+        Ok::<_, ()>(count)
+    });
+    assert_eq!(read, Ok(None));
+    assert_eq!(count, 5);
+}
+
+#[tokio::test]
+async fn the_swap_of_the_kubelet_is_seen() {
+    let old = mk_pair();
+    let mount = Mount::new(&old, None);
+    let store = CertificateStore::open(mount.files(false)).unwrap();
+    handshake(&store, &old, None).await.unwrap();
+    assert!(matches!(store.reload(), ReloadOutcome::Unchanged));
+
+    let new = mk_pair();
+    mount.swap("..2026_11_21", &new, None);
+    assert!(matches!(store.reload(), ReloadOutcome::Reloaded { .. }));
+    handshake(&store, &new, None).await.unwrap();
+
+    let torn = Pair {
+        cert: mk_pair().cert,
+        key: new.key.clone(),
+    };
+    mount.swap("..2026_11_22", &torn, None);
+    let refused = store.reload();
+    assert!(
+        matches!(&refused, ReloadOutcome::Refused(TlsError::Mismatch { .. })),
+        "{refused:?}"
+    );
+    assert!(matches!(store.reload(), ReloadOutcome::Unchanged));
+    handshake(&store, &new, None).await.unwrap();
+
+    let newest = mk_pair();
+    mount.swap("..2026_11_23", &newest, None);
+    assert!(matches!(store.reload(), ReloadOutcome::Reloaded { .. }));
+    handshake(&store, &newest, None).await.unwrap();
+}
+
+#[test]
+fn a_refusal_is_reported_once_per_content() {
+    let good = mk_pair();
+    let mount = Mount::new(&good, None);
+    let store = CertificateStore::open(mount.files(false)).unwrap();
+    let look = |cert: &str| {
+        let pair = Pair {
+            cert: cert.to_owned(),
+            key: good.key.clone(),
+        };
+        store.offer(pair.material()).label()
+    };
+    assert_eq!(look("bad"), "refused");
+    assert_eq!(look("bad"), "unchanged");
+    assert_eq!(look("bad as well"), "refused");
+    assert_eq!(look(&good.cert), "unchanged");
+    assert_eq!(look("bad as well"), "refused");
+
+    fs::remove_file(mount.dir.path().join("tls.key")).unwrap();
+    assert_eq!(store.reload().label(), "refused");
+    assert_eq!(store.reload().label(), "unchanged");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_poll_reports_changes_only() {
+    const INTERVAL: Duration = Duration::from_secs(10);
+    let mount = Mount::new(&mk_pair(), None);
+    let store = Arc::new(CertificateStore::open(mount.files(false)).unwrap());
+    let (sender, mut outcomes) = tokio::sync::mpsc::unbounded_channel();
+    let polling = tokio::spawn(Arc::clone(&store).run(INTERVAL, move |outcome| {
+        sender.send(outcome.label()).unwrap();
+    }));
+
+    for (dir, pair, label) in [
+        ("..1", mk_pair(), "reloaded"),
+        (
+            "..2",
+            Pair {
+                cert: String::new(),
+                ..mk_pair()
+            },
+            "refused",
+        ),
+        ("..3", mk_pair(), "reloaded"),
+    ] {
+        mount.swap(dir, &pair, None);
+        assert_eq!(outcomes.recv().await, Some(label));
+        // Several more polls of the same content say nothing.
+        tokio::time::sleep(INTERVAL * 5).await;
+        assert!(outcomes.try_recv().is_err());
+    }
+    polling.abort();
+}
+
+#[test]
+fn an_expired_leaf_is_served_at_start_and_refused_at_reload() {
+    let expired = mk_pair_until(2020);
+    let valid = mk_pair_until(2030);
+    let store = mk_store(&expired);
+    let not_after = UNIX_EPOCH + days(18_262); // 2020-01-01
+    assert_eq!(store.not_after(), not_after);
+
+    // A renewal is taken, and another expired one while that lasts is not.
+    let now = not_after + days(365);
+    assert_eq!(store.judge(Ok(valid.material()), now).label(), "reloaded");
+    let refused = store.judge(Ok(expired.material()), now);
+    let ReloadOutcome::Refused(error) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(
+        error.to_string(),
+        "certificate file /tls.crt expired at 2020-01-01T00:00:00Z; renew it, the certificate in use is still valid"
+    );
+    assert_ne!(store.not_after(), not_after);
+
+    // When both have expired there is nothing left to protect.
+    let now = not_after + days(3660);
+    assert_eq!(store.judge(Ok(expired.material()), now).label(), "reloaded");
+    assert_eq!(store.not_after(), not_after);
+}
+
+#[tokio::test]
+async fn with_a_client_ca_clients_must_show_its_certificate() {
+    let server = mk_pair();
+    let (ours, theirs) = (mk_authority(), mk_authority());
+    let mount = Mount::new(&server, Some(&ours.pem()));
+    let store = CertificateStore::open(mount.files(true)).unwrap();
+
+    let known = mk_client(&ours);
+    let stranger = mk_client(&theirs);
+    handshake(&store, &server, Some(&known)).await.unwrap();
+    handshake(&store, &server, Some(&stranger))
+        .await
+        .unwrap_err();
+    handshake(&store, &server, None).await.unwrap_err();
+
+    // The bundle is reloaded as well.
+    mount.swap("..next", &server, Some(&theirs.pem()));
+    assert_eq!(store.reload().label(), "reloaded");
+    handshake(&store, &server, Some(&stranger)).await.unwrap();
+    handshake(&store, &server, Some(&known)).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn both_protocol_versions_are_spoken() {
+    let server = mk_pair();
+    let store = mk_store(&server);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let client = client_config(&server.cert, None, &[version]);
+        handshake_with(&store, client).await.unwrap();
+    }
+}
+
+#[test]
+fn debug_shows_no_key() {
+    let pair = mk_pair();
+    let store = mk_store(&pair);
+    store.offer(
+        Pair {
+            cert: String::new(),
+            ..mk_pair()
+        }
+        .material(),
+    );
+    let shown = format!("{store:?} {:?}", pair.material());
+    assert!(!shown.contains("PRIVATE"), "{shown}");
+    // Nor as a list of bytes.
+    assert!(!shown.contains("45, 45, 45"), "{shown}");
+}
+
+struct Pair {
+    cert: String,
+    key: String,
+}
+
+impl Pair {
+    fn material(&self) -> Material {
+        Material {
+            cert: self.cert.clone().into_bytes(),
+            key: self.key.clone().into_bytes(),
+            client_ca: None,
+        }
+    }
+}
+
+fn mk_pair() -> Pair {
+    mk_pair_with(&KeyPair::generate().unwrap())
+}
+
+/// With a key from the test data.
+fn mk_pair_of(pkcs8: &str) -> Pair {
+    mk_pair_with(&KeyPair::from_pem(&pem("PRIVATE KEY", pkcs8)).unwrap())
+}
+
+fn mk_pair_with(key: &KeyPair) -> Pair {
+    mk_pair_from(&mk_params(), key)
+}
+
+/// Valid until the first day of `year`.
+fn mk_pair_until(year: i32) -> Pair {
+    let mut params = mk_params();
+    params.not_before = rcgen::date_time_ymd(2019, 1, 1);
+    params.not_after = rcgen::date_time_ymd(year, 1, 1);
+    mk_pair_from(&params, &KeyPair::generate().unwrap())
+}
+
+fn mk_params() -> CertificateParams {
+    CertificateParams::new(["berth.test".to_owned()]).unwrap()
+}
+
+fn mk_pair_from(params: &CertificateParams, key: &KeyPair) -> Pair {
+    Pair {
+        cert: params.self_signed(key).unwrap().pem(),
+        key: key.serialize_pem(),
+    }
+}
+
+fn mk_authority() -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn mk_client(issuer: &CertifiedIssuer<'_, KeyPair>) -> Pair {
+    let mut params = CertificateParams::default();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate().unwrap();
+    Pair {
+        cert: params.signed_by(&key, issuer).unwrap().pem(),
+        key: key.serialize_pem(),
+    }
+}
+
+fn mk_store(pair: &Pair) -> CertificateStore {
+    let files = TlsFiles {
+        cert: "/tls.crt".into(),
+        key: "/tls.key".into(),
+        client_ca: None,
+    };
+    CertificateStore::new(files, pair.material()).unwrap()
+}
+
+fn days(count: u64) -> Duration {
+    Duration::from_hours(24 * count)
+}
+
+fn pem(label: &str, body: &str) -> String {
+    format!("-----BEGIN {label}-----\n{body}-----END {label}-----\n")
+}
+
+fn der(pem: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+}
+
+fn load_error(cert: &str, key: &str, client_ca: Option<&str>) -> String {
+    let pair = Pair {
+        cert: cert.to_owned(),
+        key: key.to_owned(),
+    };
+    let mount = Mount::new(&pair, client_ca);
+    let error = mount.files(client_ca.is_some()).load().unwrap_err();
+    mount.without_dir(&error)
+}
+
+/// A secret as the kubelet mounts it.
+struct Mount {
+    dir: TempDir,
+}
+
+impl Mount {
+    fn new(pair: &Pair, client_ca: Option<&str>) -> Self {
+        let mount = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        mount.swap("..first", pair, client_ca);
+        for name in ["tls.crt", "tls.key", "ca.crt"] {
+            symlink(Path::new("..data").join(name), mount.dir.path().join(name)).unwrap();
+        }
+        mount
+    }
+
+    /// Writes a new directory and puts it in place with one rename.
+    fn swap(&self, name: &str, pair: &Pair, client_ca: Option<&str>) {
+        let dir = self.dir.path();
+        fs::create_dir_all(dir.join(name)).unwrap();
+        fs::write(dir.join(name).join("tls.crt"), &pair.cert).unwrap();
+        fs::write(dir.join(name).join("tls.key"), &pair.key).unwrap();
+        if let Some(client_ca) = client_ca {
+            fs::write(dir.join(name).join("ca.crt"), client_ca).unwrap();
+        }
+        symlink(name, dir.join("..data_tmp")).unwrap();
+        fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
+    }
+
+    fn files(&self, with_client_ca: bool) -> TlsFiles {
+        let dir = self.dir.path();
+        TlsFiles {
+            cert: dir.join("tls.crt"),
+            key: dir.join("tls.key"),
+            client_ca: with_client_ca.then(|| dir.join("ca.crt")),
+        }
+    }
+
+    fn without_dir(&self, error: &TlsError) -> String {
+        error
+            .to_string()
+            .replace(&*self.dir.path().to_string_lossy(), "DIR")
+    }
+}
+
+/// Whether a new connection is shown the certificate of `server` and lets the client in.
+async fn handshake(
+    store: &CertificateStore,
+    server: &Pair,
+    client: Option<&Pair>,
+) -> std::io::Result<()> {
+    // Trusts nothing else, so another certificate fails the handshake.
+    let config = client_config(&server.cert, client, rustls::ALL_VERSIONS);
+    handshake_with(store, config).await
+}
+
+async fn handshake_with(store: &CertificateStore, client: ClientConfig) -> std::io::Result<()> {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let serve = async {
+        let mut stream = TlsAcceptor::from(store.config()).accept(ours).await?;
+        stream.write_all(b"welcome").await?;
+        stream.shutdown().await
+    };
+    let connect = async {
+        let name = ServerName::try_from("berth.test").unwrap();
+        let connector = TlsConnector::from(Arc::new(client));
+        let mut stream = connector.connect(name, theirs).await?;
+        // In TLS 1.3 only this tells whether the server took the client's certificate.
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await?;
+        assert_eq!(said, "welcome");
+        Ok(())
+    };
+    let (served, connected) = tokio::join!(serve, connect);
+    connected.and(served)
+}
+
+fn client_config(
+    trusted: &str,
+    client: Option<&Pair>,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(der(trusted)).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots);
+    match client {
+        Some(Pair { cert, key }) => builder
+            .with_client_auth_cert(
+                vec![der(cert)],
+                PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
+            )
+            .unwrap(),
+        None => builder.with_no_client_auth(),
+    }
+}
