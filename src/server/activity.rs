@@ -304,6 +304,20 @@ mod tests {
         check("not a preface", header(10), &[(5, half_preface), (6, head)]);
     }
 
+    #[test]
+    fn the_last_http2_request_wakes_the_connection() {
+        let now = Instant::now();
+        let mut state = State::new(now);
+        preface(&mut state, now);
+        for _ in 0..3 {
+            state.request_begun();
+        }
+        state.response_begun(now);
+        assert!(!state.request_ended(Stage::Sending, now));
+        assert!(!state.request_ended(Stage::Handling, now));
+        assert!(state.request_ended(Stage::Handling, now));
+    }
+
     type Event = fn(&mut State, Instant);
 
     fn head(state: &mut State, now: Instant) {
