@@ -6,15 +6,15 @@
 mod accept;
 mod activity;
 mod connection;
-mod io;
 mod panics;
 mod service;
 mod stats;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod watched;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,7 +24,12 @@ use tokio::sync::watch;
 pub use service::PeerAddr;
 pub use stats::{ServerStats, Timeout};
 
+use throttle::Throttle;
+
 use crate::tls::CertificateStore;
+
+/// How often a kind of event that peers can cause at will is logged.
+const LOG_PERIOD: Duration = Duration::from_secs(1);
 
 /// The bounds of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +62,7 @@ struct Shared {
     tls: Option<Arc<CertificateStore>>,
     limits: Limits,
     stats: Arc<ServerStats>,
+    handshake_log: Mutex<Throttle>,
 }
 
 /// What was left when a server had stopped.
@@ -88,6 +94,7 @@ impl Server {
                 tls,
                 limits,
                 stats: Arc::default(),
+                handshake_log: Mutex::new(Throttle::new(LOG_PERIOD)),
             }),
         }
     }

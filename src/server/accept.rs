@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 
 use super::stats::ServerStats;
 use super::throttle::Throttle;
-use super::{Drained, Shared, connection, panics, stopped};
+use super::{Drained, LOG_PERIOD, Shared, connection, panics, stopped};
 
 /// The pause after an accept error such as EMFILE, which lasts until something is closed.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -44,8 +44,8 @@ pub(super) async fn run<A: Accept>(
     mut stop: watch::Receiver<bool>,
 ) -> Drained {
     let mut tasks = JoinSet::new();
-    let mut errors = Throttle::new(Duration::from_secs(1));
-    let mut refusals = Throttle::new(Duration::from_secs(1));
+    let mut errors = Throttle::new(LOG_PERIOD);
+    let mut refusals = Throttle::new(LOG_PERIOD);
     let mut pause = Duration::ZERO;
     loop {
         let accepted = tokio::select! {

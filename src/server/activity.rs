@@ -234,3 +234,135 @@ impl Drop for InFlight {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const HEADER: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(100);
+
+    /// What is due after events, each at its second; one table, as the order of the rules matters.
+    #[test]
+    fn due() {
+        let check = |name: &str, expected: Option<(u64, Timeout)>, events: &[(u64, Event)]| {
+            let start = Instant::now();
+            let mut state = State::new(start);
+            for (second, event) in events {
+                event(&mut state, start + Duration::from_secs(*second));
+            }
+            let due = state.due(&mk_limits());
+            let due = due.map(|(at, timeout)| ((at - start).as_secs(), timeout));
+            assert_eq!(due, expected, "{name}");
+        };
+        let header = |second| Some((second, Timeout::Header));
+        let idle = |second| Some((second, Timeout::Idle));
+        let write = |second| Some((second, Timeout::Write));
+        let close = |second| Some((second, Timeout::Close));
+
+        check("new", header(10), &[]);
+        check("first head", header(10), &[(5, head)]);
+        check("handler", None, &[(5, head), (5, request)]);
+        check("body", None, &[(5, head), (5, request), (6, head)]);
+        let answered = [(5, head as Event), (5, request), (7, answer), (8, end)];
+        check("response", write(107), &answered[..3]);
+        check("kept alive", idle(108), &answered);
+        let and = |more: &[(u64, Event)]| [&answered[..], more].concat();
+        check("second head", header(60), &and(&[(50, head)]));
+        check(
+            "its first byte counts",
+            header(60),
+            &and(&[(50, head), (55, head)]),
+        );
+        check("blocked", write(120), &and(&[(20, block)]));
+        check("blocked on", write(120), &and(&[(20, block), (30, block)]));
+        check("some taken", write(130), &and(&[(20, block), (30, wrote)]));
+        check("all taken", idle(140), &and(&[(20, block), (40, flush)]));
+        check("not blocked", idle(108), &and(&[(40, wrote), (41, flush)]));
+        check("closing", close(30), &and(&[(20, closing)]));
+        check(
+            "closing, blocked",
+            write(121),
+            &and(&[(20, closing), (21, block)]),
+        );
+        check(
+            "closing, at work",
+            None,
+            &and(&[(20, closing), (21, request)]),
+        );
+        check(
+            "closing, done",
+            close(50),
+            &[(20, request), (21, closing), (30, answer), (40, end)],
+        );
+        check("handler lost", idle(102), &[(1, request), (2, lose)]);
+        check("preface", idle(100), &[(5, preface)]);
+        check("pings", idle(100), &[(5, preface), (50, head)]);
+        check("half a preface", header(10), &[(5, half_preface)]);
+        check("not a preface", header(10), &[(5, half_preface), (6, head)]);
+    }
+
+    #[test]
+    fn the_last_http2_request_wakes_the_connection() {
+        let now = Instant::now();
+        let mut state = State::new(now);
+        preface(&mut state, now);
+        for _ in 0..3 {
+            state.request_begun();
+        }
+        state.response_begun(now);
+        assert!(!state.request_ended(Stage::Sending, now));
+        assert!(!state.request_ended(Stage::Handling, now));
+        assert!(state.request_ended(Stage::Handling, now));
+    }
+
+    type Event = fn(&mut State, Instant);
+
+    fn head(state: &mut State, now: Instant) {
+        state.read(b"x", now);
+    }
+    fn preface(state: &mut State, now: Instant) {
+        let (half, other) = H2_PREFACE.split_at(11);
+        state.read(half, now);
+        state.read(other, now);
+    }
+    fn half_preface(state: &mut State, now: Instant) {
+        state.read(&H2_PREFACE[..11], now);
+    }
+    fn request(state: &mut State, _: Instant) {
+        state.request_begun();
+    }
+    fn answer(state: &mut State, now: Instant) {
+        state.response_begun(now);
+    }
+    fn end(state: &mut State, now: Instant) {
+        state.request_ended(Stage::Sending, now);
+    }
+    fn lose(state: &mut State, now: Instant) {
+        state.request_ended(Stage::Handling, now);
+    }
+    fn block(state: &mut State, now: Instant) {
+        state.write_blocked(now);
+    }
+    fn wrote(state: &mut State, now: Instant) {
+        state.write_progressed(now);
+    }
+    fn flush(state: &mut State, now: Instant) {
+        state.flushed(now);
+    }
+    fn closing(state: &mut State, now: Instant) {
+        state.closing(now);
+    }
+
+    fn mk_limits() -> Limits {
+        Limits {
+            handshake_timeout: Duration::ZERO,
+            header_timeout: HEADER,
+            idle_timeout: IDLE,
+            drain_timeout: Duration::ZERO,
+            max_connections: 0,
+        }
+    }
+}

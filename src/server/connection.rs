@@ -1,5 +1,6 @@
 //! One connection, from the handshake to its end.
 
+use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -13,12 +14,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use super::activity::Activity;
-use super::io::Watched;
 use super::service::{PeerAddr, Service};
 use super::stats::{ServerStats, Timeout};
+use super::watched::Watched;
 use super::{Limits, Shared, panics, stopped};
 
 /// The most an HTTP/1 head may have, in bytes. Hyper applies it to its buffers as a whole.
@@ -54,7 +55,7 @@ pub(super) async fn serve<Io>(
         Ok(Ok(stream)) => serve_http(stream, peer, &shared, stop).await,
         Ok(Err(error)) => {
             shared.stats.failed_handshakes.add();
-            debug!(%peer, %error, "tls handshake failed");
+            log_failed_handshake(&shared, peer, &error);
         }
         Err(_) => {
             shared.stats.timed_out(Timeout::Handshake);
@@ -72,6 +73,7 @@ where
         limits,
         stats,
         tls: _,
+        handshake_log: _,
     } = shared;
     let activity = Activity::new(Arc::clone(stats));
     let service = Service {
@@ -113,6 +115,21 @@ where
         closing = true;
         activity.state().closing(Instant::now());
         connection.as_mut().graceful_shutdown();
+    }
+}
+
+/// A client that does not trust the certificate says so in an alert, which the operator should
+/// see; one that just goes away is most often a probe.
+fn log_failed_handshake(shared: &Shared, peer: SocketAddr, error: &io::Error) {
+    let loud = error.kind() == io::ErrorKind::InvalidData;
+    let passed = loud.then(|| {
+        let log = shared.handshake_log.lock();
+        log.unwrap_or_else(PoisonError::into_inner).pass()
+    });
+    if let Some(unlogged) = passed.flatten() {
+        warn!(%peer, %error, unlogged, "tls handshake failed");
+    } else {
+        debug!(%peer, %error, "tls handshake failed");
     }
 }
 

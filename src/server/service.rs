@@ -42,14 +42,14 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let stats = Arc::clone(&self.stats);
         Box::pin(async move {
             let method = request.method().clone();
-            let path = request.uri().path().to_owned();
+            let uri = request.uri().clone();
             // The call itself runs code of the router too, so it is inside.
             let response = match panics::caught(async move { router.call(request).await }).await {
                 Ok(Ok(response)) => response,
                 Err(panic) => {
                     stats.panics.add();
                     let message = panics::message(&*panic);
-                    error!(%method, path, message, "a handler panicked");
+                    error!(%method, path = uri.path(), message, "a handler panicked");
                     let mut response = Response::new(Body::empty());
                     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                     response

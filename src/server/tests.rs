@@ -31,7 +31,9 @@ use super::{Drained, Limits, PeerAddr, Server, ServerStats};
 
 const HANDSHAKE: Duration = Duration::from_secs(5);
 const HEADER: Duration = Duration::from_secs(10);
-const IDLE: Duration = Duration::from_secs(120);
+const IDLE: Duration = Duration::from_mins(2);
+/// Not yet idle for too long.
+const ALMOST_IDLE: Duration = Duration::from_secs(119);
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// The size of what `/big` answers, and of a pipe to a client that does not read.
@@ -199,6 +201,17 @@ async fn served(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) {
     let (head, body) = response(stream).await;
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert_eq!(body, "ok");
+}
+
+/// Lets the other tasks run until `condition` holds.
+async fn until(condition: impl Fn() -> bool) {
+    for _ in 0..100_000 {
+        if condition() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the condition never held");
 }
 
 /// Waits for the server to close the connection without a word, for how many seconds.

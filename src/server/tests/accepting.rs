@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::{Harness, mk_limits, seconds_until_closed, send, served};
+use super::{Harness, mk_limits, seconds_until_closed, send, served, until};
 use crate::server::Limits;
 
 #[tokio::test]
@@ -26,9 +26,7 @@ async fn a_thousand_idle_connections_leave_room_for_one_more() {
     assert_eq!(harness.stats.refused(), 1);
     served(&mut last).await;
     drop(idle);
-    while harness.stats.open() > 1 {
-        tokio::task::yield_now().await;
-    }
+    until(|| harness.stats.open() == 1).await;
     served(&mut harness.connect()).await;
     assert_eq!(harness.stats.refused(), 1);
     assert_eq!(harness.stats.accepted(), 1002);

@@ -4,7 +4,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::{
-    DRAIN, HEADER, Harness, get2, http2, response, seconds_until_closed, send, served, text,
+    DRAIN, HEADER, Harness, get2, http2, response, seconds_until_closed, send, served, text, until,
 };
 use crate::server::Drained;
 
@@ -22,9 +22,7 @@ async fn requests_in_flight_finish_and_idle_connections_end() {
     text(idle2.send_request(get2("/")).await.unwrap()).await;
     let (mut busy2, busy2_connection) = http2(harness.connect(), 1024).await;
     let held2 = tokio::spawn(busy2.send_request(get2("/held")));
-    while harness.stats.in_flight() < 2 {
-        tokio::task::yield_now().await;
-    }
+    until(|| harness.stats.in_flight() == 2).await;
 
     let since = Instant::now();
     harness.stop.send_replace(true);
@@ -54,9 +52,7 @@ async fn what_does_not_finish_is_cut_and_counted() {
     let (mut busy2, _connection) = http2(harness.connect(), 1024).await;
     let _held = tokio::spawn(busy2.send_request(get2("/held")));
     let _held = tokio::spawn(busy2.send_request(get2("/held")));
-    while harness.stats.in_flight() < 3 {
-        tokio::task::yield_now().await;
-    }
+    until(|| harness.stats.in_flight() == 3).await;
     let stats = std::sync::Arc::clone(&harness.stats);
     let since = Instant::now();
     let expected = Drained {
@@ -74,9 +70,7 @@ async fn half_a_head_holds_up_the_end_no_longer_than_a_head_may() {
     let harness = Harness::new();
     let mut client = harness.connect();
     send(&mut client, "GET / HTTP/1.1\r\nho").await;
-    while harness.stats.open() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| harness.stats.open() > 0).await;
     let since = Instant::now();
     assert_eq!(harness.stop().await, Drained::default());
     assert_eq!(since.elapsed().as_secs(), HEADER.as_secs());

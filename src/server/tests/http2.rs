@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
-use super::{Harness, IDLE, get2, http2, text};
+use super::{Harness, IDLE, get2, http2, text, until};
 use crate::server::Timeout;
 
 const WINDOW: u32 = 1024 * 1024;
@@ -18,7 +18,7 @@ async fn an_idle_connection_is_closed_gracefully_despite_pings() {
     for _ in 0..2 {
         let answer = requests.send_request(get2("/")).await.unwrap();
         assert_eq!(text(answer).await, "ok");
-        sleep(IDLE - Duration::from_secs(1)).await;
+        sleep(super::ALMOST_IDLE).await;
     }
     let answer = requests.send_request(get2("/")).await.unwrap();
     assert_eq!(text(answer).await, "ok");
@@ -115,14 +115,14 @@ async fn panics_cost_one_stream() {
 #[tokio::test(start_paused = true)]
 async fn streams_end_with_their_connection() {
     let harness = Harness::new();
-    let (mut requests, connection) = http2(harness.connect(), WINDOW).await;
+    let (near, mut far) = tokio::io::duplex(super::PIPE);
+    let mut pipe = harness.connect();
+    let network =
+        tokio::spawn(async move { tokio::io::copy_bidirectional(&mut far, &mut pipe).await });
+    let (mut requests, _connection) = http2(near, WINDOW).await;
     let held = tokio::spawn(requests.send_request(get2("/held")));
-    while harness.stats.in_flight() == 0 {
-        tokio::task::yield_now().await;
-    }
-    connection.abort();
-    drop(held.await);
-    while harness.stats.open() > 0 || harness.stats.in_flight() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| harness.stats.in_flight() > 0).await;
+    network.abort();
+    held.await.unwrap().unwrap_err();
+    until(|| harness.stats.open() == 0 && harness.stats.in_flight() == 0).await;
 }

@@ -11,7 +11,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{
-    HANDSHAKE, Harness, get2, http2, mk_limits, mk_router, seconds_until_closed, send, served, text,
+    HANDSHAKE, Harness, get2, http2, mk_limits, mk_router, seconds_until_closed, send, served,
+    text, until,
 };
 use crate::server::{Drained, Server, Timeout};
 use crate::tls::{CertificateStore, Material, TlsFiles};
@@ -69,9 +70,7 @@ async fn a_handshake_does_not_hold_up_the_end() {
     let (tls, _) = mk_tls();
     let harness = Harness::with_server(|router| Server::https(router, mk_limits(), tls));
     let mut stalled = harness.connect();
-    while harness.stats.open() == 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| harness.stats.open() > 0).await;
     assert_eq!(harness.stop().await, Drained::default());
     assert_eq!(seconds_until_closed(&mut stalled).await, 0);
 }
