@@ -16,7 +16,11 @@ fn run(args: &[&str]) -> Output {
 fn check_failure(args: &[&str], code: i32, expect: &str) {
     let output = run(args);
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), stderr.trim_end()), (Some(code), expect), "{args:?}");
+    assert_eq!(
+        (output.status.code(), stderr.trim_end()),
+        (Some(code), expect),
+        "{args:?}"
+    );
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
     assert!(output.stdout.is_empty());
 }
@@ -24,7 +28,11 @@ fn check_failure(args: &[&str], code: i32, expect: &str) {
 #[track_caller]
 fn stdout(args: &[&str]) -> String {
     let output = run(args);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -45,7 +53,11 @@ fn a_wrong_flag_or_value_is_named_in_one_line() {
         2,
         "error: the following required arguments were not provided: --ca <FILE> (see berth --help)",
     );
-    check_failure(&["moor"], 2, "error: unrecognized subcommand 'moor' (see berth --help)");
+    check_failure(
+        &["moor"],
+        2,
+        "error: unrecognized subcommand 'moor' (see berth --help)",
+    );
     check_failure(
         &["scheduler-config", "--ca", "/none"],
         1,
@@ -66,7 +78,11 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
         path.to_str().unwrap().to_owned()
     };
 
-    check_failure(&["serve"], 1, "error: no cluster to decide on: set --snapshot FILE");
+    check_failure(
+        &["serve"],
+        1,
+        "error: no cluster to decide on: set --snapshot FILE",
+    );
     check_failure(
         &["serve", "--snapshot", "/none"],
         1,
@@ -76,7 +92,9 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
     check_failure(
         &["serve", "--snapshot", &junk],
         1,
-        &format!("error: --snapshot {junk}: not JSON: EOF while parsing an object at line 1 column 15"),
+        &format!(
+            "error: --snapshot {junk}: not JSON: EOF while parsing an object at line 1 column 15"
+        ),
     );
     check_failure(
         &["serve", "--config", "/none"],
@@ -87,7 +105,9 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
     check_failure(
         &["serve", "--config", &config],
         1,
-        &format!("error: config {config}: guard.launches: invalid type: string \"perhaps\", expected a boolean"),
+        &format!(
+            "error: config {config}: guard.launches: invalid type: string \"perhaps\", expected a boolean"
+        ),
     );
     check_failure(
         &["serve", "--snapshot", cluster, "--log-level", "berth=loud"],
@@ -136,7 +156,10 @@ fn an_address_in_use_and_a_key_of_another_certificate_are_named() {
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    for (flag, other_flag) in [("--listen", "--admin-listen"), ("--admin-listen", "--listen")] {
+    for (flag, other_flag) in [
+        ("--listen", "--admin-listen"),
+        ("--admin-listen", "--listen"),
+    ] {
         assert_eq!(
             serve(&key, &[flag, &address, other_flag, "127.0.0.1:0"]),
             format!("error: {flag} {address}: Address already in use (os error 98)\n")
@@ -146,7 +169,10 @@ fn an_address_in_use_and_a_key_of_another_certificate_are_named() {
     // Before the port is bound: the address in use is not what is complained of.
     let said = serve(&other_key, &["--listen", &address]);
     assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.starts_with("error: ") && said.contains(other_key.to_str().unwrap()), "{said}");
+    assert!(
+        said.starts_with("error: ") && said.contains(other_key.to_str().unwrap()),
+        "{said}"
+    );
 }
 
 #[test]
@@ -157,13 +183,18 @@ fn the_configuration_is_printed_checked_and_described() {
     let path = dir.path().join("berth.yaml");
     fs::write(&path, &default).unwrap();
     let path = path.to_str().unwrap();
-    assert_eq!(stdout(&["config", "check", path]), format!("{path}: good\n"));
+    assert_eq!(
+        stdout(&["config", "check", path]),
+        format!("{path}: good\n")
+    );
 
     fs::write(path, "machineType: {whenUnlabelled: Never}").unwrap();
     check_failure(
         &["config", "check", path],
         1,
-        &format!("error: config {path}: machineType.whenUnlabelled: unknown variant `Never`, expected one of `Auto`, `Exclude`, `Allow`"),
+        &format!(
+            "error: config {path}: machineType.whenUnlabelled: unknown variant `Never`, expected one of `Auto`, `Exclude`, `Allow`"
+        ),
     );
 
     let schema: serde_json::Value = serde_json::from_str(&stdout(&["config", "schema"])).unwrap();
@@ -179,11 +210,21 @@ fn help_says_what_each_command_and_flag_is_for() {
     }
     let help = stdout(&["serve", "--help"]);
     for flag in [
-        "config", "snapshot", "listen", "admin-listen", "tls-cert", "tls-key", "client-ca",
-        "log-format", "log-level",
+        "config",
+        "snapshot",
+        "listen",
+        "admin-listen",
+        "tls-cert",
+        "tls-key",
+        "client-ca",
+        "log-format",
+        "log-level",
     ] {
         let variable = format!("BERTH_{}", flag.to_uppercase().replace('-', "_"));
-        assert!(help.contains(&format!("--{flag} ")) && help.contains(&variable), "{flag}: {help}");
+        assert!(
+            help.contains(&format!("--{flag} ")) && help.contains(&variable),
+            "{flag}: {help}"
+        );
     }
 }
 

@@ -6,6 +6,7 @@ mod certs;
 mod cli;
 mod filter_captures;
 mod hostile;
+mod manifests;
 mod overload;
 mod process;
 mod prometheus;

@@ -67,7 +67,13 @@ impl Served {
         let dir = tempfile::tempdir().unwrap();
         let (ca, cert, key) = certificate(dir.path());
         let mut child = berth()
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin-listen",
+                "127.0.0.1:0",
+            ])
             .args(["--log-format", "json", "--snapshot"])
             .arg(snapshot())
             .arg("--tls-cert")
@@ -157,7 +163,11 @@ fn curl(curl: &Path, served: &Served, path: &str, file: &Path) -> (u16, String) 
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let (body, status) = text.rsplit_once('\n').unwrap();
     (status.parse().unwrap(), body.to_owned())
 }
@@ -178,7 +188,11 @@ fn curl_is_answered_and_every_decision_is_one_line_at_debug() {
     let line = served.line("review answered");
     assert_eq!(
         (&line["outcome"], &line["name"], &line["kind"]),
-        (&"patched".into(), &"vm-bridge".into(), &"VirtualMachine".into())
+        (
+            &"patched".into(),
+            &"vm-bridge".into(),
+            &"VirtualMachine".into()
+        )
     );
 
     let args = file("filter-names-migration-no-selector");
@@ -200,7 +214,10 @@ fn curl_is_answered_and_every_decision_is_one_line_at_debug() {
 
     let (status, body) = curl(&program, &served, "/mutate", &args);
     assert_eq!(status, 400);
-    assert!(body.starts_with("berth: the body is \"\", not \"AdmissionReview\""), "{body}");
+    assert!(
+        body.starts_with("berth: the body is \"\", not \"AdmissionReview\""),
+        "{body}"
+    );
 }
 
 #[test]
@@ -246,7 +263,13 @@ fn a_cluster_that_does_not_show_what_a_check_looks_at_is_said_once() {
     std::fs::write(&path, "kind: List\nitems: []\n").unwrap();
     let (_, cert, key) = certificate(dir.path());
     let mut child = berth()
-        .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+        ])
         .args(["--log-format", "json"])
         .env("BERTH_SNAPSHOT", &path)
         .env("BERTH_TLS_CERT", &cert)
@@ -261,7 +284,10 @@ fn a_cluster_that_does_not_show_what_a_check_looks_at_is_said_once() {
         .collect();
     child.kill().unwrap();
     child.wait().unwrap();
-    let said: Vec<_> = lines.iter().map(|line| (&line["level"], &line["check"])).collect();
+    let said: Vec<_> = lines
+        .iter()
+        .map(|line| (&line["level"], &line["check"]))
+        .collect();
     assert_eq!(
         said,
         [

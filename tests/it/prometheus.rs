@@ -30,7 +30,10 @@ fn a_real_prometheus_scrapes_it() {
     let served = Served::start(&[]);
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("prometheus.yml");
-    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/prometheus-rules.yaml");
+    let rules = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/manifests/prometheus-rules.yaml"
+    );
     fs::write(
         &config,
         format!(
@@ -40,10 +43,16 @@ fn a_real_prometheus_scrapes_it() {
     )
     .unwrap();
     // Prometheus does not say which port it took: one that was free just now.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let prometheus = Command::new(program)
         .arg(format!("--config.file={}", config.display()))
-        .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            dir.path().join("data").display()
+        ))
         .arg(format!("--web.listen-address={port}"))
         .stdout(Stdio::null())
         .stderr(fs::File::create(dir.path().join("log")).unwrap())
@@ -82,7 +91,8 @@ fn a_real_prometheus_scrapes_it() {
 
 #[test]
 fn promtool_has_nothing_to_say_about_the_metrics() {
-    let Some(program) = tools::find("promtool", "metrics and alerts as promtool checks them") else {
+    let Some(program) = tools::find("promtool", "metrics and alerts as promtool checks them")
+    else {
         return;
     };
     let served = Served::start(&[]);
@@ -106,16 +116,24 @@ fn promtool_has_nothing_to_say_about_the_metrics() {
 
 #[test]
 fn promtool_accepts_the_alerts_and_their_tests() {
-    let Some(program) = tools::find("promtool", "metrics and alerts as promtool checks them") else {
+    let Some(program) = tools::find("promtool", "metrics and alerts as promtool checks them")
+    else {
         return;
     };
-    for args in [["check", "rules", "prometheus-rules.yaml"], ["test", "rules", "../tests/data/alerts.yaml"]] {
+    for args in [
+        ["check", "rules", "prometheus-rules.yaml"],
+        ["test", "rules", "../tests/data/alerts.yaml"],
+    ] {
         let output = Command::new(&program)
             .args(args)
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/manifests"))
             .output()
             .unwrap();
         let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&said)
+        );
     }
 }

@@ -23,15 +23,30 @@ const LAYERS: [(&str, &[&str]); 11] = [
     (
         "http",
         &[
-            "cluster", "config", "decide", "domain", "http", "metrics", "readiness", "wire",
+            "cluster",
+            "config",
+            "decide",
+            "domain",
+            "http",
+            "metrics",
+            "readiness",
+            "wire",
         ],
     ),
 ];
 
 /// What a pure layer must not name: time, I/O, protocols, logs.
 const IMPURE: [&str; 10] = [
-    "axum", "hyper", "json_patch", "k8s_openapi", "kube", "serde", "serde_json", "std::time",
-    "tokio", "tracing",
+    "axum",
+    "hyper",
+    "json_patch",
+    "k8s_openapi",
+    "kube",
+    "serde",
+    "serde_json",
+    "std::time",
+    "tokio",
+    "tracing",
 ];
 
 fn root() -> PathBuf {
@@ -68,7 +83,10 @@ fn reached(file: &Path, is_root: bool) -> BTreeSet<PathBuf> {
             continue;
         };
         let name = words[position + 1];
-        let candidates = [dir.join(format!("{name}.rs")), dir.join(name).join("mod.rs")];
+        let candidates = [
+            dir.join(format!("{name}.rs")),
+            dir.join(name).join("mod.rs"),
+        ];
         let module = candidates.iter().find(|path| path.is_file());
         let module = module.unwrap_or_else(|| panic!("{}: mod {name} has no file", file.display()));
         files.extend(reached(module, false));
@@ -78,7 +96,10 @@ fn reached(file: &Path, is_root: bool) -> BTreeSet<PathBuf> {
 
 #[test]
 fn every_file_is_reached_by_a_mod_line() {
-    for (dir, roots) in [("src", &["lib.rs", "main.rs"][..]), ("tests/it", &["main.rs"])] {
+    for (dir, roots) in [
+        ("src", &["lib.rs", "main.rs"][..]),
+        ("tests/it", &["main.rs"]),
+    ] {
         let dir = root().join(dir);
         let reached: BTreeSet<PathBuf> = roots
             .iter()
@@ -122,7 +143,10 @@ fn a_layer_imports_only_what_it_may() {
 
 #[test]
 fn decisions_are_pure() {
-    for file in ["domain", "decide"].iter().flat_map(|layer| layer_files(layer)) {
+    for file in ["domain", "decide"]
+        .iter()
+        .flat_map(|layer| layer_files(layer))
+    {
         let text = fs::read_to_string(&file).unwrap();
         for name in IMPURE {
             assert!(
