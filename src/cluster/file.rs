@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use kube::core::{GroupVersionKind, TypeMeta};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -147,10 +148,14 @@ fn collect(document: usize, value: Value, objects: &mut Vec<Value>) -> Result<()
 
 /// The object as berth uses it; `None` for kinds and pods that it does not use.
 fn object(value: &Value, agent_namespace: &str) -> Result<Option<Object>, FormatError> {
-    let kind = text_at(value, "kind").unwrap_or_default();
-    let group = text_at(value, "apiVersion")
-        .and_then(|version| Some(version.split_once('/')?.0.to_owned()))
-        .unwrap_or_default();
+    let types = TypeMeta {
+        api_version: text_at(value, "apiVersion").unwrap_or_default(),
+        kind: text_at(value, "kind").unwrap_or_default(),
+    };
+    // A version that is none is of no kind that berth uses.
+    let Ok(GroupVersionKind { group, kind, .. }) = GroupVersionKind::try_from(types) else {
+        return Ok(None);
+    };
     let read = match (group.as_str(), kind.as_str()) {
         ("", "Node") => Node::deserialize(value).map(|node| {
             let (name, facts) = node.into_facts();

@@ -112,7 +112,7 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
     check_failure(
         &["serve", "--snapshot", cluster, "--log-level", "berth=loud"],
         1,
-        "error: log level \"berth=loud\": invalid filter directive",
+        "error: log level \"berth=loud\": error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5",
     );
     check_failure(
         &["serve", "--snapshot", cluster],

@@ -77,12 +77,14 @@ fn reached(file: &Path, is_root: bool) -> BTreeSet<PathBuf> {
         parent.join(stem)
     };
     for line in fs::read_to_string(file).unwrap().lines() {
-        let words: Vec<&str> = line.trim_end_matches(';').split_whitespace().collect();
-        let (Some(position), true) = (words.iter().position(|w| *w == "mod"), line.ends_with(';'))
-        else {
+        let declared = line
+            .strip_prefix("pub ")
+            .unwrap_or(line)
+            .strip_prefix("mod ")
+            .and_then(|rest| rest.strip_suffix(';'));
+        let Some(name) = declared else {
             continue;
         };
-        let name = words[position + 1];
         let candidates = [
             dir.join(format!("{name}.rs")),
             dir.join(name).join("mod.rs"),

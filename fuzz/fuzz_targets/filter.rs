@@ -1,0 +1,51 @@
+//! Filter calls of any bytes against the cluster of the captures: an error, or an answer in which
+//! every name asked about either passes or fails.
+#![no_main]
+
+use std::sync::OnceLock;
+
+use berth::cluster::{View, file};
+use berth::decide::guard::Policy;
+use berth::http::filter;
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+static VIEW: OnceLock<View> = OnceLock::new();
+
+fn view() -> View {
+    let text = include_str!("../../tests/data/captures/cluster.json");
+    file::parse(text, "kube-system").expect("the captured cluster is good")
+}
+
+fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let policy = Policy {
+        launches: data.len().is_multiple_of(2),
+        ..Policy::default()
+    };
+    let Ok(answer) = filter(text, VIEW.get_or_init(view), &policy) else {
+        return;
+    };
+    // An answer to a body that Value can't hold may hold what came, byte for byte.
+    let (Ok(args), Ok(reply)) = (
+        serde_json::from_str::<Value>(text),
+        serde_json::from_slice::<Value>(&answer.json),
+    ) else {
+        return;
+    };
+    if reply["Error"] != "" {
+        return;
+    }
+    let holds = |field: &str, name: &str| match &reply[field] {
+        Value::Array(names) => names.iter().any(|n| n == name),
+        Value::Object(failed) => failed.contains_key(name),
+        _ => false,
+    };
+    let asked = args["NodeNames"].as_array().into_iter().flatten();
+    for name in asked.filter_map(Value::as_str) {
+        let failed = holds("FailedNodes", name) || holds("FailedAndUnresolvableNodes", name);
+        assert_ne!(holds("NodeNames", name), failed, "{name}");
+    }
+});

@@ -1,0 +1,34 @@
+//! Admission reviews of any bytes: an error, or a reply whose patch can be applied and is not asked
+//! for again.
+#![no_main]
+
+use berth::cluster::View;
+use berth::http::mutate;
+use json_patch::Patch;
+use k8s_openapi::ByteString;
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+
+fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let view = View::default();
+    let Some(patch) = patch_of(text, &view) else {
+        return;
+    };
+    // A body that Value can't hold, being too deep, was answered all the same.
+    let Ok(mut review) = serde_json::from_str::<Value>(text) else {
+        return;
+    };
+    json_patch::patch(&mut review["request"]["object"], &patch).expect("the patch applies");
+    assert_eq!(None, patch_of(&review.to_string(), &view));
+});
+
+fn patch_of(text: &str, view: &View) -> Option<Patch> {
+    let answer = mutate(text, view).ok()?;
+    let reply: Value = serde_json::from_slice(&answer.json).expect("a reply is JSON");
+    let patch = reply["response"].get("patch")?.clone();
+    let ByteString(bytes) = serde_json::from_value(patch).expect("a patch is base64");
+    Some(serde_json::from_slice(&bytes).expect("a patch is a JSON Patch"))
+}

@@ -1,0 +1,21 @@
+//! Certificates and keys of any bytes: an error or credentials. The first NUL ends the certificate,
+//! the second the key; what follows is the client CA.
+#![no_main]
+
+use berth::tls::{Credentials, Material, TlsFiles};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
+    let mut parts = data.splitn(3, |byte| *byte == 0).map(<[u8]>::to_vec);
+    let files = TlsFiles {
+        cert: "tls.crt".into(),
+        key: "tls.key".into(),
+        client_ca: None,
+    };
+    let material = Material {
+        cert: parts.next().unwrap_or_default(),
+        key: parts.next().unwrap_or_default(),
+        client_ca: parts.next(),
+    };
+    let _ = Credentials::parse(&files, &material);
+});
