@@ -28,7 +28,7 @@ pub enum Command {
     /// Show or check the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Print the `extenders:` stanza for the KubeSchedulerConfiguration of kube-scheduler
+    /// Print the `extenders:` stanza that makes kube-scheduler call berth
     SchedulerConfig(SchedulerConfig),
 }
 

@@ -258,7 +258,7 @@ impl Reviews {
                 ));
             }
             for warning in &reply.response.warnings {
-                warnings += &format!("   warning: {warning}\n");
+                warnings.extend(["   warning: ", warning, "\n"]);
             }
             rows.push([
                 review.what.to_owned(),
@@ -295,10 +295,10 @@ impl Outcome {
             .as_ref()
             .and_then(|patch| serde_json::from_slice(&patch.0).ok())
             .unwrap_or_default();
-        let path = patch.pointer("/0/path").and_then(Value::as_str);
+        let added = patch.pointer("/0/path").and_then(Value::as_str);
         Self {
             allowed: response.allowed,
-            added_at: path.map(|path| {
+            added_at: added.map(|path| {
                 let key = "/kubevirt.io~1allow-pod-bridge-network-live-migration";
                 path.trim_end_matches(key).to_owned()
             }),
@@ -435,7 +435,7 @@ impl Operations {
             if found != *expected {
                 unexpected.push(format!("{series}: {found} instead of {expected}"));
             }
-            text += &format!("   {series} {found}\n");
+            text.extend(["   ", series, " ", found, "\n"]);
         }
         Ok(Played {
             text,

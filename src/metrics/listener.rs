@@ -21,7 +21,9 @@ pub(super) struct ListenerCollector {
 }
 
 /// Why a connection came to nothing, with how to read its count.
-const FAILURES: [(&str, fn(&ServerStats) -> u64); 3] = [
+type Failure = (&'static str, fn(&ServerStats) -> u64);
+
+const FAILURES: [Failure; 3] = [
     ("too_many", ServerStats::refused),
     ("handshake", ServerStats::failed_handshakes),
     ("accept", ServerStats::accept_errors),

@@ -42,8 +42,9 @@ async fn review(asked: &Asked, review: &Value) -> Reviewed {
     }
 }
 
-fn add(path: &str, value: &Value) -> Option<Value> {
-    Some(json!([{"op": "add", "path": path, "value": value}]))
+/// The patch that adds one value.
+fn add(path: &str, value: &Value) -> Value {
+    json!([{"op": "add", "path": path, "value": value}])
 }
 
 #[tokio::test]
@@ -58,50 +59,53 @@ async fn every_capture_gets_exactly_this() {
     for (name, patch, warnings) in [
         (
             "create-vm-bridge",
-            add("/spec/template/metadata/annotations", &map),
+            Some(add("/spec/template/metadata/annotations", &map)),
             vec![],
         ),
         (
             "create-vm-bridge-dryrun",
-            add("/spec/template/metadata/annotations", &map),
+            Some(add("/spec/template/metadata/annotations", &map)),
             vec![],
         ),
         (
             "update-vm-bridge",
-            add("/spec/template/metadata/annotations", &map),
+            Some(add("/spec/template/metadata/annotations", &map)),
             vec![],
         ),
         (
             "create-vm-no-interfaces",
-            add("/spec/template/metadata/annotations", &map),
+            Some(add("/spec/template/metadata/annotations", &map)),
             vec![],
         ),
         (
             "create-vm-template-annotations",
-            add(
+            Some(add(
                 &format!("/spec/template/metadata/annotations/{escaped}"),
                 &json!("true"),
-            ),
+            )),
             vec![],
         ),
         ("create-vm-masquerade", None, vec![]),
         ("create-vm-annotated-false", None, ignored),
         (
             "create-vmi-by-virt-controller",
-            add(&format!("/metadata/annotations/{escaped}"), &json!("true")),
+            Some(add(
+                &format!("/metadata/annotations/{escaped}"),
+                &json!("true"),
+            )),
             vec![],
         ),
         (
             "create-vmirs-bridge",
-            add("/spec/template/metadata/annotations", &map),
+            Some(add("/spec/template/metadata/annotations", &map)),
             vec![],
         ),
         (
             "create-vmpool-bridge",
-            add(
+            Some(add(
                 "/spec/virtualMachineTemplate/spec/template/metadata/annotations",
                 &map,
-            ),
+            )),
             vec![],
         ),
         ("create-vmim", None, vec![]),
@@ -212,10 +216,10 @@ async fn the_key_on_the_vm_itself_is_put_where_it_belongs_with_a_warning() {
     let reviewed = review(&asked, &body).await;
     assert_eq!(
         reviewed.patch,
-        add(
+        Some(add(
             "/spec/template/metadata/annotations",
             &json!({ KEY: "true" })
-        )
+        ))
     );
     assert_eq!(
         reviewed.warnings,

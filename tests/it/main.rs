@@ -1,5 +1,14 @@
 //! Integration tests, one binary: a module is a thing that berth promises.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking; clippy.toml allows it in #[test] functions only"
+)]
+#![expect(clippy::float_cmp, reason = "counters and gauges are whole numbers")]
+#![expect(clippy::similar_names, reason = "names and named, parsed and passed")]
+
 mod admission_captures;
 mod bad_input;
 mod certs;
