@@ -153,7 +153,6 @@ pub(super) struct Reviews {
 /// One object under review.
 pub(super) struct Review {
     capture: Capture,
-    what: &'static str,
     binding: &'static str,
     pub(super) expected: Expected,
 }
@@ -169,10 +168,20 @@ pub(super) enum Expected {
     Warned(&'static str),
 }
 
+impl Review {
+    /// Kind and name of the object under review.
+    fn object(&self) -> Result<String, DemoError> {
+        let review: Value = decode(MUTATE, self.capture.1)?;
+        let text = |pointer| review.pointer(pointer).and_then(Value::as_str);
+        let kind = text("/request/kind/kind").unwrap_or_default();
+        let name = text("/request/name").unwrap_or_default();
+        Ok(format!("{kind} {name}"))
+    }
+}
+
 fn reviews() -> Reviews {
-    let row = |capture, what, binding, expected| Review {
+    let row = |capture, binding, expected| Review {
         capture,
-        what,
         binding,
         expected,
     };
@@ -180,31 +189,26 @@ fn reviews() -> Reviews {
         rows: vec![
             row(
                 capture!("admission-create-vm-bridge"),
-                "VirtualMachine",
                 "bridge",
                 Expected::AddedAt("/spec/template/metadata/annotations"),
             ),
             row(
                 capture!("admission-create-vm-no-interfaces"),
-                "VirtualMachine",
                 "KubeVirt's default: bridge",
                 Expected::AddedAt("/spec/template/metadata/annotations"),
             ),
             row(
                 capture!("admission-create-vm-template-annotations"),
-                "VirtualMachine",
                 "bridge",
                 Expected::AddedAt("/spec/template/metadata/annotations"),
             ),
             row(
                 capture!("admission-create-vmi-by-virt-controller"),
-                "VirtualMachineInstance",
                 "bridge",
                 Expected::AddedAt("/metadata/annotations"),
             ),
             row(
                 capture!("admission-create-vmpool-bridge"),
-                "VirtualMachinePool",
                 "bridge",
                 Expected::AddedAt(
                     "/spec/virtualMachineTemplate/spec/template/metadata/annotations",
@@ -212,13 +216,11 @@ fn reviews() -> Reviews {
             ),
             row(
                 capture!("admission-create-vm-masquerade"),
-                "VirtualMachine",
                 "masquerade",
                 Expected::Untouched,
             ),
             row(
                 capture!("admission-create-vm-annotated-false"),
-                "VirtualMachine",
                 "bridge, key there: \"false\"",
                 Expected::Warned(
                     "kubevirt.io/allow-pod-bridge-network-live-migration: KubeVirt ignores the value, the key alone allows live migration",
@@ -260,15 +262,11 @@ impl Reviews {
             for warning in &reply.response.warnings {
                 warnings.extend(["   warning: ", warning, "\n"]);
             }
-            rows.push([
-                review.what.to_owned(),
-                review.binding.to_owned(),
-                got.to_string(),
-            ]);
+            rows.push([review.object()?, review.binding.to_owned(), got.to_string()]);
         }
         let text = format!(
             "kube-apiserver asks before an object is stored. A VM on the pod network by bridge can only\n   \
-             migrate with the annotation kubevirt.io/allow-pod-bridge-network-live-migration.\n\n{}{warnings}",
+             migrate with the annotation kubevirt.io/allow-pod-bridge-network-live-migration.\n\n{}\n{warnings}",
             table(["created", "bound by", "berth's answer"], &rows)
         );
         Ok(Played {
@@ -319,12 +317,8 @@ impl Outcome {
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.added_at, &self.warning) {
-            (Some(path), _) => {
-                let place = path
-                    .trim_end_matches("/annotations")
-                    .trim_start_matches('/');
-                write!(f, "added to {}", place.replace('/', "."))
-            }
+            (Some(path), _) if path == "/metadata/annotations" => f.write_str("annotation added"),
+            (Some(_), _) => f.write_str("annotation added to its VMI template"),
             (None, None) => f.write_str("left alone"),
             (None, Some(_)) => f.write_str("left alone, with a warning"),
         }
