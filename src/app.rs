@@ -21,7 +21,7 @@ use crate::decide::reason::Reason;
 use crate::http::{Service, admin_router, router};
 use crate::metrics::Metrics;
 use crate::readiness::{Condition, Readiness};
-use crate::server::{Drained, Limits, Server};
+use crate::server::{self, Drained, Limits, Server};
 use crate::telemetry::{self, LogError};
 use crate::tls::{CertificateStore, ReloadOutcome, TlsError, TlsFiles};
 
@@ -161,6 +161,9 @@ fn tls_files(config: &Config) -> Result<TlsFiles, AppError> {
     }
 }
 
+/// Enough for the kubelet, a few Prometheus servers and a person: nobody else belongs there.
+const ADMIN_CONNECTIONS: usize = 64;
+
 /// A service that serves.
 #[derive(Debug)]
 pub struct Running {
@@ -193,11 +196,15 @@ impl Running {
         readiness.set(Condition::ClusterView, true);
         let service = Service::new(view, policy, metrics.clone(), config.limits.clone());
         let limits = connection_limits(&config);
-        let https_server =
-            Server::https(router(service), limits.clone(), Arc::clone(&certificates));
+        let admin_limits = Limits {
+            max_connections: ADMIN_CONNECTIONS,
+            ..limits.clone()
+        };
+        server::allow_connections(limits.max_connections.saturating_add(ADMIN_CONNECTIONS));
+        let https_server = Server::https(router(service), limits, Arc::clone(&certificates));
         let admin_server = Server::http(
             admin_router(metrics.clone(), Arc::clone(&readiness)),
-            limits,
+            admin_limits,
         );
         metrics.watch_listeners(https_server.stats(), admin_server.stats())?;
 

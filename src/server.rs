@@ -6,6 +6,7 @@
 mod accept;
 mod activity;
 mod connection;
+mod open_files;
 mod panics;
 mod service;
 mod stats;
@@ -21,6 +22,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub use open_files::allow_connections;
 pub use service::PeerAddr;
 pub use stats::{ServerStats, Timeout};
 

@@ -1,6 +1,7 @@
 //! `POST /scheduler/filter`: which of these nodes may the pod land on?
 
 use std::borrow::Cow;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -46,9 +47,12 @@ async fn answer(service: &Arc<Service>, body: Body) -> Result<Vec<u8>, Refusal> 
             let _lease = lease;
             filter(&text, &service.view.load(), &service.policy)
         };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|_| Refusal::GivenUp)?
+        match tokio::task::spawn_blocking(work).await {
+            Ok(answer) => answer,
+            // To the listener, which logs and counts the panics of all handlers.
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Err(_) => return Err(Refusal::GivenUp),
+        }
     }?;
     service
         .metrics

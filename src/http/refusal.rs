@@ -47,8 +47,8 @@ pub enum Refusal {
     /// The bodies in progress hold all the memory that they may.
     #[error("too many bytes in progress, try again")]
     TooManyBytes,
-    /// The work was given up: the service ends, or a defect that is in the log.
-    #[error("the request was given up")]
+    /// The work was given up, because the service ends.
+    #[error("the request was given up: berth is shutting down")]
     GivenUp,
     /// There is no such path.
     #[error("no such path: there are POST /mutate and POST /scheduler/filter")]

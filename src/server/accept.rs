@@ -158,6 +158,6 @@ fn report(stats: &ServerStats, ended: Result<(), JoinError>) {
     {
         stats.panics.add();
         let panic = error.into_panic();
-        error!(message = panics::message(&*panic), "a connection panicked");
+        error!(panic = panics::message(&*panic), "a connection panicked");
     }
 }

@@ -205,7 +205,7 @@ where
         tasks.spawn(async move {
             if let Err(panic) = panics::caught(stream).await {
                 stats.panics.add();
-                error!(message = panics::message(&*panic), "a stream panicked");
+                error!(panic = panics::message(&*panic), "a stream panicked");
             }
         });
     }

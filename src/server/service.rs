@@ -48,8 +48,8 @@ impl hyper::service::Service<Request<Incoming>> for Service {
                 Ok(Ok(response)) => response,
                 Err(panic) => {
                     stats.panics.add();
-                    let message = panics::message(&*panic);
-                    error!(%method, path = uri.path(), message, "a handler panicked");
+                    let panic = panics::message(&*panic);
+                    error!(%method, path = uri.path(), panic, "a handler panicked");
                     let mut response = Response::new(Body::empty());
                     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                     response

@@ -11,6 +11,7 @@
 
 mod admission_captures;
 mod bad_input;
+mod certificates;
 mod certs;
 mod cli;
 mod filter_captures;
@@ -20,6 +21,7 @@ mod overload;
 mod process;
 mod prometheus;
 mod properties;
+mod service;
 mod snapshots;
 mod support;
 mod tidy;
