@@ -17,6 +17,7 @@ use axum::extract::State;
 use axum::http::{Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use prometheus::IntGauge;
 use tokio::sync::Semaphore;
 
 use crate::cluster::View;
@@ -82,11 +83,10 @@ impl Service {
         let result = match self.slots(surface).try_acquire() {
             Err(_) => Err(Refusal::TooManyRequests),
             Ok(_slot) => {
-                let in_flight = self.metrics.in_flight(surface);
-                in_flight.inc();
-                let result = tokio::time::timeout(deadline, answer).await;
-                in_flight.dec();
-                result.unwrap_or(Err(Refusal::Deadline(deadline)))
+                let _counted = InFlight::begin(self.metrics.in_flight(surface));
+                tokio::time::timeout(deadline, answer)
+                    .await
+                    .unwrap_or(Err(Refusal::Deadline(deadline)))
             }
         };
         match result {
@@ -103,6 +103,22 @@ impl Service {
             "request refused: {refusal}"
         );
         (refusal.status(), format!("berth: {refusal}\n")).into_response()
+    }
+}
+
+/// A request in progress, counted until it ends, also when its client leaves before that.
+struct InFlight(IntGauge);
+
+impl InFlight {
+    fn begin(gauge: IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

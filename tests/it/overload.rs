@@ -82,6 +82,26 @@ async fn a_review_too_many_is_refused_at_once_and_the_scheduler_does_not_notice(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_leaves_gives_everything_back() {
+    let asked = mk_asked(
+        "admissionRequests: 1, admissionBody: 64Ki, extenderBody: 64Ki, bodiesInFlight: 64Ki",
+    );
+    let occupied = occupy(&asked, 60 << 10).await;
+    occupied.abort();
+    assert!(occupied.await.unwrap_err().is_cancelled());
+    assert_eq!(
+        asked.metric(r#"berth_requests_in_flight{surface="admission"}"#),
+        0.0
+    );
+    let body = format!(
+        "{}{}",
+        " ".repeat(60 << 10),
+        capture("admission-create-vm-bridge")
+    );
+    assert_eq!(asked.post("/mutate", body).await.0, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
 async fn bodies_that_hold_too_much_together_are_refused_and_give_back_what_they_held() {
     let asked = mk_asked("admissionBody: 64Ki, extenderBody: 64Ki, bodiesInFlight: 64Ki");
     let occupied = occupy(&asked, 60 << 10).await;
