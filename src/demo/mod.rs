@@ -65,7 +65,10 @@ async fn play(steps: &[Step], keep: bool, mut say: impl FnMut(&str)) -> Result<(
         level: "error".to_owned(),
         ..Log::default()
     })?;
-    let folder = tempfile::tempdir().map_err(DemoError::Files)?;
+    let folder = tempfile::Builder::new()
+        .prefix("berth-demo-")
+        .tempdir()
+        .map_err(DemoError::Files)?;
     let certificates = Certificates::make()?;
     let config = certificates
         .write(folder.path())
@@ -149,7 +152,7 @@ fn keep_text(running: &Running, folder: &Path, steps: &[Step]) -> io::Result<Str
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
-            "curl --cacert {} https://localhost:{}{path} --data-binary @{}",
+            "curl --cacert {} 'https://localhost:{}{path}' --data-binary @{}",
             ca.display(),
             https.port(),
             file.display()
