@@ -22,7 +22,7 @@ use crate::http::{Service, admin_router, router};
 use crate::metrics::Metrics;
 use crate::readiness::{Condition, Readiness};
 use crate::server::{self, Drained, Limits, Server};
-use crate::telemetry::{self, LogError};
+use crate::telemetry;
 use crate::tls::{CertificateStore, ReloadOutcome, TlsError, TlsFiles};
 
 /// Why the service does not start, or ends by itself. The message is the line that the operator
@@ -32,9 +32,6 @@ pub enum AppError {
     /// The configuration is refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The log can't be written as asked.
-    #[error(transparent)]
-    Log(#[from] LogError),
     /// There is no cluster to decide on.
     #[error("no cluster to decide on: set --snapshot FILE")]
     NoCluster,
@@ -81,7 +78,7 @@ pub enum AppError {
 pub async fn serve(args: Serve) -> Result<(), AppError> {
     let snapshot = args.snapshot.clone();
     let config = resolve(args)?;
-    telemetry::init(&config.log)?;
+    telemetry::init(&config.log);
     let path = snapshot.ok_or(AppError::NoCluster)?;
     let view = file::load(&path, &config.agents.namespace)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(AppError::System)?;
@@ -164,6 +161,9 @@ fn tls_files(config: &Config) -> Result<TlsFiles, AppError> {
 /// Enough for the kubelet, a few Prometheus servers and a person: nobody else belongs there.
 const ADMIN_CONNECTIONS: usize = 64;
 
+/// Short, so that connections that nobody uses do not keep the kubelet out, nor the process up.
+const ADMIN_PATIENCE: Duration = Duration::from_secs(2);
+
 /// A service that serves.
 #[derive(Debug)]
 pub struct Running {
@@ -194,11 +194,14 @@ impl Running {
 
         let readiness = Arc::new(Readiness::default());
         readiness.set(Condition::ClusterView, true);
-        let service = Service::new(view, policy, metrics.clone(), config.limits.clone());
+        let service = Service::new(view, policy, metrics.clone(), &config.limits);
         let limits = connection_limits(&config);
         let admin_limits = Limits {
+            handshake_timeout: ADMIN_PATIENCE,
+            header_timeout: ADMIN_PATIENCE,
+            idle_timeout: ADMIN_PATIENCE,
+            drain_timeout: ADMIN_PATIENCE,
             max_connections: ADMIN_CONNECTIONS,
-            ..limits.clone()
         };
         server::allow_connections(limits.max_connections.saturating_add(ADMIN_CONNECTIONS));
         let https_server = Server::https(router(service), limits, Arc::clone(&certificates));
@@ -257,12 +260,8 @@ impl Running {
         // An error means that the listener is gone already.
         let _ = stop_https.send(true);
         match https_task.await {
-            Ok(Drained {
-                connections,
-                requests,
-            }) => {
-                tracing::info!(connections, requests, "HTTPS has ended; these were cut");
-            }
+            // The listener itself says what it had to cut.
+            Ok(Drained { .. }) => tracing::info!("HTTPS has ended"),
             Err(error) => tracing::error!("the HTTPS listener did not end well: {error}"),
         }
         reload_task.abort();
@@ -303,10 +302,10 @@ async fn reload(certificates: Arc<CertificateStore>, interval: Duration, metrics
     let observe = |outcome: &ReloadOutcome| match outcome {
         ReloadOutcome::Unchanged => {}
         ReloadOutcome::Reloaded { .. } => {
-            metrics.certificate_changed(true);
+            metrics.certificate_changed(outcome);
             metrics.certificate_expires(unix_seconds(store.not_after()));
         }
-        ReloadOutcome::Refused(_) => metrics.certificate_changed(false),
+        ReloadOutcome::Refused(_) => metrics.certificate_changed(outcome),
     };
     certificates.run(interval, observe).await;
 }
@@ -320,6 +319,9 @@ fn unix_seconds(time: SystemTime) -> i64 {
 
 /// Says once which checks are off because the cluster does not show what they look at.
 fn announce(view: &View, policy: &Policy) {
+    if view.nodes().next().is_none() {
+        tracing::warn!("the cluster has no nodes: every node asked about by name is unknown");
+    }
     for (check, what) in [
         (
             Reason::MachineType,

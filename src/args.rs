@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::LogFormat;
+use crate::config::level::LogLevel;
 
 /// A safe berth for every migrating VM: lets bridge-bound KubeVirt VMs migrate, and keeps them off
 /// nodes where their machine type does not run or their network can't follow.
@@ -52,7 +53,7 @@ pub struct Serve {
     #[arg(long, env = "BERTH_ADMIN_LISTEN", value_name = "ADDR")]
     pub admin_listen: Option<SocketAddr>,
 
-    /// Server certificate with its chain (PEM); looked at again every 10 s
+    /// Server certificate with its chain (PEM); a new one is taken when the file changes
     #[arg(long, env = "BERTH_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
@@ -71,7 +72,7 @@ pub struct Serve {
     /// Level (error, warn, info, debug, trace) or filter; `info,berth::decision=debug` logs every
     /// decision with its details [default: info]
     #[arg(long, env = "BERTH_LOG_LEVEL", value_name = "LEVEL")]
-    pub log_level: Option<String>,
+    pub log_level: Option<LogLevel>,
 }
 
 /// Flags of `berth demo`.

@@ -13,10 +13,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::level::LogLevel;
 use crate::config::units::{Size, Span};
 use crate::decide::guard::{self, Policy};
 use crate::decide::reason::{Reason, Reasons};
 
+pub mod level;
 pub mod units;
 
 /// The default configuration with a comment on every field.
@@ -161,23 +163,14 @@ impl Default for Tls {
 }
 
 /// Logs.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Log {
     /// How lines are written to standard error.
     pub format: LogFormat,
-    /// What is written: a level (`error`, `warn`, `info`, `debug`, `trace`) or a filter such as
-    /// `info,berth::decision=debug`.
-    pub level: String,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            format: LogFormat::default(),
-            level: "info".to_owned(),
-        }
-    }
+    /// What is written: a level (`off`, `error`, `warn`, `info`, `debug`, `trace`), or one for all
+    /// and others for parts of berth, such as `info,berth::decision=debug`.
+    pub level: LogLevel,
 }
 
 /// How log lines are written.
@@ -297,17 +290,19 @@ pub struct Limits {
     pub admission_body: Size,
     /// The largest body of an extender call; a larger one gets 413.
     pub extender_body: Size,
-    /// What the bodies of all requests in progress may hold together; a request that would exceed
-    /// it gets 503.
-    pub bodies_in_flight: Size,
+    /// What the bodies of all reviews in progress may hold together; beyond it a review gets 503.
+    pub admission_bodies_in_flight: Size,
+    /// What the bodies of all extender calls in progress may hold together; beyond it a call gets
+    /// 503.
+    pub extender_bodies_in_flight: Size,
     /// Admission reviews in progress at once; one more gets 503.
     pub admission_requests: u32,
     /// Extender calls in progress at once; one more gets 503.
     pub extender_requests: u32,
     /// Open HTTPS connections; one more is closed at once.
     pub connections: u32,
-    /// From the first byte to the answer of a request. An admission review's own `?timeout=` holds
-    /// where it is shorter.
+    /// From the head of a request until its answer is ready, and as long again for the caller to
+    /// take it. An admission review's own `?timeout=` holds where it is shorter.
     pub handler_timeout: Span,
     /// For the TLS handshake.
     pub handshake_timeout: Span,
@@ -323,7 +318,8 @@ impl Default for Limits {
         Self {
             admission_body: Size(8 << 20),
             extender_body: Size(256 << 20),
-            bodies_in_flight: Size(1 << 30),
+            admission_bodies_in_flight: Size(128 << 20),
+            extender_bodies_in_flight: Size(1 << 30),
             admission_requests: 256,
             extender_requests: 64,
             connections: 2048,
@@ -393,19 +389,20 @@ impl Config {
         let Limits {
             admission_body,
             extender_body,
-            bodies_in_flight,
+            admission_bodies_in_flight,
+            extender_bodies_in_flight,
             admission_requests,
             extender_requests,
             connections,
             ..
         } = &self.limits;
-        for (name, body) in [
-            ("limits.admissionBody", admission_body),
-            ("limits.extenderBody", extender_body),
+        for (caller, body, in_flight) in [
+            ("admission", admission_body, admission_bodies_in_flight),
+            ("extender", extender_body, extender_bodies_in_flight),
         ] {
-            if body > bodies_in_flight {
+            if body > in_flight {
                 return Err(Refusal::Combination(format!(
-                    "{name}: {body} is more than limits.bodiesInFlight, {bodies_in_flight}: no such body could be read"
+                    "limits.{caller}Body: {body} is more than limits.{caller}BodiesInFlight, {in_flight}: no such body could be read"
                 )));
             }
         }
@@ -592,7 +589,7 @@ mod tests {
             ),
             (
                 "limits: {admissionBody: 2Gi}",
-                "limits.admissionBody: 2Gi is more than limits.bodiesInFlight, 1Gi: no such body could be read",
+                "limits.admissionBody: 2Gi is more than limits.admissionBodiesInFlight, 128Mi: no such body could be read",
             ),
             (
                 "limits: {connections: 0}",

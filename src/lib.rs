@@ -13,5 +13,6 @@ pub mod readiness;
 pub mod scheduler_config;
 pub mod server;
 pub mod telemetry;
+mod throttle;
 pub mod tls;
 pub mod wire;

@@ -76,6 +76,10 @@ fn print(text: &str) -> Result<(), String> {
 }
 
 fn complain(message: &str) {
-    // Where standard error is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{message}");
+    // One line, whatever it quotes. Where standard error is closed there is nobody to tell.
+    let line: String = message
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let _ = writeln!(io::stderr(), "{line}");
 }

@@ -10,6 +10,8 @@ use k8s_openapi::ByteString;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use x509_parser::parse_x509_certificate;
+
 use crate::args::SchedulerConfig;
 
 /// Why there is no stanza.
@@ -22,6 +24,14 @@ pub enum StanzaError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// The CA file holds something that is no certificate.
+    #[error("--ca {path}: {problem}", path = path.display())]
+    BadCertificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
     },
     /// The CA file holds no certificate.
     #[error("--ca {path}: holds no certificate in PEM", path = path.display())]
@@ -109,11 +119,27 @@ fn read_ca(path: &PathBuf) -> Result<String, StanzaError> {
         path: path.clone(),
         source,
     })?;
+    let bad = |problem: String| StanzaError::BadCertificate {
+        path: path.clone(),
+        problem,
+    };
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
-        .unwrap_or_default();
+        .map_err(|error| bad(format!("is not PEM: {error}")))?;
     if certificates.is_empty() {
         return Err(StanzaError::NoCertificate { path: path.clone() });
+    }
+    for (index, der) in certificates.iter().enumerate() {
+        let (_, certificate) = parse_x509_certificate(der)
+            .map_err(|error| bad(format!("certificate {} is none: {error}", index + 1)))?;
+        // One that signed itself is its own CA, also where it does not say so.
+        if !certificate.is_ca() && certificate.subject() != certificate.issuer() {
+            return Err(bad(format!(
+                "certificate {} is of {}, which is no CA",
+                index + 1,
+                certificate.subject()
+            )));
+        }
     }
     let text: String = certificates.iter().map(|der| to_pem(der)).collect();
     Ok(base64(text.as_bytes()))
@@ -237,6 +263,15 @@ mod tests {
                 .to_string(),
             format!("--ca {}: holds no certificate in PEM", empty.display())
         );
+        let garbage = dir.path().join("garbage");
+        fs::write(
+            &garbage,
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        )
+        .unwrap();
+        let error = stanza(&mk_args("https://berth", garbage.clone())).unwrap_err();
+        let expect = format!("--ca {}: certificate 1 is none: ", garbage.display());
+        assert!(error.to_string().starts_with(&expect), "{error}");
         let error = stanza(&mk_args("https://berth", "/none".into())).unwrap_err();
         assert_eq!(
             error.to_string(),

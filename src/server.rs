@@ -12,7 +12,6 @@ mod service;
 mod stats;
 #[cfg(test)]
 mod tests;
-mod throttle;
 mod watched;
 
 use std::sync::{Arc, Mutex};
@@ -26,7 +25,7 @@ pub use open_files::allow_connections;
 pub use service::PeerAddr;
 pub use stats::{ServerStats, Timeout};
 
-use throttle::Throttle;
+use crate::throttle::Throttle;
 
 use crate::tls::CertificateStore;
 

@@ -1,6 +1,7 @@
 //! The cluster from a snapshot file, as `kubectl get … -o json` or `-o yaml` writes it: a `List`,
 //! a typed list such as `NodeList`, single objects, or several of these as documents.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,9 @@ pub enum SnapshotError {
 /// Why a text is no snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
+    /// It is empty, as what a failed `kubectl … > FILE` leaves.
+    #[error("the file is empty")]
+    Empty,
     /// It begins as JSON and is none.
     #[error("not JSON: {0}")]
     NotJson(#[source] serde_json::Error),
@@ -83,14 +87,28 @@ pub fn load(path: &Path, agent_namespace: &str) -> Result<View, SnapshotError> {
 
 /// Reads a snapshot.
 pub fn parse(text: &str, agent_namespace: &str) -> Result<View, FormatError> {
+    if text.trim().is_empty() {
+        return Err(FormatError::Empty);
+    }
     let mut objects = Vec::new();
     for (index, document) in documents(text)?.into_iter().enumerate() {
         if !document.is_null() {
             collect(index + 1, document, &mut objects)?;
         }
     }
-    let mut view = Vec::with_capacity(objects.len());
+    // What is listed twice, as several calls of kubectl in one file may do, is one object.
+    let mut latest = BTreeMap::new();
     for value in &objects {
+        let metadata = value.get("metadata").unwrap_or(&Value::Null);
+        let key = [
+            text_at(value, "kind"),
+            text_at(metadata, "namespace"),
+            text_at(metadata, "name"),
+        ];
+        latest.insert(key, value);
+    }
+    let mut view = Vec::with_capacity(latest.len());
+    for value in latest.into_values() {
         view.extend(object(value, agent_namespace)?);
     }
     Ok(view.into_iter().collect())
@@ -210,6 +228,7 @@ mod tests {
     use crate::cluster::view::ObjectKind;
 
     const NODE: &str = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"}}"#;
+    const OTHER: &str = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"b"}}"#;
     const NODE_YAML: &str = "apiVersion: v1\nkind: Node\nmetadata:\n  name: a\n";
 
     #[track_caller]
@@ -233,9 +252,10 @@ mod tests {
     #[test]
     fn lists_typed_lists_objects_and_documents_are_read() {
         check_nodes(NODE, 1);
-        check_nodes(&format!("{NODE}\n{NODE}"), 2);
+        check_nodes(&format!("{NODE}\n{OTHER}"), 2);
+        check_nodes(&format!("{NODE}\n{NODE}"), 1);
         check_nodes(
-            &format!(r#"{{"kind":"List","apiVersion":"v1","items":[{NODE},{NODE}]}}"#),
+            &format!(r#"{{"kind":"List","apiVersion":"v1","items":[{NODE},{OTHER}]}}"#),
             2,
         );
         check_nodes(
@@ -243,8 +263,7 @@ mod tests {
             1,
         );
         check_nodes(NODE_YAML, 1);
-        check_nodes(&format!("---\n{NODE_YAML}---\n{NODE_YAML}---\n"), 2);
-        check_nodes("", 0);
+        check_nodes(&format!("---\n{NODE_YAML}---\n{OTHER}\n---\n"), 2);
         check_nodes(r#"{"kind":"List","items":[]}"#, 0);
     }
 

@@ -33,14 +33,33 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-/// A duration above zero in Go's notation; `None` for everything else. Not `kube::core::Duration`,
-/// which panics on a number that is too large (kube 5.0).
+/// The units of a duration, in seconds. Those whose name begins as another's come first.
+const SECONDS: [(&str, f64); 7] = [
+    ("ns", 1e-9),
+    ("us", 1e-6),
+    ("µs", 1e-6),
+    ("ms", 1e-3),
+    ("s", 1.0),
+    ("m", 60.0),
+    ("h", 3600.0),
+];
+
+/// A duration above zero in Go's notation; `None` for everything else. `kube::core::Duration` reads
+/// the same and panics on a number that is too large (kube 5.0); jiff's reads more.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    let duration: jiff::SignedDuration = text.parse().ok()?;
-    Duration::try_from(duration)
-        .ok()
-        .filter(|length| !length.is_zero())
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, unit) = rest.split_at(end);
+        let number: f64 = number.parse().ok()?;
+        let (name, seconds) = SECONDS.iter().find(|(name, _)| unit.starts_with(name))?;
+        let part = Duration::try_from_secs_f64(number * seconds).ok()?;
+        total = total.checked_add(part)?;
+        rest = &unit[name.len()..];
+    }
+    (!total.is_zero()).then_some(total)
 }
 
 impl JsonSchema for Span {
@@ -61,22 +80,38 @@ impl JsonSchema for Span {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(pub u64);
 
+/// The units of a size, in bytes, the largest first.
+const BYTES: [(&str, u64); 3] = [("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)];
+
 impl Size {
     /// The number of bytes as the machine counts them.
     #[must_use]
     pub fn bytes(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
+
+    fn parse(text: &str) -> Option<Self> {
+        let unit = BYTES
+            .iter()
+            .find_map(|(name, bytes)| Some((text.strip_suffix(name)?, *bytes)));
+        let (number, bytes) = unit.unwrap_or((text, 1));
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let size = number.parse::<u64>().ok()?.checked_mul(bytes)?;
+        (size > 0).then_some(Self(size))
+    }
 }
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (unit, suffix) in [(1 << 30, "Gi"), (1 << 20, "Mi"), (1 << 10, "Ki")] {
-            if self.0.is_multiple_of(unit) {
-                return write!(f, "{}{suffix}", self.0 / unit);
-            }
+        let unit = BYTES
+            .iter()
+            .find(|(_, bytes)| self.0.is_multiple_of(*bytes));
+        match unit {
+            Some((name, bytes)) => write!(f, "{}{name}", self.0 / bytes),
+            None => write!(f, "{}", self.0),
         }
-        write!(f, "{}", self.0)
     }
 }
 
@@ -99,11 +134,7 @@ impl<'de> Deserialize<'de> for Size {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
-                text.parse::<bytesize::ByteSize>()
-                    .ok()
-                    .filter(|size| size.as_u64() > 0)
-                    .map(|size| Size(size.as_u64()))
-                    .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+                Size::parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
             }
         }
 
@@ -121,7 +152,7 @@ impl JsonSchema for Size {
             "type": ["integer", "string"],
             "description": "A number of bytes above zero, such as 1048576, 8Mi or 1Gi",
             "minimum": 1,
-            "pattern": "^[0-9]+(\\.[0-9]+)?([KMGT]i?)?B?$",
+            "pattern": "^[0-9]+(Ki|Mi|Gi)?$",
         })
     }
 }
@@ -133,14 +164,20 @@ mod tests {
     #[test]
     fn sizes_are_read_in_kubernetes_units() {
         for (text, bytes) in [
-            ("8Mi", 8 << 20),
-            ("1Gi", 1 << 30),
-            ("4Ki", 4096),
-            ("7", 7),
-            ("1M", 1_000_000),
+            ("8Mi", Some(8 << 20)),
+            ("1Gi", Some(1 << 30)),
+            ("4Ki", Some(4096)),
+            ("7", Some(7)),
+            ("0", None),
+            ("", None),
+            ("Mi", None),
+            ("8m", None),
+            ("8 Mi", None),
+            ("+8Mi", None),
+            ("8MiB", None),
+            ("99999999999Gi", None),
         ] {
-            let size: Size = serde_json::from_value(text.into()).unwrap();
-            assert_eq!(size, Size(bytes), "{text}");
+            assert_eq!(Size::parse(text), bytes.map(Size), "{text}");
         }
         assert_eq!(Size(8 << 20).to_string(), "8Mi");
         assert_eq!(Size(1 << 30).to_string(), "1Gi");
@@ -152,13 +189,23 @@ mod tests {
         for (text, expect) in [
             ("10s", Some(Duration::from_secs(10))),
             ("1m30s", Some(Duration::from_secs(90))),
-            ("1.5s", Some(Duration::from_millis(1500))),
+            ("1h2m3.5s", Some(Duration::from_millis(3_723_500))),
             ("100ms", Some(Duration::from_millis(100))),
+            ("5us", Some(Duration::from_micros(5))),
+            ("5µs", Some(Duration::from_micros(5))),
+            ("7ns", Some(Duration::from_nanos(7))),
             ("0s", None),
             ("-1s", None),
+            ("+1s", None),
             ("10", None),
             ("", None),
-            ("1e400s", None),
+            ("s", None),
+            (".s", None),
+            ("1e3s", None),
+            ("10 s", None),
+            ("10 seconds", None),
+            ("10sec", None),
+            ("PT10S", None),
             ("99999999999999999999h", None),
         ] {
             assert_eq!(parse_duration(text), expect, "{text}");

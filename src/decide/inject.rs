@@ -37,8 +37,10 @@ pub struct Subject<'a> {
     pub annotation: Option<Cow<'a, str>>,
     /// [`ALLOW_ANNOTATION`] stands on an outer object, where KubeVirt does not look.
     pub misplaced: bool,
-    /// The values of [`INJECT_SWITCH`] on the object and its templates.
+    /// The values of [`INJECT_SWITCH`] on the VMI or its template.
     pub switches: Vec<Cow<'a, str>>,
+    /// The values of [`INJECT_SWITCH`] on outer objects, which no VMI inherits.
+    pub outer_switches: Vec<Cow<'a, str>>,
     /// The object is being deleted.
     pub deleting: bool,
 }
@@ -121,6 +123,8 @@ pub enum Warning {
     Misplaced,
     /// [`INJECT_SWITCH`] has a value without a meaning.
     UnknownSwitch,
+    /// The object opts out, and the VMIs that will be made from its template do not.
+    SwitchNotInherited,
 }
 
 impl fmt::Display for Warning {
@@ -132,7 +136,7 @@ impl fmt::Display for Warning {
             ),
             Self::HowToOptOut => write!(
                 f,
-                "to forbid live migration, remove that annotation and set the label {INJECT_SWITCH}: \"{INJECT_DISABLED}\""
+                "to forbid live migration, remove that annotation and label the VMI template {INJECT_SWITCH}: \"{INJECT_DISABLED}\""
             ),
             Self::Misplaced => write!(
                 f,
@@ -141,6 +145,10 @@ impl fmt::Display for Warning {
             Self::UnknownSwitch => write!(
                 f,
                 "{INJECT_SWITCH}: only \"{INJECT_DISABLED}\" has a meaning; the value given is ignored"
+            ),
+            Self::SwitchNotInherited => write!(
+                f,
+                "{INJECT_SWITCH} on this object does not reach its VMIs: set it in the VMI template's metadata as well"
             ),
         }
     }
@@ -181,11 +189,27 @@ pub fn decide(subject: &Subject<'_>, surroundings: Surroundings) -> Decision {
     if subject.deleting {
         return Decision::silent(Outcome::Deleting);
     }
+    let disabled = |switches: &[Cow<'_, str>]| switches.iter().any(|v| v == INJECT_DISABLED);
+    let opted_out_above = disabled(&subject.outer_switches);
+    let opted_out = disabled(&subject.switches);
+    let not_inherited = || {
+        let lost = opted_out_above && !opted_out && !surroundings.namespace_opted_out;
+        if lost {
+            vec![Warning::SwitchNotInherited]
+        } else {
+            Vec::new()
+        }
+    };
     let bridge = match subject.binding {
         Binding::Bridge => true,
         Binding::Default => surroundings.default_binding == DefaultBinding::Bridge,
         Binding::Other | Binding::NoPodNetwork => false,
-        Binding::LeftToVmi => return Decision::silent(Outcome::LeftToVmi),
+        Binding::LeftToVmi => {
+            return Decision {
+                outcome: Outcome::LeftToVmi,
+                warnings: not_inherited(),
+            };
+        }
     };
     if !bridge {
         return Decision::silent(Outcome::NotBridge);
@@ -201,14 +225,17 @@ pub fn decide(subject: &Subject<'_>, surroundings: Surroundings) -> Decision {
             warnings,
         };
     }
-    if surroundings.namespace_opted_out || subject.switches.iter().any(|v| v == INJECT_DISABLED) {
-        return Decision::silent(Outcome::OptedOut);
+    if surroundings.namespace_opted_out || opted_out || opted_out_above {
+        return Decision {
+            outcome: Outcome::OptedOut,
+            warnings: not_inherited(),
+        };
     }
     let mut warnings = Vec::new();
     if subject.misplaced {
         warnings.push(Warning::Misplaced);
     }
-    if !subject.switches.is_empty() {
+    if !subject.switches.is_empty() || !subject.outer_switches.is_empty() {
         warnings.push(Warning::UnknownSwitch);
     }
     Decision {
@@ -227,6 +254,7 @@ mod tests {
             annotation: None,
             misplaced: false,
             switches: Vec::new(),
+            outer_switches: Vec::new(),
             deleting: false,
         }
     }
@@ -321,6 +349,40 @@ mod tests {
     }
 
     #[test]
+    fn who_opts_out_where_no_vmi_inherits_it_is_told() {
+        let disabled = vec![Cow::Borrowed("disabled")];
+        let above = Subject {
+            outer_switches: disabled.clone(),
+            ..mk_subject(Binding::Bridge)
+        };
+        let not_inherited = [Warning::SwitchNotInherited];
+        check(&above, Outcome::OptedOut, &not_inherited);
+        let left = Subject {
+            binding: Binding::LeftToVmi,
+            ..above.clone()
+        };
+        check(&left, Outcome::LeftToVmi, &not_inherited);
+        let both = Subject {
+            switches: disabled,
+            ..above.clone()
+        };
+        check(&both, Outcome::OptedOut, &[]);
+        let irrelevant = Subject {
+            binding: Binding::Other,
+            ..above.clone()
+        };
+        check(&irrelevant, Outcome::NotBridge, &[]);
+        let surroundings = Surroundings {
+            namespace_opted_out: true,
+            ..Surroundings::default()
+        };
+        assert_eq!(
+            decide(&above, surroundings),
+            Decision::silent(Outcome::OptedOut)
+        );
+    }
+
+    #[test]
     fn a_namespace_opts_out_for_everything_in_it() {
         let surroundings = Surroundings {
             namespace_opted_out: true,
@@ -363,6 +425,7 @@ mod tests {
             Warning::HowToOptOut,
             Warning::Misplaced,
             Warning::UnknownSwitch,
+            Warning::SwitchNotInherited,
         ]
         .iter()
         .map(ToString::to_string)
@@ -371,9 +434,10 @@ mod tests {
             texts,
             [
                 "kubevirt.io/allow-pod-bridge-network-live-migration: KubeVirt ignores the value, the key alone allows live migration",
-                "to forbid live migration, remove that annotation and set the label berth.dev/inject: \"disabled\"",
+                "to forbid live migration, remove that annotation and label the VMI template berth.dev/inject: \"disabled\"",
                 "kubevirt.io/allow-pod-bridge-network-live-migration belongs in the VMI template's annotations; berth added it there",
                 "berth.dev/inject: only \"disabled\" has a meaning; the value given is ignored",
+                "berth.dev/inject on this object does not reach its VMIs: set it in the VMI template's metadata as well",
             ]
         );
         assert!(texts.iter().all(|text| text.len() <= 120));

@@ -1,4 +1,4 @@
-//! A CA and a server certificate for an hour on loopback.
+//! A CA and a server certificate for a day on loopback.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

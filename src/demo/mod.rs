@@ -12,17 +12,18 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::signal;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{AppError, Running};
 use crate::cluster::file::{self, FormatError};
 use crate::cluster::view::ObjectKind;
+use crate::config::level::LogLevel;
 use crate::config::units::Span;
 use crate::config::{AdminListen, Config, Listen, Log};
 use crate::demo::certificates::Certificates;
 use crate::demo::client::Client;
 use crate::demo::steps::{CLUSTER, Step};
-use crate::telemetry::{self, LogError};
+use crate::telemetry;
 
 /// Why the demo did not come to its end, or came to a bad one.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +37,6 @@ pub enum DemoError {
     /// A file could not be written.
     #[error("the demo's own files: {0}")]
     Files(#[source] io::Error),
-    /// The log can't be written.
-    #[error(transparent)]
-    Log(#[from] LogError),
     /// The service did not start.
     #[error(transparent)]
     App(#[from] AppError),
@@ -62,9 +60,9 @@ pub async fn run(keep: bool, say: impl FnMut(&str)) -> Result<(), DemoError> {
 
 async fn play(steps: &[Step], keep: bool, mut say: impl FnMut(&str)) -> Result<(), DemoError> {
     telemetry::init(&Log {
-        level: "error".to_owned(),
+        level: LogLevel::errors(),
         ..Log::default()
-    })?;
+    });
     let folder = tempfile::Builder::new()
         .prefix("berth-demo-")
         .tempdir()
@@ -105,12 +103,22 @@ async fn play(steps: &[Step], keep: bool, mut say: impl FnMut(&str)) -> Result<(
     say(&format!("\nAll {asked} answers are as expected.\n"));
     if keep {
         say(&keep_text(&running, folder.path(), steps).map_err(DemoError::Files)?);
-        // Where no signal can be waited for, there is nothing to keep the service for.
-        let _ = signal::ctrl_c().await;
+        ended_by_signal().await.map_err(DemoError::Files)?;
     } else {
         say("`berth demo --keep` leaves the service running, to be asked with curl.\n");
     }
     running.shut_down().await;
+    Ok(())
+}
+
+/// Waits for Ctrl-C or SIGTERM, after either of which the demo's files are removed.
+async fn ended_by_signal() -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! Reading a body within two bounds: its own limit, and what all bodies may hold together.
+//! Reading a body within two bounds: its own limit, and what all bodies of a caller may hold
+//! together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +9,10 @@ use http_body_util::BodyExt;
 
 use crate::http::refusal::Refusal;
 
-/// The bytes that the bodies of all requests in progress may hold together.
+/// What a request costs before a byte of its body has come, so that their number is bounded too.
+const BASE: usize = 4 << 10;
+
+/// The bytes that all requests in progress may hold together.
 #[derive(Debug)]
 pub(super) struct Budget {
     limit: usize,
@@ -16,11 +20,11 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    pub(super) const fn new(limit: usize) -> Self {
-        Self {
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
             limit,
             used: AtomicUsize::new(0),
-        }
+        })
     }
 
     fn take(&self, bytes: usize) -> bool {
@@ -70,6 +74,7 @@ pub(super) async fn read(
         budget: Arc::clone(budget),
         bytes: 0,
     };
+    lease.grow(BASE)?;
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(Refusal::BrokenBody)?;
@@ -121,7 +126,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_up_to_the_limit_is_read_and_one_byte_more_is_too_large() {
-        let budget = Arc::new(Budget::new(100));
+        let budget = Budget::new(BASE + 100);
         let (bytes, _) = read_text("12345", 5, &budget).await.unwrap();
         assert_eq!(bytes, b"12345");
         let refusal = read_text("123456", 5, &budget).await.unwrap_err();
@@ -133,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_without_a_length_is_counted_as_it_comes() {
-        let budget = Arc::new(Budget::new(100));
+        let budget = Budget::new(BASE + 100);
         let unsized_body = || Body::new(Frames(["123", "456"].into()));
         let read = |limit| read(unsized_body(), limit, "admissionBody", &budget);
         assert_eq!(read(6).await.unwrap().0, b"123456");
@@ -141,8 +146,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn requests_without_a_body_are_bounded_too() {
+        let budget = Budget::new(2 * BASE);
+        let _held = [
+            read_text("", 100, &budget).await.unwrap(),
+            read_text("", 100, &budget).await.unwrap(),
+        ];
+        assert!(matches!(
+            read_text("", 100, &budget).await,
+            Err(Refusal::TooManyBytes)
+        ));
+    }
+
+    #[tokio::test]
     async fn the_budget_is_shared_and_given_back() {
-        let budget = Arc::new(Budget::new(8));
+        let budget = Budget::new(2 * BASE + 8);
         let first = read_text("12345", 100, &budget).await.unwrap();
         assert!(matches!(
             read_text("6789", 100, &budget).await,
@@ -150,7 +168,7 @@ mod tests {
         ));
         drop(first);
         let second = read_text("6789", 100, &budget).await.unwrap();
-        assert_eq!(budget.used.load(Ordering::Acquire), 4);
+        assert_eq!(budget.used.load(Ordering::Acquire), BASE + 4);
         drop(second);
         assert_eq!(budget.used.load(Ordering::Acquire), 0);
     }

@@ -1,14 +1,13 @@
 //! `POST /scheduler/filter`: which of these nodes may the pod land on?
 
 use std::borrow::Cow;
-use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use crate::cluster::View;
 use crate::decide::explain::Explained;
@@ -16,44 +15,27 @@ use crate::decide::guard::{Candidate, Fleet, Guard, Journey, Policy};
 use crate::decide::reason::{NOT_YET_KNOWN, Reason, Reasons};
 use crate::domain::{Agents, NodeFacts, Vmi};
 use crate::http::refusal::Refusal;
-use crate::http::{Service, read_body};
+use crate::http::{LONGEST_TEXT, Service};
 use crate::metrics::{ExtenderOutcome, Surface, Tally};
-use crate::wire::Text;
 use crate::wire::extender::{
     self, ArgsError, Asked, Failure, FilterArgs, FilterResult, NodeList, Passed,
 };
 use crate::wire::objects::Pod;
+use crate::wire::{Text, shorten};
 
-/// A body of this size takes a good part of a millisecond, and is answered off the threads that
-/// serve everyone's connections.
-const LARGE_BODY: usize = 256 << 10;
+/// Nodes that one log line gives the details of.
+const DETAILED_NODES: usize = 50;
 
 pub(super) async fn handle(State(service): State<Arc<Service>>, body: Body) -> Response {
-    let deadline = service.limits.handler_timeout.0;
-    let answer = answer(&service, body);
-    service.bounded(Surface::Extender, deadline, answer).await
+    let patience = service.handler_timeout;
+    service.extender.run(&service, patience, body, answer).await
 }
 
-async fn answer(service: &Arc<Service>, body: Body) -> Result<Vec<u8>, Refusal> {
-    let start = Instant::now();
-    let limit = service.limits.extender_body.bytes();
-    let (text, lease) = read_body(service, body, limit, "extenderBody").await?;
-    let answer = if text.len() < LARGE_BODY {
-        filter(&text, &service.view.load(), &service.policy)
-    } else {
-        let service = Arc::clone(service);
-        // The lease goes along: when the deadline cuts the wait, the work goes on to its end.
-        let work = move || {
-            let _lease = lease;
-            filter(&text, &service.view.load(), &service.policy)
-        };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(answer) => answer,
-            // To the listener, which logs and counts the panics of all handlers.
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            Err(_) => return Err(Refusal::GivenUp),
-        }
-    }?;
+fn answer(service: &Service, text: &str, start: Instant) -> Result<Vec<u8>, Refusal> {
+    let answer = filter(text, &service.view.load(), &service.policy)?;
+    if let Some(problem) = &answer.problem {
+        service.problem(Surface::Extender, problem);
+    }
     service
         .metrics
         .filter(answer.outcome, &answer.tally, start.elapsed());
@@ -67,16 +49,20 @@ pub struct FilterAnswer {
     pub outcome: ExtenderOutcome,
     /// The verdicts.
     pub tally: Tally,
+    /// Why there are no verdicts, as the scheduler is told.
+    pub problem: Option<String>,
     /// The reply.
     pub json: Vec<u8>,
 }
 
 impl FilterAnswer {
     fn error(outcome: ExtenderOutcome, message: &str) -> Self {
+        let message = shorten(&format!("berth: {message}"), LONGEST_TEXT);
         Self {
             outcome,
             tally: Tally::default(),
-            json: extender::filter_error(message),
+            json: extender::filter_error(&message),
+            problem: Some(message),
         }
     }
 }
@@ -90,27 +76,22 @@ pub fn filter(body: &str, view: &View, policy: &Policy) -> Result<FilterAnswer, 
     match judge(body, view, policy) {
         Ok(answer) => Ok(answer),
         Err(error) if error.is_foreign() => Err(error),
-        Err(error) => {
-            tracing::warn!(surface = "extender", verb = "filter", "{error}");
-            Ok(FilterAnswer::error(
-                ExtenderOutcome::BadArgs,
-                &format!("berth: {error}"),
-            ))
-        }
+        Err(error) => Ok(FilterAnswer::error(
+            ExtenderOutcome::BadArgs,
+            &error.to_string(),
+        )),
     }
 }
 
 fn judge(body: &str, view: &View, policy: &Policy) -> Result<FilterAnswer, ArgsError> {
     let FilterArgs { pod, asked } = FilterArgs::read(body)?;
     let Some(journey) = Journey::of(pod.is_launcher(), pod.belongs_to_migration(), policy) else {
+        log_not_guarded(&pod);
         return pass_all(asked);
     };
     let vmi = match find_vmi(&pod, view) {
         Ok(vmi) => vmi,
-        Err(message) => {
-            tracing::warn!(surface = "extender", verb = "filter", "{message}");
-            return Ok(FilterAnswer::error(ExtenderOutcome::VmiUnknown, &message));
-        }
+        Err(message) => return Ok(FilterAnswer::error(ExtenderOutcome::VmiUnknown, &message)),
     };
     let machine_type = vmi.machine_type.as_deref().unwrap_or_default();
     let texts = Reason::ALL.map(|reason| reason.text(machine_type));
@@ -125,18 +106,17 @@ fn judge(body: &str, view: &View, policy: &Policy) -> Result<FilterAnswer, ArgsE
             let list = NodeList::read(nodes)?;
             let nodes = read_nodes(list.items(), view)?;
             let guard = Guard::new(policy, fleet(view, &nodes), journey, vmi);
-            let items = sorter.sort_nodes(nodes, view, &guard);
+            let items = sorter.sort_nodes(nodes, &guard);
             Passed::Nodes(list.with_items(items))
         }
     };
+    log(&pod, vmi, journey, &sorter);
     let Sorter {
         failed,
         unresolvable,
         tally,
-        details,
         ..
     } = sorter;
-    log(&pod, vmi, journey, &tally, &details);
     let result = FilterResult {
         passed,
         failed,
@@ -145,6 +125,7 @@ fn judge(body: &str, view: &View, policy: &Policy) -> Result<FilterAnswer, ArgsE
     Ok(FilterAnswer {
         outcome: ExtenderOutcome::Judged,
         tally,
+        problem: None,
         json: result.encode(),
     })
 }
@@ -160,6 +141,7 @@ fn pass_all(asked: Asked<'_>) -> Result<FilterAnswer, ArgsError> {
     Ok(FilterAnswer {
         outcome: ExtenderOutcome::NotGuarded,
         tally: Tally::default(),
+        problem: None,
         json: result.encode(),
     })
 }
@@ -168,50 +150,53 @@ fn find_vmi<'v>(pod: &Pod<'_>, view: &'v View) -> Result<&'v Vmi, String> {
     let (namespace, name) = (pod.namespace(), pod.name());
     let Some(owner) = pod.vmi() else {
         return Err(format!(
-            "berth: pod {namespace}/{name} has the labels of a virt-launcher, but no VirtualMachineInstance controls it"
+            "pod {namespace}/{name} has the labels of a virt-launcher, but no VirtualMachineInstance controls it"
         ));
     };
     view.vmi(owner.uid).ok_or_else(|| {
         format!(
-            "berth: VirtualMachineInstance {namespace}/{} with UID {} is not known",
+            "VirtualMachineInstance {namespace}/{} with UID {} is not known",
             owner.name, owner.uid
         )
     })
 }
 
-/// A node of a `NodeList`, with its facts where the view has none.
-struct ListedNode<'a> {
+/// A node of a `NodeList`, with what is known of it: by the view, or else by the list.
+struct ListedNode<'a, 'v> {
     name: Text<'a>,
     raw: &'a RawValue,
-    fallback: Option<NodeFacts>,
+    facts: Cow<'v, NodeFacts>,
+    agents: Agents,
 }
 
-fn read_nodes<'a>(items: &[&'a RawValue], view: &View) -> Result<Vec<ListedNode<'a>>, ArgsError> {
+fn read_nodes<'a, 'v>(
+    items: &[&'a RawValue],
+    view: &'v View,
+) -> Result<Vec<ListedNode<'a, 'v>>, ArgsError> {
     let mut nodes = Vec::with_capacity(items.len());
     for (index, raw) in items.iter().copied().enumerate() {
         let name = extender::node_name(index, raw)?;
-        let known = view.node(name.as_str()).is_some_and(|n| n.facts.is_some());
-        let fallback = if known {
-            None
-        } else {
-            Some(extender::node_facts(index, raw)?)
+        let entry = view.node(name.as_str());
+        let facts = match entry.and_then(|entry| entry.facts.as_ref()) {
+            Some(facts) => Cow::Borrowed(facts),
+            None => Cow::Owned(extender::node_facts(index, raw)?),
         };
         nodes.push(ListedNode {
             name,
             raw,
-            fallback,
+            facts,
+            agents: entry.map(|entry| entry.agents).unwrap_or_default(),
         });
     }
     Ok(nodes)
 }
 
 /// The fleet as the view has it, and the nodes of the request that the view lacks.
-fn fleet(view: &View, nodes: &[ListedNode<'_>]) -> Fleet {
+fn fleet(view: &View, nodes: &[ListedNode<'_, '_>]) -> Fleet {
     let mut fleet = view.fleet();
     fleet.machine_types_seen |= nodes
         .iter()
-        .filter_map(|node| node.fallback.as_ref())
-        .any(|facts| !facts.machine_types.is_empty());
+        .any(|node| !node.facts.machine_types.is_empty());
     fleet
 }
 
@@ -255,20 +240,10 @@ impl<'a> Sorter<'a> {
 
     fn sort_nodes(
         &mut self,
-        mut nodes: Vec<ListedNode<'a>>,
-        view: &View,
+        mut nodes: Vec<ListedNode<'a, '_>>,
         guard: &Guard<'_>,
     ) -> Vec<&'a RawValue> {
-        nodes.retain(|node| {
-            let entry = view.node(node.name.as_str());
-            let agents = entry.map(|entry| entry.agents).unwrap_or_default();
-            let known = entry.and_then(|entry| entry.facts.as_ref());
-            let Some(facts) = known.or(node.fallback.as_ref()) else {
-                self.unknown(&node.name);
-                return false;
-            };
-            self.passes(&node.name, facts, agents, guard)
-        });
+        nodes.retain(|node| self.passes(&node.name, &node.facts, node.agents, guard));
         nodes.into_iter().map(|node| node.raw).collect()
     }
 
@@ -307,7 +282,7 @@ impl<'a> Sorter<'a> {
     }
 }
 
-/// The per-node details for the log, collected only when the log wants them.
+/// The details of nodes that did not pass, collected only when the log wants them.
 struct Details(Option<Vec<String>>);
 
 impl Details {
@@ -316,23 +291,42 @@ impl Details {
     }
 
     fn add(&mut self, candidate: Candidate<'_>, reasons: Reasons) {
-        if let Some(details) = &mut self.0 {
-            let explained = Explained { candidate, reasons };
-            details.push(explained.to_string());
-        }
+        self.push(|| Explained { candidate, reasons }.to_string());
     }
 
     fn add_unknown(&mut self, name: &str) {
-        if let Some(details) = &mut self.0 {
-            details.push(format!("{name}: not_yet_known"));
+        self.push(|| format!("{name}: not_yet_known"));
+    }
+
+    fn push(&mut self, detail: impl FnOnce() -> String) {
+        if let Some(details) = &mut self.0
+            && details.len() < DETAILED_NODES
+        {
+            details.push(detail());
         }
     }
 }
 
-fn log(pod: &Pod<'_>, vmi: &Vmi, journey: Journey, tally: &Tally, details: &Details) {
-    let Some(details) = &details.0 else {
+fn log_not_guarded(pod: &Pod<'_>) {
+    tracing::debug!(
+        target: "berth::decision",
+        surface = "extender",
+        verb = "filter",
+        pod = format_args!("{}/{}", pod.namespace(), pod.name()),
+        launcher = pod.is_launcher(),
+        migration = pod.belongs_to_migration(),
+        "pod is not guarded"
+    );
+}
+
+fn log(pod: &Pod<'_>, vmi: &Vmi, journey: Journey, sorted: &Sorter<'_>) {
+    let Details(Some(details)) = &sorted.details else {
         return;
     };
+    let not_passed = sorted.failed.len() + sorted.unresolvable.len();
+    let more = not_passed - details.len();
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let details: Vec<&str> = details.iter().chain(&more).map(String::as_str).collect();
     tracing::debug!(
         target: "berth::decision",
         surface = "extender",
@@ -342,8 +336,8 @@ fn log(pod: &Pod<'_>, vmi: &Vmi, journey: Journey, tally: &Tally, details: &Deta
         journey = journey.name(),
         machine_type = vmi.machine_type.as_deref(),
         source = vmi.node.as_deref(),
-        passed = tally.passed(),
-        not_passed = details.len(),
+        passed = sorted.tally.passed(),
+        not_passed,
         details = details.join("; "),
         "nodes judged"
     );

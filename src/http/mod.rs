@@ -3,34 +3,39 @@
 mod admin;
 mod body;
 mod filter;
+mod held;
+mod lane;
 mod mutate;
 mod refusal;
 
-use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Method, Uri, header};
+use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use prometheus::IntGauge;
-use tokio::sync::Semaphore;
 
 use crate::cluster::View;
 use crate::config::Limits;
 use crate::decide::guard::Policy;
-use crate::http::body::Budget;
+use crate::http::lane::Lane;
 use crate::http::refusal::Refusal;
-use crate::metrics::{Metrics, Surface};
+use crate::metrics::{Metrics, RefusalCause, Surface};
+use crate::throttle::Throttle;
+use crate::wire::shorten;
 
 pub use admin::admin_router;
 pub use filter::{FilterAnswer, filter};
 pub use mutate::{MutateAnswer, mutate};
-pub use refusal::Refusal as HttpRefusal;
+
+/// How often a kind of refusal, which callers can cause at will, is logged.
+const LOG_PERIOD: Duration = Duration::from_secs(1);
+
+/// What is quoted of a request's own words in an answer or a log line, in characters.
+const LONGEST_TEXT: usize = 400;
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -38,10 +43,11 @@ pub struct Service {
     view: Arc<ArcSwap<View>>,
     policy: Policy,
     metrics: Metrics,
-    limits: Limits,
-    admission_slots: Semaphore,
-    extender_slots: Semaphore,
-    budget: Arc<Budget>,
+    handler_timeout: Duration,
+    admission: Lane,
+    extender: Lane,
+    refusals: [Mutex<Throttle>; RefusalCause::ALL.len()],
+    problems: Mutex<Throttle>,
 }
 
 impl Service {
@@ -51,75 +57,45 @@ impl Service {
         view: Arc<ArcSwap<View>>,
         policy: Policy,
         metrics: Metrics,
-        limits: Limits,
+        limits: &Limits,
     ) -> Arc<Self> {
-        let slots = |count: u32| Semaphore::new(usize::try_from(count).unwrap_or(usize::MAX));
+        let throttle = || Mutex::new(Throttle::new(LOG_PERIOD));
         Arc::new(Self {
+            admission: Lane::admission(limits, &metrics),
+            extender: Lane::extender(limits, &metrics),
+            handler_timeout: limits.handler_timeout.0,
+            refusals: RefusalCause::ALL.map(|_| throttle()),
+            problems: throttle(),
             view,
             policy,
             metrics,
-            admission_slots: slots(limits.admission_requests),
-            extender_slots: slots(limits.extender_requests),
-            budget: Arc::new(Budget::new(limits.bodies_in_flight.bytes())),
-            limits,
         })
     }
 
-    fn slots(&self, surface: Surface) -> &Semaphore {
-        match surface {
-            Surface::Admission => &self.admission_slots,
-            Surface::Extender | Surface::Other => &self.extender_slots,
-        }
-    }
-
-    /// Runs a request within the bounds of its surface: a free slot now or not at all, and an
-    /// answer before the deadline.
-    async fn bounded(
-        &self,
-        surface: Surface,
-        deadline: Duration,
-        answer: impl Future<Output = Result<Vec<u8>, Refusal>>,
-    ) -> Response {
-        let result = match self.slots(surface).try_acquire() {
-            Err(_) => Err(Refusal::TooManyRequests),
-            Ok(_slot) => {
-                let _counted = InFlight::begin(self.metrics.in_flight(surface));
-                tokio::time::timeout(deadline, answer)
-                    .await
-                    .unwrap_or(Err(Refusal::Deadline(deadline)))
-            }
-        };
-        match result {
-            Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
-            Err(refusal) => self.refuse(surface, &refusal),
-        }
-    }
-
+    /// Answers with a status, and says why, to the caller and in the log.
     fn refuse(&self, surface: Surface, refusal: &Refusal) -> Response {
-        self.metrics.refused(surface, refusal.cause());
-        tracing::warn!(
-            surface = surface.name(),
-            status = refusal.status().as_u16(),
-            "request refused: {refusal}"
-        );
-        (refusal.status(), format!("berth: {refusal}\n")).into_response()
+        let text = shorten(&refusal.to_string(), LONGEST_TEXT);
+        let cause = refusal.cause();
+        self.metrics.refused(surface, cause);
+        if let Some(unlogged) = pass(&self.refusals[cause as usize]) {
+            let status = refusal.status().as_u16();
+            let surface = surface.name();
+            tracing::warn!(surface, status, unlogged, "request refused: {text}");
+        }
+        (refusal.status(), format!("berth: {text}\n")).into_response()
+    }
+
+    /// Logs what kept a well-formed request from a good answer.
+    fn problem(&self, surface: Surface, text: &str) {
+        if let Some(unlogged) = pass(&self.problems) {
+            tracing::warn!(surface = surface.name(), unlogged, "{text}");
+        }
     }
 }
 
-/// A request in progress, counted until it ends, also when its client leaves before that.
-struct InFlight(IntGauge);
-
-impl InFlight {
-    fn begin(gauge: IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
+fn pass(throttle: &Mutex<Throttle>) -> Option<u64> {
+    let mut throttle = throttle.lock().unwrap_or_else(PoisonError::into_inner);
+    throttle.pass()
 }
 
 /// The routes of the HTTPS listener.
@@ -127,29 +103,15 @@ pub fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/mutate", post(mutate::handle))
         .route("/scheduler/filter", post(filter::handle))
-        .method_not_allowed_fallback(no_route)
+        .method_not_allowed_fallback(wrong_method)
         .fallback(no_route)
         .with_state(service)
 }
 
-async fn no_route(State(service): State<Arc<Service>>, method: Method, uri: Uri) -> Response {
-    let path = uri.path();
-    let refusal = if matches!(path, "/mutate" | "/scheduler/filter") {
-        Refusal::WrongMethod(method)
-    } else {
-        Refusal::NoRoute
-    };
-    service.refuse(Surface::Other, &refusal)
+async fn wrong_method(State(service): State<Arc<Service>>, method: Method) -> Response {
+    service.refuse(Surface::Other, &Refusal::WrongMethod(method))
 }
 
-/// The body of a request as text, within the limits, and the memory it stands for.
-async fn read_body(
-    service: &Service,
-    body: Body,
-    limit: usize,
-    field: &'static str,
-) -> Result<(String, body::Lease), Refusal> {
-    let (bytes, lease) = body::read(body, limit, field, &service.budget).await?;
-    let text = String::from_utf8(bytes).map_err(|error| Refusal::NotUtf8(error.utf8_error()))?;
-    Ok((text, lease))
+async fn no_route(State(service): State<Arc<Service>>) -> Response {
+    service.refuse(Surface::Other, &Refusal::NoRoute)
 }

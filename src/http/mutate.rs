@@ -1,23 +1,25 @@
 //! `POST /mutate`: an admission review.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::cluster::View;
 use crate::config::units::parse_duration;
 use crate::decide::inject::{self, Decision, Outcome, Surroundings};
 use crate::http::refusal::Refusal;
-use crate::http::{Service, read_body};
+use crate::http::{LONGEST_TEXT, Service};
 use crate::metrics::Surface;
 use crate::wire::admission::{self, Request, ReviewError};
 use crate::wire::kubevirt::{self, Kind};
 use crate::wire::patch::{self, Anchor};
+use crate::wire::{Text, shorten};
 
 #[derive(Deserialize)]
 pub(super) struct Parameters {
@@ -29,16 +31,19 @@ pub(super) async fn handle(
     parameters: Result<Query<Parameters>, QueryRejection>,
     body: Body,
 ) -> Response {
-    let deadline = match deadline(service.limits.handler_timeout.0, parameters) {
-        Ok(deadline) => deadline,
-        Err(refusal) => return service.refuse(Surface::Admission, &refusal),
-    };
-    let answer = answer(&service, body);
-    service.bounded(Surface::Admission, deadline, answer).await
+    match patience(service.handler_timeout, parameters) {
+        Ok(patience) => {
+            service
+                .admission
+                .run(&service, patience, body, answer)
+                .await
+        }
+        Err(refusal) => service.refuse(Surface::Admission, &refusal),
+    }
 }
 
 /// kube-apiserver says in the query how long it waits; an answer after that helps nobody.
-fn deadline(
+fn patience(
     limit: Duration,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Duration, Refusal> {
@@ -53,11 +58,11 @@ fn deadline(
     }
 }
 
-async fn answer(service: &Service, body: Body) -> Result<Vec<u8>, Refusal> {
-    let start = Instant::now();
-    let limit = service.limits.admission_body.bytes();
-    let (text, _lease) = read_body(service, body, limit, "admissionBody").await?;
-    let answer = mutate(&text, &service.view.load())?;
+fn answer(service: &Service, text: &str, start: Instant) -> Result<Vec<u8>, Refusal> {
+    let answer = mutate(text, &service.view.load())?;
+    if let Some(problem) = &answer.problem {
+        service.problem(Surface::Admission, problem);
+    }
     service.metrics.admission(
         answer.kind,
         answer.operation,
@@ -76,6 +81,8 @@ pub struct MutateAnswer {
     pub operation: inject::Operation,
     /// What came of it.
     pub outcome: Outcome,
+    /// Why the object could not be read, for the log.
+    pub problem: Option<String>,
     /// The reply.
     pub json: Vec<u8>,
 }
@@ -109,6 +116,7 @@ pub fn mutate(body: &str, view: &View) -> Result<MutateAnswer, ReviewError> {
     warnings.extend(unreadable.as_ref().map(|error| unreadable_warning(error)));
     log(&request, &decision, &warnings);
     Ok(MutateAnswer {
+        problem: unreadable.map(|error| problem(&request, &error)),
         kind,
         operation,
         outcome: decision.outcome,
@@ -135,30 +143,28 @@ fn surroundings(request: &Request<'_>, view: &View) -> Surroundings {
 /// kubectl shows the first 120 characters well.
 fn unreadable_warning(error: &str) -> String {
     let text = format!("berth leaves this object as it is, because it can't read it: {error}");
-    text.chars().take(120).collect()
+    shorten(&text, 120)
+}
+
+fn problem(request: &Request<'_>, error: &str) -> String {
+    let name = |text: &Option<Text<'_>>| text.as_ref().map_or("", Text::as_str).to_owned();
+    let text = format!(
+        "object under review is unreadable: {} {}/{}: {error}",
+        request.kind.kind.as_str(),
+        name(&request.namespace),
+        name(&request.name),
+    );
+    shorten(&text, LONGEST_TEXT)
 }
 
 fn log(request: &Request<'_>, decision: &Decision, warnings: &[String]) {
-    let name = |text: &Option<_>| {
-        text.as_ref()
-            .map(|t: &crate::wire::Text<'_>| t.0.to_string())
-    };
-    if decision.outcome == Outcome::Unreadable {
-        tracing::warn!(
-            kind = request.kind.kind.as_str(),
-            namespace = name(&request.namespace),
-            name = name(&request.name),
-            "object under review is unreadable: {}",
-            warnings.join("; ")
-        );
-    }
     tracing::debug!(
         target: "berth::decision",
         surface = "admission",
         uid = request.uid.as_str(),
         kind = request.kind.kind.as_str(),
-        namespace = name(&request.namespace),
-        name = name(&request.name),
+        namespace = request.namespace.as_ref().map(Text::as_str),
+        name = request.name.as_ref().map(Text::as_str),
         operation = request.operation().name(),
         outcome = decision.outcome.name(),
         warnings = warnings.len(),
@@ -191,7 +197,7 @@ mod tests {
                 Err("?timeout=\"0s\" is no duration such as 10s"),
             ),
         ] {
-            let got = deadline(limit, query(timeout)).map_err(|refusal| refusal.to_string());
+            let got = patience(limit, query(timeout)).map_err(|refusal| refusal.to_string());
             assert_eq!(
                 got,
                 expect.map(Duration::from_secs).map_err(str::to_owned),

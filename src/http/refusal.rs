@@ -11,7 +11,7 @@ use crate::wire::extender::ArgsError;
 
 /// A request that is not answered in its own protocol. The text goes to the caller and to the log.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub(super) enum Refusal {
     /// The body is no admission review.
     #[error(transparent)]
     BadReview(#[from] ReviewError),
@@ -38,9 +38,12 @@ pub enum Refusal {
         /// The field of the configuration that sets it.
         field: &'static str,
     },
-    /// No answer was ready in time; most often, the body did not come.
-    #[error("no whole request and answer within {0:?}")]
-    Deadline(Duration),
+    /// The body did not come in time.
+    #[error("the body did not arrive within {0:?}")]
+    StalledBody(Duration),
+    /// The answer was not ready in time.
+    #[error("no answer was ready within {0:?}")]
+    Late(Duration),
     /// All slots of the surface are taken.
     #[error("too many requests in progress, try again")]
     TooManyRequests,
@@ -61,7 +64,7 @@ pub enum Refusal {
 impl Refusal {
     /// The status that the caller gets.
     #[must_use]
-    pub const fn status(&self) -> StatusCode {
+    pub(super) const fn status(&self) -> StatusCode {
         match self {
             Self::BadReview(_)
             | Self::BadArgs(_)
@@ -70,8 +73,8 @@ impl Refusal {
             | Self::BadQuery(_)
             | Self::BrokenBody(_) => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Deadline(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::TooManyRequests | Self::TooManyBytes | Self::GivenUp => {
+            Self::StalledBody(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Late(_) | Self::TooManyRequests | Self::TooManyBytes | Self::GivenUp => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::NoRoute => StatusCode::NOT_FOUND,
@@ -81,7 +84,7 @@ impl Refusal {
 
     /// The cause in metrics.
     #[must_use]
-    pub const fn cause(&self) -> RefusalCause {
+    pub(super) const fn cause(&self) -> RefusalCause {
         match self {
             Self::BadReview(_)
             | Self::BadArgs(_)
@@ -90,7 +93,7 @@ impl Refusal {
             | Self::BadQuery(_)
             | Self::BrokenBody(_) => RefusalCause::BadRequest,
             Self::TooLarge { .. } => RefusalCause::TooLarge,
-            Self::Deadline(_) => RefusalCause::Timeout,
+            Self::StalledBody(_) | Self::Late(_) => RefusalCause::Timeout,
             Self::TooManyRequests | Self::TooManyBytes | Self::GivenUp => RefusalCause::Overloaded,
             Self::NoRoute | Self::WrongMethod(_) => RefusalCause::NoRoute,
         }

@@ -20,6 +20,7 @@ use crate::decide::reason::{Reason, Reasons};
 use crate::metrics::listener::ListenerCollector;
 use crate::metrics::view::ViewCollector;
 use crate::server::ServerStats;
+use crate::tls::ReloadOutcome;
 use crate::wire::kubevirt::Kind;
 
 /// From 100 µs, which is a small review, to 10 s, which is the longest timeout in use.
@@ -275,15 +276,22 @@ impl Metrics {
             self.obstacles.with_label_values(&[reason.name()]);
         }
         self.add_nodes(&Tally::default());
+        for kind in Kind::ALL {
+            for operation in [Operation::Create, Operation::Update] {
+                for outcome in Outcome::ALL {
+                    let labels = [kind.name(), operation.name(), outcome.name()];
+                    self.admission_requests.with_label_values(&labels);
+                }
+            }
+        }
         for surface in Surface::ALL {
-            self.in_flight.with_label_values(&[surface.name()]);
             for cause in RefusalCause::ALL {
                 self.refused
                     .with_label_values(&[surface.name(), cause.name()]);
             }
         }
-        for outcome in ["reloaded", "refused"] {
-            self.reloads.with_label_values(&[outcome]);
+        for label in ReloadOutcome::CHANGES {
+            self.reloads.with_label_values(&[label]);
         }
     }
 
@@ -382,9 +390,8 @@ impl Metrics {
     }
 
     /// A changed certificate was taken, or refused.
-    pub fn certificate_changed(&self, taken: bool) {
-        let outcome = if taken { "reloaded" } else { "refused" };
-        self.reloads.with_label_values(&[outcome]).inc();
+    pub fn certificate_changed(&self, outcome: &ReloadOutcome) {
+        self.reloads.with_label_values(&[outcome.label()]).inc();
     }
 
     /// Everything in Prometheus's text format.

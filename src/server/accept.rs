@@ -13,8 +13,8 @@ use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use super::stats::ServerStats;
-use super::throttle::Throttle;
 use super::{Drained, LOG_PERIOD, Shared, connection, panics, stopped};
+use crate::throttle::Throttle;
 
 /// The pause after an accept error such as EMFILE, which lasts until something is closed.
 const BACK_OFF: Duration = Duration::from_millis(100);

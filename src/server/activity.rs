@@ -143,9 +143,9 @@ impl State {
         }
         let head_since = match self.protocol {
             // Frames without a stream, such as pings, are no sign of a request to come.
-            Protocol::Http2 => None,
+            Protocol::Http2 if self.served => None,
             Protocol::Http1 | Protocol::Unknown(_) if self.served => self.head_since,
-            Protocol::Http1 | Protocol::Unknown(_) => Some(self.opened),
+            Protocol::Http2 | Protocol::Http1 | Protocol::Unknown(_) => Some(self.opened),
         };
         Some(match head_since {
             Some(since) => (since + header_timeout, Timeout::Header),
@@ -298,8 +298,18 @@ mod tests {
             &[(20, request), (21, closing), (30, answer), (40, end)],
         );
         check("handler lost", idle(102), &[(1, request), (2, lose)]);
-        check("preface", idle(100), &[(5, preface)]);
-        check("pings", idle(100), &[(5, preface), (50, head)]);
+        check("preface", header(10), &[(5, preface)]);
+        check(
+            "pings",
+            idle(102),
+            &[
+                (1, preface),
+                (1, request),
+                (1, answer),
+                (2, end),
+                (50, head),
+            ],
+        );
         check("half a preface", header(10), &[(5, half_preface)]);
         check("not a preface", header(10), &[(5, half_preface), (6, head)]);
     }

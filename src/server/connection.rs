@@ -27,7 +27,7 @@ const MAX_H1_BUFFER: usize = 64 * 1024;
 /// The most an HTTP/2 head may have, in bytes.
 const MAX_H2_HEADERS: u32 = 16 * 1024;
 /// Requests at a time on one HTTP/2 connection.
-const MAX_H2_STREAMS: u32 = 256;
+const MAX_H2_STREAMS: u32 = 64;
 /// How often an HTTP/2 peer is asked whether it is still there.
 const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it has to answer.

@@ -133,6 +133,16 @@ pub enum TlsError {
         /// The end of its validity, in UTC.
         not_after: String,
     },
+    /// A reload brought a certificate whose time has not come while the one in use is still valid.
+    #[error(
+        "{file} is valid from {not_before} on; check the clock of this node, the certificate in use is still valid"
+    )]
+    NotYetValid {
+        /// The certificate file.
+        file: PemFile,
+        /// The beginning of its validity, in UTC.
+        not_before: String,
+    },
     /// The TLS library refused the settings, which no file can cause.
     #[error("cannot set up tls: {cause}; report this as a defect")]
     Setup {

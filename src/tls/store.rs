@@ -39,6 +39,9 @@ pub enum ReloadOutcome {
 }
 
 impl ReloadOutcome {
+    /// The labels of outcomes that change or should have changed something.
+    pub const CHANGES: [&str; 2] = ["reloaded", "refused"];
+
     /// The value for a metric label.
     #[must_use]
     pub fn label(&self) -> &'static str {
@@ -157,7 +160,17 @@ impl CertificateStore {
 
     fn check(&self, material: &Material, now: SystemTime) -> Result<Credentials, TlsError> {
         let credentials = Credentials::parse(&self.files, material)?;
-        if credentials.not_after < now && now <= self.not_after() {
+        let in_use_is_valid = {
+            let current = self.current.load();
+            (current.not_before..=current.not_after).contains(&now)
+        };
+        if in_use_is_valid && now < credentials.not_before {
+            return Err(TlsError::NotYetValid {
+                file: PemFile::new(Role::Certificate, &self.files.cert),
+                not_before: utc(credentials.not_before),
+            });
+        }
+        if in_use_is_valid && credentials.not_after < now {
             return Err(TlsError::Expired {
                 file: PemFile::new(Role::Certificate, &self.files.cert),
                 not_after: utc(credentials.not_after),

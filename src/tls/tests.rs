@@ -336,6 +336,26 @@ fn an_expired_leaf_is_served_at_start_and_refused_at_reload() {
     assert_eq!(store.not_after(), not_after);
 }
 
+#[test]
+fn a_leaf_whose_time_has_not_come_waits_while_the_old_one_is_valid() {
+    let current = mk_pair_until(2030);
+    let early = mk_pair_between(2028, 2040);
+    let store = mk_store(&current);
+    let in_2026 = UNIX_EPOCH + days(20_454);
+    let refused = store.judge(Ok(early.material()), in_2026);
+    let ReloadOutcome::Refused(error) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(
+        error.to_string(),
+        "certificate file /tls.crt is valid from 2028-01-01T00:00:00Z on; check the clock of this node, the certificate in use is still valid"
+    );
+    // Looked at again, it is taken as soon as it is good.
+    let judge = |now| store.judge(Ok(early.material()), now).label();
+    assert_eq!(judge(in_2026 + days(1)), "unchanged");
+    assert_eq!(judge(in_2026 + days(800)), "reloaded");
+}
+
 #[tokio::test]
 async fn with_a_client_ca_clients_must_show_its_certificate() {
     let server = mk_pair();
@@ -413,11 +433,16 @@ fn mk_pair_with(key: &KeyPair) -> Pair {
     mk_pair_from(&mk_params(), key)
 }
 
-/// Valid until the first day of `year`.
+/// Valid from 2019 until the first day of `year`.
 fn mk_pair_until(year: i32) -> Pair {
+    mk_pair_between(2019, year)
+}
+
+/// Valid from the first day of one year to that of another.
+fn mk_pair_between(from: i32, until: i32) -> Pair {
     let mut params = mk_params();
-    params.not_before = rcgen::date_time_ymd(2019, 1, 1);
-    params.not_after = rcgen::date_time_ymd(year, 1, 1);
+    params.not_before = rcgen::date_time_ymd(from, 1, 1);
+    params.not_after = rcgen::date_time_ymd(until, 1, 1);
     mk_pair_from(&params, &KeyPair::generate().unwrap())
 }
 

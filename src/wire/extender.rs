@@ -1,6 +1,10 @@
 //! kube-scheduler's extender API (`k8s.io/kube-scheduler/extender/v1`): JSON keys are the Go field
 //! names. Whole nodes are passed on as the bytes they came as.
 
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -106,8 +110,8 @@ impl Asked<'_> {
     /// Whether it is a list at all, for when its items are not looked at.
     pub fn check_shape(self) -> Result<(), ArgsError> {
         let wrong = |found: &RawValue| {
-            let found: String = found.get().chars().take(20).collect();
-            serde::de::Error::custom(format!("it begins with {found}"))
+            let found = super::shorten(found.get(), 20);
+            serde_json::Error::custom(format!("a list is expected, not {found}"))
         };
         match self {
             Self::Names(names) if !names.get().starts_with('[') => {
@@ -121,9 +125,54 @@ impl Asked<'_> {
     }
 }
 
+/// The nodes of one call: several times the largest clusters there are. A node takes more memory
+/// than its name, so that the size of a body alone does not bound what it costs.
+const MOST_NODES: usize = 65_536;
+
 /// The names in a `NodeNames`.
 pub fn read_names(names: &RawValue) -> Result<Vec<Text<'_>>, ArgsError> {
-    serde_json::from_str(names.get()).map_err(ArgsError::BadNames)
+    serde_json::from_str(names.get())
+        .map(|Nodes(names)| names)
+        .map_err(ArgsError::BadNames)
+}
+
+/// A list of no more than [`MOST_NODES`].
+#[derive(Debug)]
+struct Nodes<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Nodes<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NodesVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for NodesVisitor<T> {
+            type Value = Nodes<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a sequence")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut nodes = Vec::new();
+                while let Some(node) = seq.next_element()? {
+                    if nodes.len() == MOST_NODES {
+                        return Err(A::Error::custom(format_args!(
+                            "more than {MOST_NODES} nodes"
+                        )));
+                    }
+                    nodes.push(node);
+                }
+                Ok(Nodes(nodes))
+            }
+        }
+
+        deserializer.deserialize_seq(NodesVisitor(PhantomData))
+    }
+}
+
+impl<T: Serialize> Serialize for Nodes<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
 }
 
 /// A `NodeList` whose items are not decoded.
@@ -137,7 +186,7 @@ pub struct NodeList<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     metadata: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    items: Option<Vec<&'a RawValue>>,
+    items: Option<Nodes<&'a RawValue>>,
 }
 
 impl<'a> NodeList<'a> {
@@ -149,14 +198,14 @@ impl<'a> NodeList<'a> {
     /// The items as they came.
     #[must_use]
     pub fn items(&self) -> &[&'a RawValue] {
-        self.items.as_deref().unwrap_or_default()
+        self.items.as_ref().map_or(&[], |Nodes(items)| items)
     }
 
     /// The same list with these of its items.
     #[must_use]
     pub fn with_items(self, items: Vec<&'a RawValue>) -> Self {
         Self {
-            items: Some(items),
+            items: Some(Nodes(items)),
             ..self
         }
     }
@@ -368,6 +417,23 @@ mod tests {
         assert_eq!(
             String::from_utf8(result.encode()).unwrap(),
             r#"{"Nodes":{"metadata":{"resourceVersion":"7"},"items":[{ "metadata" : {"name":"a\u002f"}, "x":1.50e3 }]},"NodeNames":null,"FailedNodes":{},"FailedAndUnresolvableNodes":{"b":"OVN agents not ready"},"Error":""}"#
+        );
+    }
+
+    #[test]
+    fn more_nodes_than_any_cluster_has_are_refused() {
+        let names = |count| format!("[{}\"a\"]", "\"a\",".repeat(count - 1));
+        let parse = |text: String| {
+            let raw: Box<RawValue> = serde_json::from_str(&text).unwrap();
+            read_names(&raw)
+                .map(|names| names.len())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(parse(names(MOST_NODES)), Ok(MOST_NODES));
+        let error = parse(names(MOST_NODES + 1)).unwrap_err();
+        assert!(
+            error.starts_with("NodeNames is not readable: more than 65536 nodes at line 1"),
+            "{error}"
         );
     }
 

@@ -1,5 +1,7 @@
 //! The four KubeVirt kinds that carry a VMI template, read as far as the injection needs.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -185,13 +187,8 @@ impl<'a> Template<'a> {
                 .and_then(|marks| marks.allow.as_ref())
                 .map(|value| value.0.clone()),
             misplaced: outer.iter().any(|metadata| metadata.allows()),
-            switches: outer
-                .iter()
-                .copied()
-                .chain(inner)
-                .flat_map(Metadata::switches)
-                .map(|value| value.0.clone())
-                .collect(),
+            switches: inner.into_iter().flat_map(Metadata::switches).collect(),
+            outer_switches: outer.iter().flat_map(|outer| outer.switches()).collect(),
             deleting: object.is_some_and(|metadata| metadata.deletion_timestamp.is_some()),
         };
         (subject, anchor)
@@ -216,10 +213,11 @@ impl<'a> Metadata<'a> {
             .is_some_and(|marks| marks.allow.is_some())
     }
 
-    fn switches(&self) -> impl Iterator<Item = &Text<'a>> {
+    fn switches(&self) -> impl Iterator<Item = Cow<'a, str>> {
         [&self.labels, &self.annotations]
             .into_iter()
             .filter_map(|marks| marks.as_ref()?.inject.as_ref())
+            .map(|value| value.0.clone())
     }
 }
 
@@ -531,7 +529,8 @@ mod tests {
             ] {
                 let object = object.to_string();
                 let (subject, _) = read(Kind::VirtualMachinePool, &object).unwrap();
-                assert_eq!(subject.switches, ["disabled"], "{object}");
+                let found = [subject.switches, subject.outer_switches].concat();
+                assert_eq!(found, ["disabled"], "{object}");
             }
         }
     }

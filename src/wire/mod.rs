@@ -9,7 +9,7 @@ pub mod objects;
 pub mod patch;
 mod text;
 
-pub use text::Text;
+pub use text::{Text, shorten};
 
 /// Reads a JSON object. Serde takes an array for a struct as well; Kubernetes does not.
 fn read_object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {

@@ -54,7 +54,7 @@ async fn every_capture_gets_exactly_this() {
     let escaped = KEY.replace('/', "~1");
     let ignored = vec![
         format!("{KEY}: KubeVirt ignores the value, the key alone allows live migration"),
-        "to forbid live migration, remove that annotation and set the label berth.dev/inject: \"disabled\"".to_owned(),
+        "to forbid live migration, remove that annotation and label the VMI template berth.dev/inject: \"disabled\"".to_owned(),
     ];
     for (name, patch, warnings) in [
         (
@@ -196,14 +196,20 @@ async fn a_namespace_opts_out_by_label_or_annotation() {
 }
 
 #[tokio::test]
-async fn an_object_opts_out_on_itself_or_on_its_template() {
+async fn an_object_opts_out_on_itself_or_on_its_template_and_is_told_which_of_them_lasts() {
     let asked = Asked::new(&cluster(), "");
-    for metadata in ["/metadata", "/spec/template/metadata"] {
+    let not_inherited = "berth.dev/inject on this object does not reach its VMIs: set it in the VMI template's metadata as well";
+    for (metadata, warnings) in [
+        ("/metadata", &[not_inherited][..]),
+        ("/spec/template/metadata", &[]),
+    ] {
         for kind in ["labels", "annotations"] {
             let mut body = capture_json("admission-create-vm-bridge");
             let metadata = body["request"]["object"].pointer_mut(metadata).unwrap();
             metadata[kind]["berth.dev/inject"] = json!("disabled");
-            assert_eq!(review(&asked, &body).await.patch, None, "{body}");
+            let reviewed = review(&asked, &body).await;
+            assert_eq!(reviewed.patch, None, "{body}");
+            assert_eq!(reviewed.warnings, warnings, "{body}");
         }
     }
 }

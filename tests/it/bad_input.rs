@@ -291,12 +291,12 @@ async fn a_pod_that_is_not_guarded_still_needs_a_list_of_nodes() {
         (
             json!(null),
             json!(7),
-            "berth: NodeNames is not readable: it begins with 7",
+            "berth: NodeNames is not readable: a list is expected, not 7",
         ),
         (
             json!([]),
             json!(null),
-            "berth: Nodes is not readable: it begins with []",
+            "berth: Nodes is not readable: a list is expected, not []",
         ),
     ] {
         let args = json!({"Pod": {"metadata": {"name": "p"}}, "Nodes": nodes, "NodeNames": names});

@@ -110,9 +110,17 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
         ),
     );
     check_failure(
-        &["serve", "--snapshot", cluster, "--log-level", "berth=loud"],
+        &["serve", "--snapshot", cluster, "--log-level", "infoo"],
+        2,
+        "error: invalid value 'infoo' for '--log-level <LEVEL>': \"infoo\" is no level: off, error, warn, info, debug or trace (see berth --help)",
+    );
+    let lines = write("lines.yaml", "\"a\\nb\": 1");
+    check_failure(
+        &["serve", "--config", &lines],
         1,
-        "error: log level \"berth=loud\": error parsing level filter: expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\", or a number 0-5",
+        &format!(
+            "error: config {lines}: a b: unknown field `a b`, expected one of `apiVersion`, `kind`, `listen`, `adminListen`, `tls`, `log`, `guard`, `machineType`, `agents`, `limits`, `shutdown`"
+        ),
     );
     check_failure(
         &["serve", "--snapshot", cluster],

@@ -1,4 +1,5 @@
-//! More than berth can do: refused at once, in one surface without the other.
+//! More than berth can do: refused at once, in one surface without the other, and everything that a
+//! request held is given back however it ends.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -6,10 +7,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::StatusCode;
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
+use berth::http::router;
+use http_body_util::BodyExt;
 use hyper::body::Frame;
+use serde_json::json;
+use tokio::time::{Duration, Instant, advance};
+use tower::ServiceExt;
 
-use crate::support::{Asked, capture, cluster};
+use crate::support::{Asked, capture, capture_json, cluster};
 
 /// A body of which the first part comes and the rest never does.
 struct Stalled(Option<Bytes>);
@@ -34,104 +41,156 @@ fn stalled(bytes: usize) -> Body {
 }
 
 /// Starts a review whose body stalls after so many bytes, and waits until it is in progress.
-async fn occupy(asked: &Arc<Asked>, bytes: usize) -> tokio::task::JoinHandle<StatusCode> {
+async fn stall(asked: &Arc<Asked>, bytes: usize) -> tokio::task::JoinHandle<StatusCode> {
     let waiting = Arc::clone(asked);
     let task = tokio::spawn(async move { waiting.post("/mutate", stalled(bytes)).await.0 });
-    while asked.metric(r#"berth_requests_in_flight{surface="admission"}"#) < 1.0 {
+    while in_flight(asked, "admission") < 1.0 {
         tokio::task::yield_now().await;
     }
     task
+}
+
+fn in_flight(asked: &Asked, surface: &str) -> f64 {
+    asked.metric(&format!(
+        r#"berth_requests_in_flight{{surface="{surface}"}}"#
+    ))
+}
+
+/// A response whose body nobody has read yet.
+async fn unread(asked: &Asked, path: &str, body: impl Into<Body>) -> Response {
+    let request = Request::post(path).body(body.into()).unwrap();
+    router(Arc::clone(&asked.service))
+        .oneshot(request)
+        .await
+        .unwrap()
 }
 
 fn mk_asked(limits: &str) -> Arc<Asked> {
     Arc::new(Asked::new(&cluster(), &format!("limits: {{{limits}}}")))
 }
 
+const REVIEW: &str = "admission-create-vm-bridge";
+const CALL: &str = "filter-names-migration";
+const TOO_MANY_REQUESTS: &str = "berth: too many requests in progress, try again\n";
+const TOO_MANY_BYTES: &str = "berth: too many bytes in progress, try again\n";
+
 #[tokio::test(start_paused = true)]
-async fn a_review_too_many_is_refused_at_once_and_the_scheduler_does_not_notice() {
+async fn an_answer_that_nobody_reads_keeps_its_slot_and_the_scheduler_does_not_notice() {
     let asked = mk_asked("admissionRequests: 1, extenderRequests: 1");
-    let occupied = occupy(&asked, 1).await;
-    let (status, text) = asked
-        .post("/mutate", capture("admission-create-vm-bridge"))
-        .await;
+    let held = unread(&asked, "/mutate", capture(REVIEW)).await;
+    assert_eq!(held.status(), StatusCode::OK);
     assert_eq!(
-        (status, text.as_str()),
+        asked.post("/mutate", capture(REVIEW)).await,
         (
             StatusCode::SERVICE_UNAVAILABLE,
-            "berth: too many requests in progress, try again\n"
+            TOO_MANY_REQUESTS.to_owned()
         )
     );
-    let filtered = asked
-        .post("/scheduler/filter", capture("filter-names-migration"))
-        .await;
+    let filtered = asked.post("/scheduler/filter", capture(CALL)).await;
     assert_eq!(filtered.0, StatusCode::OK);
     assert_eq!(
         asked.metric(r#"berth_requests_refused_total{cause="overloaded",surface="admission"}"#),
         1.0
     );
-    // The one that stalls is let go at its deadline, and its slot is free again.
-    assert_eq!(occupied.await.unwrap(), StatusCode::REQUEST_TIMEOUT);
-    let (status, _) = asked
-        .post("/mutate", capture("admission-create-vm-bridge"))
-        .await;
-    assert_eq!(status, StatusCode::OK);
+    assert_eq!(in_flight(&asked, "admission"), 1.0);
+    // Its client is gone.
+    drop(held);
+    assert_eq!(in_flight(&asked, "admission"), 0.0);
     assert_eq!(
-        asked.metric(r#"berth_requests_in_flight{surface="admission"}"#),
-        0.0
+        asked.post("/mutate", capture(REVIEW)).await.0,
+        StatusCode::OK
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_read_too_slowly_is_given_up() {
+    let asked = mk_asked("handlerTimeout: 3s");
+    let held = unread(&asked, "/mutate", capture(REVIEW)).await;
+    advance(Duration::from_secs(4)).await;
+    let error = held.into_body().collect().await.unwrap_err();
+    assert_eq!(error.to_string(), "the answer was read too slowly");
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_body_takes_nobodys_turn() {
+    let asked = mk_asked("admissionRequests: 1");
+    let waiting = stall(&asked, 1).await;
+    assert_eq!(
+        asked.post("/mutate", capture(REVIEW)).await.0,
+        StatusCode::OK
+    );
+    assert_eq!(waiting.await.unwrap(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(in_flight(&asked, "admission"), 0.0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_gives_everything_back() {
-    let asked = mk_asked(
-        "admissionRequests: 1, admissionBody: 64Ki, extenderBody: 64Ki, bodiesInFlight: 64Ki",
-    );
-    let occupied = occupy(&asked, 60 << 10).await;
-    occupied.abort();
-    assert!(occupied.await.unwrap_err().is_cancelled());
-    assert_eq!(
-        asked.metric(r#"berth_requests_in_flight{surface="admission"}"#),
-        0.0
-    );
-    let body = format!(
-        "{}{}",
-        " ".repeat(60 << 10),
-        capture("admission-create-vm-bridge")
-    );
+    let asked = mk_asked("admissionBody: 64Ki, admissionBodiesInFlight: 80Ki");
+    let waiting = stall(&asked, 60 << 10).await;
+    waiting.abort();
+    assert!(waiting.await.unwrap_err().is_cancelled());
+    assert_eq!(in_flight(&asked, "admission"), 0.0);
+    let body = format!("{}{}", " ".repeat(60 << 10), capture(REVIEW));
     assert_eq!(asked.post("/mutate", body).await.0, StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]
-async fn bodies_that_hold_too_much_together_are_refused_and_give_back_what_they_held() {
-    let asked = mk_asked("admissionBody: 64Ki, extenderBody: 64Ki, bodiesInFlight: 64Ki");
-    let occupied = occupy(&asked, 60 << 10).await;
-    let good = capture("filter-names-migration");
-    let (status, text) = asked.post("/scheduler/filter", good.clone()).await;
+async fn bodies_that_hold_too_much_are_refused_for_their_own_caller_alone() {
+    let asked = mk_asked("admissionBody: 64Ki, admissionBodiesInFlight: 64Ki");
+    let waiting = stall(&asked, 56 << 10).await;
+    let body = format!("{}{}", " ".repeat(8 << 10), capture(REVIEW));
     assert_eq!(
-        (status, text.as_str()),
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "berth: too many bytes in progress, try again\n"
-        )
+        asked.post("/mutate", body.clone()).await,
+        (StatusCode::SERVICE_UNAVAILABLE, TOO_MANY_BYTES.to_owned())
     );
-    assert_eq!(occupied.await.unwrap(), StatusCode::REQUEST_TIMEOUT);
-    assert_eq!(
-        asked.post("/scheduler/filter", good).await.0,
-        StatusCode::OK
-    );
+    let filtered = asked.post("/scheduler/filter", capture(CALL)).await;
+    assert_eq!(filtered.0, StatusCode::OK);
+    // What stalls is let go at its deadline, and gives back what it held.
+    assert_eq!(waiting.await.unwrap(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(asked.post("/mutate", body).await.0, StatusCode::OK);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_stalls_is_waited_for_as_long_as_the_apiserver_waits() {
     for (query, seconds) in [("?timeout=3s", 3), ("?timeout=30s", 10), ("", 10)] {
         let asked = mk_asked("");
-        let start = tokio::time::Instant::now();
+        let start = Instant::now();
         let (status, text) = asked.post(&format!("/mutate{query}"), stalled(1)).await;
         assert_eq!(status, StatusCode::REQUEST_TIMEOUT);
         assert_eq!(
             text,
-            format!("berth: no whole request and answer within {seconds}s\n")
+            format!("berth: the body did not arrive within {seconds}s\n")
         );
         assert_eq!(start.elapsed().as_secs(), seconds, "{query}");
     }
+}
+
+/// A call with so many nodes that it is answered off the threads that serve connections.
+fn large_call() -> String {
+    let mut call = capture_json(CALL);
+    let names: Vec<String> = (0..50_000).map(|i| format!("worker-{i:05}")).collect();
+    call["NodeNames"] = json!(names);
+    call.to_string()
+}
+
+#[tokio::test]
+async fn work_that_outlasts_its_deadline_still_counts_until_it_is_done() {
+    let asked = mk_asked("extenderRequests: 1, handlerTimeout: 1ms");
+    let (status, text) = asked.post("/scheduler/filter", large_call()).await;
+    assert_eq!(
+        (status, text.as_str()),
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "berth: no answer was ready within 1ms\n"
+        )
+    );
+    // The slot is the work's, not the client's. When it is done everything is free again.
+    while in_flight(&asked, "extender") > 0.0 {
+        let (status, text) = asked.post("/scheduler/filter", capture(CALL)).await;
+        if status != StatusCode::OK {
+            assert_eq!(text, TOO_MANY_REQUESTS);
+        }
+    }
+    let (status, _) = asked.post("/scheduler/filter", capture(CALL)).await;
+    assert_eq!(status, StatusCode::OK);
 }

@@ -198,6 +198,19 @@ fn curl_is_answered_and_every_decision_is_one_line_at_debug() {
         )
     );
 
+    let launch = file("filter-names-launch");
+    let (status, _) = curl(&program, &served, "/scheduler/filter", &launch);
+    assert_eq!(status, 200);
+    let line = served.line("pod is not guarded");
+    assert_eq!(
+        (&line["pod"], &line["launcher"], &line["migration"]),
+        (
+            &"default/virt-launcher-web-gfvqz".into(),
+            &true.into(),
+            &false.into()
+        )
+    );
+
     let args = file("filter-names-migration-no-selector");
     let (status, _) = curl(&program, &served, "/scheduler/filter", &args);
     assert_eq!(status, 200);
@@ -255,7 +268,7 @@ fn a_short_delay_ends_by_itself() {
     std::fs::write(&config, "shutdown: {delay: 1ms}").unwrap();
     let served = Served::start(&["--config", config.to_str().unwrap()]);
     served.signal("INT");
-    served.line("HTTPS has ended; these were cut");
+    served.line("HTTPS has ended");
     assert!(served.wait().success());
 }
 
@@ -282,7 +295,7 @@ fn a_cluster_that_does_not_show_what_a_check_looks_at_is_said_once() {
         .unwrap();
     let lines: Vec<Value> = BufReader::new(child.stderr.take().unwrap())
         .lines()
-        .take(3)
+        .take(4)
         .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
         .collect();
     child.kill().unwrap();
@@ -294,6 +307,7 @@ fn a_cluster_that_does_not_show_what_a_check_looks_at_is_said_once() {
     assert_eq!(
         said,
         [
+            (&"WARN".into(), &Value::Null),
             (&"WARN".into(), &"machine_type".into()),
             (&"WARN".into(), &"agents_not_ready".into()),
             (&"INFO".into(), &Value::Null),

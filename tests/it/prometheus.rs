@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
@@ -11,14 +12,110 @@ use serde_json::Value;
 use crate::process::{PATIENCE, Served, get};
 use crate::tools;
 
-/// A server that is ended by its own process id.
-struct Ended(Child);
+/// A running Prometheus, ended by its own process id when it goes out of scope.
+struct Prometheus {
+    child: Child,
+    address: SocketAddr,
+    log: PathBuf,
+    _dir: tempfile::TempDir,
+}
 
-impl Drop for Ended {
+impl Prometheus {
+    /// Starts it with the manifests' rules, scraping one target every second.
+    fn start(program: &Path, target: SocketAddr) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("prometheus.yml");
+        let rules = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/manifests/prometheus-rules.yaml"
+        );
+        let text = format!(
+            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{rules}]\nscrape_configs:\n- job_name: berth\n  static_configs: [{{targets: [\"{target}\"]}}]\n"
+        );
+        fs::write(&config, text).unwrap();
+        let log = dir.path().join("log");
+        let child = Command::new(program)
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                dir.path().join("data").display()
+            ))
+            .arg("--web.listen-address=127.0.0.1:0")
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let mut prometheus = Self {
+            child,
+            address: target,
+            log,
+            _dir: dir,
+        };
+        let mut address = None;
+        prometheus.until("its address", |prometheus| {
+            address = prometheus.log().lines().find_map(|line| {
+                let (_, rest) = line.split_once("msg=\"Listening on\" address=")?;
+                rest.trim().parse().ok()
+            });
+            address.is_some()
+        });
+        prometheus.address = address.unwrap();
+        prometheus
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let start = Instant::now();
+        while !holds(self) {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{what} never came:\n{}",
+                self.log()
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    fn api(&self, path: &str) -> Value {
+        let (_, answer) = get(self.address, &format!("/api/v1/{path}"));
+        serde_json::from_str(&answer).unwrap_or_default()
+    }
+
+    /// The first value of a query.
+    fn query(&self, query: &str) -> Option<String> {
+        let answer = self.api(&format!("query?query={query}"));
+        Some(
+            answer
+                .pointer("/data/result/0/value/1")?
+                .as_str()?
+                .to_owned(),
+        )
+    }
+
+    /// Name, health and state of every alert.
+    fn alerts(&self) -> Vec<[String; 3]> {
+        let answer = self.api("rules");
+        let rules = answer
+            .pointer("/data/groups/0/rules")
+            .and_then(Value::as_array);
+        rules
+            .into_iter()
+            .flatten()
+            .map(|rule| {
+                ["name", "health", "state"].map(|field| rule[field].as_str().unwrap().to_owned())
+            })
+            .collect()
+    }
+}
+
+impl Drop for Prometheus {
     fn drop(&mut self) {
         // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -28,65 +125,39 @@ fn a_real_prometheus_scrapes_it() {
         return;
     };
     let served = Served::start(&[]);
-    let dir = tempfile::tempdir().unwrap();
-    let config = dir.path().join("prometheus.yml");
-    let rules = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/manifests/prometheus-rules.yaml"
-    );
-    fs::write(
-        &config,
-        format!(
-            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{rules}]\nscrape_configs:\n- job_name: berth\n  static_configs: [{{targets: [\"{}\"]}}]\n",
-            served.admin
-        ),
-    )
-    .unwrap();
-    // Prometheus does not say which port it took: one that was free just now.
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let prometheus = Command::new(program)
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!(
-            "--storage.tsdb.path={}",
-            dir.path().join("data").display()
-        ))
-        .arg(format!("--web.listen-address={port}"))
-        .stdout(Stdio::null())
-        .stderr(fs::File::create(dir.path().join("log")).unwrap())
-        .spawn()
-        .unwrap();
-    let _prometheus = Ended(prometheus);
+    let prometheus = Prometheus::start(&program, served.admin);
+    for (query, value) in [
+        ("up", "1"),
+        ("sum(berth_cluster_objects)", "34"),
+        ("sum(berth_chassis_ready)", "8"),
+        ("berth_build_info", "1"),
+        ("count(process_resident_memory_bytes)", "1"),
+    ] {
+        prometheus.until(query, |prometheus| {
+            prometheus.query(query).as_deref() == Some(value)
+        });
+    }
 
-    let query = |query: &str| -> Option<String> {
-        let answer = std::net::TcpStream::connect(port)
-            .is_ok()
-            .then(|| get(port, &format!("/api/v1/query?query={query}")))?;
-        let body: Value = serde_json::from_str(&answer.1).ok()?;
-        let value = body.pointer("/data/result/0/value/1")?;
-        Some(value.as_str()?.to_owned())
-    };
-    let expect = |series: &str, value: &str| {
-        let start = Instant::now();
-        while query(series).as_deref() != Some(value) {
-            assert!(
-                start.elapsed() < PATIENCE,
-                "{series} is {:?}, not {value}; the log of Prometheus:\n{}",
-                query(series),
-                fs::read_to_string(dir.path().join("log")).unwrap_or_default()
-            );
-            std::thread::yield_now();
-        }
-    };
-    expect("up", "1");
-    expect("sum(berth_cluster_objects)", "34");
-    expect("sum(berth_chassis_ready)", "8");
-    expect("berth_build_info", "1");
-    expect("count(process_resident_memory_bytes)", "1");
-    // The alerts are loaded, and with everything in order none is active.
-    expect("count(up)-count(ALERTS)or(count(up))", "1");
+    // Every alert is loaded and was evaluated, and with everything in order none is active.
+    prometheus.until("every alert's evaluation", |prometheus| {
+        let alerts = prometheus.alerts();
+        !alerts.is_empty() && alerts.iter().all(|[_, health, _]| health == "ok")
+    });
+    let alerts: Vec<_> = prometheus.alerts();
+    let inactive = |name: &str| [name, "ok", "inactive"].map(str::to_owned);
+    assert_eq!(
+        alerts,
+        [
+            "BerthDown",
+            "BerthCertificateExpires",
+            "BerthCertificateRefused",
+            "BerthRefusesRequests",
+            "BerthCannotReadObjects",
+            "BerthMigrationsNotGuarded",
+            "BerthPanics",
+        ]
+        .map(inactive)
+    );
 }
 
 #[test]

@@ -120,9 +120,13 @@ pub(crate) async fn exchange<S>(stream: &mut S, head: &str, body: &str) -> Strin
 where
     S: AsyncReadExt + AsyncWriteExt + Unpin,
 {
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(body.as_bytes()).await.unwrap();
-    stream.flush().await.unwrap();
+    // The other side may answer, or close, before it has read everything.
+    for part in [head, body] {
+        if stream.write_all(part.as_bytes()).await.is_err() {
+            break;
+        }
+    }
+    let _ = stream.flush().await;
     let mut answer = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
     // An abrupt close after an answer is as good as an orderly one.

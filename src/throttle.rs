@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+/// The lines of one kind.
 #[derive(Debug)]
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     period: Duration,
     last: Option<Instant>,
     left_out: u64,
 }
 
 impl Throttle {
-    pub(super) fn new(period: Duration) -> Self {
+    pub(crate) fn new(period: Duration) -> Self {
         Self {
             period,
             last: None,
@@ -21,7 +22,7 @@ impl Throttle {
     }
 
     /// Whether to log now, and how many were left out since the last time.
-    pub(super) fn pass(&mut self) -> Option<u64> {
+    pub(crate) fn pass(&mut self) -> Option<u64> {
         let now = Instant::now();
         if self.last.is_some_and(|last| now - last < self.period) {
             self.left_out += 1;

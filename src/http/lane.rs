@@ -1,0 +1,158 @@
+//! The way of one caller's requests, with bounds of its own, so that neither caller takes what the
+//! other needs: bytes that wait or are worked on, answers in progress, and time.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use prometheus::IntGauge;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::Limits;
+use crate::http::Service;
+use crate::http::body::{self, Budget, Lease};
+use crate::http::held::Held;
+use crate::http::refusal::Refusal;
+use crate::metrics::{Metrics, Surface};
+
+/// A body of this size takes a good part of a millisecond, and is answered off the threads that
+/// serve everyone's connections.
+const LARGE_BODY: usize = 256 << 10;
+
+/// Answers the text of a body; `Instant` is when the request's head had come.
+pub(super) type Answer = fn(&Service, &str, Instant) -> Result<Vec<u8>, Refusal>;
+
+/// The bounds of one caller.
+#[derive(Debug)]
+pub(super) struct Lane {
+    surface: Surface,
+    body_limit: usize,
+    body_field: &'static str,
+    budget: Arc<Budget>,
+    slots: Arc<Semaphore>,
+    in_flight: IntGauge,
+}
+
+/// What an answer in progress holds until its last byte has been handed over.
+#[derive(Debug)]
+pub(super) struct Share {
+    _lease: Lease,
+    _slot: OwnedSemaphorePermit,
+    _counted: InFlight,
+}
+
+impl Lane {
+    pub(super) fn admission(limits: &Limits, metrics: &Metrics) -> Self {
+        Self {
+            surface: Surface::Admission,
+            body_limit: limits.admission_body.bytes(),
+            body_field: "admissionBody",
+            budget: Budget::new(limits.admission_bodies_in_flight.bytes()),
+            slots: slots(limits.admission_requests),
+            in_flight: metrics.in_flight(Surface::Admission),
+        }
+    }
+
+    pub(super) fn extender(limits: &Limits, metrics: &Metrics) -> Self {
+        Self {
+            surface: Surface::Extender,
+            body_limit: limits.extender_body.bytes(),
+            body_field: "extenderBody",
+            budget: Budget::new(limits.extender_bodies_in_flight.bytes()),
+            slots: slots(limits.extender_requests),
+            in_flight: metrics.in_flight(Surface::Extender),
+        }
+    }
+
+    /// Reads a request and answers it, each within `patience` from now on.
+    pub(super) async fn run(
+        &self,
+        service: &Arc<Service>,
+        patience: Duration,
+        body: Body,
+        answer: Answer,
+    ) -> Response {
+        match self.try_run(service, patience, body, answer).await {
+            Ok((json, share)) => {
+                let held = Held::new(json, share, patience);
+                let headers = [(header::CONTENT_TYPE, "application/json")];
+                (headers, Body::new(held)).into_response()
+            }
+            Err(refusal) => service.refuse(self.surface, &refusal),
+        }
+    }
+
+    async fn try_run(
+        &self,
+        service: &Arc<Service>,
+        patience: Duration,
+        body: Body,
+        answer: Answer,
+    ) -> Result<(Vec<u8>, Share), Refusal> {
+        let start = Instant::now();
+        let deadline = start + patience;
+        let counted = InFlight::begin(self.in_flight.clone());
+        let reading = body::read(body, self.body_limit, self.body_field, &self.budget);
+        let (bytes, lease) = timeout_at(deadline, reading)
+            .await
+            .unwrap_or(Err(Refusal::StalledBody(patience)))?;
+        // Only a request that is there takes a slot: half a body costs bytes, and nobody's turn.
+        let slot = Arc::clone(&self.slots).try_acquire_owned();
+        let share = Share {
+            _lease: lease,
+            _slot: slot.map_err(|_| Refusal::TooManyRequests)?,
+            _counted: counted,
+        };
+        let text =
+            String::from_utf8(bytes).map_err(|error| Refusal::NotUtf8(error.utf8_error()))?;
+        if text.len() < LARGE_BODY {
+            return Ok((answer(service, &text, start)?, share));
+        }
+        let service = Arc::clone(service);
+        // The share goes along: work that outlasts the deadline, or its client, still counts.
+        let work = move || Ok((answer(&service, &text, start)?, share));
+        let mut task = AbortOnDrop(tokio::task::spawn_blocking(work));
+        match timeout_at(deadline, &mut task.0).await {
+            Err(_) => Err(Refusal::Late(patience)),
+            Ok(Ok(answered)) => answered,
+            // To the listener, which logs and counts the panics of all handlers.
+            Ok(Err(error)) if error.is_panic() => resume_unwind(error.into_panic()),
+            Ok(Err(_)) => Err(Refusal::GivenUp),
+        }
+    }
+}
+
+fn slots(count: u32) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(usize::try_from(count).unwrap_or(usize::MAX)))
+}
+
+/// Work that has not begun is not begun for a client that is gone.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A request in progress, counted until it ends, also when its client leaves before that.
+#[derive(Debug)]
+struct InFlight(IntGauge);
+
+impl InFlight {
+    fn begin(gauge: IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
