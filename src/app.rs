@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::args::Serve;
 use crate::cluster::file::SnapshotError;
+use crate::cluster::view::ObjectKind;
 use crate::cluster::{View, file};
 use crate::config::{AdminListen, Config, ConfigError, Listen};
 use crate::decide::guard::{self, Policy};
@@ -90,7 +91,10 @@ pub async fn serve(args: Serve) -> Result<(), AppError> {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
     };
-    tracing::info!(signal = name, "shutting down");
+    tracing::info!(
+        signal = name,
+        "shutting down: requests are taken until shutdown.delay is over"
+    );
     tokio::select! {
         () = running.shut_down() => {}
         _ = terminate.recv() => tracing::warn!("second signal: requests in progress are cut"),
@@ -188,6 +192,7 @@ impl Running {
         let files = tls_files(&config)?;
         let certificates = Arc::new(CertificateStore::open(files)?);
         let metrics = Metrics::new()?;
+        let [nodes, vmis] = [ObjectKind::Node, ObjectKind::Vmi].map(|kind| view.count(kind));
         let view = Arc::new(ArcSwap::from_pointee(view));
         metrics.watch_view(Arc::clone(&view), policy.clone())?;
         metrics.certificate_expires(unix_seconds(certificates.not_after()));
@@ -219,7 +224,7 @@ impl Running {
         let admin_task = tokio::spawn(admin_server.serve(admin_listener, admin_stopped));
         let reload_task = tokio::spawn(reload(certificates, config.tls.reload_interval.0, metrics));
         readiness.set(Condition::HttpsListener, true);
-        tracing::info!(%https, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
+        tracing::info!(%https, %admin, nodes, vmis, version = env!("CARGO_PKG_VERSION"), "serving");
         Ok(Self {
             https,
             admin,

@@ -47,7 +47,9 @@ pub enum FormatError {
     #[error("not YAML: {0}")]
     NotYaml(String),
     /// A document is no Kubernetes object.
-    #[error("document {document} is no Kubernetes object: it has no kind")]
+    #[error(
+        "document {document} is no Kubernetes object: it has no kind; kubectl writes them with -o json or -o yaml"
+    )]
     NoKind {
         /// Its place in the file, from 1.
         document: usize,
@@ -289,11 +291,17 @@ mod tests {
             "{",
             "not JSON: EOF while parsing an object at line 1 column 1",
         );
-        check_error("[]", "document 1 is no Kubernetes object: it has no kind");
-        check_error("{}", "document 1 is no Kubernetes object: it has no kind");
+        check_error(
+            "[]",
+            "document 1 is no Kubernetes object: it has no kind; kubectl writes them with -o json or -o yaml",
+        );
+        check_error(
+            "{}",
+            "document 1 is no Kubernetes object: it has no kind; kubectl writes them with -o json or -o yaml",
+        );
         check_error(
             "hello",
-            "document 1 is no Kubernetes object: it has no kind",
+            "document 1 is no Kubernetes object: it has no kind; kubectl writes them with -o json or -o yaml",
         );
         check_error(
             &format!(r#"{NODE} {{"kind":"NodeList"}}"#),

@@ -395,7 +395,7 @@ impl Unknown {
         }
         Ok(Played {
             text: format!(
-                "A VM that berth has not seen yet is not guessed about: kube-scheduler is to try again.\n\n   {}\n",
+                "A VM that berth has not seen yet gets an error, not a guess. kube-scheduler tries again or, where the\n   extender is ignorable, goes on without berth.\n\n   {}\n",
                 reply.error
             ),
             asked: 1,

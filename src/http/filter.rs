@@ -49,7 +49,7 @@ pub struct FilterAnswer {
     pub outcome: ExtenderOutcome,
     /// The verdicts.
     pub tally: Tally,
-    /// Why there are no verdicts, as the scheduler is told.
+    /// Why there are no verdicts, for the log.
     pub problem: Option<String>,
     /// The reply.
     pub json: Vec<u8>,
@@ -57,11 +57,11 @@ pub struct FilterAnswer {
 
 impl FilterAnswer {
     fn error(outcome: ExtenderOutcome, message: &str) -> Self {
-        let message = shorten(&format!("berth: {message}"), LONGEST_TEXT);
+        let message = shorten(message, LONGEST_TEXT);
         Self {
             outcome,
             tally: Tally::default(),
-            json: extender::filter_error(&message),
+            json: extender::filter_error(&format!("berth: {message}")),
             problem: Some(message),
         }
     }
@@ -91,7 +91,11 @@ fn judge(body: &str, view: &View, policy: &Policy) -> Result<FilterAnswer, ArgsE
     };
     let vmi = match find_vmi(&pod, view) {
         Ok(vmi) => vmi,
-        Err(message) => return Ok(FilterAnswer::error(ExtenderOutcome::VmiUnknown, &message)),
+        Err(message) => {
+            let mut answer = FilterAnswer::error(ExtenderOutcome::VmiUnknown, &message);
+            answer.problem = Some(format!("{}/{}: {message}", pod.namespace(), pod.name()));
+            return Ok(answer);
+        }
     };
     let machine_type = vmi.machine_type.as_deref().unwrap_or_default();
     let texts = Reason::ALL.map(|reason| reason.text(machine_type));

@@ -8,11 +8,12 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::cluster::View;
 use crate::config::units::parse_duration;
-use crate::decide::inject::{self, Decision, Outcome, Surroundings};
+use crate::decide::inject::{self, Decision, Operation, Outcome, Surroundings};
 use crate::http::refusal::Refusal;
 use crate::http::{LONGEST_TEXT, Service};
 use crate::metrics::Surface;
@@ -96,13 +97,13 @@ pub fn mutate(body: &str, view: &View) -> Result<MutateAnswer, ReviewError> {
     let request = admission::read(body)?;
     let operation = request.operation();
     let kind = Kind::of(request.kind.group.as_str(), request.kind.kind.as_str());
-    let (decision, patch, unreadable) = match (
+    let (mut decision, patch, unreadable) = match (
         inject::before_reading(operation, request.is_subresource()),
         kind,
     ) {
         (Some(outcome), _) => (Decision::silent(outcome), None, None),
         (None, None) => (Decision::silent(Outcome::OtherKind), None, None),
-        (None, Some(kind)) => match read_object(kind, &request) {
+        (None, Some(kind)) => match read_object(kind, request.object) {
             Ok((subject, anchor)) => {
                 let decision = inject::decide(&subject, surroundings(&request, view));
                 let patch = (decision.outcome == Outcome::Patched)
@@ -112,6 +113,9 @@ pub fn mutate(body: &str, view: &View) -> Result<MutateAnswer, ReviewError> {
             Err(error) => (Decision::silent(Outcome::Unreadable), None, Some(error)),
         },
     };
+    if let Some(kind) = kind {
+        drop_what_was_said(&mut decision, kind, &request, view);
+    }
     let mut warnings: Vec<String> = decision.warnings.iter().map(ToString::to_string).collect();
     warnings.extend(unreadable.as_ref().map(|error| unreadable_warning(error)));
     log(&request, &decision, &warnings);
@@ -124,12 +128,23 @@ pub fn mutate(body: &str, view: &View) -> Result<MutateAnswer, ReviewError> {
     })
 }
 
-fn read_object<'a>(
+fn read_object(
     kind: Kind,
-    request: &Request<'a>,
-) -> Result<(inject::Subject<'a>, Anchor), String> {
-    let object = request.object.ok_or("there is none")?;
-    kubevirt::read(kind, object.get()).map_err(|error| error.to_string())
+    object: Option<&RawValue>,
+) -> Result<(inject::Subject<'_>, Anchor), String> {
+    let object = object.ok_or("there is none")?;
+    kubevirt::read(kind, object.get())
+}
+
+/// virt-controller updates its objects often: what an update does not change was said before.
+fn drop_what_was_said(decision: &mut Decision, kind: Kind, request: &Request<'_>, view: &View) {
+    if decision.warnings.is_empty() || request.operation() != Operation::Update {
+        return;
+    }
+    if let Ok((before, _)) = read_object(kind, request.old_object) {
+        let said = inject::decide(&before, surroundings(request, view)).warnings;
+        decision.warnings.retain(|warning| !said.contains(warning));
+    }
 }
 
 fn surroundings(request: &Request<'_>, view: &View) -> Surroundings {
@@ -142,8 +157,10 @@ fn surroundings(request: &Request<'_>, view: &View) -> Surroundings {
 
 /// kubectl shows the first 120 characters well.
 fn unreadable_warning(error: &str) -> String {
-    let text = format!("berth leaves this object as it is, because it can't read it: {error}");
-    shorten(&text, 120)
+    shorten(
+        &format!("berth can't read this object and lets it be: {error}"),
+        120,
+    )
 }
 
 fn problem(request: &Request<'_>, error: &str) -> String {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
@@ -28,6 +28,9 @@ const MAX_H1_BUFFER: usize = 64 * 1024;
 const MAX_H2_HEADERS: u32 = 16 * 1024;
 /// Requests at a time on one HTTP/2 connection.
 const MAX_H2_STREAMS: u32 = 64;
+/// How long, and for how many of its bytes, a peer is listened to after a failed handshake.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: u64 = 64 * 1024;
 /// How often an HTTP/2 peer is asked whether it is still there.
 const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
 /// How long it has to answer.
@@ -45,7 +48,7 @@ pub(super) async fn serve<Io>(
     let Some(tls) = &shared.tls else {
         return serve_http(io, peer, &shared, stop).await;
     };
-    let handshake = TlsAcceptor::from(tls.config()).accept(io);
+    let handshake = TlsAcceptor::from(tls.config()).accept(io).into_fallible();
     let shaken = tokio::select! {
         biased;
         () = stopped(&mut stop) => return,
@@ -53,15 +56,27 @@ pub(super) async fn serve<Io>(
     };
     match shaken {
         Ok(Ok(stream)) => serve_http(stream, peer, &shared, stop).await,
-        Ok(Err(error)) => {
+        Ok(Err((error, io))) => {
             shared.stats.failed_handshakes.add();
             log_failed_handshake(&shared, peer, &error);
+            linger(io).await;
         }
         Err(_) => {
             shared.stats.timed_out(Timeout::Handshake);
             debug!(%peer, "tls handshake took too long");
         }
     }
+}
+
+/// Lets the peer read the alert that says why: closing at once, with bytes of its own unread, resets
+/// the connection and takes the alert along.
+async fn linger<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) {
+    let drained = async {
+        io.shutdown().await?;
+        tokio::io::copy(&mut io.take(LINGER_BYTES), &mut tokio::io::sink()).await
+    };
+    // Whatever comes of it, the connection is over.
+    drop(timeout(LINGER, drained).await);
 }
 
 async fn serve_http<Io>(io: Io, peer: SocketAddr, shared: &Shared, mut stop: watch::Receiver<bool>)

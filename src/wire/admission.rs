@@ -18,8 +18,10 @@ pub enum ReviewError {
     #[error("the body is not an AdmissionReview: {0}")]
     NotAReview(#[source] serde_json::Error),
     /// The body is another kind of object.
-    #[error("the body is {found:?}, not {expected:?}: this route takes {KIND} of {API_VERSION}")]
+    #[error("the body's {field} is {found:?}, not {expected:?}")]
     WrongKind {
+        /// The field.
+        field: &'static str,
         /// The kind or apiVersion that came.
         found: String,
         /// What it has to be.
@@ -58,6 +60,9 @@ pub struct Request<'a> {
     /// The object as it came.
     #[serde(borrow, default)]
     pub object: Option<&'a RawValue>,
+    /// The object as it is stored, for an update.
+    #[serde(borrow, default)]
+    pub old_object: Option<&'a RawValue>,
 }
 
 /// A kind without its version.
@@ -119,9 +124,13 @@ pub fn read(body: &str) -> Result<Request<'_>, ReviewError> {
         api_version,
         request,
     } = super::read_object(body).map_err(ReviewError::NotAReview)?;
-    for (found, expected) in [(kind, KIND), (api_version, API_VERSION)] {
+    for (field, found, expected) in [
+        ("kind", kind, KIND),
+        ("apiVersion", api_version, API_VERSION),
+    ] {
         if found.as_str() != expected {
             return Err(ReviewError::WrongKind {
+                field,
                 found: found.0.into_owned(),
                 expected,
             });
@@ -208,11 +217,11 @@ mod tests {
             ),
             (
                 r#"{"kind":"Pod","apiVersion":"v1"}"#,
-                r#"the body is "Pod", not "AdmissionReview": this route takes AdmissionReview of admission.k8s.io/v1"#,
+                r#"the body's kind is "Pod", not "AdmissionReview""#,
             ),
             (
                 r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1","request":{}}"#,
-                r#"the body is "admission.k8s.io/v1beta1", not "admission.k8s.io/v1": this route takes AdmissionReview of admission.k8s.io/v1"#,
+                r#"the body's apiVersion is "admission.k8s.io/v1beta1", not "admission.k8s.io/v1""#,
             ),
             (
                 r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}"#,

@@ -7,8 +7,8 @@ use serde::de::IgnoredAny;
 
 use crate::decide::inject::Subject;
 use crate::domain::Binding;
-use crate::wire::Text;
 use crate::wire::patch::Anchor;
+use crate::wire::{Map, Text, explain_object, read_object};
 
 /// A kind that berth injects into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,23 +76,23 @@ impl Kind {
 /// Reads an object of a known kind.
 ///
 /// # Errors
-/// The JSON error, with its position, when a field that berth uses is missing or of a wrong type.
-pub fn read(kind: Kind, object: &str) -> Result<(Subject<'_>, Anchor), serde_json::Error> {
+/// What is wrong and in which field, when a field that berth uses is missing or of a wrong type.
+pub fn read(kind: Kind, object: &str) -> Result<(Subject<'_>, Anchor), String> {
     match kind {
         Kind::VirtualMachine => {
-            let VirtualMachine { metadata, spec } = super::read_object(object)?;
+            let VirtualMachine { metadata, spec } = explained(object)?;
             Ok(spec.subject(&[&metadata]))
         }
         Kind::VirtualMachineInstance => {
-            let vmi: Template<'_> = super::read_object(object)?;
+            let vmi: Template<'_> = explained(object)?;
             Ok(vmi.subject(&[], false))
         }
         Kind::VirtualMachineInstanceReplicaSet => {
-            let ReplicaSet { metadata, spec } = super::read_object(object)?;
+            let ReplicaSet { metadata, spec } = explained(object)?;
             Ok(spec.template.subject(&[&metadata], false))
         }
         Kind::VirtualMachinePool => {
-            let Pool { metadata, spec } = super::read_object(object)?;
+            let Pool { metadata, spec } = explained(object)?;
             let VirtualMachineTemplate {
                 metadata: outer,
                 spec,
@@ -101,6 +101,14 @@ pub fn read(kind: Kind, object: &str) -> Result<(Subject<'_>, Anchor), serde_jso
             Ok(spec.subject(&[&metadata, &outer]))
         }
     }
+}
+
+fn explained<'a, T: Deserialize<'a>>(object: &'a str) -> Result<T, String> {
+    // What is no object at all is explained well by the first error.
+    read_object(object).map_err(|error| {
+        let explained = explain_object::<T>(object).filter(|_| object.starts_with('{'));
+        explained.unwrap_or_else(|| error.to_string())
+    })
 }
 
 #[derive(Deserialize)]
@@ -184,7 +192,7 @@ impl<'a> Template<'a> {
         let subject = Subject {
             binding: self.spec.binding(by_reference),
             annotation: annotations
-                .and_then(|marks| marks.allow.as_ref())
+                .and_then(|Map(marks)| marks.allow.as_ref())
                 .map(|value| value.0.clone()),
             misplaced: outer.iter().any(|metadata| metadata.allows()),
             switches: inner.into_iter().flat_map(Metadata::switches).collect(),
@@ -199,9 +207,9 @@ impl<'a> Template<'a> {
 #[serde(rename_all = "camelCase")]
 struct Metadata<'a> {
     #[serde(borrow, default)]
-    labels: Option<Marks<'a>>,
+    labels: Option<Map<Marks<'a>>>,
     #[serde(borrow, default)]
-    annotations: Option<Marks<'a>>,
+    annotations: Option<Map<Marks<'a>>>,
     #[serde(default)]
     deletion_timestamp: Option<IgnoredAny>,
 }
@@ -210,13 +218,13 @@ impl<'a> Metadata<'a> {
     fn allows(&self) -> bool {
         self.annotations
             .as_ref()
-            .is_some_and(|marks| marks.allow.is_some())
+            .is_some_and(|Map(marks)| marks.allow.is_some())
     }
 
     fn switches(&self) -> impl Iterator<Item = Cow<'a, str>> {
         [&self.labels, &self.annotations]
             .into_iter()
-            .filter_map(|marks| marks.as_ref()?.inject.as_ref())
+            .filter_map(|marks| marks.as_ref()?.0.inject.as_ref())
             .map(|value| value.0.clone())
     }
 }
@@ -577,26 +585,41 @@ mod tests {
             ),
             (
                 Kind::VirtualMachine,
+                "[]",
+                "expected an object, not an array",
+            ),
+            (
+                Kind::VirtualMachine,
                 r#"{"metadata":{},"spec":{}}"#,
-                "missing field `template` at line 1 column 24",
+                "spec: missing field `template`",
             ),
             (
                 Kind::VirtualMachine,
                 r#"{"metadata":{},"spec":{"template":{}}}"#,
-                "missing field `spec` at line 1 column 36",
+                "spec.template: missing field `spec`",
             ),
             (
                 Kind::VirtualMachineInstance,
                 r#"{"metadata":{},"spec":{"networks":{}}}"#,
-                "invalid type: map, expected a sequence at line 1 column 34",
+                "spec.networks: invalid type: map, expected a sequence",
             ),
             (
                 Kind::VirtualMachineInstance,
                 r#"{"metadata":{},"spec":{},"spec":{}}"#,
-                "duplicate field `spec` at line 1 column 31",
+                "duplicate field `spec`",
+            ),
+            (
+                Kind::VirtualMachineInstance,
+                r#"{"metadata":{"annotations":["a"]},"spec":{}}"#,
+                "metadata.annotations: invalid type: sequence, expected a map",
+            ),
+            (
+                Kind::VirtualMachineInstance,
+                r#"{"metadata":{"annotations":{"kubevirt.io/allow-pod-bridge-network-live-migration":true}},"spec":{}}"#,
+                "metadata.annotations.kubevirt.io/allow-pod-bridge-network-live-migration: invalid type: boolean `true`, expected a string",
             ),
         ] {
-            let error = read(kind, object).unwrap_err().to_string();
+            let error = read(kind, object).unwrap_err();
             assert_eq!(error, expect, "{object}");
         }
     }

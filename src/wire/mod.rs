@@ -5,10 +5,12 @@
 pub mod admission;
 pub mod extender;
 pub mod kubevirt;
+mod map;
 pub mod objects;
 pub mod patch;
 mod text;
 
+use map::Map;
 pub use text::{Text, shorten};
 
 /// Reads a JSON object. Serde takes an array for a struct as well; Kubernetes does not.
@@ -17,6 +19,19 @@ fn read_object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, serde_
         return Err(serde::de::Error::custom("expected an object, not an array"));
     }
     serde_json::from_str(text)
+}
+
+/// What is wrong with a JSON object, and in which field of it: for people, who never saw the bytes.
+/// A second, slower reading, for when the first has failed.
+fn explain_object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Option<String> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
+    let problem = error.inner().to_string();
+    let problem = problem.split(" at line ").next().unwrap_or_default();
+    Some(match error.path().to_string().as_str() {
+        "." => problem.to_owned(),
+        path => format!("{path}: {problem}"),
+    })
 }
 
 /// Encodes one of the answers of this module. Their maps have string keys and nothing in them

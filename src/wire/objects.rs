@@ -9,7 +9,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::decide::inject::{INJECT_DISABLED, INJECT_SWITCH};
 use crate::domain::{self, Agent, AgentState, ChassisClaim, DefaultBinding, MachineTypes};
-use crate::wire::Text;
+use crate::wire::{Map, Text};
 
 /// The node-labeller's prefix of machine types (KubeVirt `api/core/v1/types.go`, `MachineTypeLabel`);
 /// the label's value is `"true"`.
@@ -31,7 +31,7 @@ struct NodeMetadata<'a> {
     #[serde(default)]
     labels: Option<MachineTypeLabels>,
     #[serde(borrow, default)]
-    annotations: Option<NodeAnnotations<'a>>,
+    annotations: Option<Map<NodeAnnotations<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,7 +73,7 @@ impl Node<'_> {
         let conditions = self.status.and_then(|status| status.conditions);
         let facts = domain::NodeFacts {
             machine_types: labels.map(|labels| labels.0).unwrap_or_default(),
-            chassis: chassis_claim(annotations.and_then(|annotations| annotations.chassis)),
+            chassis: chassis_claim(annotations.and_then(|Map(annotations)| annotations.chassis)),
             network_unavailable: conditions
                 .unwrap_or_default()
                 .iter()
@@ -156,7 +156,7 @@ struct PodMetadata<'a> {
     #[serde(borrow, default)]
     namespace: Text<'a>,
     #[serde(borrow, default)]
-    labels: Option<PodLabels<'a>>,
+    labels: Option<Map<PodLabels<'a>>>,
     #[serde(borrow, default)]
     owner_references: Option<Vec<OwnerReference<'a>>>,
     #[serde(default)]
@@ -229,7 +229,7 @@ impl Pod<'_> {
     pub fn is_launcher(&self) -> bool {
         let labels = self.metadata.labels.as_ref();
         labels
-            .and_then(|labels| labels.kubevirt.as_ref())
+            .and_then(|Map(labels)| labels.kubevirt.as_ref())
             .is_some_and(|kind| kind.as_str() == "virt-launcher")
     }
 
@@ -237,7 +237,7 @@ impl Pod<'_> {
     #[must_use]
     pub fn belongs_to_migration(&self) -> bool {
         let labels = self.metadata.labels.as_ref();
-        labels.is_some_and(|labels| labels.migration_job.is_some())
+        labels.is_some_and(|Map(labels)| labels.migration_job.is_some())
     }
 
     /// The VMI that controls it.
@@ -261,7 +261,7 @@ impl Pod<'_> {
     /// Which of Kube-OVN's agents it is, by the label `app` that their `DaemonSet`s set.
     #[must_use]
     pub fn agent(&self) -> Option<Agent> {
-        let app = self.metadata.labels.as_ref()?.app.as_ref()?;
+        let app = self.metadata.labels.as_ref()?.0.app.as_ref()?;
         match app.as_str() {
             "ovs" | "ovs-dpdk" => Some(Agent::Ovs),
             "kube-ovn-cni" => Some(Agent::Cni),
@@ -304,9 +304,9 @@ struct NamespaceMetadata<'a> {
     #[serde(borrow)]
     name: Text<'a>,
     #[serde(borrow, default)]
-    labels: Option<Switch<'a>>,
+    labels: Option<Map<Switch<'a>>>,
     #[serde(borrow, default)]
-    annotations: Option<Switch<'a>>,
+    annotations: Option<Map<Switch<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -328,7 +328,7 @@ impl Namespace<'_> {
         debug_assert_eq!(INJECT_SWITCH, "berth.dev/inject");
         [&self.metadata.labels, &self.metadata.annotations]
             .into_iter()
-            .filter_map(|switch| switch.as_ref()?.inject.as_ref())
+            .filter_map(|switch| switch.as_ref()?.0.inject.as_ref())
             .any(|value| value.as_str() == INJECT_DISABLED)
     }
 }

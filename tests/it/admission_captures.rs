@@ -215,6 +215,20 @@ async fn an_object_opts_out_on_itself_or_on_its_template_and_is_told_which_of_th
 }
 
 #[tokio::test]
+async fn an_update_says_only_what_it_brings() {
+    let asked = Asked::new(&cluster(), "");
+    let mut body = capture_json("admission-create-vm-annotated-false");
+    assert_eq!(review(&asked, &body).await.warnings.len(), 2);
+    body["request"]["operation"] = json!("UPDATE");
+    // virt-controller touches the VM: its owner has been told.
+    body["request"]["oldObject"] = body["request"]["object"].clone();
+    assert_eq!(review(&asked, &body).await.warnings.len(), 0);
+    // The owner sets the value just now.
+    body["request"]["oldObject"]["spec"]["template"]["metadata"]["annotations"] = json!({});
+    assert_eq!(review(&asked, &body).await.warnings.len(), 2);
+}
+
+#[tokio::test]
 async fn the_key_on_the_vm_itself_is_put_where_it_belongs_with_a_warning() {
     let asked = Asked::new(&cluster(), "");
     let mut body = capture_json("admission-create-vm-bridge");
@@ -290,8 +304,7 @@ async fn an_object_that_berth_cannot_read_is_allowed_with_a_warning_and_counted(
         assert_eq!(reviewed.patch, None, "{object}");
         assert_eq!(reviewed.warnings.len(), 1, "{object}");
         assert!(
-            reviewed.warnings[0]
-                .starts_with("berth leaves this object as it is, because it can't read it: "),
+            reviewed.warnings[0].starts_with("berth can't read this object and lets it be: "),
             "{:?}",
             reviewed.warnings
         );

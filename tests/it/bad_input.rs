@@ -116,7 +116,7 @@ async fn another_version_or_kind_is_named() {
             "/mutate",
             review.to_string(),
             400,
-            &format!("the body is {value:?}, not "),
+            &format!("the body's {field} is {value:?}, not "),
         )
         .await;
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use berth::config::Config;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::process::{PATIENCE, certificate};
 use crate::service::{Service, exchange, head};
@@ -125,5 +126,14 @@ async fn with_a_client_ca_only_its_clients_are_answered() {
         };
         assert_eq!(answer.starts_with("HTTP/1.1 200 OK"), answered, "{answer}");
     }
+
+    // Who brings none is told so, whatever it has sent by then.
+    let refusal = async {
+        let mut stream = service.connect_as(None).await?;
+        stream.write_all(&vec![b' '; 32 << 10]).await?;
+        stream.read_to_end(&mut Vec::new()).await
+    };
+    let error = refusal.await.unwrap_err().to_string();
+    assert!(error.contains("CertificateRequired"), "{error}");
     service.running.shut_down().await;
 }

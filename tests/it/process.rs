@@ -231,7 +231,7 @@ fn curl_is_answered_and_every_decision_is_one_line_at_debug() {
     let (status, body) = curl(&program, &served, "/mutate", &args);
     assert_eq!(status, 400);
     assert!(
-        body.starts_with("berth: the body is \"\", not \"AdmissionReview\""),
+        body.starts_with("berth: the body's kind is \"\", not \"AdmissionReview\""),
         "{body}"
     );
 }
@@ -246,7 +246,7 @@ fn sigterm_makes_it_unready_first_and_ends_it_well() {
     assert_eq!(get(served.admin, "/readyz"), (200, "ok\n".to_owned()));
     assert_eq!(get(served.admin, "/livez"), (200, "ok\n".to_owned()));
     served.signal("TERM");
-    served.line("shutting down");
+    served.line("shutting down: requests are taken until shutdown.delay is over");
     while get(served.admin, "/readyz").0 == 200 {
         std::thread::yield_now();
     }
