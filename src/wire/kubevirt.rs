@@ -591,17 +591,17 @@ mod tests {
             (
                 Kind::VirtualMachine,
                 r#"{"metadata":{},"spec":{}}"#,
-                "spec: missing field `template`",
+                "missing field `template` in spec",
             ),
             (
                 Kind::VirtualMachine,
                 r#"{"metadata":{},"spec":{"template":{}}}"#,
-                "spec.template: missing field `spec`",
+                "missing field `spec` in spec.template",
             ),
             (
                 Kind::VirtualMachineInstance,
                 r#"{"metadata":{},"spec":{"networks":{}}}"#,
-                "spec.networks: invalid type: map, expected a sequence",
+                "invalid type: map, expected a sequence in spec.networks",
             ),
             (
                 Kind::VirtualMachineInstance,
@@ -611,12 +611,12 @@ mod tests {
             (
                 Kind::VirtualMachineInstance,
                 r#"{"metadata":{"annotations":["a"]},"spec":{}}"#,
-                "metadata.annotations: invalid type: sequence, expected a map",
+                "invalid type: sequence, expected a map in metadata.annotations",
             ),
             (
                 Kind::VirtualMachineInstance,
                 r#"{"metadata":{"annotations":{"kubevirt.io/allow-pod-bridge-network-live-migration":true}},"spec":{}}"#,
-                "metadata.annotations.kubevirt.io/allow-pod-bridge-network-live-migration: invalid type: boolean `true`, expected a string",
+                "invalid type: boolean `true`, expected a string in metadata.annotations.kubevirt.io/allow-pod-bridge-network-live-migration",
             ),
         ] {
             let error = read(kind, object).unwrap_err();

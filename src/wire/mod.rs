@@ -30,7 +30,7 @@ fn explain_object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Option<String
     let problem = problem.split(" at line ").next().unwrap_or_default();
     Some(match error.path().to_string().as_str() {
         "." => problem.to_owned(),
-        path => format!("{path}: {problem}"),
+        path => format!("{problem} in {path}"),
     })
 }
 
