@@ -75,14 +75,18 @@ impl Service {
     /// Answers with a status, and says why, to the caller and in the log.
     fn refuse(&self, surface: Surface, refusal: &Refusal) -> Response {
         let text = shorten(&refusal.to_string(), LONGEST_TEXT);
-        let cause = refusal.cause();
+        let (status, cause) = refusal.answer();
         self.metrics.refused(surface, cause);
         if let Some(unlogged) = pass(&self.refusals[cause as usize]) {
-            let status = refusal.status().as_u16();
             let surface = surface.name();
-            tracing::warn!(surface, status, unlogged, "request refused: {text}");
+            tracing::warn!(
+                surface,
+                status = status.as_u16(),
+                unlogged,
+                "request refused: {text}"
+            );
         }
-        (refusal.status(), format!("berth: {text}\n")).into_response()
+        (status, format!("berth: {text}\n")).into_response()
     }
 
     /// Logs what kept a well-formed request from a good answer.

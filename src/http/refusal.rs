@@ -62,40 +62,23 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// The status that the caller gets.
-    #[must_use]
-    pub(super) const fn status(&self) -> StatusCode {
+    /// The status that the caller gets, and the cause in metrics.
+    pub(super) const fn answer(&self) -> (StatusCode, RefusalCause) {
         match self {
             Self::BadReview(_)
             | Self::BadArgs(_)
             | Self::NotUtf8(_)
             | Self::BadTimeout(_)
             | Self::BadQuery(_)
-            | Self::BrokenBody(_) => StatusCode::BAD_REQUEST,
-            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::StalledBody(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::Late(_) | Self::TooManyRequests | Self::TooManyBytes | Self::GivenUp => {
-                StatusCode::SERVICE_UNAVAILABLE
+            | Self::BrokenBody(_) => (StatusCode::BAD_REQUEST, RefusalCause::BadRequest),
+            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, RefusalCause::TooLarge),
+            Self::StalledBody(_) => (StatusCode::REQUEST_TIMEOUT, RefusalCause::Timeout),
+            Self::Late(_) => (StatusCode::SERVICE_UNAVAILABLE, RefusalCause::Timeout),
+            Self::TooManyRequests | Self::TooManyBytes | Self::GivenUp => {
+                (StatusCode::SERVICE_UNAVAILABLE, RefusalCause::Overloaded)
             }
-            Self::NoRoute => StatusCode::NOT_FOUND,
-            Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
-        }
-    }
-
-    /// The cause in metrics.
-    #[must_use]
-    pub(super) const fn cause(&self) -> RefusalCause {
-        match self {
-            Self::BadReview(_)
-            | Self::BadArgs(_)
-            | Self::NotUtf8(_)
-            | Self::BadTimeout(_)
-            | Self::BadQuery(_)
-            | Self::BrokenBody(_) => RefusalCause::BadRequest,
-            Self::TooLarge { .. } => RefusalCause::TooLarge,
-            Self::StalledBody(_) | Self::Late(_) => RefusalCause::Timeout,
-            Self::TooManyRequests | Self::TooManyBytes | Self::GivenUp => RefusalCause::Overloaded,
-            Self::NoRoute | Self::WrongMethod(_) => RefusalCause::NoRoute,
+            Self::NoRoute => (StatusCode::NOT_FOUND, RefusalCause::NoRoute),
+            Self::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, RefusalCause::NoRoute),
         }
     }
 }

@@ -110,6 +110,15 @@ impl Served {
         served
     }
 
+    /// The same with a configuration file.
+    fn start_configured(config: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("berth.yaml");
+        std::fs::write(&path, config).unwrap();
+        // It is read once, at start.
+        Self::start(&["--config", path.to_str().unwrap()])
+    }
+
     /// Waits for the log line with this message.
     pub(crate) fn line(&self, message: &str) -> Value {
         loop {
@@ -238,11 +247,8 @@ fn curl_is_answered_and_every_decision_is_one_line_at_debug() {
 
 #[test]
 fn sigterm_makes_it_unready_first_and_ends_it_well() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = dir.path().join("berth.yaml");
     // As long as it takes to ask, and ended by the second signal.
-    std::fs::write(&config, "shutdown: {delay: 1h}").unwrap();
-    let served = Served::start(&["--config", config.to_str().unwrap()]);
+    let served = Served::start_configured("shutdown: {delay: 1h}");
     assert_eq!(get(served.admin, "/readyz"), (200, "ok\n".to_owned()));
     assert_eq!(get(served.admin, "/livez"), (200, "ok\n".to_owned()));
     served.signal("TERM");
@@ -263,10 +269,7 @@ fn sigterm_makes_it_unready_first_and_ends_it_well() {
 
 #[test]
 fn a_short_delay_ends_by_itself() {
-    let dir = tempfile::tempdir().unwrap();
-    let config = dir.path().join("berth.yaml");
-    std::fs::write(&config, "shutdown: {delay: 1ms}").unwrap();
-    let served = Served::start(&["--config", config.to_str().unwrap()]);
+    let served = Served::start_configured("shutdown: {delay: 1ms}");
     served.signal("INT");
     served.line("HTTPS has ended");
     assert!(served.wait().success());

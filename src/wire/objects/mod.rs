@@ -1,0 +1,34 @@
+//! The objects that the cluster view is made of, read as far as their facts need. Names of labels,
+//! annotations and fields are KubeVirt's and Kube-OVN's, each with its source beside it.
+
+mod kubevirt_cr;
+mod namespace;
+mod node;
+mod pod;
+mod vmi;
+
+use serde::Deserialize;
+
+use crate::wire::Text;
+
+pub use kubevirt_cr::KubeVirt;
+pub use namespace::Namespace;
+pub use node::Node;
+pub use pod::{Owner, Pod};
+pub use vmi::Vmi;
+
+/// A condition of a node or a pod.
+#[derive(Debug, Deserialize)]
+pub(super) struct Condition<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    status: Text<'a>,
+}
+
+impl Condition<'_> {
+    /// Whether a condition of this type is `True`.
+    pub(super) fn holds(&self, kind: &str) -> bool {
+        self.kind.as_str() == kind && self.status.as_str() == "True"
+    }
+}

@@ -1,0 +1,193 @@
+//! Nodes.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::Condition;
+use crate::domain::{self, ChassisClaim, MachineTypes};
+use crate::wire::{Map, Text};
+
+/// The node-labeller's prefix of machine types (KubeVirt `api/core/v1/types.go`, `MachineTypeLabel`);
+/// the label's value is `"true"`.
+const MACHINE_TYPE_LABEL: &str = "machine-type.node.kubevirt.io/";
+
+/// A Node.
+#[derive(Debug, Deserialize)]
+pub struct Node<'a> {
+    #[serde(borrow)]
+    metadata: NodeMetadata<'a>,
+    #[serde(borrow, default)]
+    status: Option<NodeStatus<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NodeMetadata<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    #[serde(default)]
+    labels: Option<MachineTypeLabels>,
+    #[serde(borrow, default)]
+    annotations: Option<Map<NodeAnnotations<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NodeAnnotations<'a> {
+    /// Kube-OVN `pkg/util/const.go`, `ChassisAnnotation`.
+    #[serde(borrow, default, rename = "ovn.kubernetes.io/chassis")]
+    chassis: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NodeStatus<'a> {
+    #[serde(borrow, default)]
+    conditions: Option<Vec<Condition<'a>>>,
+}
+
+impl Node<'_> {
+    /// Its name and its facts.
+    #[must_use]
+    pub fn into_facts(self) -> (Box<str>, domain::NodeFacts) {
+        let NodeMetadata {
+            name,
+            labels,
+            annotations,
+        } = self.metadata;
+        let conditions = self.status.and_then(|status| status.conditions);
+        let facts = domain::NodeFacts {
+            machine_types: labels.map(|labels| labels.0).unwrap_or_default(),
+            chassis: chassis_claim(annotations.and_then(|Map(annotations)| annotations.chassis)),
+            network_unavailable: conditions
+                .unwrap_or_default()
+                .iter()
+                .any(|condition| condition.holds("NetworkUnavailable")),
+        };
+        (name.0.into(), facts)
+    }
+}
+
+fn chassis_claim(annotation: Option<Text<'_>>) -> ChassisClaim {
+    match annotation {
+        None => ChassisClaim::Missing,
+        Some(name) if is_uuid(name.as_str()) => ChassisClaim::Registered(name.0.into()),
+        Some(other) => ChassisClaim::Malformed(other.0.into()),
+    }
+}
+
+/// Whether a string is a UUID in its usual form, 8-4-4-4-12.
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(i, byte)| match i {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// Of a node's 200 labels, the machine types.
+#[derive(Debug)]
+struct MachineTypeLabels(MachineTypes);
+
+impl<'de> Deserialize<'de> for MachineTypeLabels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Labels;
+
+        impl<'de> Visitor<'de> for Labels {
+            type Value = MachineTypeLabels;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of labels")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut labels: A) -> Result<Self::Value, A::Error> {
+                let mut types: Vec<Box<str>> = Vec::new();
+                while let Some(key) = labels.next_key::<Text<'de>>()? {
+                    match key.as_str().strip_prefix(MACHINE_TYPE_LABEL) {
+                        Some(machine_type) => {
+                            if labels.next_value::<Text<'de>>()?.as_str() == "true" {
+                                types.push(machine_type.into());
+                            }
+                        }
+                        None => {
+                            labels.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(MachineTypeLabels(types.into_iter().collect()))
+            }
+        }
+
+        deserializer.deserialize_map(Labels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[track_caller]
+    fn check_node(node: &Value, expect: &domain::NodeFacts) {
+        let node = node.to_string();
+        let (name, facts) = serde_json::from_str::<Node<'_>>(&node)
+            .unwrap()
+            .into_facts();
+        assert_eq!((name.as_ref(), &facts), ("n", expect), "{node}");
+    }
+
+    #[test]
+    fn a_nodes_facts_are_its_machine_types_chassis_and_network() {
+        check_node(
+            &json!({
+                "metadata": {
+                    "name": "n",
+                    "labels": {
+                        "machine-type.node.kubevirt.io/q35": "true",
+                        "machine-type.node.kubevirt.io/pc": "true",
+                        "machine-type.node.kubevirt.io/isapc": "false",
+                        "kubernetes.io/hostname": "n"
+                    },
+                    "annotations": {"ovn.kubernetes.io/chassis": "0000000a-1111-4222-8333-444455556666"}
+                },
+                "status": {"conditions": [
+                    {"type": "Ready", "status": "True"},
+                    {"type": "NetworkUnavailable", "status": "True"}
+                ]}
+            }),
+            &domain::NodeFacts {
+                machine_types: ["pc", "q35"].into_iter().collect(),
+                chassis: ChassisClaim::Registered("0000000a-1111-4222-8333-444455556666".into()),
+                network_unavailable: true,
+            },
+        );
+        for bare in [
+            json!({"metadata": {"name": "n"}}),
+            json!({"metadata": {"name": "n", "labels": null, "annotations": null}, "status": null}),
+            json!({"metadata": {"name": "n", "labels": {}, "annotations": {}}, "status": {"conditions": null}}),
+            json!({"metadata": {"name": "n"}, "status": {"conditions": [{"type": "NetworkUnavailable", "status": "Unknown"}]}}),
+        ] {
+            check_node(&bare, &domain::NodeFacts::default());
+        }
+    }
+
+    #[test]
+    fn a_chassis_is_named_by_a_uuid() {
+        for (annotation, registered) in [
+            ("00000005-1111-4222-8333-444455556666", true),
+            ("ABCDEF05-1111-4222-8333-444455556666", true),
+            ("", false),
+            ("el9-0", false),
+            ("00000005111142228333444455556666", false),
+            ("00000005-1111-4222-8333-44445555666", false),
+            ("00000005-1111-4222-8333-44445555666g", false),
+            ("00000005+1111-4222-8333-444455556666", false),
+        ] {
+            let expect = if registered {
+                ChassisClaim::Registered(annotation.into())
+            } else {
+                ChassisClaim::Malformed(annotation.into())
+            };
+            assert_eq!(chassis_claim(Some(Text(annotation.into()))), expect);
+        }
+    }
+}

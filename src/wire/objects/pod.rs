@@ -1,0 +1,225 @@
+//! Pods: virt-launchers and Kube-OVN's agents.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::Condition;
+use crate::domain::{Agent, AgentState};
+use crate::wire::{Map, Text};
+
+/// A Pod.
+#[derive(Debug, Deserialize)]
+pub struct Pod<'a> {
+    #[serde(borrow)]
+    metadata: PodMetadata<'a>,
+    #[serde(borrow, default)]
+    spec: Option<PodSpec<'a>>,
+    #[serde(borrow, default)]
+    status: Option<PodStatus<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PodMetadata<'a> {
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    namespace: Text<'a>,
+    #[serde(borrow, default)]
+    labels: Option<Map<PodLabels<'a>>>,
+    #[serde(borrow, default)]
+    owner_references: Option<Vec<OwnerReference<'a>>>,
+    #[serde(default)]
+    deletion_timestamp: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PodLabels<'a> {
+    #[serde(borrow, default, rename = "kubevirt.io")]
+    kubevirt: Option<Text<'a>>,
+    #[serde(default, rename = "kubevirt.io/migrationJobUID")]
+    migration_job: Option<IgnoredAny>,
+    #[serde(borrow, default)]
+    app: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OwnerReference<'a> {
+    #[serde(borrow, default)]
+    api_version: Text<'a>,
+    #[serde(borrow, default)]
+    kind: Text<'a>,
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    uid: Text<'a>,
+    #[serde(default)]
+    controller: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PodSpec<'a> {
+    #[serde(borrow, default)]
+    node_name: Option<Text<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PodStatus<'a> {
+    #[serde(borrow, default)]
+    conditions: Option<Vec<Condition<'a>>>,
+}
+
+/// A launcher pod's VMI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner<'a> {
+    /// The VMI's name, in the pod's namespace.
+    pub name: &'a str,
+    /// The VMI's UID.
+    pub uid: &'a str,
+}
+
+impl Pod<'_> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.metadata.name.as_str()
+    }
+
+    /// Its namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.metadata.namespace.as_str()
+    }
+
+    /// Whether it is a virt-launcher. Hot-plug attachment pods carry the migration's labels as
+    /// well, but not this one.
+    #[must_use]
+    pub fn is_launcher(&self) -> bool {
+        let labels = self.metadata.labels.as_ref();
+        labels
+            .and_then(|Map(labels)| labels.kubevirt.as_ref())
+            .is_some_and(|kind| kind.as_str() == "virt-launcher")
+    }
+
+    /// Whether a migration made it (KubeVirt `MigrationJobLabel`).
+    #[must_use]
+    pub fn belongs_to_migration(&self) -> bool {
+        let labels = self.metadata.labels.as_ref();
+        labels.is_some_and(|Map(labels)| labels.migration_job.is_some())
+    }
+
+    /// The VMI that controls it.
+    #[must_use]
+    pub fn vmi(&self) -> Option<Owner<'_>> {
+        self.metadata
+            .owner_references
+            .as_deref()?
+            .iter()
+            .find(|owner| {
+                owner.controller == Some(true)
+                    && owner.kind.as_str() == "VirtualMachineInstance"
+                    && owner.api_version.as_str().starts_with("kubevirt.io/")
+            })
+            .map(|owner| Owner {
+                name: owner.name.as_str(),
+                uid: owner.uid.as_str(),
+            })
+    }
+
+    /// Which of Kube-OVN's agents it is, by the label `app` that their `DaemonSet`s set.
+    #[must_use]
+    pub fn agent(&self) -> Option<Agent> {
+        let app = self.metadata.labels.as_ref()?.0.app.as_ref()?;
+        match app.as_str() {
+            "ovs" | "ovs-dpdk" => Some(Agent::Ovs),
+            "kube-ovn-cni" => Some(Agent::Cni),
+            _ => None,
+        }
+    }
+
+    /// The node that it runs on.
+    #[must_use]
+    pub fn node(&self) -> Option<&str> {
+        let node = self.spec.as_ref()?.node_name.as_ref()?.as_str();
+        (!node.is_empty()).then_some(node)
+    }
+
+    /// How an agent's pod is. One that is being deleted is on its way out, Ready or not.
+    #[must_use]
+    pub fn agent_state(&self) -> AgentState {
+        let conditions = self.status.as_ref().and_then(|s| s.conditions.as_deref());
+        let ready = conditions
+            .unwrap_or_default()
+            .iter()
+            .any(|condition| condition.holds("Ready"));
+        if ready && self.metadata.deletion_timestamp.is_none() {
+            AgentState::Ready
+        } else {
+            AgentState::NotReady
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[track_caller]
+    fn mk_pod(text: &str) -> Pod<'_> {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_pods_vmi_is_its_controller_and_nothing_else() {
+        let owned = |owner: Value| json!({"metadata": {"ownerReferences": [owner]}}).to_string();
+        let good = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance", "name": "web", "uid": "1", "controller": true});
+        assert_eq!(
+            mk_pod(&owned(good.clone())).vmi(),
+            Some(Owner {
+                name: "web",
+                uid: "1"
+            })
+        );
+        for (key, value) in [
+            ("apiVersion", json!("example.com/v1")),
+            ("kind", json!("ReplicaSet")),
+            ("controller", json!(false)),
+            ("controller", json!(null)),
+        ] {
+            let mut other = good.clone();
+            other[key] = value;
+            assert_eq!(mk_pod(&owned(other)).vmi(), None);
+        }
+        assert_eq!(mk_pod(r#"{"metadata":{}}"#).vmi(), None);
+    }
+
+    #[test]
+    fn an_agent_is_ready_when_its_condition_says_so_and_it_is_not_going_away() {
+        let pod = |ready: &str, metadata: Value| {
+            json!({"metadata": metadata, "status": {"conditions": [{"type": "Ready", "status": ready}]}}).to_string()
+        };
+        for (pod, expect) in [
+            (pod("True", json!({})), AgentState::Ready),
+            (pod("False", json!({})), AgentState::NotReady),
+            (
+                pod("True", json!({"deletionTimestamp": "2026-11-21T02:24:24Z"})),
+                AgentState::NotReady,
+            ),
+            (r#"{"metadata":{}}"#.to_owned(), AgentState::NotReady),
+        ] {
+            assert_eq!(mk_pod(&pod).agent_state(), expect, "{pod}");
+        }
+        for (app, agent) in [
+            ("ovs", Some(Agent::Ovs)),
+            ("ovs-dpdk", Some(Agent::Ovs)),
+            ("kube-ovn-cni", Some(Agent::Cni)),
+            ("ovn-central", None),
+        ] {
+            let pod = json!({"metadata": {"labels": {"app": app}}}).to_string();
+            assert_eq!(mk_pod(&pod).agent(), agent);
+        }
+    }
+}
