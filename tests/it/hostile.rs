@@ -2,8 +2,10 @@
 
 use tokio::net::TcpStream;
 
-use crate::service::{Service, exchange, head};
+use crate::process::{Served, get};
+use crate::service::{Service, connect, exchange, good_review, head};
 use crate::support::capture;
+use crate::tools::tell;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn half_a_body_and_then_nothing_is_a_408_and_costs_nobody_else() {
@@ -55,32 +57,43 @@ async fn what_is_no_http_or_no_tls_is_closed() {
     service.running.shut_down().await;
 }
 
+/// In a process of its own, whose memory is nobody else's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_idle_connections_cost_little_and_keep_nobody_out() {
-    let service = Service::start("").await;
-    service.good().await;
-    let before = service.metric("process_resident_memory_bytes").await;
-    // Both ends are in this process, which has raised its limit as far as it may.
+    berth::server::allow_connections(1000);
+    let served = Served::start(&[]);
+    let good = async || {
+        let mut stream = connect(served.https, &served.ca, None).await.unwrap();
+        good_review(&mut stream).await;
+    };
+    good().await;
+    let before = resident_bytes(&served);
     let mut idle = Vec::new();
     while idle.len() < 1000 {
-        match TcpStream::connect(service.running.https).await {
+        match TcpStream::connect(served.https).await {
             Ok(stream) => idle.push(stream),
             Err(error) => {
                 let held = idle.len();
-                let message = format!("left out: connections after the {held}th ({error})\n");
-                std::io::Write::write_all(&mut std::io::stderr(), message.as_bytes()).unwrap();
-                idle.truncate(held.saturating_sub(64));
+                tell(&format!(
+                    "left out: connections after the {held}th ({error})"
+                ));
+                // What a good client needs.
+                idle.truncate(held.saturating_sub(16));
                 break;
             }
         }
     }
-    service.good().await;
-    let grown = service.metric("process_resident_memory_bytes").await - before;
-    // Other tests run beside this one; a buffer of 64 KiB for each connection would show.
-    assert!(grown < 48e6, "{grown} bytes more");
-    service.good().await;
-    drop(idle);
-    service.running.shut_down().await;
+    good().await;
+    let grown = resident_bytes(&served) - before;
+    assert!(grown < 32e6, "{grown} bytes for {} connections", idle.len());
+    good().await;
+}
+
+fn resident_bytes(served: &Served) -> f64 {
+    let (_, metrics) = get(served.admin, "/metrics");
+    let mut lines = metrics.lines();
+    let value = lines.find_map(|line| line.strip_prefix("process_resident_memory_bytes "));
+    value.unwrap().parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

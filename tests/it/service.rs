@@ -1,7 +1,7 @@
 //! The service in this process, and a client that can do what a good one would not.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use berth::app::Running;
@@ -63,36 +63,12 @@ impl Service {
         &self,
         client: Option<(&PathBuf, &PathBuf)>,
     ) -> std::io::Result<TlsStream<TcpStream>> {
-        let mut roots = rustls::RootCertStore::empty();
-        for ca in CertificateDer::pem_file_iter(&self.ca).unwrap() {
-            roots.add(ca.unwrap()).unwrap();
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        let config = match client {
-            None => config.with_no_client_auth(),
-            Some((cert, key)) => {
-                let cert = CertificateDer::from_pem_file(cert).unwrap();
-                let key = PrivateKeyDer::from_pem_file(key).unwrap();
-                config.with_client_auth_cert(vec![cert], key).unwrap()
-            }
-        };
-        let stream = TcpStream::connect(self.running.https).await?;
-        TlsConnector::from(Arc::new(config))
-            .connect(ServerName::try_from("localhost").unwrap(), stream)
-            .await
+        connect(self.running.https, &self.ca, client).await
     }
 
     /// A good review on a connection of its own.
     pub(crate) async fn good(&self) {
-        let mut stream = self.connect().await;
-        let body = capture("admission-create-vm-bridge");
-        let answer = exchange(&mut stream, &head("/mutate", body.len()), &body).await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-        assert!(answer.contains("JSONPatch"), "{answer}");
+        good_review(&mut self.connect().await).await;
     }
 
     /// The value of a series on the admin port.
@@ -106,6 +82,43 @@ impl Service {
             .parse()
             .unwrap()
     }
+}
+
+/// A connection to a service whose certificate one of these CAs issued.
+pub(crate) async fn connect(
+    address: SocketAddr,
+    ca: &Path,
+    client: Option<(&PathBuf, &PathBuf)>,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = rustls::RootCertStore::empty();
+    for ca in CertificateDer::pem_file_iter(ca).unwrap() {
+        roots.add(ca.unwrap()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let config = match client {
+        None => config.with_no_client_auth(),
+        Some((cert, key)) => {
+            let cert = CertificateDer::from_pem_file(cert).unwrap();
+            let key = PrivateKeyDer::from_pem_file(key).unwrap();
+            config.with_client_auth_cert(vec![cert], key).unwrap()
+        }
+    };
+    let stream = TcpStream::connect(address).await?;
+    TlsConnector::from(Arc::new(config))
+        .connect(ServerName::try_from("localhost").unwrap(), stream)
+        .await
+}
+
+/// A good review, and its good answer.
+pub(crate) async fn good_review(stream: &mut TlsStream<TcpStream>) {
+    let body = capture("admission-create-vm-bridge");
+    let answer = exchange(stream, &head("/mutate", body.len()), &body).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(answer.contains("JSONPatch"), "{answer}");
 }
 
 /// The head of a POST.

@@ -20,13 +20,15 @@ pub(crate) fn find(name: &str, test: &str) -> Option<PathBuf> {
             env::var_os("CI").is_none_or(|ci| ci != "true"),
             "{test} needs {name}: run tests/setup.sh"
         );
-        // Not eprintln, which the test harness would keep to itself when the test passes.
-        let _ = writeln!(
-            io::stderr(),
-            "left out: {test} (no {name}; run tests/setup.sh)"
-        );
+        tell(&format!("left out: {test} (no {name}; run tests/setup.sh)"));
     }
     found
+}
+
+/// Says something of a test that passes. Not by `eprintln`, which the test harness would keep to
+/// itself.
+pub(crate) fn tell(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 fn is_program(file: &Path) -> bool {
