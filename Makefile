@@ -50,7 +50,7 @@ fuzz-smoke: ## Every fuzz target for 10 seconds over its committed corpus
 	else echo "left out: the smoke of every fuzz target (no c++; install the Debian package g++)"; fi
 
 SECS ?= 600
-fuzz: ## One fuzz target for longer: make fuzz TARGET=yaml SECS=600 (adds new inputs to the corpus)
+fuzz: ## One fuzz target for longer: make fuzz TARGET=mutate SECS=600 (adds new inputs to the corpus)
 	fuzz/smoke.sh --seconds $(SECS) --grow $(TARGET)
 
 # From berth's own lock, so that what is fuzzed is what is shipped.

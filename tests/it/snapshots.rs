@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Asked, capture, capture_json, cluster, item, items};
+use crate::support::{Asked, capture, capture_json, cluster, item, items, view};
 
 /// The answer about el9-1 when el9-1, el9-2 and el10-0 are asked about in both forms.
 #[track_caller]
@@ -58,6 +58,19 @@ fn strip_machine_types(cluster: &mut Value) {
         let labels = item["metadata"]["labels"].as_object_mut().unwrap();
         labels.retain(|key, _| !key.starts_with("machine-type."));
     }
+}
+
+#[test]
+fn json_yaml_and_one_document_an_object_are_the_same_cluster() {
+    let mut cluster = cluster();
+    let json = view(&cluster);
+    let parse = |text: &str| berth::cluster::file::parse(text, "kube-system").unwrap();
+    assert_eq!(parse(&serde_saphyr::to_string(&cluster).unwrap()), json);
+    let documents: Vec<String> = items(&mut cluster)
+        .iter()
+        .map(|item| serde_saphyr::to_string(item).unwrap())
+        .collect();
+    assert_eq!(parse(&documents.join("---\n")), json);
 }
 
 #[tokio::test]
