@@ -308,7 +308,7 @@ pub struct Limits {
     pub handshake_timeout: Span,
     /// For the head of a request, and for the first byte on a new connection.
     pub header_timeout: Span,
-    /// For a connection without a request. It is longer than the 90 s after which Go clients close
+    /// For a connection without a request, and for one that takes no output. It is longer than the 90 s after which Go clients close
     /// theirs, because a server that closes first may cut off a request.
     pub idle_timeout: Span,
 }
@@ -565,19 +565,19 @@ mod tests {
             ),
             (
                 "limits: {handlerTimeout: 10}",
-                "limits.handlerTimeout: invalid type: integer `10`, expected a duration such as \"10s\" or \"1m30s\"",
+                "limits.handlerTimeout: invalid type: integer `10`, expected a duration up to 24h, such as \"10s\" or \"1m30s\"",
             ),
             (
                 "limits: {handlerTimeout: soon}",
-                "limits.handlerTimeout: invalid value: string \"soon\", expected a duration such as \"10s\" or \"1m30s\"",
+                "limits.handlerTimeout: invalid value: string \"soon\", expected a duration up to 24h, such as \"10s\" or \"1m30s\"",
             ),
             (
                 "limits: {handlerTimeout: -1s}",
-                "limits.handlerTimeout: invalid value: string \"-1s\", expected a duration such as \"10s\" or \"1m30s\"",
+                "limits.handlerTimeout: invalid value: string \"-1s\", expected a duration up to 24h, such as \"10s\" or \"1m30s\"",
             ),
             (
                 "limits: {handlerTimeout: 0s}",
-                "limits.handlerTimeout: invalid value: string \"0s\", expected a duration such as \"10s\" or \"1m30s\"",
+                "limits.handlerTimeout: invalid value: string \"0s\", expected a duration up to 24h, such as \"10s\" or \"1m30s\"",
             ),
             (
                 "limits: {admissionBody: much}",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
-/// A duration above zero, written as Go writes durations.
+/// A duration above zero and up to 24 hours, written as Go writes durations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
@@ -19,7 +19,7 @@ impl<'de> Deserialize<'de> for Span {
             type Value = Span;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration such as \"10s\" or \"1m30s\"")
+                f.write_str("a duration up to 24h, such as \"10s\" or \"1m30s\"")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Span, E> {
@@ -44,7 +44,10 @@ const SECONDS: [(&str, f64); 7] = [
     ("h", 3600.0),
 ];
 
-/// A duration above zero in Go's notation; `None` for everything else. `kube::core::Duration` reads
+/// No wait of a service is longer, and no sum of such waits overflows a clock.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// A duration above zero and up to 24 hours in Go's notation; `None` for everything else. `kube::core::Duration` reads
 /// the same and panics on a number that is too large (kube 5.0); jiff's reads more.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
@@ -59,7 +62,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         total = total.checked_add(part)?;
         rest = &unit[name.len()..];
     }
-    (!total.is_zero()).then_some(total)
+    (!total.is_zero() && total <= LONGEST).then_some(total)
 }
 
 impl JsonSchema for Span {
@@ -70,7 +73,7 @@ impl JsonSchema for Span {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "A duration above zero, such as 10s or 1m30s",
+            "description": "A duration above zero and up to 24h, such as 10s or 1m30s",
             "pattern": r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$",
         })
     }
@@ -194,6 +197,8 @@ mod tests {
             ("5us", Some(Duration::from_micros(5))),
             ("5µs", Some(Duration::from_micros(5))),
             ("7ns", Some(Duration::from_nanos(7))),
+            ("24h", Some(Duration::from_hours(24))),
+            ("24h1ns", None),
             ("0s", None),
             ("-1s", None),
             ("+1s", None),

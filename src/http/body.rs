@@ -20,9 +20,10 @@ pub(super) struct Budget {
 }
 
 impl Budget {
+    /// A budget in which one body of `limit` bytes fits.
     pub(super) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
-            limit,
+            limit: limit.saturating_add(BASE),
             used: AtomicUsize::new(0),
         })
     }
@@ -126,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_up_to_the_limit_is_read_and_one_byte_more_is_too_large() {
-        let budget = Budget::new(BASE + 100);
+        let budget = Budget::new(100);
         let (bytes, _) = read_text("12345", 5, &budget).await.unwrap();
         assert_eq!(bytes, b"12345");
         let refusal = read_text("123456", 5, &budget).await.unwrap_err();
@@ -138,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_without_a_length_is_counted_as_it_comes() {
-        let budget = Budget::new(BASE + 100);
+        let budget = Budget::new(100);
         let unsized_body = || Body::new(Frames(["123", "456"].into()));
         let read = |limit| read(unsized_body(), limit, "admissionBody", &budget);
         assert_eq!(read(6).await.unwrap().0, b"123456");
@@ -146,8 +147,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_body_as_large_as_the_budget_fits() {
+        let budget = Budget::new(5);
+        assert_eq!(read_text("12345", 5, &budget).await.unwrap().0, b"12345");
+    }
+
+    #[tokio::test]
     async fn requests_without_a_body_are_bounded_too() {
-        let budget = Budget::new(2 * BASE);
+        let budget = Budget::new(BASE);
         let _held = [
             read_text("", 100, &budget).await.unwrap(),
             read_text("", 100, &budget).await.unwrap(),
@@ -160,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_budget_is_shared_and_given_back() {
-        let budget = Budget::new(2 * BASE + 8);
+        let budget = Budget::new(BASE + 8);
         let first = read_text("12345", 100, &budget).await.unwrap();
         assert!(matches!(
             read_text("6789", 100, &budget).await,

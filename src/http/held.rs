@@ -3,13 +3,15 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::HttpBody;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-use tokio::time::Instant;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 
 use crate::http::lane::Share;
 
@@ -19,19 +21,50 @@ const FRAME: usize = 64 << 10;
 /// The body of an answer.
 #[derive(Debug)]
 pub(super) struct Held {
+    answer: Arc<Mutex<Option<Answer>>>,
+    /// A connection that can't send does not ask for more, so that somebody else has to look at
+    /// the clock.
+    clock: JoinHandle<()>,
+}
+
+/// What has not been sent. It is given up as a whole, memory and share.
+#[derive(Debug)]
+struct Answer {
     rest: Bytes,
     deadline: Instant,
-    /// Dropped with the body: when the last frame is taken, or the connection ends.
-    _share: Share,
+    share: Share,
 }
 
 impl Held {
     pub(super) fn new(json: Vec<u8>, share: Share, patience: Duration) -> Self {
-        Self {
+        let deadline = Instant::now() + patience;
+        let answer = Arc::new(Mutex::new(Some(Answer {
             rest: json.into(),
-            deadline: Instant::now() + patience,
-            _share: share,
-        }
+            deadline,
+            share,
+        })));
+        let watched = Arc::clone(&answer);
+        let clock = tokio::spawn(async move {
+            sleep_until(deadline).await;
+            give_up(&watched);
+        });
+        Self { answer, clock }
+    }
+}
+
+fn give_up(answer: &Mutex<Option<Answer>>) {
+    let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(Answer { share, .. }) = answer.take() {
+        share.given_up();
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.clock.abort();
+        // Now, not when the runtime gets to the aborted task.
+        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(answer.take());
     }
 }
 
@@ -40,26 +73,34 @@ impl HttpBody for Held {
     type Error = io::Error;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if self.rest.is_empty() {
-            return Poll::Ready(None);
-        }
-        if Instant::now() > self.deadline {
+        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let late = |answer: &Answer| Instant::now() > answer.deadline;
+        let Some(Answer { rest, .. }) = answer.as_mut().filter(|answer| !late(answer)) else {
+            drop(answer);
+            give_up(&self.answer);
             let error = io::Error::new(io::ErrorKind::TimedOut, "the answer was read too slowly");
             return Poll::Ready(Some(Err(error)));
+        };
+        if rest.is_empty() {
+            return Poll::Ready(None);
         }
-        let length = self.rest.len().min(FRAME);
-        let frame = self.rest.split_to(length);
+        let length = rest.len().min(FRAME);
+        // A copy: a slice would keep the whole answer in memory until its last byte is sent.
+        let frame = Bytes::copy_from_slice(&rest.split_to(length));
         Poll::Ready(Some(Ok(Frame::data(frame))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
+        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        answer.as_ref().is_some_and(|answer| answer.rest.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(u64::try_from(self.rest.len()).unwrap_or(u64::MAX))
+        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = answer.as_ref().map_or(0, |answer| answer.rest.len());
+        SizeHint::with_exact(u64::try_from(rest).unwrap_or(u64::MAX))
     }
 }

@@ -18,7 +18,7 @@ use crate::http::Service;
 use crate::http::body::{self, Budget, Lease};
 use crate::http::held::Held;
 use crate::http::refusal::Refusal;
-use crate::metrics::{Metrics, Surface};
+use crate::metrics::{Metrics, RefusalCause, Surface};
 
 /// A body of this size takes a good part of a millisecond, and is answered off the threads that
 /// serve everyone's connections.
@@ -41,9 +41,22 @@ pub(super) struct Lane {
 /// What an answer in progress holds until its last byte has been handed over.
 #[derive(Debug)]
 pub(super) struct Share {
+    surface: Surface,
+    metrics: Metrics,
     _lease: Lease,
     _slot: OwnedSemaphorePermit,
     _counted: InFlight,
+}
+
+impl Share {
+    /// Gives everything back, because the answer was not taken in time.
+    pub(super) fn given_up(self) {
+        self.metrics.refused(self.surface, RefusalCause::Timeout);
+        tracing::debug!(
+            surface = self.surface.name(),
+            "an answer was read too slowly"
+        );
+    }
 }
 
 impl Lane {
@@ -104,6 +117,8 @@ impl Lane {
         // Only a request that is there takes a slot: half a body costs bytes, and nobody's turn.
         let slot = Arc::clone(&self.slots).try_acquire_owned();
         let share = Share {
+            surface: self.surface,
+            metrics: service.metrics.clone(),
             _lease: lease,
             _slot: slot.map_err(|_| Refusal::TooManyRequests)?,
             _counted: counted,

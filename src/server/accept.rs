@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use super::stats::ServerStats;
 use super::{Drained, LOG_PERIOD, Shared, connection, panics, stopped};
@@ -136,7 +136,7 @@ async fn drain(shared: &Shared, mut tasks: JoinSet<()>) -> Drained {
         connections: tasks.len(),
         requests: shared.stats.in_flight(),
     };
-    info!(
+    warn!(
         connections = drained.connections,
         requests = drained.requests,
         "cut what did not finish in time"

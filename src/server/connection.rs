@@ -59,7 +59,10 @@ pub(super) async fn serve<Io>(
         Ok(Err((error, io))) => {
             shared.stats.failed_handshakes.add();
             log_failed_handshake(&shared, peer, &error);
-            linger(io).await;
+            tokio::select! {
+                () = stopped(&mut stop) => {}
+                () = linger(io) => {}
+            }
         }
         Err(_) => {
             shared.stats.timed_out(Timeout::Handshake);

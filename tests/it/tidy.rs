@@ -173,6 +173,11 @@ fn decisions_are_pure() {
             let variants = import.starts_with(char::is_uppercase);
             assert!(pure || own || variants, "{}: {import}", file.display());
         }
+        for (at, _) in text.match_indices("std::") {
+            let rest = &text[at..];
+            let pure = PURE.iter().any(|path| rest.starts_with(path));
+            assert!(pure, "{}: {}", file.display(), rest.lines().next().unwrap());
+        }
         assert!(!text.contains("println!"), "{}", file.display());
     }
 }
