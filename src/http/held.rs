@@ -3,7 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -53,18 +53,20 @@ impl Held {
 }
 
 fn give_up(answer: &Mutex<Option<Answer>>) {
-    let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(Answer { share, .. }) = answer.take() {
+    if let Some(Answer { share, .. }) = lock(answer).take() {
         share.given_up();
     }
+}
+
+fn lock(answer: &Mutex<Option<Answer>>) -> MutexGuard<'_, Option<Answer>> {
+    answer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         self.clock.abort();
         // Now, not when the runtime gets to the aborted task.
-        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(answer.take());
+        drop(lock(&self.answer).take());
     }
 }
 
@@ -76,7 +78,7 @@ impl HttpBody for Held {
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let mut answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answer = lock(&self.answer);
         let late = |answer: &Answer| Instant::now() > answer.deadline;
         let Some(Answer { rest, .. }) = answer.as_mut().filter(|answer| !late(answer)) else {
             drop(answer);
@@ -94,12 +96,12 @@ impl HttpBody for Held {
     }
 
     fn is_end_stream(&self) -> bool {
-        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = lock(&self.answer);
         answer.as_ref().is_some_and(|answer| answer.rest.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
-        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = lock(&self.answer);
         let rest = answer.as_ref().map_or(0, |answer| answer.rest.len());
         SizeHint::with_exact(u64::try_from(rest).unwrap_or(u64::MAX))
     }

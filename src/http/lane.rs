@@ -42,7 +42,7 @@ pub(super) struct Lane {
 #[derive(Debug)]
 pub(super) struct Share {
     surface: Surface,
-    metrics: Metrics,
+    service: Arc<Service>,
     _lease: Lease,
     _slot: OwnedSemaphorePermit,
     _counted: InFlight,
@@ -51,7 +51,8 @@ pub(super) struct Share {
 impl Share {
     /// Gives everything back, because the answer was not taken in time.
     pub(super) fn given_up(self) {
-        self.metrics.refused(self.surface, RefusalCause::Timeout);
+        let metrics = &self.service.metrics;
+        metrics.refused(self.surface, RefusalCause::Timeout);
         tracing::debug!(
             surface = self.surface.name(),
             "an answer was read too slowly"
@@ -118,7 +119,7 @@ impl Lane {
         let slot = Arc::clone(&self.slots).try_acquire_owned();
         let share = Share {
             surface: self.surface,
-            metrics: service.metrics.clone(),
+            service: Arc::clone(service),
             _lease: lease,
             _slot: slot.map_err(|_| Refusal::TooManyRequests)?,
             _counted: counted,

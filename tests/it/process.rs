@@ -23,6 +23,14 @@ pub(crate) fn berth() -> Command {
     command
 }
 
+/// `berth serve` on free ports of loopback, with a log that can be read.
+fn serve() -> Command {
+    let mut command = berth();
+    command.args(["serve", "--log-format", "json"]);
+    command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    command
+}
+
 /// A certificate for localhost, and its key, in a folder.
 pub(crate) fn certificate(dir: &Path) -> (PathBuf, PathBuf, PathBuf) {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -69,15 +77,8 @@ impl Served {
     pub(crate) fn start(flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (ca, cert, key) = certificate(dir.path());
-        let mut child = berth()
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--admin-listen",
-                "127.0.0.1:0",
-            ])
-            .args(["--log-format", "json", "--snapshot"])
+        let mut child = serve()
+            .arg("--snapshot")
             .arg(snapshot())
             .arg("--tls-cert")
             .arg(&cert)
@@ -281,15 +282,7 @@ fn a_cluster_that_does_not_show_what_a_check_looks_at_is_said_once() {
     let path = dir.path().join("empty.yaml");
     std::fs::write(&path, "kind: List\nitems: []\n").unwrap();
     let (_, cert, key) = certificate(dir.path());
-    let mut child = berth()
-        .args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin-listen",
-            "127.0.0.1:0",
-        ])
-        .args(["--log-format", "json"])
+    let mut child = serve()
         .env("BERTH_SNAPSHOT", &path)
         .env("BERTH_TLS_CERT", &cert)
         .env("BERTH_TLS_KEY", &key)
