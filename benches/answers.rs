@@ -8,8 +8,8 @@
 
 use std::hint::black_box;
 
+use berth::cluster::Object;
 use berth::cluster::View;
-use berth::cluster::view::Object;
 use berth::decide::guard::Policy;
 use berth::domain::{Agent, AgentState, ChassisClaim, NodeFacts};
 use berth::http::{filter, mutate};
@@ -28,7 +28,9 @@ fn cluster(nodes: usize) -> View {
     let vmi = captured
         .vmi("98ba4550-0347-40ef-a369-02349d8839a0")
         .expect("VMI web");
-    let like = captured.node("el9-1").and_then(|node| node.facts.clone());
+    let like = captured
+        .node("el9-1")
+        .and_then(|node| node.facts().cloned());
     let like = like.expect("node el9-1");
     let mut objects = vec![Object::Vmi(vmi.clone())];
     for i in 0..nodes {
@@ -97,7 +99,7 @@ fn answers(c: &mut Criterion) {
             let body = call(size);
             group.throughput(Throughput::Elements(size as u64));
             group.bench_with_input(BenchmarkId::from_parameter(size), &body, |b, body| {
-                b.iter(|| filter(black_box(body), &view, &policy).expect("an answer"));
+                b.iter(|| filter(black_box(body), &view, &policy, None).expect("an answer"));
             });
         }
         group.finish();

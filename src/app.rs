@@ -1,5 +1,8 @@
 //! The composition root: what `berth serve` is made of, in the order in which it starts and ends.
 
+mod announce;
+
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,18 +10,21 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use kube::Client;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::watch as signals;
 use tokio::task::JoinHandle;
 
+use crate::api::{self, ClientError};
+use crate::app::announce::Announcer;
 use crate::args::Serve;
 use crate::cluster::file::SnapshotError;
-use crate::cluster::view::ObjectKind;
-use crate::cluster::{View, file};
+use crate::cluster::watch::watch;
+use crate::cluster::{ObjectKind, View, VmiReader, WatchStats, file};
 use crate::config::{AdminListen, Config, ConfigError, Listen};
-use crate::decide::guard::{self, Policy};
-use crate::decide::reason::Reason;
 use crate::http::{Service, admin_router, router};
 use crate::metrics::Metrics;
 use crate::readiness::{Condition, Readiness};
@@ -33,9 +39,9 @@ pub enum AppError {
     /// The configuration is refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// There is no cluster to decide on.
-    #[error("no cluster to decide on: set --snapshot FILE")]
-    NoCluster,
+    /// There is no way to an API server.
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// The snapshot is refused.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
@@ -77,15 +83,17 @@ pub enum AppError {
 
 /// Runs `berth serve` until a signal ends it.
 pub async fn serve(args: Serve) -> Result<(), AppError> {
-    let snapshot = args.snapshot.clone();
+    let (snapshot, kubeconfig) = (args.snapshot.clone(), args.kubeconfig.clone());
     let config = resolve(args)?;
     telemetry::init(&config.log);
-    let path = snapshot.ok_or(AppError::NoCluster)?;
-    let view = file::load(&path, &config.agents.namespace)?;
+    let cluster = match snapshot {
+        Some(path) => Cluster::Snapshot(file::load(&path, &config.agents.namespace)?),
+        None => Cluster::Live(api::connect(kubeconfig.as_deref()).await?.0),
+    };
     let mut terminate = signal(SignalKind::terminate()).map_err(AppError::System)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::System)?;
 
-    let mut running = Running::start(config, view).await?;
+    let mut running = Running::start(config, cluster).await?;
     let name = tokio::select! {
         task = running.ended() => return Err(AppError::TaskEnded { task }),
         _ = terminate.recv() => "SIGTERM",
@@ -107,6 +115,7 @@ pub async fn serve(args: Serve) -> Result<(), AppError> {
 fn resolve(args: Serve) -> Result<Config, AppError> {
     let Serve {
         config,
+        kubeconfig: _,
         snapshot: _,
         listen,
         admin_listen,
@@ -168,6 +177,14 @@ const ADMIN_CONNECTIONS: usize = 64;
 /// Short, so that connections that nobody uses do not keep the kubelet out, nor the process up.
 const ADMIN_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Where the cluster comes from.
+pub enum Cluster {
+    /// A view that does not change.
+    Snapshot(View),
+    /// An API server to watch.
+    Live(Client),
+}
+
 /// A service that serves.
 #[derive(Debug)]
 pub struct Running {
@@ -177,29 +194,28 @@ pub struct Running {
     pub admin: SocketAddr,
     shutdown_delay: Duration,
     readiness: Arc<Readiness>,
-    stop_https: watch::Sender<bool>,
-    stop_admin: watch::Sender<bool>,
+    stop_https: signals::Sender<bool>,
+    stop_admin: signals::Sender<bool>,
     https_task: JoinHandle<Drained>,
     admin_task: JoinHandle<Drained>,
     reload_task: JoinHandle<()>,
+    watch_task: JoinHandle<()>,
 }
 
 impl Running {
-    /// Starts the service on a view. Everything that can be refused is, before a port is bound.
-    pub async fn start(config: Config, view: View) -> Result<Self, AppError> {
+    /// Starts the service. Everything that can be refused is, before a port is bound.
+    pub async fn start(config: Config, cluster: Cluster) -> Result<Self, AppError> {
         let policy = config.policy();
-        announce(&view, &policy);
         let files = tls_files(&config)?;
         let certificates = Arc::new(CertificateStore::open(files)?);
         let metrics = Metrics::new()?;
-        let [nodes, vmis] = [ObjectKind::Node, ObjectKind::Vmi].map(|kind| view.count(kind));
-        let view = Arc::new(ArcSwap::from_pointee(view));
+        let view = Arc::new(ArcSwap::from_pointee(View::default()));
         metrics.watch_view(Arc::clone(&view), policy.clone())?;
         metrics.certificate_expires(unix_seconds(certificates.not_after()));
 
         let readiness = Arc::new(Readiness::default());
-        readiness.set(Condition::ClusterView, true);
-        let service = Service::new(view, policy, metrics.clone(), &config.limits);
+        let (reader, watching) = follow(cluster, &config, &view, &readiness, &metrics)?;
+        let service = Service::new(view, reader, policy, metrics.clone(), &config.limits);
         let limits = connection_limits(&config);
         let admin_limits = Limits {
             handshake_timeout: ADMIN_PATIENCE,
@@ -218,13 +234,14 @@ impl Running {
 
         let (https_listener, https) = bind("--listen", config.listen.0).await?;
         let (admin_listener, admin) = bind("--admin-listen", config.admin_listen.0).await?;
-        let (stop_https, https_stopped) = watch::channel(false);
-        let (stop_admin, admin_stopped) = watch::channel(false);
+        let (stop_https, https_stopped) = signals::channel(false);
+        let (stop_admin, admin_stopped) = signals::channel(false);
         let https_task = tokio::spawn(https_server.serve(https_listener, https_stopped));
         let admin_task = tokio::spawn(admin_server.serve(admin_listener, admin_stopped));
         let reload_task = tokio::spawn(reload(certificates, config.tls.reload_interval.0, metrics));
-        readiness.set(Condition::HttpsListener, true);
-        tracing::info!(%https, %admin, nodes, vmis, version = env!("CARGO_PKG_VERSION"), "serving");
+        readiness.holds(Condition::HttpsListener);
+        tracing::info!(%https, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
+        let watch_task = tokio::spawn(watching);
         Ok(Self {
             https,
             admin,
@@ -235,6 +252,7 @@ impl Running {
             https_task,
             admin_task,
             reload_task,
+            watch_task,
         })
     }
 
@@ -244,6 +262,7 @@ impl Running {
             _ = &mut self.https_task => "the HTTPS listener",
             _ = &mut self.admin_task => "the admin listener",
             _ = &mut self.reload_task => "the certificate reload",
+            _ = &mut self.watch_task => "the watch of the cluster",
         }
     }
 
@@ -258,9 +277,10 @@ impl Running {
             https_task,
             admin_task,
             reload_task,
+            watch_task,
             ..
         } = self;
-        readiness.set(Condition::NotDraining, false);
+        readiness.lacks(Condition::NotDraining);
         tokio::time::sleep(shutdown_delay).await;
         // An error means that the listener is gone already.
         let _ = stop_https.send(true);
@@ -270,11 +290,67 @@ impl Running {
             Err(error) => tracing::error!("the HTTPS listener did not end well: {error}"),
         }
         reload_task.abort();
+        watch_task.abort();
         let _ = stop_admin.send(true);
         if let Err(error) = admin_task.await {
             tracing::error!("the admin listener did not end well: {error}");
         }
     }
+}
+
+/// Fills the view: at once from a snapshot, else by what is to be spawned.
+fn follow(
+    cluster: Cluster,
+    config: &Config,
+    view: &Arc<ArcSwap<View>>,
+    readiness: &Arc<Readiness>,
+    metrics: &Metrics,
+) -> Result<(Option<Arc<VmiReader>>, BoxFuture<'static, ()>), AppError> {
+    let mut announcer = Announcer::new(config.policy());
+    match cluster {
+        Cluster::Snapshot(snapshot) => {
+            let snapshot = Arc::new(snapshot);
+            view.store(Arc::clone(&snapshot));
+            readiness.holds(Condition::ClusterView);
+            let watching = async move {
+                announcer.look(&snapshot);
+                pending().await
+            };
+            Ok((None, watching.boxed()))
+        }
+        Cluster::Live(client) => {
+            let stats = Arc::new(WatchStats::default());
+            let reader = VmiReader::new(client.clone(), config.limits.lookup_timeout.0);
+            let reader = Arc::new(reader);
+            metrics.watch_watches(Arc::clone(&stats), Arc::clone(&reader))?;
+            let readiness = Arc::clone(readiness);
+            let mut is_complete = false;
+            let changed = move |view: &View| {
+                announcer.look(view);
+                if !is_complete {
+                    is_complete = tell_completeness(view, &readiness);
+                }
+            };
+            let namespace = config.agents.namespace.clone();
+            let watching = watch(client, namespace, Arc::clone(view), stats, changed);
+            Ok((Some(reader), watching.boxed()))
+        }
+    }
+}
+
+/// Tells `/readyz` what the view still waits for.
+fn tell_completeness(view: &View, readiness: &Readiness) -> bool {
+    if view.is_complete() {
+        readiness.holds(Condition::ClusterView);
+        return true;
+    }
+    let waiting: Vec<&str> = ObjectKind::ALL
+        .into_iter()
+        .filter(|kind| !view.is_listed(*kind))
+        .map(ObjectKind::name)
+        .collect();
+    readiness.waits(Condition::ClusterView, &waiting.join(", "));
+    false
 }
 
 async fn bind(
@@ -320,25 +396,4 @@ fn unix_seconds(time: SystemTime) -> i64 {
         .ok()
         .and_then(|since| i64::try_from(since.as_secs()).ok())
         .unwrap_or(0)
-}
-
-/// Says once which checks are off because the cluster does not show what they look at.
-fn announce(view: &View, policy: &Policy) {
-    if view.nodes().next().is_none() {
-        tracing::warn!("the cluster has no nodes: every node asked about by name is unknown");
-    }
-    for (check, what) in [
-        (
-            Reason::MachineType,
-            "no node carries a machine-type label: the machine-type check is off (machineType.whenUnlabelled)",
-        ),
-        (
-            Reason::AgentsNotReady,
-            "no ovs-ovn and no kube-ovn-cni pod is in the cluster: the agents check is off (agents.whenUnseen, agents.namespace)",
-        ),
-    ] {
-        if policy.checks.contains(check) && !guard::is_active(policy, view.fleet(), check) {
-            tracing::warn!(check = check.name(), "{what}");
-        }
-    }
 }

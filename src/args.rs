@@ -40,9 +40,19 @@ pub struct Serve {
     #[arg(long, env = "BERTH_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Cluster to decide on: what `kubectl get nodes,pods,namespaces,vmi,kubevirt -A -o json` (or
-    /// yaml) wrote
-    #[arg(long, env = "BERTH_SNAPSHOT", value_name = "FILE")]
+    /// How to reach the API server of the cluster; without it and without a snapshot, berth asks
+    /// as the pod that it runs in
+    #[arg(long, env = "BERTH_KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Cluster to decide on, instead of a live one: what
+    /// `kubectl get nodes,pods,namespaces,vmi,vmim,kubevirt -A -o json` (or yaml) wrote
+    #[arg(
+        long,
+        env = "BERTH_SNAPSHOT",
+        value_name = "FILE",
+        conflicts_with = "kubeconfig"
+    )]
     pub snapshot: Option<PathBuf>,
 
     /// Address for HTTPS [default: 0.0.0.0:8443]

@@ -304,6 +304,8 @@ pub struct Limits {
     /// From the head of a request until its answer is ready, and as long again for the caller to
     /// take it. An admission review's own `?timeout=` holds where it is shorter.
     pub handler_timeout: Span,
+    /// For the API server to tell of a VMI that a watch has not brought yet.
+    pub lookup_timeout: Span,
     /// For the TLS handshake.
     pub handshake_timeout: Span,
     /// For the head of a request, and for the first byte on a new connection.
@@ -324,6 +326,7 @@ impl Default for Limits {
             extender_requests: 64,
             connections: 2048,
             handler_timeout: Span(Duration::from_secs(10)),
+            lookup_timeout: Span(Duration::from_secs(1)),
             handshake_timeout: Span(Duration::from_secs(10)),
             header_timeout: Span(Duration::from_secs(10)),
             idle_timeout: Span(Duration::from_mins(2)),

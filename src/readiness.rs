@@ -1,7 +1,6 @@
 //! Whether berth can be sent requests: every condition holds, and it is not about to end.
 
-use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What has to be there before a request is answered well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,43 +15,55 @@ pub enum Condition {
 
 impl Condition {
     const ALL: [Self; 3] = [Self::ClusterView, Self::HttpsListener, Self::NotDraining];
-}
 
-/// What `/readyz` says when the condition does not hold.
-impl fmt::Display for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+    /// What `/readyz` says when the condition does not hold.
+    const fn lack(self) -> &'static str {
+        match self {
             Self::ClusterView => "the cluster view is not complete yet",
             Self::HttpsListener => "HTTPS is not served yet",
             Self::NotDraining => "shutting down",
-        })
+        }
     }
 }
 
-/// The state of all conditions.
+/// The state of all conditions: for each that does not hold, what `/readyz` says.
 #[derive(Debug)]
-pub struct Readiness([AtomicBool; Condition::ALL.len()]);
+pub struct Readiness(Mutex<[Option<String>; Condition::ALL.len()]>);
 
 impl Default for Readiness {
     /// Nothing is there yet, and nothing is ending.
     fn default() -> Self {
-        Self(Condition::ALL.map(|condition| AtomicBool::new(condition == Condition::NotDraining)))
+        Self(Mutex::new(Condition::ALL.map(|condition| {
+            (condition != Condition::NotDraining).then(|| condition.lack().to_owned())
+        })))
     }
 }
 
 impl Readiness {
-    /// Sets a condition.
-    pub fn set(&self, condition: Condition, holds: bool) {
-        self.0[condition as usize].store(holds, Ordering::Release);
+    /// The condition holds from now on.
+    pub fn holds(&self, condition: Condition) {
+        self.lock()[condition as usize] = None;
+    }
+
+    /// The condition does not hold.
+    pub fn lacks(&self, condition: Condition) {
+        self.lock()[condition as usize] = Some(condition.lack().to_owned());
+    }
+
+    /// The condition does not hold, with what it waits for.
+    pub fn waits(&self, condition: Condition, what: &str) {
+        let text = format!("{} (waiting for {what})", condition.lack());
+        self.lock()[condition as usize] = Some(text);
     }
 
     /// What is missing; nothing means ready.
     #[must_use]
-    pub fn missing(&self) -> Vec<Condition> {
-        Condition::ALL
-            .into_iter()
-            .filter(|condition| !self.0[*condition as usize].load(Ordering::Acquire))
-            .collect()
+    pub fn missing(&self) -> Vec<String> {
+        self.lock().iter().flatten().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, [Option<String>; Condition::ALL.len()]> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,14 +74,18 @@ mod tests {
     #[test]
     fn ready_is_when_everything_is_there_and_never_again_while_draining() {
         let readiness = Readiness::default();
+        readiness.waits(Condition::ClusterView, "node, vmi");
         assert_eq!(
             readiness.missing(),
-            [Condition::ClusterView, Condition::HttpsListener]
+            [
+                "the cluster view is not complete yet (waiting for node, vmi)",
+                "HTTPS is not served yet"
+            ]
         );
-        readiness.set(Condition::ClusterView, true);
-        readiness.set(Condition::HttpsListener, true);
-        assert_eq!(readiness.missing(), []);
-        readiness.set(Condition::NotDraining, false);
-        assert_eq!(readiness.missing(), [Condition::NotDraining]);
+        readiness.holds(Condition::ClusterView);
+        readiness.holds(Condition::HttpsListener);
+        assert!(readiness.missing().is_empty());
+        readiness.lacks(Condition::NotDraining);
+        assert_eq!(readiness.missing(), ["shutting down"]);
     }
 }

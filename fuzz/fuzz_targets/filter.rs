@@ -25,7 +25,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
         launches: data.len().is_multiple_of(2),
         ..Policy::default()
     };
-    let Ok(answer) = filter(text, VIEW.get_or_init(view), &policy) else {
+    let Ok(answer) = filter(text, VIEW.get_or_init(view), &policy, None) else {
         return;
     };
     // An answer to a body that Value can't hold may hold what came, byte for byte.

@@ -10,8 +10,9 @@ use kube::core::{GroupVersionKind, TypeMeta};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cluster::view::{Object, View};
-use crate::wire::objects::{KubeVirt, Namespace, Node, Pod, Vmi};
+use crate::cluster::object::{Object, Place};
+use crate::cluster::{View, read};
+use crate::wire::objects::{KubeVirt, Migration, Namespace, Node, Pod, Vmi};
 
 /// Why a snapshot can't be used. A person is there to mend the file, so nothing is skipped.
 #[derive(Debug, thiserror::Error)]
@@ -176,27 +177,33 @@ fn object(value: &Value, agent_namespace: &str) -> Result<Option<Object>, Format
     let Ok(GroupVersionKind { group, kind, .. }) = GroupVersionKind::try_from(types) else {
         return Ok(None);
     };
-    let read = match (group.as_str(), kind.as_str()) {
-        ("", "Node") => Node::deserialize(value).map(|node| {
-            let (name, facts) = node.into_facts();
-            Some(Object::Node { name, facts })
+    let metadata = value.get("metadata").unwrap_or(&Value::Null);
+    let at = |key| text_at(metadata, key).unwrap_or_default();
+    let place = Place::new(&at("namespace"), &at("name"));
+    let object = match (group.as_str(), kind.as_str()) {
+        ("", "Node") => Node::deserialize(value).map(|node| Some(read::node(node))),
+        ("", "Pod") => Pod::deserialize(value).map(|pod| {
+            let agent = (pod.namespace() == agent_namespace).then(|| pod.agent());
+            match agent.flatten() {
+                Some(_) => read::agent_pod(place, &pod),
+                None => read::target_pod(place, &pod),
+            }
         }),
-        ("", "Pod") => Pod::deserialize(value).map(|pod| agent_pod(&pod, agent_namespace)),
-        ("", "Namespace") => Namespace::deserialize(value).map(|namespace| {
-            Some(Object::Namespace {
-                name: namespace.name().into(),
-                opts_out: namespace.opts_out(),
-            })
-        }),
-        ("kubevirt.io", "VirtualMachineInstance") => {
-            Vmi::deserialize(value).map(|vmi| Some(Object::Vmi(vmi.into_facts())))
+        ("", "Namespace") => {
+            Namespace::deserialize(value).map(|namespace| Some(read::namespace(&namespace)))
         }
-        ("kubevirt.io", "KubeVirt") => KubeVirt::deserialize(value)
-            .map(|kubevirt| Some(Object::KubeVirt(kubevirt.default_binding()))),
+        ("kubevirt.io", "VirtualMachineInstance") => {
+            Vmi::deserialize(value).map(|vmi| Some(read::vmi(vmi)))
+        }
+        ("kubevirt.io", "VirtualMachineInstanceMigration") => {
+            Migration::deserialize(value).map(|migration| Some(read::migration(place, &migration)))
+        }
+        ("kubevirt.io", "KubeVirt") => {
+            KubeVirt::deserialize(value).map(|kubevirt| Some(read::kubevirt(place, &kubevirt)))
+        }
         _ => Ok(None),
     };
-    read.map_err(|source| {
-        let metadata = value.get("metadata").unwrap_or(&Value::Null);
+    object.map_err(|source| {
         let name = text_at(metadata, "name").unwrap_or_else(|| "without a name".to_owned());
         FormatError::Object {
             kind,
@@ -209,17 +216,6 @@ fn object(value: &Value, agent_namespace: &str) -> Result<Option<Object>, Format
     })
 }
 
-fn agent_pod(pod: &Pod<'_>, namespace: &str) -> Option<Object> {
-    if pod.namespace() != namespace {
-        return None;
-    }
-    Some(Object::AgentPod {
-        agent: pod.agent()?,
-        node: pod.node().map(Into::into),
-        state: pod.agent_state(),
-    })
-}
-
 fn text_at(value: &Value, key: &str) -> Option<String> {
     value.get(key)?.as_str().map(str::to_owned)
 }
@@ -227,7 +223,7 @@ fn text_at(value: &Value, key: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::view::ObjectKind;
+    use crate::cluster::ObjectKind;
 
     const NODE: &str = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"}}"#;
     const OTHER: &str = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"b"}}"#;
@@ -279,7 +275,7 @@ mod tests {
         ] {
             assert_eq!(
                 parse(text, "kube-system").unwrap(),
-                View::default(),
+                View::from_iter([]),
                 "{text}"
             );
         }

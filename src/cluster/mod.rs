@@ -1,6 +1,17 @@
 //! The cluster as berth sees it: one immutable view that requests read, and where it comes from.
 
 pub mod file;
+pub mod index;
+mod kinds;
+pub mod lookup;
+pub mod object;
+mod read;
+pub mod stats;
 pub mod view;
+pub mod watch;
 
+pub use index::Index;
+pub use lookup::{Lookup, VmiReader};
+pub use object::{Object, ObjectKind};
+pub use stats::WatchStats;
 pub use view::View;

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{AppError, Running};
+use crate::app::{AppError, Cluster, Running};
+use crate::cluster::ObjectKind;
 use crate::cluster::file::{self, FormatError};
-use crate::cluster::view::ObjectKind;
 use crate::config::level::LogLevel;
 use crate::config::units::Span;
 use crate::config::{AdminListen, Config, Listen, Log};
@@ -74,7 +74,7 @@ async fn play(steps: &[Step], keep: bool, mut say: impl FnMut(&str)) -> Result<(
     let view = file::parse(CLUSTER, &config.agents.namespace)?;
     let nodes = view.count(ObjectKind::Node);
     let vmis = view.count(ObjectKind::Vmi);
-    let running = Running::start(config, view).await?;
+    let running = Running::start(config, Cluster::Snapshot(view)).await?;
     let client = Client::new(&running, &certificates);
 
     say(&format!(

@@ -37,8 +37,7 @@ async fn readyz(State(Admin { readiness, .. }): State<Admin>) -> Response {
     if missing.is_empty() {
         return "ok\n".into_response();
     }
-    let reasons: Vec<String> = missing.iter().map(ToString::to_string).collect();
-    let text = format!("not ready: {}\n", reasons.join(", "));
+    let text = format!("not ready: {}\n", missing.join(", "));
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 

@@ -1,6 +1,7 @@
 //! `POST /scheduler/filter`: which of these nodes may the pod land on?
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -9,18 +10,21 @@ use axum::response::Response;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::cluster::View;
+use crate::api::Fault;
+use crate::cluster::Lookup;
+use crate::cluster::view::{NodeEntry, View};
 use crate::decide::explain::Explained;
 use crate::decide::guard::{Candidate, Fleet, Guard, Journey, Policy};
 use crate::decide::reason::{NOT_YET_KNOWN, Reason, Reasons};
 use crate::domain::{Agents, NodeFacts, Vmi};
+use crate::http::lane::Answered;
 use crate::http::refusal::Refusal;
 use crate::http::{LONGEST_TEXT, Service};
 use crate::metrics::{ExtenderOutcome, Surface, Tally};
 use crate::wire::extender::{
     self, ArgsError, Asked, Failure, FilterArgs, FilterResult, NodeList, Passed,
 };
-use crate::wire::objects::Pod;
+use crate::wire::objects::{Owner, Pod};
 use crate::wire::{Text, shorten};
 
 /// Nodes that one log line gives the details of.
@@ -31,15 +35,26 @@ pub(super) async fn handle(State(service): State<Arc<Service>>, body: Body) -> R
     service.extender.run(&service, patience, body, answer).await
 }
 
-fn answer(service: &Service, text: &str, start: Instant) -> Result<Vec<u8>, Refusal> {
-    let answer = filter(text, &service.view.load(), &service.policy)?;
+fn answer(
+    service: &Service,
+    text: &str,
+    start: Instant,
+    lookup: Option<&Lookup>,
+) -> Result<Answered, Refusal> {
+    let mut answer = filter(text, &*service.view()?, &service.policy, lookup)?;
+    if let Some(vmi) = answer.unknown.take()
+        && lookup.is_none()
+        && service.can_read()
+    {
+        return Ok(Answered::Unknown(vmi));
+    }
     if let Some(problem) = &answer.problem {
         service.problem(Surface::Extender, problem);
     }
     service
         .metrics
         .filter(answer.outcome, &answer.tally, start.elapsed());
-    Ok(answer.json)
+    Ok(Answered::Json(answer.json))
 }
 
 /// An answered filter call.
@@ -51,6 +66,8 @@ pub struct FilterAnswer {
     pub tally: Tally,
     /// Why there are no verdicts, for the log.
     pub problem: Option<String>,
+    /// The VMI that is not in the view, and that a look at the API server may bring.
+    pub unknown: Option<VmiRef>,
     /// The reply.
     pub json: Vec<u8>,
 }
@@ -63,17 +80,65 @@ impl FilterAnswer {
             tally: Tally::default(),
             json: extender::filter_error(&format!("berth: {message}")),
             problem: Some(message),
+            unknown: None,
         }
     }
 }
 
-/// Answers a filter call.
+/// A VMI as its launcher pod names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VmiRef {
+    /// Its namespace.
+    pub namespace: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+    /// Its UID.
+    pub uid: Box<str>,
+}
+
+impl fmt::Display for VmiRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            namespace,
+            name,
+            uid,
+        } = self;
+        write!(
+            f,
+            "VirtualMachineInstance {namespace}/{name} with UID {uid}"
+        )
+    }
+}
+
+/// Why a pod's VMI is not there to judge by.
+#[derive(Debug, thiserror::Error)]
+enum NoVmi {
+    /// The pod does not say which it is.
+    #[error("pod {0} has the labels of a virt-launcher, but no VirtualMachineInstance controls it")]
+    Unowned(String),
+    /// It is not in the view.
+    #[error("{0} is not known")]
+    Unknown(VmiRef),
+    /// It is neither in the view nor in the cluster, or another one has its name.
+    #[error("{0} is not in the cluster")]
+    Absent(VmiRef),
+    /// It is not in the view, and could not be read.
+    #[error("{0} is not known yet, and could not be read: {1}")]
+    Unread(VmiRef, Arc<Fault>),
+}
+
+/// Answers a filter call. A VMI that is not in the view is the one that was looked up for it.
 ///
 /// # Errors
 /// The body is not of the extender's protocol. What is, and still can't be answered, gets an
 /// answer with `Error` set, which kube-scheduler shows.
-pub fn filter(body: &str, view: &View, policy: &Policy) -> Result<FilterAnswer, ArgsError> {
-    match judge(body, view, policy) {
+pub fn filter(
+    body: &str,
+    view: &View,
+    policy: &Policy,
+    lookup: Option<&Lookup>,
+) -> Result<FilterAnswer, ArgsError> {
+    match judge(body, view, policy, lookup) {
         Ok(answer) => Ok(answer),
         Err(error) if error.is_foreign() => Err(error),
         Err(error) => Ok(FilterAnswer::error(
@@ -83,17 +148,26 @@ pub fn filter(body: &str, view: &View, policy: &Policy) -> Result<FilterAnswer, 
     }
 }
 
-fn judge(body: &str, view: &View, policy: &Policy) -> Result<FilterAnswer, ArgsError> {
+fn judge(
+    body: &str,
+    view: &View,
+    policy: &Policy,
+    lookup: Option<&Lookup>,
+) -> Result<FilterAnswer, ArgsError> {
     let FilterArgs { pod, asked } = FilterArgs::read(body)?;
     let Some(journey) = Journey::of(pod.is_launcher(), pod.belongs_to_migration(), policy) else {
         log_not_guarded(&pod);
         return pass_all(asked);
     };
-    let vmi = match find_vmi(&pod, view) {
+    let vmi = match find_vmi(&pod, view, lookup) {
         Ok(vmi) => vmi,
-        Err(message) => {
+        Err(problem) => {
+            let message = problem.to_string();
             let mut answer = FilterAnswer::error(ExtenderOutcome::VmiUnknown, &message);
             answer.problem = Some(format!("{}/{}: {message}", pod.namespace(), pod.name()));
+            if let NoVmi::Unknown(vmi) = problem {
+                answer.unknown = Some(vmi);
+            }
             return Ok(answer);
         }
     };
@@ -130,6 +204,7 @@ fn judge(body: &str, view: &View, policy: &Policy) -> Result<FilterAnswer, ArgsE
         outcome: ExtenderOutcome::Judged,
         tally,
         problem: None,
+        unknown: None,
         json: result.encode(),
     })
 }
@@ -146,23 +221,34 @@ fn pass_all(asked: Asked<'_>) -> Result<FilterAnswer, ArgsError> {
         outcome: ExtenderOutcome::NotGuarded,
         tally: Tally::default(),
         problem: None,
+        unknown: None,
         json: result.encode(),
     })
 }
 
-fn find_vmi<'v>(pod: &Pod<'_>, view: &'v View) -> Result<&'v Vmi, String> {
-    let (namespace, name) = (pod.namespace(), pod.name());
-    let Some(owner) = pod.vmi() else {
-        return Err(format!(
-            "pod {namespace}/{name} has the labels of a virt-launcher, but no VirtualMachineInstance controls it"
-        ));
+fn find_vmi<'v>(
+    pod: &Pod<'_>,
+    view: &'v View,
+    lookup: Option<&'v Lookup>,
+) -> Result<&'v Vmi, NoVmi> {
+    let namespace = pod.namespace();
+    let Some(Owner { name, uid }) = pod.vmi() else {
+        return Err(NoVmi::Unowned(format!("{namespace}/{}", pod.name())));
     };
-    view.vmi(owner.uid).ok_or_else(|| {
-        format!(
-            "VirtualMachineInstance {namespace}/{} with UID {} is not known",
-            owner.name, owner.uid
-        )
-    })
+    if let Some(vmi) = view.vmi(namespace, name, uid) {
+        return Ok(vmi);
+    }
+    let vmi = VmiRef {
+        namespace: namespace.into(),
+        name: name.into(),
+        uid: uid.into(),
+    };
+    match lookup {
+        None => Err(NoVmi::Unknown(vmi)),
+        Some(Lookup::Found(found)) if found.uid == vmi.uid => Ok(found),
+        Some(Lookup::Found(_) | Lookup::Absent) => Err(NoVmi::Absent(vmi)),
+        Some(Lookup::Failed(fault)) => Err(NoVmi::Unread(vmi, Arc::clone(fault))),
+    }
 }
 
 /// A node of a `NodeList`, with what is known of it: by the view, or else by the list.
@@ -181,7 +267,7 @@ fn read_nodes<'a, 'v>(
     for (index, raw) in items.iter().copied().enumerate() {
         let name = extender::node_name(index, raw)?;
         let entry = view.node(name.as_str());
-        let facts = match entry.and_then(|entry| entry.facts.as_ref()) {
+        let facts = match entry.and_then(NodeEntry::facts) {
             Some(facts) => Cow::Borrowed(facts),
             None => Cow::Owned(extender::node_facts(index, raw)?),
         };
@@ -189,7 +275,7 @@ fn read_nodes<'a, 'v>(
             name,
             raw,
             facts,
-            agents: entry.map(|entry| entry.agents).unwrap_or_default(),
+            agents: entry.map(NodeEntry::agents).unwrap_or_default(),
         });
     }
     Ok(nodes)
@@ -232,8 +318,7 @@ impl<'a> Sorter<'a> {
     ) -> Vec<Text<'a>> {
         names.retain(|name| {
             let entry = view.node(name.as_str());
-            let Some((facts, agents)) = entry.and_then(|e| Some((e.facts.as_ref()?, e.agents)))
-            else {
+            let Some((facts, agents)) = entry.and_then(|e| Some((e.facts()?, e.agents()))) else {
                 self.unknown(name);
                 return false;
             };

@@ -13,9 +13,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::cluster::Lookup;
 use crate::config::Limits;
 use crate::http::Service;
 use crate::http::body::{self, Budget, Lease};
+use crate::http::filter::VmiRef;
 use crate::http::held::Held;
 use crate::http::refusal::Refusal;
 use crate::metrics::{Metrics, RefusalCause, Surface};
@@ -24,8 +26,17 @@ use crate::metrics::{Metrics, RefusalCause, Surface};
 /// serve everyone's connections.
 const LARGE_BODY: usize = 256 << 10;
 
-/// Answers the text of a body; `Instant` is when the request's head had come.
-pub(super) type Answer = fn(&Service, &str, Instant) -> Result<Vec<u8>, Refusal>;
+/// Answers the text of a body; `Instant` is when the request's head had come, [`Lookup`] what came
+/// of a question that the answer had.
+pub(super) type Answer = fn(&Service, &str, Instant, Option<&Lookup>) -> Result<Answered, Refusal>;
+
+/// What an [`Answer`] comes to.
+pub(super) enum Answered {
+    /// The reply.
+    Json(Vec<u8>),
+    /// First this VMI is to be read from the API server, and then everything once more.
+    Unknown(VmiRef),
+}
 
 /// The bounds of one caller.
 #[derive(Debug)]
@@ -126,12 +137,54 @@ impl Lane {
         };
         let text =
             String::from_utf8(bytes).map_err(|error| Refusal::NotUtf8(error.utf8_error()))?;
-        if text.len() < LARGE_BODY {
-            return Ok((answer(service, &text, start)?, share));
+        let mut work = Work {
+            service: Arc::clone(service),
+            text,
+            start,
+            answer,
+            share,
+        };
+        let mut lookup = None;
+        loop {
+            let answered;
+            (answered, work) = work.run(lookup.take(), deadline, patience).await?;
+            match answered {
+                Answered::Json(json) => return Ok((json, work.share)),
+                Answered::Unknown(vmi) => {
+                    let reading = service.read(&vmi);
+                    let late = |_| Refusal::Late(patience);
+                    lookup = Some(timeout_at(deadline, reading).await.map_err(late)?);
+                }
+            }
         }
-        let service = Arc::clone(service);
+    }
+}
+
+/// A request that is there, on its way to an answer.
+struct Work {
+    service: Arc<Service>,
+    text: String,
+    start: Instant,
+    answer: Answer,
+    share: Share,
+}
+
+impl Work {
+    async fn run(
+        self,
+        lookup: Option<Lookup>,
+        deadline: Instant,
+        patience: Duration,
+    ) -> Result<(Answered, Self), Refusal> {
+        let is_large = self.text.len() >= LARGE_BODY;
         // The share goes along: work that outlasts the deadline, or its client, still counts.
-        let work = move || Ok((answer(&service, &text, start)?, share));
+        let work = move || {
+            let answered = (self.answer)(&self.service, &self.text, self.start, lookup.as_ref())?;
+            Ok((answered, self))
+        };
+        if !is_large {
+            return work();
+        }
         let mut task = AbortOnDrop(tokio::task::spawn_blocking(work));
         match timeout_at(deadline, &mut task.0).await {
             Err(_) => Err(Refusal::Late(patience)),

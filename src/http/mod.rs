@@ -11,14 +11,14 @@ mod refusal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use axum::Router;
 use axum::extract::State;
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
-use crate::cluster::View;
+use crate::cluster::{Lookup, View, VmiReader};
 use crate::config::Limits;
 use crate::decide::guard::Policy;
 use crate::http::lane::Lane;
@@ -28,7 +28,7 @@ use crate::throttle::Throttle;
 use crate::wire::shorten;
 
 pub use admin::admin_router;
-pub use filter::{FilterAnswer, filter};
+pub use filter::{FilterAnswer, VmiRef, filter};
 pub use mutate::{MutateAnswer, mutate};
 
 /// How often a kind of refusal, which callers can cause at will, is logged.
@@ -41,6 +41,7 @@ const LONGEST_TEXT: usize = 400;
 #[derive(Debug)]
 pub struct Service {
     view: Arc<ArcSwap<View>>,
+    reader: Option<Arc<VmiReader>>,
     policy: Policy,
     metrics: Metrics,
     handler_timeout: Duration,
@@ -51,10 +52,12 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service on a view that may be replaced at any time.
+    /// A service on a view that may be replaced at any time. With a reader it looks up a VMI that
+    /// the view does not have yet.
     #[must_use]
     pub fn new(
         view: Arc<ArcSwap<View>>,
+        reader: Option<Arc<VmiReader>>,
         policy: Policy,
         metrics: Metrics,
         limits: &Limits,
@@ -67,9 +70,32 @@ impl Service {
             refusals: RefusalCause::ALL.map(|_| throttle()),
             problems: throttle(),
             view,
+            reader,
             policy,
             metrics,
         })
+    }
+
+    /// The view, once there is something to decide on. What is not known yet is not taken for what
+    /// is not there: kube-apiserver and kube-scheduler have their own way to go on without berth.
+    fn view(&self) -> Result<Guard<Arc<View>>, Refusal> {
+        let view = self.view.load();
+        if view.is_complete() {
+            Ok(view)
+        } else {
+            Err(Refusal::NotReady)
+        }
+    }
+
+    fn can_read(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    async fn read(&self, vmi: &VmiRef) -> Lookup {
+        match &self.reader {
+            Some(reader) => reader.read(&vmi.namespace, &vmi.name).await,
+            None => Lookup::Absent,
+        }
     }
 
     /// Answers with a status, and says why, to the caller and in the log.

@@ -11,9 +11,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::cluster::View;
+use crate::cluster::{Lookup, View};
 use crate::config::units::parse_duration;
 use crate::decide::inject::{self, Decision, Operation, Outcome, Surroundings};
+use crate::http::lane::Answered;
 use crate::http::refusal::Refusal;
 use crate::http::{LONGEST_TEXT, Service};
 use crate::metrics::Surface;
@@ -59,8 +60,13 @@ fn patience(
     }
 }
 
-fn answer(service: &Service, text: &str, start: Instant) -> Result<Vec<u8>, Refusal> {
-    let answer = mutate(text, &service.view.load())?;
+fn answer(
+    service: &Service,
+    text: &str,
+    start: Instant,
+    _: Option<&Lookup>,
+) -> Result<Answered, Refusal> {
+    let answer = mutate(text, &*service.view()?)?;
     if let Some(problem) = &answer.problem {
         service.problem(Surface::Admission, problem);
     }
@@ -70,7 +76,7 @@ fn answer(service: &Service, text: &str, start: Instant) -> Result<Vec<u8>, Refu
         answer.outcome,
         start.elapsed(),
     );
-    Ok(answer.json)
+    Ok(Answered::Json(answer.json))
 }
 
 /// An answered review.

@@ -53,6 +53,9 @@ pub(super) enum Refusal {
     /// The work was given up, because the service ends.
     #[error("the request was given up: berth is shutting down")]
     GivenUp,
+    /// The cluster is not known yet.
+    #[error("the cluster view is not complete yet, try again")]
+    NotReady,
     /// There is no such path.
     #[error("no such path: there are POST /mutate and POST /scheduler/filter")]
     NoRoute,
@@ -77,6 +80,7 @@ impl Refusal {
             Self::TooManyRequests | Self::TooManyBytes | Self::GivenUp => {
                 (StatusCode::SERVICE_UNAVAILABLE, RefusalCause::Overloaded)
             }
+            Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, RefusalCause::NotReady),
             Self::NoRoute => (StatusCode::NOT_FOUND, RefusalCause::NoRoute),
             Self::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, RefusalCause::NoRoute),
         }

@@ -3,6 +3,7 @@
 
 mod listener;
 mod view;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +14,13 @@ use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::cluster::View;
+use crate::cluster::{View, VmiReader, WatchStats};
 use crate::decide::guard::Policy;
 use crate::decide::inject::{Operation, Outcome};
 use crate::decide::reason::{Reason, Reasons};
 use crate::metrics::listener::ListenerCollector;
 use crate::metrics::view::ViewCollector;
+use crate::metrics::watch::WatchCollector;
 use crate::server::ServerStats;
 use crate::tls::ReloadOutcome;
 use crate::wire::kubevirt::Kind;
@@ -65,17 +67,20 @@ pub enum RefusalCause {
     Timeout,
     /// Too many requests or too many bytes are in progress.
     Overloaded,
+    /// The first full lists of the cluster are not there yet.
+    NotReady,
     /// No such path or method.
     NoRoute,
 }
 
 impl RefusalCause {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::Timeout,
         Self::Overloaded,
+        Self::NotReady,
         Self::NoRoute,
     ];
 
@@ -87,6 +92,7 @@ impl RefusalCause {
             Self::TooLarge => "too_large",
             Self::Timeout => "timeout",
             Self::Overloaded => "overloaded",
+            Self::NotReady => "not_ready",
             Self::NoRoute => "no_route",
         }
     }
@@ -305,6 +311,18 @@ impl Metrics {
         policy: Policy,
     ) -> Result<(), prometheus::Error> {
         self.register(ViewCollector::new(view, policy)?)
+    }
+
+    /// Adds what is read off the watches at every scrape.
+    ///
+    /// # Errors
+    /// As [`Metrics::new`].
+    pub fn watch_watches(
+        &self,
+        watches: Arc<WatchStats>,
+        reader: Arc<VmiReader>,
+    ) -> Result<(), prometheus::Error> {
+        self.register(WatchCollector::new(watches, reader)?)
     }
 
     /// Adds what is read off the listeners at every scrape.

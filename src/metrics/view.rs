@@ -7,8 +7,8 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntGaugeVec, Opts};
 
+use crate::cluster::ObjectKind;
 use crate::cluster::View;
-use crate::cluster::view::ObjectKind;
 use crate::decide::guard::{self, Policy};
 use crate::decide::reason::Reason;
 use crate::domain::ChassisClaim;
@@ -19,6 +19,8 @@ pub(super) struct ViewCollector {
     view: Arc<ArcSwap<View>>,
     policy: Policy,
     objects: IntGaugeVec,
+    synced: IntGaugeVec,
+    arriving: IntGaugeVec,
     checks: IntGaugeVec,
     chassis: IntGaugeVec,
     /// Two scrapes at once would empty each other's gauges.
@@ -37,6 +39,16 @@ impl ViewCollector {
                 "Objects in the cluster view.",
                 "kind",
             )?,
+            synced: gauges(
+                "berth_cluster_synced",
+                "Whether all objects of a kind were listed at least once (1) or not (0); berth is ready when all kinds were.",
+                "kind",
+            )?,
+            arriving: gauges(
+                "berth_migrations_arriving",
+                "Migrations in progress whose target pod runs on a node; nodes without any have no series.",
+                "node",
+            )?,
             checks: gauges(
                 "berth_check_active",
                 "Whether a check can reject nodes (1), or is off by configuration or because the cluster does not show what it looks at (0).",
@@ -54,10 +66,16 @@ impl ViewCollector {
 
 impl Collector for ViewCollector {
     fn desc(&self) -> Vec<&Desc> {
-        [&self.objects, &self.checks, &self.chassis]
-            .into_iter()
-            .flat_map(Collector::desc)
-            .collect()
+        [
+            &self.objects,
+            &self.synced,
+            &self.arriving,
+            &self.checks,
+            &self.chassis,
+        ]
+        .into_iter()
+        .flat_map(Collector::desc)
+        .collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -66,6 +84,8 @@ impl Collector for ViewCollector {
         let Self {
             policy,
             objects,
+            synced,
+            arriving,
             checks,
             chassis,
             ..
@@ -73,6 +93,8 @@ impl Collector for ViewCollector {
         for kind in ObjectKind::ALL {
             let count = i64::try_from(view.count(kind)).unwrap_or(i64::MAX);
             objects.with_label_values(&[kind.name()]).set(count);
+            let listed = i64::from(view.is_listed(kind));
+            synced.with_label_values(&[kind.name()]).set(listed);
         }
         for reason in Reason::ALL {
             let active = guard::is_active(policy, view.fleet(), reason);
@@ -81,14 +103,19 @@ impl Collector for ViewCollector {
                 .set(i64::from(active));
         }
         chassis.reset();
+        arriving.reset();
         let agents_checked = guard::is_active(policy, view.fleet(), Reason::AgentsNotReady);
-        for (name, facts, agents) in view.nodes() {
+        for (name, facts, entry) in view.nodes() {
             let ready = matches!(facts.chassis, ChassisClaim::Registered(_))
                 && !facts.network_unavailable
-                && (agents.ready() || !agents_checked);
+                && (entry.agents().ready() || !agents_checked);
             chassis.with_label_values(&[name]).set(i64::from(ready));
+            if entry.arriving() > 0 {
+                let count = i64::try_from(entry.arriving()).unwrap_or(i64::MAX);
+                arriving.with_label_values(&[name]).set(count);
+            }
         }
-        [objects, checks, chassis]
+        [objects, synced, arriving, checks, chassis]
             .into_iter()
             .flat_map(Collector::collect)
             .collect()

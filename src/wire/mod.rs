@@ -24,6 +24,9 @@ fn read_object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, serde_
 /// What is wrong with a JSON object, and in which field of it: for people, who never saw the bytes.
 /// A second, slower reading, for when the first has failed.
 fn explain_object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Option<String> {
+    if text.trim_ascii_start().starts_with('[') {
+        return None;
+    }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
     let problem = error.inner().to_string();

@@ -81,7 +81,7 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
     check_failure(
         &["serve"],
         1,
-        "error: no cluster to decide on: set --snapshot FILE",
+        "error: no cluster to decide on: set --kubeconfig FILE or --snapshot FILE, or run in a pod of the cluster",
     );
     check_failure(
         &["serve", "--snapshot", "/none"],

@@ -261,7 +261,7 @@ fn of_the_nodes_offered_for_preemption_the_one_without_a_chassis_is_no_place() {
         .unwrap()
         .to_owned();
     let view = view(&cluster_with(vmi));
-    let vmi = view.vmi(&uid).unwrap();
+    let vmi = view.vmi("default", "big", &uid).unwrap();
     assert_eq!(vmi.machine_type.as_deref(), Some("pc-q35-rhel9.4.0"));
     let policy = Policy::default();
     let guard = Guard::new(&policy, view.fleet(), Journey::Migration, vmi);
@@ -274,8 +274,8 @@ fn of_the_nodes_offered_for_preemption_the_one_without_a_chassis_is_no_place() {
             let entry = view.node(name).unwrap();
             let candidate = Candidate {
                 name,
-                facts: entry.facts.as_ref().unwrap(),
-                agents: entry.agents,
+                facts: entry.facts().unwrap(),
+                agents: entry.agents(),
             };
             !guard.judge(&candidate).is_empty()
         })

@@ -16,6 +16,7 @@ mod certs;
 mod cli;
 mod filter_captures;
 mod hostile;
+mod index;
 mod manifests;
 mod overload;
 mod process;

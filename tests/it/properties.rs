@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use base64::Engine;
+use berth::cluster::Object;
 use berth::cluster::View;
-use berth::cluster::view::Object;
+use berth::cluster::object::{AgentPod, Place};
 use berth::decide::guard::{Candidate, Fleet, Guard, Journey, Policy, WhenUnlabelled, WhenUnseen};
 use berth::decide::reason::{Reason, Reasons};
 use berth::domain::{Agent, AgentState, Agents, ChassisClaim, NodeFacts, Vmi};
@@ -283,9 +284,12 @@ fn objects((nodes, vmi): &Cluster) -> Vec<Object> {
         for (agent, state) in [(Agent::Ovs, ovs), (Agent::Cni, cni)] {
             if *state != AgentState::Missing {
                 objects.push(Object::AgentPod {
-                    agent,
-                    node: Some((*name).into()),
-                    state: *state,
+                    place: Place::new("kube-system", &format!("{}-{name}", agent.name())),
+                    pod: AgentPod {
+                        agent,
+                        node: Some((*name).into()),
+                        state: *state,
+                    },
                 });
             }
         }
@@ -317,7 +321,7 @@ fn node_json(name: &str, facts: &NodeFacts) -> Value {
 
 /// The verdict on each node asked about: nothing for a pass.
 fn verdicts(view: &View, policy: &Policy, args: &Value) -> BTreeMap<String, Option<String>> {
-    let answer = filter(&args.to_string(), view, policy).unwrap();
+    let answer = filter(&args.to_string(), view, policy, None).unwrap();
     let reply: Value = serde_json::from_slice(&answer.json).unwrap();
     assert_eq!(reply["Error"], "");
     let mut verdicts = BTreeMap::new();
@@ -415,7 +419,7 @@ proptest! {
             bytes[at] = byte;
             for bytes in [&bytes[..], &bytes[..at]] {
                 if let Ok(text) = std::str::from_utf8(bytes) {
-                    let _ = filter(text, &View::default(), &Policy::default());
+                    let _ = filter(text, &View::default(), &Policy::default(), None);
                 }
             }
         }

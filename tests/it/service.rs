@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use berth::app::Running;
+use berth::app::{Cluster, Running};
 use berth::config::{AdminListen, Config, Listen};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -45,7 +45,9 @@ impl Service {
         config.shutdown = Config::parse("shutdown: {delay: 1ms, timeout: 1s}")
             .unwrap()
             .shutdown;
-        let running = Running::start(config, view(&cluster())).await.unwrap();
+        let running = Running::start(config, Cluster::Snapshot(view(&cluster())))
+            .await
+            .unwrap();
         Self {
             running,
             ca,

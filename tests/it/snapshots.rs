@@ -156,7 +156,7 @@ async fn agents_in_another_namespace_are_found_when_configured() {
     }
     let view = berth::cluster::file::parse(&cluster.to_string(), "kube-ovn").unwrap();
     assert!(view.fleet().agents_seen);
-    assert!(view.node("el9-1").unwrap().agents.ready());
+    assert!(view.node("el9-1").unwrap().agents().ready());
 }
 
 #[tokio::test]

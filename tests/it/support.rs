@@ -65,7 +65,7 @@ impl Asked {
         metrics
             .watch_view(Arc::clone(&view), config.policy())
             .unwrap();
-        let service = Service::new(view, config.policy(), metrics.clone(), &config.limits);
+        let service = Service::new(view, None, config.policy(), metrics.clone(), &config.limits);
         Self { service, metrics }
     }
 

@@ -1,7 +1,9 @@
 //! The objects that the cluster view is made of, read as far as their facts need. Names of labels,
 //! annotations and fields are KubeVirt's and Kube-OVN's, each with its source beside it.
 
+mod identity;
 mod kubevirt_cr;
+mod migration;
 mod namespace;
 mod node;
 mod pod;
@@ -9,13 +11,23 @@ mod vmi;
 
 use serde::Deserialize;
 
-use crate::wire::Text;
+use crate::wire::{Text, explain_object, read_object};
 
+pub use identity::Identity;
 pub use kubevirt_cr::KubeVirt;
+pub use migration::Migration;
 pub use namespace::Namespace;
 pub use node::Node;
 pub use pod::{Owner, Pod};
 pub use vmi::Vmi;
+
+/// Reads an object, or says what is wrong with it and in which field.
+pub fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
+    read_object(text).map_err(|error| {
+        let explained = explain_object::<T>(text);
+        explained.unwrap_or_else(|| error.to_string())
+    })
+}
 
 /// A condition of a node or a pod.
 #[derive(Debug, Deserialize)]

@@ -37,8 +37,8 @@ struct PodMetadata<'a> {
 struct PodLabels<'a> {
     #[serde(borrow, default, rename = "kubevirt.io")]
     kubevirt: Option<Text<'a>>,
-    #[serde(default, rename = "kubevirt.io/migrationJobUID")]
-    migration_job: Option<IgnoredAny>,
+    #[serde(borrow, default, rename = "kubevirt.io/migrationJobUID")]
+    migration_job: Option<Text<'a>>,
     #[serde(borrow, default)]
     app: Option<Text<'a>>,
 }
@@ -67,6 +67,8 @@ struct PodSpec<'a> {
 
 #[derive(Debug, Deserialize)]
 struct PodStatus<'a> {
+    #[serde(borrow, default)]
+    phase: Option<Text<'a>>,
     #[serde(borrow, default)]
     conditions: Option<Vec<Condition<'a>>>,
 }
@@ -103,11 +105,18 @@ impl Pod<'_> {
             .is_some_and(|kind| kind.as_str() == "virt-launcher")
     }
 
-    /// Whether a migration made it (KubeVirt `MigrationJobLabel`).
+    /// Whether a migration made it.
     #[must_use]
     pub fn belongs_to_migration(&self) -> bool {
+        self.migration().is_some()
+    }
+
+    /// The UID of the migration that made it (KubeVirt `MigrationJobLabel`).
+    #[must_use]
+    pub fn migration(&self) -> Option<&str> {
         let labels = self.metadata.labels.as_ref();
-        labels.is_some_and(|Map(labels)| labels.migration_job.is_some())
+        let Map(labels) = labels?;
+        labels.migration_job.as_ref().map(Text::as_str)
     }
 
     /// The VMI that controls it.
@@ -144,6 +153,14 @@ impl Pod<'_> {
     pub fn node(&self) -> Option<&str> {
         let node = self.spec.as_ref()?.node_name.as_ref()?.as_str();
         (!node.is_empty()).then_some(node)
+    }
+
+    /// Whether its containers have ended, or it is about to go.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let phase = self.status.as_ref().and_then(|s| s.phase.as_ref());
+        self.metadata.deletion_timestamp.is_some()
+            || matches!(phase.map(Text::as_str), Some("Succeeded" | "Failed"))
     }
 
     /// How an agent's pod is. One that is being deleted is on its way out, Ready or not.

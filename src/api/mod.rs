@@ -1,0 +1,7 @@
+//! The API server: the way to it, and what its errors mean.
+
+pub mod client;
+pub mod fault;
+
+pub use client::{ClientError, connect};
+pub use fault::{Cause, Fault};

@@ -1,0 +1,186 @@
+//! One thing that is in the cluster, cut down to what berth uses of it.
+
+use std::borrow::Borrow;
+use std::fmt;
+
+use crate::domain::{Agent, AgentState, DefaultBinding, NodeFacts, Vmi};
+
+/// Where an object is: `namespace/name`, or its name alone where its kind has no namespaces.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place(Box<str>);
+
+impl Place {
+    /// The place of a namespaced object, or of one without where the namespace is empty.
+    #[must_use]
+    pub fn new(namespace: &str, name: &str) -> Self {
+        if namespace.is_empty() {
+            return Self(name.into());
+        }
+        Self(format!("{namespace}/{name}").into())
+    }
+}
+
+impl Borrow<str> for Place {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One thing that is in the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// A node.
+    Node {
+        /// Its name.
+        name: Box<str>,
+        /// Its facts.
+        facts: NodeFacts,
+    },
+    /// A pod of a Kube-OVN agent.
+    AgentPod {
+        /// Its namespace and name.
+        place: Place,
+        /// What is known of it.
+        pod: AgentPod,
+    },
+    /// A VMI.
+    Vmi(Vmi),
+    /// A migration.
+    Migration {
+        /// Its namespace and name.
+        place: Place,
+        /// What is known of it.
+        migration: Migration,
+    },
+    /// The launcher pod that a migration made.
+    TargetPod {
+        /// Its namespace and name.
+        place: Place,
+        /// What is known of it.
+        pod: TargetPod,
+    },
+    /// A namespace.
+    Namespace {
+        /// Its name.
+        name: Box<str>,
+        /// It opts out of injection.
+        opts_out: bool,
+    },
+    /// The KubeVirt CR.
+    KubeVirt {
+        /// Its namespace and name.
+        place: Place,
+        /// The binding of the interface that KubeVirt adds by default.
+        default_binding: DefaultBinding,
+    },
+}
+
+/// What berth uses of a Kube-OVN agent's pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentPod {
+    /// Which agent.
+    pub agent: Agent,
+    /// The node that it runs on; `None` while it is not bound.
+    pub node: Option<Box<str>>,
+    /// How it is.
+    pub state: AgentState,
+}
+
+/// What berth uses of a `VirtualMachineInstanceMigration`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// Its UID, which its target pod carries.
+    pub uid: Box<str>,
+    /// It has neither succeeded nor failed yet.
+    pub active: bool,
+}
+
+/// What berth uses of a migration's target pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetPod {
+    /// The UID of the migration that made it.
+    pub migration: Box<str>,
+    /// The node that it runs on; `None` while it is not bound, and once it has ended.
+    pub node: Option<Box<str>>,
+}
+
+/// The kinds of [`Object`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKind {
+    /// Nodes.
+    Node,
+    /// Pods of Kube-OVN's agents.
+    AgentPod,
+    /// VMIs.
+    Vmi,
+    /// Migrations.
+    Migration,
+    /// Launcher pods that a migration made.
+    TargetPod,
+    /// Namespaces.
+    Namespace,
+    /// The KubeVirt CR.
+    KubeVirt,
+}
+
+impl ObjectKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Node,
+        Self::AgentPod,
+        Self::Vmi,
+        Self::Migration,
+        Self::TargetPod,
+        Self::Namespace,
+        Self::KubeVirt,
+    ];
+
+    /// The name in metric labels and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::AgentPod => "agent_pod",
+            Self::Vmi => "vmi",
+            Self::Migration => "migration",
+            Self::TargetPod => "target_pod",
+            Self::Namespace => "namespace",
+            Self::KubeVirt => "kubevirt",
+        }
+    }
+}
+
+impl Object {
+    /// What kind of object it is.
+    #[must_use]
+    pub const fn kind(&self) -> ObjectKind {
+        match self {
+            Self::Node { .. } => ObjectKind::Node,
+            Self::AgentPod { .. } => ObjectKind::AgentPod,
+            Self::Vmi(_) => ObjectKind::Vmi,
+            Self::Migration { .. } => ObjectKind::Migration,
+            Self::TargetPod { .. } => ObjectKind::TargetPod,
+            Self::Namespace { .. } => ObjectKind::Namespace,
+            Self::KubeVirt { .. } => ObjectKind::KubeVirt,
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        match self {
+            Self::Node { name, .. } | Self::Namespace { name, .. } => Place::new("", name),
+            Self::Vmi(vmi) => Place::new(&vmi.namespace, &vmi.name),
+            Self::AgentPod { place, .. }
+            | Self::Migration { place, .. }
+            | Self::TargetPod { place, .. }
+            | Self::KubeVirt { place, .. } => place.clone(),
+        }
+    }
+}

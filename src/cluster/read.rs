@@ -1,0 +1,58 @@
+//! Objects of the API server to objects of the index, the same way for a watch and for a file.
+
+use crate::cluster::object::{AgentPod, Migration, Object, Place, TargetPod};
+use crate::wire::objects;
+
+pub(super) fn node(node: objects::Node<'_>) -> Object {
+    let (name, facts) = node.into_facts();
+    Object::Node { name, facts }
+}
+
+/// `None` for a pod of something else.
+pub(super) fn agent_pod(place: Place, pod: &objects::Pod<'_>) -> Option<Object> {
+    let pod = AgentPod {
+        agent: pod.agent()?,
+        node: pod.node().map(Into::into),
+        state: pod.agent_state(),
+    };
+    Some(Object::AgentPod { place, pod })
+}
+
+/// `None` for a pod that no migration made, and for the hot-plug attachment pods of one.
+pub(super) fn target_pod(place: Place, pod: &objects::Pod<'_>) -> Option<Object> {
+    if !pod.is_launcher() {
+        return None;
+    }
+    let node = pod.node().filter(|_| !pod.has_ended());
+    let pod = TargetPod {
+        migration: pod.migration()?.into(),
+        node: node.map(Into::into),
+    };
+    Some(Object::TargetPod { place, pod })
+}
+
+pub(super) fn vmi(vmi: objects::Vmi<'_>) -> Object {
+    Object::Vmi(vmi.into_facts())
+}
+
+pub(super) fn migration(place: Place, migration: &objects::Migration<'_>) -> Object {
+    let migration = Migration {
+        uid: migration.uid().into(),
+        active: migration.is_active(),
+    };
+    Object::Migration { place, migration }
+}
+
+pub(super) fn namespace(namespace: &objects::Namespace<'_>) -> Object {
+    Object::Namespace {
+        name: namespace.name().into(),
+        opts_out: namespace.opts_out(),
+    }
+}
+
+pub(super) fn kubevirt(place: Place, kubevirt: &objects::KubeVirt<'_>) -> Object {
+    Object::KubeVirt {
+        place,
+        default_binding: kubevirt.default_binding(),
+    }
+}

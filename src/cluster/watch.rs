@@ -1,0 +1,317 @@
+//! The watch: what happens in the cluster goes into the index, and every change becomes the view
+//! that requests read.
+//!
+//! A task for each kind lists, watches and starts over, by kube's watcher; one task has the index,
+//! so that nobody waits for a lock. What goes wrong is counted, and the last view stays.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use backon::ExponentialBuilder;
+use futures_util::StreamExt;
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{self, Event, ExponentialBackoff, watcher};
+use kube::{Api, Client};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::api::{Cause, Fault};
+use crate::cluster::kinds::{
+    AgentPods, KubeVirts, Migrations, Namespaces, Nodes, Seen, TargetPods, Vmis, Watched,
+};
+use crate::cluster::object::{Object, ObjectKind, Place};
+use crate::cluster::stats::WatchStats;
+use crate::cluster::{Index, View};
+
+/// After how many seconds the server ends a watch, which then goes on where it was. A connection
+/// that was lost without a word is noticed after that.
+pub const WATCH_SECONDS: u32 = 60;
+
+/// Waits after a failure: as short as a restart of the API server is worth, as long as an API server
+/// in distress needs. Jitter adds up to as much again.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+
+/// Until a CRD that is not installed is asked for again.
+const ABSENT_WAIT: Duration = Duration::from_secs(5);
+
+/// A watch that has not failed for so long goes well, also when nothing happens in it.
+const SETTLED: Duration = Duration::from_secs(20);
+
+/// Changes on their way to the index; more make a watch wait, not berth grow.
+const CHANGES: usize = 256;
+
+/// The launcher pods that a migration made; all others are nobody's business here.
+const TARGET_PODS: &str = "kubevirt.io=virt-launcher,kubevirt.io/migrationJobUID";
+
+/// Kube-OVN's agents, of which ovs-ovn has another label where it runs on DPDK.
+const AGENT_PODS: &str = "app in (ovs,ovs-dpdk,kube-ovn-cni)";
+
+/// What a watch has to say.
+enum Change {
+    /// All objects of a kind.
+    Listed(ObjectKind, Vec<Object>),
+    /// An object is there.
+    Applied(Object),
+    /// An object is gone, or can't be read, which comes to the same: the view is a function of what
+    /// is in the cluster now, so that two replicas never differ.
+    Gone(ObjectKind, Place),
+}
+
+/// Watches the cluster for ever, and replaces `view` at every change. `changed` is told of each new
+/// view, in order.
+pub async fn watch(
+    client: Client,
+    agent_namespace: String,
+    view: Arc<ArcSwap<View>>,
+    stats: Arc<WatchStats>,
+    mut changed: impl FnMut(&View),
+) {
+    let (send, mut changes) = mpsc::channel(CHANGES);
+    let all = watcher::Config::default().timeout(WATCH_SECONDS);
+    let follow = Follow {
+        client,
+        stats,
+        changes: send,
+    };
+    let mut tasks = JoinSet::new();
+    follow.spawn::<Nodes>(&mut tasks, None, all.clone());
+    follow.spawn::<AgentPods>(
+        &mut tasks,
+        Some(&agent_namespace),
+        all.clone().labels(AGENT_PODS),
+    );
+    follow.spawn::<Vmis>(&mut tasks, None, all.clone());
+    follow.spawn::<Migrations>(&mut tasks, None, all.clone());
+    follow.spawn::<TargetPods>(&mut tasks, None, all.clone().labels(TARGET_PODS));
+    follow.spawn::<Namespaces>(&mut tasks, None, all.clone());
+    follow.spawn::<KubeVirts>(&mut tasks, None, all);
+    drop(follow);
+
+    let mut index = Index::default();
+    while let Some(change) = changes.recv().await {
+        let different = match change {
+            Change::Listed(kind, objects) => index.reset(kind, objects),
+            Change::Applied(object) => index.apply(object),
+            Change::Gone(kind, place) => index.delete(kind, &place),
+        };
+        if different {
+            let next = index.view();
+            changed(&next);
+            view.store(Arc::new(next));
+        }
+    }
+    // The tasks end only by a panic, which is told as what it was.
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+}
+
+/// What every kind's task needs.
+#[derive(Clone)]
+struct Follow {
+    client: Client,
+    stats: Arc<WatchStats>,
+    changes: mpsc::Sender<Change>,
+}
+
+/// The index is gone: there is nobody to follow for.
+struct Over;
+
+impl Follow {
+    fn spawn<K: Watched>(
+        &self,
+        tasks: &mut JoinSet<()>,
+        namespace: Option<&str>,
+        config: watcher::Config,
+    ) {
+        let client = self.client.clone();
+        let api = match namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        };
+        let follow = self.clone();
+        tasks.spawn(async move {
+            let Err(Over) = follow.run::<K>(api, config).await;
+        });
+    }
+
+    async fn run<K: Watched>(
+        &self,
+        api: Api<Seen<K>>,
+        config: watcher::Config,
+    ) -> Result<std::convert::Infallible, Over> {
+        let mut trouble = Trouble::<K>::new(Arc::clone(&self.stats));
+        loop {
+            self.list_and_watch(&api, &config, &mut trouble).await?;
+        }
+    }
+
+    /// Until only a new list helps.
+    async fn list_and_watch<K: Watched>(
+        &self,
+        api: &Api<Seen<K>>,
+        config: &watcher::Config,
+        trouble: &mut Trouble<K>,
+    ) -> Result<(), Over> {
+        let mut events = pin!(watcher(api.clone(), config.clone()));
+        let mut listed = Vec::new();
+        while let Some(event) = trouble.next(&mut events).await {
+            match event {
+                // A list is about to be asked for, again where the last one broke off.
+                Ok(Event::Init) => listed.clear(),
+                Ok(Event::InitApply(seen)) => {
+                    if let (_, Some(object)) = self.take(seen) {
+                        listed.push(object);
+                    }
+                }
+                Ok(Event::InitDone) => {
+                    self.stats.listed(K::KIND);
+                    trouble.is_over();
+                    let objects = std::mem::take(&mut listed);
+                    self.send(Change::Listed(K::KIND, objects)).await?;
+                }
+                Ok(Event::Apply(seen)) => {
+                    trouble.is_over();
+                    let change = match self.take(seen) {
+                        (_, Some(object)) => Change::Applied(object),
+                        (place, None) => Change::Gone(K::KIND, place),
+                    };
+                    self.send(change).await?;
+                }
+                Ok(Event::Delete(seen)) => {
+                    trouble.is_over();
+                    let (place, _) = seen.into_parts();
+                    self.send(Change::Gone(K::KIND, place)).await?;
+                }
+                Err(error) => {
+                    let fault = fault(&error);
+                    let cause = fault.cause;
+                    if cause == Cause::NotFound {
+                        // No CRD, no objects. That is an answer.
+                        self.send(Change::Listed(K::KIND, Vec::new())).await?;
+                    }
+                    trouble.is_here(&fault).await;
+                    // A watch does not recover from these by itself.
+                    if matches!(cause, Cause::NotFound | Cause::Expired) {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The object, unless it is of no use, or can't be read, which is counted and said.
+    fn take<K: Watched>(&self, seen: Seen<K>) -> (Place, Option<Object>) {
+        let (place, object) = seen.into_parts();
+        let object = object.unwrap_or_else(|error| {
+            if let Some(unlogged) = self.stats.unreadable(K::KIND) {
+                tracing::warn!(
+                    kind = K::API_KIND,
+                    object = %place,
+                    unlogged,
+                    "an object can't be read, and is as if it were not there: {error}"
+                );
+            }
+            None
+        });
+        (place, object)
+    }
+
+    async fn send(&self, change: Change) -> Result<(), Over> {
+        self.changes.send(change).await.map_err(|_| Over)
+    }
+}
+
+fn fault(error: &watcher::Error) -> Fault {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => Fault::from(error),
+        watcher::Error::WatchError(status) => Fault::from(status.as_ref()),
+        watcher::Error::NoResourceVersion => Fault::new(
+            Cause::Unreadable,
+            "an object came without a resourceVersion",
+        ),
+    }
+}
+
+/// Whether the watch of one kind goes well: what is said and counted of it, and how long it waits.
+struct Trouble<K> {
+    stats: Arc<WatchStats>,
+    waits: ExponentialBackoff,
+    failing: Option<Cause>,
+    kind: std::marker::PhantomData<K>,
+}
+
+impl<K: Watched> Trouble<K> {
+    fn new(stats: Arc<WatchStats>) -> Self {
+        let waits = ExponentialBuilder::default()
+            .with_min_delay(FIRST_WAIT)
+            .with_max_delay(LONGEST_WAIT)
+            .with_jitter()
+            .without_max_times();
+        Self {
+            stats,
+            waits: waits.into(),
+            failing: None,
+            kind: std::marker::PhantomData,
+        }
+    }
+
+    /// The next event. While nothing happens in a watch after a failure, nothing but time tells that
+    /// it goes well again.
+    async fn next<S: StreamExt + Unpin>(&mut self, events: &mut S) -> Option<S::Item> {
+        if self.failing.is_some() {
+            match timeout(SETTLED, events.next()).await {
+                Ok(event) => return event,
+                Err(_) => self.is_over(),
+            }
+        }
+        events.next().await
+    }
+
+    fn is_over(&mut self) {
+        if self.failing.take().is_some() {
+            self.waits.reset();
+            self.stats.set_failing(K::KIND, false);
+            tracing::info!(kind = K::API_KIND, "the watch goes on");
+        }
+    }
+
+    /// Says what it is, once until it is another or over, and waits.
+    async fn is_here(&mut self, fault: &Fault) {
+        self.stats.failed(K::KIND, fault.cause);
+        let known = self.failing.replace(fault.cause) == Some(fault.cause);
+        let wait = match fault.cause {
+            Cause::NotFound => ABSENT_WAIT,
+            // A new list is due, and waits only if it fails as well.
+            Cause::Expired if !known => Duration::ZERO,
+            _ => self.waits.next().unwrap_or(LONGEST_WAIT),
+        };
+        self.stats
+            .set_failing(K::KIND, fault.cause != Cause::NotFound);
+        let (kind, cause) = (K::API_KIND, fault.cause.name());
+        match fault.cause {
+            _ if known => tracing::debug!(kind, cause, "the watch fails again: {fault}"),
+            Cause::NotFound => tracing::info!(kind, "not installed: {}.{}", K::PLURAL, K::GROUP),
+            Cause::Expired => {
+                tracing::info!(kind, "the watch starts over with a new list: {fault}")
+            }
+            _ => tracing::warn!(
+                kind,
+                cause,
+                "the watch fails, and the last view stays: {fault}"
+            ),
+        }
+        sleep(wait).await;
+    }
+}
