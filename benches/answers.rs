@@ -8,8 +8,8 @@
 
 use std::hint::black_box;
 
-use berth::cluster::Object;
 use berth::cluster::View;
+use berth::cluster::object::{AgentPod, Object, Place};
 use berth::decide::guard::Policy;
 use berth::domain::{Agent, AgentState, ChassisClaim, NodeFacts};
 use berth::http::{filter, mutate};
@@ -26,7 +26,7 @@ const SIZES: [usize; 3] = [50, 500, 5000];
 fn cluster(nodes: usize) -> View {
     let captured = berth::cluster::file::parse(CLUSTER, "kube-system").expect("a good capture");
     let vmi = captured
-        .vmi("98ba4550-0347-40ef-a369-02349d8839a0")
+        .vmi("default", "web", "98ba4550-0347-40ef-a369-02349d8839a0")
         .expect("VMI web");
     let like = captured
         .node("el9-1")
@@ -49,9 +49,12 @@ fn cluster(nodes: usize) -> View {
         });
         for agent in Agent::ALL {
             objects.push(Object::AgentPod {
-                agent,
-                node: Some(name.clone()),
-                state: AgentState::Ready,
+                place: Place::new("kube-system", &format!("{}-{i}", agent.name())),
+                pod: AgentPod {
+                    agent,
+                    node: Some(name.clone()),
+                    state: AgentState::Ready,
+                },
             });
         }
     }

@@ -314,7 +314,7 @@ fn follow(
             readiness.holds(Condition::ClusterView);
             let watching = async move {
                 announcer.look(&snapshot);
-                pending().await
+                pending::<()>().await;
             };
             Ok((None, watching.boxed()))
         }

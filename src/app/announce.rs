@@ -55,7 +55,7 @@ impl Announcer {
             match (std::mem::replace(was_off, off), off) {
                 (false, true) => tracing::warn!(check, "{text}"),
                 (true, false) => {
-                    tracing::info!(check, "the check is on: the cluster shows what it looks at")
+                    tracing::info!(check, "the check is on: the cluster shows what it looks at");
                 }
                 _ => {}
             }

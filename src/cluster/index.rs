@@ -33,7 +33,7 @@ impl Index {
     /// An object is there, new or changed.
     pub fn apply(&mut self, object: Object) -> bool {
         match object {
-            Object::Node { name, facts } => self.apply_node(name, facts),
+            Object::Node { name, facts } => self.apply_node(&name, facts),
             Object::AgentPod { place, pod } => self.apply_agent_pod(place, pod),
             Object::Vmi(vmi) => self.apply_vmi(vmi),
             Object::Migration { place, migration } => self.apply_migration(place, migration),
@@ -79,7 +79,7 @@ impl Index {
     }
 
     fn places(&self, kind: ObjectKind) -> Vec<Place> {
-        let named = |name: &Box<str>| Place::new("", name);
+        let named = |name: &str| Place::new("", name);
         match kind {
             ObjectKind::Node => {
                 let seen = self.view.nodes.iter().filter(|(_, e)| e.facts.is_some());
@@ -89,7 +89,12 @@ impl Index {
             ObjectKind::Vmi => self.view.vmis.keys().cloned().collect(),
             ObjectKind::Migration => self.migrations.keys().cloned().collect(),
             ObjectKind::TargetPod => self.targets.keys().cloned().collect(),
-            ObjectKind::Namespace => self.view.namespaces.keys().map(named).collect(),
+            ObjectKind::Namespace => self
+                .view
+                .namespaces
+                .keys()
+                .map(|name| named(name))
+                .collect(),
             ObjectKind::KubeVirt => self.view.kubevirts.keys().cloned().collect(),
         }
     }
@@ -102,8 +107,8 @@ impl Index {
 
     // ---- nodes, and what runs on them ----
 
-    fn apply_node(&mut self, name: Box<str>, facts: NodeFacts) -> bool {
-        let known = self.view.node(&name).and_then(NodeEntry::facts);
+    fn apply_node(&mut self, name: &str, facts: NodeFacts) -> bool {
+        let known = self.view.node(name).and_then(NodeEntry::facts);
         if known == Some(&facts) {
             return false;
         }
@@ -111,7 +116,7 @@ impl Index {
         self.count(ObjectKind::Node, is_new);
         self.view.labelled_nodes -= usize::from(was_labelled);
         self.view.labelled_nodes += usize::from(is_labelled(Some(&facts)));
-        self.edit_node(&name, |entry| entry.facts = Some(Arc::new(facts)));
+        self.edit_node(name, |entry| entry.facts = Some(Arc::new(facts)));
         true
     }
 

@@ -70,7 +70,7 @@ pub async fn watch(
     stats: Arc<WatchStats>,
     mut changed: impl FnMut(&View),
 ) {
-    let (send, mut changes) = mpsc::channel(CHANGES);
+    let (send, mut receive) = mpsc::channel(CHANGES);
     let all = watcher::Config::default().timeout(WATCH_SECONDS);
     let follow = Follow {
         client,
@@ -92,7 +92,7 @@ pub async fn watch(
     drop(follow);
 
     let mut index = Index::default();
-    while let Some(change) = changes.recv().await {
+    while let Some(change) = receive.recv().await {
         let different = match change {
             Change::Listed(kind, objects) => index.reset(kind, objects),
             Change::Applied(object) => index.apply(object),
@@ -304,7 +304,7 @@ impl<K: Watched> Trouble<K> {
             _ if known => tracing::debug!(kind, cause, "the watch fails again: {fault}"),
             Cause::NotFound => tracing::info!(kind, "not installed: {}.{}", K::PLURAL, K::GROUP),
             Cause::Expired => {
-                tracing::info!(kind, "the watch starts over with a new list: {fault}")
+                tracing::info!(kind, "the watch starts over with a new list: {fault}");
             }
             _ => tracing::warn!(
                 kind,
