@@ -194,8 +194,11 @@ impl Follow {
                 Err(error) => {
                     let fault = fault(&error);
                     let cause = fault.cause;
-                    if cause == Cause::NotFound {
-                        // No CRD, no objects. That is an answer.
+                    // No CRD, no objects: an answer, but for one that takes objects away it takes
+                    // two, in case a server says so that does not know its CRDs yet.
+                    if cause == Cause::NotFound
+                        && (trouble.failing == Some(cause) || self.stats.lists(K::KIND) == 0)
+                    {
                         self.send(Change::Listed(K::KIND, Vec::new())).await?;
                     }
                     trouble.is_here(&fault).await;
