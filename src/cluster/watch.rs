@@ -17,6 +17,7 @@ use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tower::service_fn;
 
 use crate::api::{Cause, Fault};
 use crate::cluster::kinds::{
@@ -49,6 +50,8 @@ const TARGET_PODS: &str = "kubevirt.io=virt-launcher,kubevirt.io/migrationJobUID
 
 /// Kube-OVN's agents, of which ovs-ovn has another label where it runs on DPDK.
 const AGENT_PODS: &str = "app in (ovs,ovs-dpdk,kube-ovn-cni)";
+
+type Request = hyper::Request<kube::client::Body>;
 
 /// What a watch has to say.
 enum Change {
@@ -132,7 +135,7 @@ impl Follow {
         namespace: Option<&str>,
         config: watcher::Config,
     ) {
-        let client = self.client.clone();
+        let client = self.counted(K::KIND);
         let api = match namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),
@@ -141,6 +144,23 @@ impl Follow {
         tasks.spawn(async move {
             let Err(Over) = follow.run::<K>(api, config).await;
         });
+    }
+
+    /// kube's watcher goes on by itself where a watch ends or breaks off between two events, and
+    /// says nothing of it.
+    fn counted(&self, kind: ObjectKind) -> Client {
+        let stats = Arc::clone(&self.stats);
+        let namespace = self.client.default_namespace().to_owned();
+        let client = self.client.clone();
+        let counted = service_fn(move |request: Request| {
+            let query = request.uri().query().unwrap_or_default();
+            if query.split('&').any(|parameter| parameter == "watch=true") {
+                stats.started(kind);
+            }
+            let client = client.clone();
+            async move { client.send(request).await }
+        });
+        Client::new(counted, namespace)
     }
 
     async fn run<K: Watched>(

@@ -16,6 +16,7 @@ pub(crate) struct Fault {
     effect: Effect,
     verb: Option<Verb>,
     resource: Option<&'static str>,
+    spared: usize,
     times: usize,
 }
 
@@ -46,6 +47,7 @@ impl Fault {
             effect,
             verb: None,
             resource: None,
+            spared: 0,
             times: usize::MAX,
         }
     }
@@ -62,6 +64,11 @@ impl Fault {
             resource: Some(resource),
             ..self
         }
+    }
+
+    /// It lets so many pass first.
+    pub(crate) fn after(self, spared: usize) -> Self {
+        Self { spared, ..self }
     }
 
     pub(crate) fn times(self, times: usize) -> Self {
@@ -96,6 +103,10 @@ impl Faults {
             .faults
             .iter_mut()
             .find(|fault| fault.strikes(request))?;
+        if fault.spared > 0 {
+            fault.spared -= 1;
+            return None;
+        }
         fault.times -= 1;
         Some(fault.effect)
     }
