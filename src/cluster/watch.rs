@@ -16,7 +16,7 @@ use kube::runtime::watcher::{self, Event, ExponentialBackoff, watcher};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower::service_fn;
 
 use crate::api::{Cause, Fault};
@@ -35,6 +35,9 @@ pub const WATCH_SECONDS: u32 = 60;
 /// in distress needs. Jitter adds up to as much again.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
+
+/// From one watch of a kind to the next, where nothing failed in between.
+const PACE: Duration = Duration::from_millis(500);
 
 /// Until a CRD that is not installed is asked for again.
 const ABSENT_WAIT: Duration = Duration::from_secs(5);
@@ -146,19 +149,27 @@ impl Follow {
         });
     }
 
-    /// kube's watcher goes on by itself where a watch ends or breaks off between two events, and
-    /// says nothing of it.
+    /// kube's watcher goes on by itself, at once and without a word, where a watch ends. So watches
+    /// are counted here, and a server that ends them as soon as they begin is not asked in a loop.
     fn counted(&self, kind: ObjectKind) -> Client {
         let stats = Arc::clone(&self.stats);
         let namespace = self.client.default_namespace().to_owned();
         let client = self.client.clone();
+        let mut pace = Pace::default();
         let counted = service_fn(move |request: Request| {
             let query = request.uri().query().unwrap_or_default();
-            if query.split('&').any(|parameter| parameter == "watch=true") {
+            let is_watch = query.split('&').any(|parameter| parameter == "watch=true");
+            let start = if is_watch {
                 stats.started(kind);
-            }
+                pace.next(Instant::now())
+            } else {
+                Instant::now()
+            };
             let client = client.clone();
-            async move { client.send(request).await }
+            async move {
+                sleep_until(start).await;
+                client.send(request).await
+            }
         });
         Client::new(counted, namespace)
     }
@@ -254,6 +265,21 @@ impl Follow {
     }
 }
 
+/// When something may be done that is not to be done again and again.
+#[derive(Debug, Default)]
+struct Pace {
+    last: Option<Instant>,
+}
+
+impl Pace {
+    /// When to do it that is asked for now.
+    fn next(&mut self, now: Instant) -> Instant {
+        let next = self.last.map_or(now, |last| now.max(last + PACE));
+        self.last = Some(next);
+        next
+    }
+}
+
 fn fault(error: &watcher::Error) -> Fault {
     match error {
         watcher::Error::InitialListFailed(error)
@@ -336,5 +362,21 @@ impl<K: Watched> Trouble<K> {
             ),
         }
         sleep(wait).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_at_once_is_done_one_after_the_other() {
+        let now = Instant::now();
+        let mut pace = Pace::default();
+        assert_eq!(pace.next(now), now);
+        assert_eq!(pace.next(now), now + PACE);
+        assert_eq!(pace.next(now), now + 2 * PACE);
+        let later = now + 5 * PACE;
+        assert_eq!(pace.next(later), later);
     }
 }

@@ -22,6 +22,8 @@ mod filter_captures;
 mod hostile;
 mod index;
 mod live;
+mod live_process;
+mod lookups;
 mod manifests;
 mod overload;
 mod process;
