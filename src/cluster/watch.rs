@@ -105,9 +105,9 @@ pub async fn watch(
             Change::Gone(kind, place) => index.delete(kind, &place),
         };
         if different {
-            let next = index.view();
+            let next = Arc::new(index.view());
+            view.store(Arc::clone(&next));
             changed(&next);
-            view.store(Arc::new(next));
         }
     }
     // The tasks end only by a panic, which is told as what it was.

@@ -26,6 +26,7 @@ mod live_process;
 mod lookups;
 mod manifests;
 mod overload;
+mod preempt_captures;
 mod process;
 mod prometheus;
 mod properties;
