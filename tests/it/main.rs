@@ -20,6 +20,7 @@ mod certs;
 mod cli;
 mod filter_captures;
 mod hostile;
+mod image;
 mod index;
 mod live;
 mod live_process;
