@@ -2,6 +2,7 @@
 //! facts that a decision needs of them. Nothing here knows a protocol; `std` is all it imports.
 
 use std::fmt;
+use std::time::Duration;
 
 /// The machine types that KubeVirt's node-labeller found on a node, such as `pc-q35-rhel9.6.0`,
 /// in sorted order.
@@ -61,6 +62,33 @@ pub struct NodeFacts {
     pub chassis: ChassisClaim,
     /// Whether the node condition `NetworkUnavailable` is `True`.
     pub network_unavailable: bool,
+}
+
+/// What is known of a node's chassis from OVN's southbound database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Southbound {
+    /// Nothing that counts: the database is not read, or what was read of it is too old and left out.
+    #[default]
+    Unknown,
+    /// What was read is too old to pass anybody on it.
+    Stale,
+    /// There is no chassis of the name that the node claims.
+    NoChassis,
+    /// There is one.
+    Chassis(ChassisRow),
+}
+
+/// A chassis in the southbound database, seen from the node that claims it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChassisRow {
+    /// Its hostname is the node's name, by which Kube-OVN asks for it.
+    pub is_of_node: bool,
+    /// Another chassis has the node's name as its hostname as well.
+    pub has_rival: bool,
+    /// It has a tunnel endpoint.
+    pub has_tunnel: bool,
+    /// For how long it has not caught up with the database; `None` while it has.
+    pub behind: Option<Duration>,
 }
 
 /// One of the two Kube-OVN agents that every node needs.

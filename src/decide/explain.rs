@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::decide::guard::Candidate;
 use crate::decide::reason::{Reason, Reasons};
-use crate::domain::{Agent, ChassisClaim};
+use crate::domain::{Agent, ChassisClaim, Southbound};
 
 /// Writes a rejected node with all that is against it:
 /// `el9-2: chassis_not_registered (annotation missing), agents_not_ready (ovs-ovn missing)`.
@@ -31,9 +31,20 @@ impl fmt::Display for Explained<'_> {
 
 impl Explained<'_> {
     fn detail(&self, reason: Reason, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Candidate { facts, agents, .. } = self.candidate;
+        let Candidate {
+            facts,
+            agents,
+            southbound,
+            ..
+        } = self.candidate;
+        let row = match southbound {
+            Southbound::Chassis(row) => Some(row),
+            Southbound::Unknown | Southbound::Stale | Southbound::NoChassis => None,
+        };
         match reason {
-            Reason::MigrationSource | Reason::NetworkUnavailable => Ok(()),
+            Reason::MigrationSource | Reason::NetworkUnavailable | Reason::ChassisNoTunnel => {
+                Ok(())
+            }
             Reason::MachineType if facts.machine_types.is_empty() => f.write_str(" (no labels)"),
             Reason::MachineType => {
                 let types: Vec<&str> = facts.machine_types.iter().collect();
@@ -41,9 +52,16 @@ impl Explained<'_> {
             }
             Reason::ChassisNotRegistered => match &facts.chassis {
                 ChassisClaim::Malformed(claim) => write!(f, " (annotation {claim:?} is no UUID)"),
-                ChassisClaim::Missing | ChassisClaim::Registered(_) => {
-                    f.write_str(" (annotation missing)")
-                }
+                ChassisClaim::Missing => f.write_str(" (annotation missing)"),
+                ChassisClaim::Registered(name) => write!(f, " (no chassis {name})"),
+            },
+            Reason::ChassisIdentity => match row {
+                Some(row) if !row.is_of_node => f.write_str(" (its hostname is another)"),
+                _ => f.write_str(" (two chassis have this hostname)"),
+            },
+            Reason::ChassisNotResponding => match row.and_then(|row| row.behind) {
+                Some(behind) => write!(f, " (behind for {} s)", behind.as_secs()),
+                None => f.write_str(" (the southbound database is out of reach)"),
             },
             Reason::AgentsNotReady => write!(
                 f,
@@ -60,10 +78,18 @@ impl Explained<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AgentState, Agents, NodeFacts};
+    use crate::domain::{AgentState, Agents, ChassisRow, NodeFacts};
+    use std::time::Duration;
+
+    const ROW: ChassisRow = ChassisRow {
+        is_of_node: false,
+        has_rival: true,
+        has_tunnel: false,
+        behind: Some(Duration::from_millis(41_900)),
+    };
 
     #[track_caller]
-    fn check(facts: &NodeFacts, reasons: &[Reason], expect: &str) {
+    fn check(facts: &NodeFacts, southbound: Southbound, reasons: &[Reason], expect: &str) {
         let explained = Explained {
             candidate: Candidate {
                 name: "el9-1",
@@ -72,6 +98,7 @@ mod tests {
                     ovs: AgentState::NotReady,
                     cni: AgentState::Ready,
                 },
+                southbound,
             },
             reasons: reasons
                 .iter()
@@ -84,8 +111,9 @@ mod tests {
     fn every_reason_comes_with_what_the_node_has_instead() {
         check(
             &NodeFacts::default(),
+            Southbound::Chassis(ROW),
             &Reason::ALL,
-            "el9-1: migration_source, machine_type (no labels), chassis_not_registered (annotation missing), agents_not_ready (ovs-ovn not ready, kube-ovn-cni ready), network_unavailable",
+            "el9-1: migration_source, machine_type (no labels), chassis_not_registered (annotation missing), chassis_identity (its hostname is another), chassis_no_tunnel, agents_not_ready (ovs-ovn not ready, kube-ovn-cni ready), network_unavailable, chassis_not_responding (behind for 41 s)",
         );
         check(
             &NodeFacts {
@@ -93,8 +121,33 @@ mod tests {
                 chassis: ChassisClaim::Malformed("el9\n".into()),
                 network_unavailable: false,
             },
+            Southbound::Unknown,
             &[Reason::MachineType, Reason::ChassisNotRegistered],
             "el9-1: machine_type (has pc q35), chassis_not_registered (annotation \"el9\\n\" is no UUID)",
+        );
+        check(
+            &NodeFacts {
+                chassis: ChassisClaim::Registered("0000000a".into()),
+                ..NodeFacts::default()
+            },
+            Southbound::NoChassis,
+            &[Reason::ChassisNotRegistered],
+            "el9-1: chassis_not_registered (no chassis 0000000a)",
+        );
+        check(
+            &NodeFacts::default(),
+            Southbound::Stale,
+            &[Reason::ChassisNotResponding],
+            "el9-1: chassis_not_responding (the southbound database is out of reach)",
+        );
+        check(
+            &NodeFacts::default(),
+            Southbound::Chassis(ChassisRow {
+                is_of_node: true,
+                ..ROW
+            }),
+            &[Reason::ChassisIdentity],
+            "el9-1: chassis_identity (two chassis have this hostname)",
         );
     }
 }

@@ -2,9 +2,10 @@
 //! turn off, and every check is made so that all of a node's obstacles are known.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::decide::reason::{Reason, Reasons};
-use crate::domain::{Agents, ChassisClaim, NodeFacts, Vmi};
+use crate::domain::{Agents, ChassisClaim, NodeFacts, Southbound, Vmi};
 
 /// Whether a node without any machine-type label passes the machine-type check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct Policy {
     pub equivalents: BTreeMap<Box<str>, Vec<Box<str>>>,
     /// What a cluster without any agent pod means.
     pub when_unseen: WhenUnseen,
+    /// For how long a chassis may be behind the southbound database.
+    pub allowed_lag: Duration,
 }
 
 impl Default for Policy {
@@ -52,9 +55,14 @@ impl Default for Policy {
             when_unlabelled: WhenUnlabelled::default(),
             equivalents: BTreeMap::new(),
             when_unseen: WhenUnseen::default(),
+            allowed_lag: ALLOWED_LAG,
         }
     }
 }
+
+/// The default of [`Policy::allowed_lag`]: a busy ovn-controller takes a few seconds for a large
+/// change, a dead one for ever.
+pub const ALLOWED_LAG: Duration = Duration::from_secs(30);
 
 /// What is true of the cluster as a whole, and decides whether some checks can be made at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,6 +71,8 @@ pub struct Fleet {
     pub machine_types_seen: bool,
     /// At least one pod of a Kube-OVN agent was seen.
     pub agents_seen: bool,
+    /// The southbound database is read, and what was read of it counts.
+    pub southbound_counts: bool,
 }
 
 /// Why the pod is being scheduled.
@@ -104,6 +114,8 @@ pub struct Candidate<'a> {
     pub facts: &'a NodeFacts,
     /// Its Kube-OVN agents.
     pub agents: Agents,
+    /// Its chassis in the southbound database.
+    pub southbound: Southbound,
 }
 
 /// The checks that apply to one VM in one cluster.
@@ -141,15 +153,41 @@ impl<'a> Guard<'a> {
             name,
             facts,
             agents,
+            southbound,
         } = candidate;
+        let southbound = if self.fleet.southbound_counts {
+            *southbound
+        } else {
+            Southbound::Unknown
+        };
+        let row = match southbound {
+            Southbound::Chassis(row) => Some(row),
+            Southbound::Unknown | Southbound::Stale | Southbound::NoChassis => None,
+        };
         let active = |check| is_active(self.policy, self.fleet, check);
         let registered = matches!(facts.chassis, ChassisClaim::Registered(_));
         [
             (Reason::MigrationSource, self.is_source(name)),
             (Reason::MachineType, !self.runs_machine_type(facts)),
-            (Reason::ChassisNotRegistered, !registered),
+            (
+                Reason::ChassisNotRegistered,
+                !registered || southbound == Southbound::NoChassis,
+            ),
+            (
+                Reason::ChassisIdentity,
+                row.is_some_and(|row| !row.is_of_node || row.has_rival),
+            ),
+            (
+                Reason::ChassisNoTunnel,
+                row.is_some_and(|row| !row.has_tunnel),
+            ),
             (Reason::AgentsNotReady, !agents.ready()),
             (Reason::NetworkUnavailable, facts.network_unavailable),
+            (
+                Reason::ChassisNotResponding,
+                southbound == Southbound::Stale
+                    || row.is_some_and(|row| row.behind > Some(self.policy.allowed_lag)),
+            ),
         ]
         .into_iter()
         .fold(Reasons::default(), |reasons, (reason, obstacle)| {
@@ -190,6 +228,9 @@ pub fn is_active(policy: &Policy, fleet: Fleet, check: Reason) -> bool {
         }
         Reason::AgentsNotReady => fleet.agents_seen || policy.when_unseen == WhenUnseen::Exclude,
         Reason::MigrationSource | Reason::ChassisNotRegistered | Reason::NetworkUnavailable => true,
+        Reason::ChassisIdentity | Reason::ChassisNoTunnel | Reason::ChassisNotResponding => {
+            fleet.southbound_counts
+        }
     };
     shown && policy.checks.contains(check)
 }
@@ -198,12 +239,27 @@ pub fn is_active(policy: &Policy, fleet: Fleet, check: Reason) -> bool {
 mod tests {
     use super::*;
     use crate::domain::AgentState::{self, Missing, NotReady, Ready};
-    use crate::domain::MachineTypes;
+    use crate::domain::{ChassisRow, MachineTypes};
 
     const WANTED: &str = "pc-q35-rhel9.2.0";
     const FLEET: Fleet = Fleet {
         machine_types_seen: true,
         agents_seen: true,
+        southbound_counts: true,
+    };
+
+    const GOOD: ChassisRow = ChassisRow {
+        is_of_node: true,
+        has_rival: false,
+        has_tunnel: true,
+        behind: None,
+    };
+
+    const HOPELESS: ChassisRow = ChassisRow {
+        is_of_node: false,
+        has_rival: true,
+        has_tunnel: false,
+        behind: Some(Duration::MAX),
     };
 
     fn mk_vmi() -> Vmi {
@@ -237,6 +293,7 @@ mod tests {
         name: &'a str,
         node: NodeFacts,
         agents: Agents,
+        southbound: Southbound,
     }
 
     impl Default for Case<'_> {
@@ -249,6 +306,7 @@ mod tests {
                 name: "el9-1",
                 node: mk_node(&[WANTED]),
                 agents: mk_agents(Ready, Ready),
+                southbound: Southbound::Chassis(GOOD),
             }
         }
     }
@@ -260,6 +318,7 @@ mod tests {
             name: case.name,
             facts: &case.node,
             agents: case.agents,
+            southbound: case.southbound,
         });
         assert_eq!(reasons.iter().collect::<Vec<_>>(), expect);
         assert_eq!(reasons.is_empty(), expect.is_empty());
@@ -412,6 +471,76 @@ mod tests {
     }
 
     #[test]
+    fn what_the_southbound_database_says_of_a_chassis_is_held_against_its_node() {
+        let lag = ALLOWED_LAG;
+        let more = lag + Duration::from_millis(1);
+        for (southbound, expect) in [
+            (Southbound::Unknown, &[][..]),
+            (Southbound::Stale, &[Reason::ChassisNotResponding]),
+            (Southbound::NoChassis, &[Reason::ChassisNotRegistered]),
+            (Southbound::Chassis(GOOD), &[]),
+            (
+                Southbound::Chassis(ChassisRow {
+                    is_of_node: false,
+                    ..GOOD
+                }),
+                &[Reason::ChassisIdentity],
+            ),
+            (
+                Southbound::Chassis(ChassisRow {
+                    has_rival: true,
+                    ..GOOD
+                }),
+                &[Reason::ChassisIdentity],
+            ),
+            (
+                Southbound::Chassis(ChassisRow {
+                    has_tunnel: false,
+                    ..GOOD
+                }),
+                &[Reason::ChassisNoTunnel],
+            ),
+            (
+                Southbound::Chassis(ChassisRow {
+                    behind: Some(lag),
+                    ..GOOD
+                }),
+                &[],
+            ),
+            (
+                Southbound::Chassis(ChassisRow {
+                    behind: Some(more),
+                    ..GOOD
+                }),
+                &[Reason::ChassisNotResponding],
+            ),
+        ] {
+            check(
+                &Case {
+                    southbound,
+                    ..Case::default()
+                },
+                expect,
+            );
+        }
+    }
+
+    #[test]
+    fn a_southbound_database_that_does_not_count_is_held_against_nobody() {
+        check(
+            &Case {
+                fleet: Fleet {
+                    southbound_counts: false,
+                    ..FLEET
+                },
+                southbound: Southbound::Chassis(HOPELESS),
+                ..Case::default()
+            },
+            &[],
+        );
+    }
+
+    #[test]
     fn both_agents_must_be_ready() {
         for (ovs, cni, expect) in [
             (Ready, Ready, &[][..]),
@@ -479,6 +608,7 @@ mod tests {
                 ..NodeFacts::default()
             },
             agents: Agents::default(),
+            southbound: Southbound::Chassis(HOPELESS),
             ..Case::default()
         };
         check(&hopeless(Policy::default()), &Reason::ALL);

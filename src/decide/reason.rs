@@ -10,22 +10,38 @@ pub enum Reason {
     MigrationSource,
     /// QEMU on this node does not know the VM's machine type.
     MachineType,
-    /// The node never registered an OVN chassis.
+    /// The node never registered an OVN chassis, or the southbound database has none of that name.
     ChassisNotRegistered,
+    /// The chassis says that it is of another node, or another chassis says that it is of this one.
+    ChassisIdentity,
+    /// No other chassis can reach this one: it has no tunnel endpoint.
+    ChassisNoTunnel,
     /// Kube-OVN's agents on the node are missing or not Ready.
     AgentsNotReady,
     /// The node says itself that its network is unavailable.
     NetworkUnavailable,
+    /// The chassis does not keep up with the southbound database.
+    ChassisNotResponding,
 }
 
 impl Reason {
     /// All reasons, in the order in which they are reported.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::MigrationSource,
         Self::MachineType,
         Self::ChassisNotRegistered,
+        Self::ChassisIdentity,
+        Self::ChassisNoTunnel,
         Self::AgentsNotReady,
         Self::NetworkUnavailable,
+        Self::ChassisNotResponding,
+    ];
+
+    /// Those that only the southbound database can tell of.
+    pub const SOUTHBOUND: [Self; 3] = [
+        Self::ChassisIdentity,
+        Self::ChassisNoTunnel,
+        Self::ChassisNotResponding,
     ];
 
     /// The name in metric labels and logs.
@@ -35,8 +51,11 @@ impl Reason {
             Self::MigrationSource => "migration_source",
             Self::MachineType => "machine_type",
             Self::ChassisNotRegistered => "chassis_not_registered",
+            Self::ChassisIdentity => "chassis_identity",
+            Self::ChassisNoTunnel => "chassis_no_tunnel",
             Self::AgentsNotReady => "agents_not_ready",
             Self::NetworkUnavailable => "network_unavailable",
+            Self::ChassisNotResponding => "chassis_not_responding",
         }
     }
 
@@ -51,8 +70,11 @@ impl Reason {
                 return Cow::Owned(format!("machine type {machine_type} not supported"));
             }
             Self::ChassisNotRegistered => "OVN chassis not registered",
+            Self::ChassisIdentity => "OVN chassis identity mismatch",
+            Self::ChassisNoTunnel => "OVN chassis has no tunnel endpoint",
             Self::AgentsNotReady => "OVN agents not ready",
             Self::NetworkUnavailable => "node network unavailable",
+            Self::ChassisNotResponding => "OVN chassis not responding",
         })
     }
 }
@@ -121,8 +143,11 @@ mod tests {
                 "migration source node",
                 "machine type pc-q35-rhel9.2.0 not supported",
                 "OVN chassis not registered",
+                "OVN chassis identity mismatch",
+                "OVN chassis has no tunnel endpoint",
                 "OVN agents not ready",
                 "node network unavailable",
+                "OVN chassis not responding",
             ]
         );
         assert_eq!(NOT_YET_KNOWN, "node not yet known to berth");

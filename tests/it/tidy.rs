@@ -49,7 +49,12 @@ const ROOTS: [&str; 6] = ["app", "args", "demo", "lib", "main", "scheduler_confi
 
 /// All that a pure layer may name of the standard library. Anything else is time, I/O, a protocol
 /// or a log.
-const PURE: [&str; 3] = ["std::borrow", "std::collections", "std::fmt"];
+const PURE: [&str; 4] = [
+    "std::borrow",
+    "std::collections",
+    "std::fmt",
+    "std::time::Duration",
+];
 
 fn root() -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
