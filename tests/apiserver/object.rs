@@ -41,12 +41,14 @@ impl Object {
                 let map = fields.as_object_mut().unwrap();
                 map.remove("kind");
                 map.remove("apiVersion");
-                let head = format!(
-                    r#"{{"kind":"{}","apiVersion":"{}","#,
-                    kind.name,
-                    kind.api_version()
-                );
-                let json = format!("{head}{}", &fields.to_string()[1..]);
+                let metadata = map.remove("metadata").unwrap_or_default();
+                let api_version = kind.api_version();
+                let head = format!(r#"{{"kind":"{}","apiVersion":"{api_version}","#, kind.name);
+                let mut json = format!(r#"{head}"metadata":{metadata}"#);
+                match fields.to_string().as_str() {
+                    "{}" => json.push('}'),
+                    rest => json.extend([",", &rest[1..]]),
+                }
                 Self::described(key, &value, json, Some(head.len()), revision)
             }
         }

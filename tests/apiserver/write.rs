@@ -39,28 +39,32 @@ pub(crate) fn create_value(
     }
     if text(&metadata["name"]).is_none() {
         let Some(prefix) = text(&metadata["generateName"]) else {
-            let why = "Required value: name or generateName is required";
-            return Err(Status::invalid(
-                kind,
-                "",
-                "metadata.name",
-                "FieldValueRequired",
-                why,
-            ));
+            return Err(Status::nameless(kind));
         };
         metadata["name"] = format!("{prefix}{}", suffix(store.revision())).into();
     }
     metadata["uid"] = uid(store.revision()).into();
     metadata["creationTimestamp"] = now().into();
-    if kind.status && kind.name == "Pod" {
+    if kind.name == "Pod" {
         value["status"] = json!({ "phase": "Pending" });
+    } else if kind.name == "Secret" && value["type"].is_null() {
+        value["type"] = "Opaque".into();
     } else if kind.status && kind.origin == Origin::CustomResource {
         value.as_object_mut().unwrap().remove("status");
+    }
+    if kind.has_generations() {
+        value["metadata"]["generation"] = 1.into();
     }
     let name = text(&value["metadata"]["name"]).unwrap();
     let key = kind.key(request.namespace.as_deref(), &name);
     if store.get(kind, &key).is_some() {
         return Err(Status::already_exists(kind, &name));
+    }
+    if let Some(namespace) = &request.namespace {
+        let namespaces = Kind::named("namespaces");
+        if store.get(namespaces, namespace).is_none() {
+            return Err(Status::not_found(namespaces, namespace));
+        }
     }
     Ok(store.put(kind, value).json().to_owned())
 }
@@ -80,15 +84,15 @@ pub(crate) fn update(
             request.name
         )));
     }
-    let old = existing(store, kind, request)?;
+    let Ok(old) = existing(store, kind, request) else {
+        if !kind.update_creates {
+            return Err(Status::not_found(kind, &name));
+        }
+        let object = create_value(store, kind, request, value)?;
+        return Ok(reply::json(StatusCode::CREATED, object));
+    };
     if text(&value["metadata"]["resourceVersion"]).is_none() && !kind.unconditional_update {
-        return Err(Status::invalid(
-            kind,
-            &name,
-            "metadata.resourceVersion",
-            "FieldValueInvalid",
-            "Invalid value: 0: must be specified for an update",
-        ));
+        return Err(Status::unversioned(kind, &name));
     }
     let object = replace(store, kind, request, &old, value)?;
     Ok(reply::json(StatusCode::OK, object))
@@ -108,8 +112,8 @@ pub(crate) fn replace(
         && uid != old.uid
     {
         let why = format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            old.uid
+            "StorageError: invalid object, Code: 4, Key: /registry/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            kind.plural, old.key, old.uid
         );
         return Err(Status::conflict(kind, &request.name, &why));
     }
@@ -128,16 +132,26 @@ pub(crate) fn replace(
     } else if kind.status {
         move_field("status", &mut before.clone(), &mut value);
     }
-    for field in ["uid", "creationTimestamp", "deletionTimestamp"] {
+    for field in [
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ] {
         move_field(
             field,
             &mut before["metadata"].clone(),
             &mut value["metadata"],
         );
     }
-    if is_deleted(&value) && finalizers(&value) == 0 {
+    if kind.has_generations() {
+        let generation = before["metadata"]["generation"].as_u64().unwrap_or(1);
+        let changed = wanted(kind, &before) != wanted(kind, &value);
+        value["metadata"]["generation"] = (generation + u64::from(changed)).into();
+    }
+    if is_deleted(&value) && finalizers(&value) == 0 && !is_graceful(&value) {
         store.remove(kind, &old.key);
-        return Ok(value.to_string());
+        return Ok(Object::new(kind, value, old.revision).json().to_owned());
     }
     Ok(store.put(kind, value).json().to_owned())
 }
@@ -171,25 +185,53 @@ pub(crate) fn delete(
             let why = format!(
                 "the {name} in the precondition ({asked}) does not match the {name} in record ({is}). {rest}"
             );
-            return Err(Status::conflict(kind, &request.name, &why));
+            return Err(Status::precondition(kind, &request.name, &why));
         }
     }
-    if finalizers(&value) > 0 {
+    let seconds = match kind.name {
+        "Pod" => grace(request, &options, &old),
+        _ => 0,
+    };
+    if finalizers(&value) > 0 || seconds > 0 {
         if !is_deleted(&value) {
-            value["metadata"]["deletionTimestamp"] = now().into();
-            value["metadata"]["deletionGracePeriodSeconds"] = 0.into();
-            value = store.put(kind, value).value();
+            mark_deleted(kind, &mut value, seconds);
+            store.put(kind, value);
         }
-        return Ok(reply::json(StatusCode::OK, value.to_string()));
+        let marked = existing(store, kind, request)?;
+        return Ok(reply::json(StatusCode::OK, marked.json().to_owned()));
     }
     store.remove(kind, &old.key);
-    if kind.name == "Pod" {
-        return Ok(reply::json(StatusCode::OK, old.json().to_owned()));
+    let answer = match kind.name {
+        "Pod" => {
+            mark_deleted(kind, &mut value, 0);
+            Object::new(kind, value, old.revision).json().to_owned()
+        }
+        _ => Status::deleted(kind, &request.name, &old.uid),
+    };
+    Ok(reply::json(StatusCode::OK, answer))
+}
+
+/// How many seconds a pod gets to end: none unless it is on a node and has not ended.
+fn grace(request: &Request, options: &Value, pod: &Object) -> u64 {
+    if pod.node_name.is_empty() || matches!(pod.phase.as_str(), "Succeeded" | "Failed") {
+        return 0;
     }
-    Ok(reply::json(
-        StatusCode::OK,
-        Status::deleted(kind, &request.name, &old.uid),
-    ))
+    let asked = request.parameter("gracePeriodSeconds");
+    let asked = asked.and_then(|seconds| seconds.parse().ok());
+    asked
+        .or(options["gracePeriodSeconds"].as_u64())
+        .unwrap_or(30)
+}
+
+fn mark_deleted(kind: &Kind, value: &mut Value, seconds: u64) {
+    let again = is_deleted(value);
+    let metadata = &mut value["metadata"];
+    metadata["deletionTimestamp"] = now().into();
+    metadata["deletionGracePeriodSeconds"] = seconds.into();
+    if kind.has_generations() && !again {
+        let generation = metadata["generation"].as_u64().unwrap_or(1);
+        metadata["generation"] = (generation + 1).into();
+    }
 }
 
 /// The object that the path names.
@@ -214,15 +256,18 @@ pub(crate) fn read(kind: &Kind, body: &[u8]) -> Result<Value, Box<Status>> {
     })?;
     let api_version = kind.api_version();
     for (field, expected) in [("apiVersion", api_version.as_str()), ("kind", kind.name)] {
-        match text(&value[field]) {
-            None if kind.origin == Origin::BuiltIn => value[field] = expected.into(),
-            Some(is) if is == expected => {}
-            is => {
-                return Err(Status::bad_request(format!(
-                    "the {field} in the data ({}) does not match the expected {field} ({expected})",
-                    is.unwrap_or_default()
-                )));
-            }
+        let is = text(&value[field]).unwrap_or_default();
+        if is.is_empty() && kind.origin == Origin::BuiltIn {
+            value[field] = expected.into();
+        } else if is != expected && field == "apiVersion" {
+            return Err(Status::bad_request(format!(
+                "the API version in the data ({is}) does not match the expected API version ({expected})"
+            )));
+        } else if is != expected {
+            return Err(Status::bad_request(format!(
+                r#"{is} in version "{}" cannot be handled as a {expected}"#,
+                kind.version
+            )));
         }
     }
     if !value["metadata"].is_object() {
@@ -257,6 +302,23 @@ fn move_field(field: &str, from: &mut Value, to: &mut Value) {
         }
         value => to[field] = value,
     }
+}
+
+/// What the generation counts: all but metadata, and status where that is written by itself.
+fn wanted(kind: &Kind, value: &Value) -> Value {
+    let mut wanted = value.clone();
+    let fields = wanted.as_object_mut().unwrap();
+    fields.remove("metadata");
+    if kind.status {
+        fields.remove("status");
+    }
+    wanted
+}
+
+/// Whether a kubelet has yet to end it.
+fn is_graceful(value: &Value) -> bool {
+    let seconds = value["metadata"]["deletionGracePeriodSeconds"].as_u64();
+    seconds.is_some_and(|seconds| seconds > 0)
 }
 
 fn is_deleted(value: &Value) -> bool {
