@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{self, StatusCode};
 use axum::response::Response;
 
+use super::delete::delete;
 use super::faults::{Effect, failed, forbidden};
 use super::form::Form;
 use super::kinds::{KINDS, Kind, Origin, Scope};
@@ -18,7 +19,7 @@ use super::request::{Request, Verb};
 use super::shared::Shared;
 use super::status::Status;
 use super::watch::watch;
-use super::write::{create, delete, existing, update};
+use super::write::{create, existing, update};
 
 /// The real server's limit.
 const LARGEST_BODY: usize = 3 << 20;

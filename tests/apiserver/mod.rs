@@ -5,8 +5,11 @@
 
 mod answer;
 mod body;
+mod delete;
+mod event;
 mod faults;
 mod form;
+mod given;
 mod kinds;
 mod list;
 mod object;
@@ -111,8 +114,8 @@ impl ApiServer {
             let revision = state.store.revision();
             let metadata = &mut object["metadata"];
             for (field, fresh) in [
-                ("uid", write::uid(revision)),
-                ("creationTimestamp", write::now()),
+                ("uid", given::uid(revision)),
+                ("creationTimestamp", given::now()),
             ] {
                 if metadata[field].is_null() {
                     let before = before["metadata"][field].as_str();

@@ -10,7 +10,7 @@ use super::kinds::{KINDS, Kind, Origin};
 use super::object::Object;
 
 /// How many changes a kind remembers, compacted or not.
-const REMEMBERED: usize = 50_000;
+const REMEMBERED: usize = 10_000;
 
 #[derive(Debug)]
 pub(crate) struct Store {

@@ -1,6 +1,5 @@
 //! Watches: each reads the history of its kind at its own pace and writes what its selector sees.
 
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +10,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::body::{self, Part};
+use super::event::{bookmark, half_a_line, line};
 use super::form::Form;
-use super::kinds::{Kind, Origin};
+use super::kinds::Kind;
 use super::object::Object;
 use super::reply;
 use super::request::Request;
@@ -81,6 +81,8 @@ struct Watch {
     selector: Selector,
     form: Form,
     bookmarks_allowed: bool,
+    /// What comes first.
+    initial: Vec<String>,
     /// All up to here is written.
     revision: u64,
     /// How often these had happened when it began, or when it last acted on them.
@@ -151,12 +153,12 @@ pub(crate) fn watch(
     let response = reply::json(StatusCode::OK, Body::new(written));
     let mut state = shared.lock();
     let table = state.store.table(kind);
-    let mut lines = Vec::new();
+    let mut initial = Vec::new();
     if asked.initial {
         let objects = table.objects().filter(|object| selector.matches(object));
-        lines.extend(objects.map(|object| line("ADDED", form.of(object))));
+        initial.extend(objects.map(|object| line("ADDED", form.of(object))));
         if asked.bookmarks {
-            lines.push(bookmark(kind, form, state.store.revision(), true));
+            initial.push(bookmark(kind, form, state.store.revision(), true));
         }
     } else if let Some(from) = asked.from
         && let Err(TooOld { oldest }) = table.remembers(from)
@@ -176,6 +178,7 @@ pub(crate) fn watch(
         selector,
         form,
         bookmarks_allowed: asked.bookmarks,
+        initial,
         revision: match asked.from {
             Some(from) if !asked.initial => from,
             _ => state.store.revision(),
@@ -188,7 +191,7 @@ pub(crate) fn watch(
     state.watches.open.push(watch.open());
     drop(state);
     shared.tell();
-    tokio::spawn(watch.run(lines, Instant::now() + asked.timeout));
+    tokio::spawn(watch.run(Instant::now() + asked.timeout));
     Ok(response)
 }
 
@@ -200,7 +203,8 @@ impl Watch {
         }
     }
 
-    async fn run(mut self, mut lines: Vec<String>, deadline: Instant) {
+    async fn run(mut self, deadline: Instant) {
+        let mut lines = Vec::new();
         let shared = Arc::clone(&self.shared);
         let mut changes = shared.changes();
         let mut over = false;
@@ -247,6 +251,7 @@ impl Watch {
     }
 
     fn catch_up(&mut self, state: &State, lines: &mut Vec<String>, over: bool) -> Then {
+        lines.append(&mut self.initial);
         let table = state.store.table(self.kind);
         let removal = table.removals.get(self.removals).copied();
         let Some(changes) = table.changes_after(self.revision) else {
@@ -297,37 +302,4 @@ impl Drop for Watch {
         drop(state);
         self.shared.tell();
     }
-}
-
-fn line(kind: &str, object: impl Display) -> String {
-    format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n")
-}
-
-fn half_a_line(kind: &Kind) -> String {
-    format!(
-        r#"{{"type":"MODIFIED","object":{{"apiVersion":"{}","kind":"{}","metadata":{{"na"#,
-        kind.api_version(),
-        kind.name
-    )
-}
-
-/// The revision that has been reached, and whether the initial events end with it.
-fn bookmark(kind: &Kind, form: Form, revision: u64, initial: bool) -> String {
-    let (name, api_version) = form.type_of(kind);
-    let (name, api_version) = (
-        format!(r#""kind":"{name}""#),
-        format!(r#""apiVersion":"{api_version}""#),
-    );
-    let revision = format!(r#""resourceVersion":"{revision}""#);
-    let annotations = r#""annotations":{"k8s.io/initial-events-end":"true"}"#;
-    // Custom resources have their fields sorted, here as everywhere.
-    let sorted = kind.origin == Origin::CustomResource && form == Form::Whole;
-    let (head, metadata) = match (sorted, initial) {
-        (true, true) => ([api_version, name], format!("{annotations},{revision}")),
-        (true, false) => ([api_version, name], revision),
-        (false, true) => ([name, api_version], format!("{revision},{annotations}")),
-        (false, false) => ([name, api_version], revision),
-    };
-    let object = format!(r#"{{{},"metadata":{{{metadata}}}}}"#, head.join(","));
-    line("BOOKMARK", object)
 }

@@ -1,12 +1,13 @@
-//! Writes: create, update and delete, with the checks that keep writers from undoing each other.
+//! Creation and update, with the checks that keep writers from undoing each other.
 
 use std::sync::Arc;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use k8s_openapi::jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::delete::is_over;
+use super::given::{now, suffix, uid};
 use super::kinds::{Kind, Origin};
 use super::object::Object;
 use super::reply;
@@ -77,22 +78,16 @@ pub(crate) fn update(
 ) -> Result<Response, Box<Status>> {
     let mut value = read(kind, body)?;
     place(request, &mut value)?;
-    let name = text(&value["metadata"]["name"]).unwrap_or_default();
-    if name != request.name {
-        return Err(Status::bad_request(format!(
-            "the name of the object ({name}) does not match the name on the URL ({})",
-            request.name
-        )));
-    }
+    check_name(request, &value)?;
     let Ok(old) = existing(store, kind, request) else {
         if !kind.update_creates {
-            return Err(Status::not_found(kind, &name));
+            return Err(Status::not_found(kind, &request.name));
         }
         let object = create_value(store, kind, request, value)?;
         return Ok(reply::json(StatusCode::CREATED, object));
     };
     if text(&value["metadata"]["resourceVersion"]).is_none() && !kind.unconditional_update {
-        return Err(Status::unversioned(kind, &name));
+        return Err(Status::unversioned(kind, &request.name));
     }
     let object = replace(store, kind, request, &old, value)?;
     Ok(reply::json(StatusCode::OK, object))
@@ -106,6 +101,9 @@ pub(crate) fn replace(
     old: &Object,
     mut value: Value,
 ) -> Result<String, Box<Status>> {
+    // A patch may have made anything of it.
+    check_name(request, &value)?;
+    place(request, &mut value)?;
     let before = old.value();
     let metadata = &value["metadata"];
     if let Some(uid) = text(&metadata["uid"])
@@ -149,89 +147,11 @@ pub(crate) fn replace(
         let changed = wanted(kind, &before) != wanted(kind, &value);
         value["metadata"]["generation"] = (generation + u64::from(changed)).into();
     }
-    if is_deleted(&value) && finalizers(&value) == 0 && !is_graceful(&value) {
+    if is_over(&value) {
         store.remove(kind, &old.key);
         return Ok(Object::new(kind, value, old.revision).json().to_owned());
     }
     Ok(store.put(kind, value).json().to_owned())
-}
-
-pub(crate) fn delete(
-    store: &mut Store,
-    kind: &Kind,
-    request: &Request,
-    body: &[u8],
-) -> Result<Response, Box<Status>> {
-    let old = existing(store, kind, request)?;
-    let options: Value = match body {
-        [] => Value::Null,
-        body => {
-            serde_json::from_slice(body).map_err(|error| Status::bad_request(error.to_string()))?
-        }
-    };
-    let mut value = old.value();
-    let preconditions = &options["preconditions"];
-    for (field, name) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
-        let (Some(asked), Some(is)) =
-            (text(&preconditions[field]), text(&value["metadata"][field]))
-        else {
-            continue;
-        };
-        if asked != is {
-            let rest = match field {
-                "uid" => "The object might have been deleted and then recreated",
-                _ => "The object might have been modified",
-            };
-            let why = format!(
-                "the {name} in the precondition ({asked}) does not match the {name} in record ({is}). {rest}"
-            );
-            return Err(Status::precondition(kind, &request.name, &why));
-        }
-    }
-    let seconds = match kind.name {
-        "Pod" => grace(request, &options, &old),
-        _ => 0,
-    };
-    if finalizers(&value) > 0 || seconds > 0 {
-        if !is_deleted(&value) {
-            mark_deleted(kind, &mut value, seconds);
-            store.put(kind, value);
-        }
-        let marked = existing(store, kind, request)?;
-        return Ok(reply::json(StatusCode::OK, marked.json().to_owned()));
-    }
-    store.remove(kind, &old.key);
-    let answer = match kind.name {
-        "Pod" => {
-            mark_deleted(kind, &mut value, 0);
-            Object::new(kind, value, old.revision).json().to_owned()
-        }
-        _ => Status::deleted(kind, &request.name, &old.uid),
-    };
-    Ok(reply::json(StatusCode::OK, answer))
-}
-
-/// How many seconds a pod gets to end: none unless it is on a node and has not ended.
-fn grace(request: &Request, options: &Value, pod: &Object) -> u64 {
-    if pod.node_name.is_empty() || matches!(pod.phase.as_str(), "Succeeded" | "Failed") {
-        return 0;
-    }
-    let asked = request.parameter("gracePeriodSeconds");
-    let asked = asked.and_then(|seconds| seconds.parse().ok());
-    asked
-        .or(options["gracePeriodSeconds"].as_u64())
-        .unwrap_or(30)
-}
-
-fn mark_deleted(kind: &Kind, value: &mut Value, seconds: u64) {
-    let again = is_deleted(value);
-    let metadata = &mut value["metadata"];
-    metadata["deletionTimestamp"] = now().into();
-    metadata["deletionGracePeriodSeconds"] = seconds.into();
-    if kind.has_generations() && !again {
-        let generation = metadata["generation"].as_u64().unwrap_or(1);
-        metadata["generation"] = (generation + 1).into();
-    }
 }
 
 /// The object that the path names.
@@ -248,12 +168,13 @@ pub(crate) fn existing(
 
 /// Reads an object of this kind.
 pub(crate) fn read(kind: &Kind, body: &[u8]) -> Result<Value, Box<Status>> {
-    let mut value: Value = serde_json::from_slice(body).map_err(|error| {
+    let fields: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
         Status::bad_request(format!(
             "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {error}",
             kind.name
         ))
     })?;
+    let mut value = Value::Object(fields);
     let api_version = kind.api_version();
     for (field, expected) in [("apiVersion", api_version.as_str()), ("kind", kind.name)] {
         let is = text(&value[field]).unwrap_or_default();
@@ -274,6 +195,17 @@ pub(crate) fn read(kind: &Kind, body: &[u8]) -> Result<Value, Box<Status>> {
         value["metadata"] = json!({});
     }
     Ok(value)
+}
+
+fn check_name(request: &Request, value: &Value) -> Result<(), Box<Status>> {
+    let name = text(&value["metadata"]["name"]).unwrap_or_default();
+    if name == request.name {
+        return Ok(());
+    }
+    Err(Status::bad_request(format!(
+        "the name of the object ({name}) does not match the name on the URL ({})",
+        request.name
+    )))
 }
 
 /// Gives an object the namespace of its path.
@@ -315,44 +247,8 @@ fn wanted(kind: &Kind, value: &Value) -> Value {
     wanted
 }
 
-/// Whether a kubelet has yet to end it.
-fn is_graceful(value: &Value) -> bool {
-    let seconds = value["metadata"]["deletionGracePeriodSeconds"].as_u64();
-    seconds.is_some_and(|seconds| seconds > 0)
-}
-
-fn is_deleted(value: &Value) -> bool {
-    value["metadata"]["deletionTimestamp"].is_string()
-}
-
-fn finalizers(value: &Value) -> usize {
-    let finalizers = value["metadata"]["finalizers"].as_array();
-    finalizers.map_or(0, Vec::len)
-}
-
-fn text(value: &Value) -> Option<String> {
+/// A string that says something.
+pub(crate) fn text(value: &Value) -> Option<String> {
     let text = value.as_str().filter(|text| !text.is_empty());
     text.map(str::to_owned)
-}
-
-pub(crate) fn now() -> String {
-    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// A uid that no other write gives.
-pub(crate) fn uid(revision: u64) -> String {
-    format!("5eed0000-0000-4000-8000-{revision:012x}")
-}
-
-/// What comes after a generated name's prefix: the real one's alphabet, counted instead of thrown.
-fn suffix(mut number: u64) -> String {
-    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let base = ALPHABET.len() as u64;
-    let letter = |digit: u64| char::from(ALPHABET[usize::try_from(digit).unwrap()]);
-    let mut suffix = String::new();
-    for _ in 0..5 {
-        suffix.insert(0, letter(number % base));
-        number /= base;
-    }
-    suffix
 }

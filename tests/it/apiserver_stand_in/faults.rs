@@ -1,11 +1,15 @@
 //! What goes wrong on request, and what is well again afterwards.
 
-use kube::api::{Api, ListParams};
+use std::io::Read;
+use std::net::TcpStream;
+
+use kube::api::ListParams;
 use kube::runtime::watcher::Config;
 use serde_json::json;
 
 use super::{Watched, client, code, node, nodes, vmi, vmis};
 use crate::apiserver::{ApiServer, Fault, Verb};
+use crate::process::PATIENCE;
 
 #[tokio::test]
 async fn a_fault_strikes_as_often_as_it_says_and_what_it_says() {
@@ -95,7 +99,7 @@ async fn a_stopped_server_refuses_and_keeps_its_port_and_its_store() {
     watched.sees(["Init", "InitApply(web)", "InitDone"]).await;
     for name in ["a", "b"] {
         server.stop();
-        let refused = std::net::TcpStream::connect(server.address()).unwrap_err();
+        let refused = TcpStream::connect(server.address()).unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
         server.apply(vmi(name));
         watched.sees(["watch: no answer"]).await;
@@ -124,13 +128,25 @@ async fn a_verb_that_is_denied_is_forbidden() {
 async fn a_wrong_kubeconfig_is_refused() {
     let server = ApiServer::start();
     let without = nodes(&server).await;
-    server.require_token("right");
-    let right = nodes(&server).await;
+    server.require_token("old");
+    let old = nodes(&server).await;
     server.require_token("new");
-    let old: Api<k8s_openapi::api::core::v1::Node> = right;
     for (api, expected) in [(without, 401), (old, 401), (nodes(&server).await, 200)] {
         let list = api.list(&ListParams::default()).await;
         let status = list.map_or_else(|error| code(&error), |_| 200);
         assert_eq!(status, expected);
+    }
+}
+
+#[test]
+fn all_ends_with_the_handle() {
+    let server = ApiServer::start();
+    let address = server.address();
+    let mut open = TcpStream::connect(address).unwrap();
+    drop(server);
+    open.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(open.read(&mut [0]).unwrap_or_default(), 0);
+    while TcpStream::connect(address).is_ok() {
+        std::thread::yield_now();
     }
 }

@@ -165,3 +165,42 @@ async fn events_are_taken_in_both_groups() {
         None::<Value>
     );
 }
+
+#[tokio::test]
+async fn what_is_no_object_is_refused() {
+    let server = ApiServer::start();
+    server.apply(node("a", &json!({})));
+    let client = client(&server).await;
+    for (method, path, content_type, body) in [
+        ("POST", "", "application/json", "[]"),
+        ("PUT", "/a", "application/json", "5"),
+        ("PATCH", "/a", "application/merge-patch+json", "5"),
+        (
+            "PATCH",
+            "/a",
+            "application/merge-patch+json",
+            r#"{"metadata":null}"#,
+        ),
+        (
+            "PATCH",
+            "/a",
+            "application/json-patch+json",
+            r#"[{"op":"replace","path":"","value":[]}]"#,
+        ),
+        (
+            "PATCH",
+            "/a",
+            "application/merge-patch+json",
+            r#"{"metadata":{"name":"b"}}"#,
+        ),
+    ] {
+        let request = hyper::Request::builder()
+            .method(method)
+            .uri(format!("/api/v1/nodes{path}"))
+            .header("content-type", content_type)
+            .body(body.as_bytes().to_vec());
+        let answer = client.request_text(request.unwrap()).await;
+        assert_eq!(code(&answer.unwrap_err()), 400, "{method} {body}");
+    }
+    assert!(server.get("nodes", None, "a").is_some());
+}
