@@ -1,0 +1,136 @@
+//! From a request to its answer, through the checks in the order of the real server's filters.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{self, StatusCode};
+use axum::response::Response;
+
+use super::faults::{Effect, failed, forbidden};
+use super::kinds::{Kind, Scope};
+use super::list::list;
+use super::patch::patch;
+use super::reply;
+use super::request::{Request, Verb};
+use super::shared::Shared;
+use super::status::Status;
+use super::watch::watch;
+use super::write::{create, delete, existing, update};
+
+/// The real server's limit.
+const LARGEST_BODY: usize = 3 << 20;
+
+/// Answers a request and keeps it in the log.
+pub(crate) async fn answer(shared: Arc<Shared>, request: http::Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let request = Request::read(&head.method, &head.uri);
+    let at = shared.change(|state| {
+        state.log.push(request.clone());
+        state.log.len() - 1
+    });
+    let response = checked(&shared, &request, &head, body).await;
+    let response = response.unwrap_or_else(|status| status.response());
+    shared.change(|state| state.log[at].status = Some(response.status().as_u16()));
+    response
+}
+
+async fn checked(
+    shared: &Arc<Shared>,
+    request: &Request,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, Box<Status>> {
+    let bearer = head.headers.get(AUTHORIZATION);
+    let bearer = bearer.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let struck = {
+        let mut state = shared.lock();
+        if state.token.is_some() && state.token.as_deref() != bearer {
+            return Err(Status::unauthorized());
+        }
+        state.faults.strike(request)
+    };
+    match struck {
+        Some(Effect::Status(status)) => return Ok(failed(status, request)),
+        Some(Effect::Hang) => {
+            shared.wait_until(|state| state.faults.is_clear()).await;
+        }
+        None => {}
+    }
+    if shared.lock().faults.denies(request) {
+        return Err(forbidden(request));
+    }
+    let Some(kind) = served(shared, request) else {
+        return Ok(reply::page_not_found());
+    };
+    let body = to_bytes(body, LARGEST_BODY).await;
+    let body = body.map_err(|_| Status::too_large(LARGEST_BODY))?;
+    let content_type = head.headers.get(CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok()?.split(';').next());
+    dispatch(
+        shared,
+        kind,
+        request,
+        content_type.unwrap_or_default(),
+        &body,
+    )
+}
+
+/// The kind that a path is about, if there is such a path.
+fn served(shared: &Shared, request: &Request) -> Option<&'static Kind> {
+    let kind = Kind::at(&request.group, &request.version, &request.resource)?;
+    let installed = shared.lock().store.table(kind).installed;
+    let subresource = match request.subresource.as_str() {
+        "" => true,
+        "status" => kind.status,
+        _ => false,
+    };
+    let in_namespace = request.namespace.is_some();
+    let placed = match kind.scope {
+        Scope::Cluster => !in_namespace,
+        // A collection of all namespaces can be read, no object of it.
+        Scope::Namespaced => in_namespace || request.name.is_empty(),
+    };
+    (installed && subresource && placed).then_some(kind)
+}
+
+fn dispatch(
+    shared: &Arc<Shared>,
+    kind: &'static Kind,
+    request: &Request,
+    content_type: &str,
+    body: &[u8],
+) -> Result<Response, Box<Status>> {
+    if request.verb == Verb::Watch {
+        return watch(shared, kind, request);
+    }
+    if request.query.contains_key("dryRun") {
+        return Err(Status::bad_request("dryRun is not supported"));
+    }
+    let reads = matches!(request.verb, Verb::Get | Verb::List);
+    let mut state = shared.lock();
+    let store = &mut state.store;
+    let answer = match request.verb {
+        Verb::Get => existing(store, kind, request)
+            .map(|object| reply::json(StatusCode::OK, object.json().to_owned())),
+        Verb::List => list(store, kind, request),
+        Verb::Create if request.name.is_empty() && placed_for_write(kind, request) => {
+            create(store, kind, request, body)
+        }
+        Verb::Update if !request.name.is_empty() => update(store, kind, request, body),
+        Verb::Patch if !request.name.is_empty() => patch(store, kind, request, content_type, body),
+        Verb::Delete if request.subresource.is_empty() => delete(store, kind, request, body),
+        _ => Err(Status::method_not_allowed()),
+    };
+    drop(state);
+    if !reads {
+        shared.tell();
+    }
+    answer
+}
+
+/// Whether the path is a collection that objects are created in.
+fn placed_for_write(kind: &Kind, request: &Request) -> bool {
+    request.namespace.is_some() == (kind.scope == Scope::Namespaced)
+}

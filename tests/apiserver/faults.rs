@@ -1,0 +1,166 @@
+//! What can go wrong on request: answers that fail, answers that never come, and verbs denied.
+
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+
+use super::request::{Request, Verb};
+use super::status::Status;
+
+/// Who asks, as refusals name it.
+const USER: &str = "system:serviceaccount:kube-system:berth";
+
+/// A fault and the requests that it strikes: all until it is taken away, unless it says less.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    effect: Effect,
+    verb: Option<Verb>,
+    resource: Option<&'static str>,
+    times: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Effect {
+    Status(u16),
+    /// No answer for as long as there is any fault.
+    Hang,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    faults: Vec<Fault>,
+    denied: Vec<(Verb, String)>,
+}
+
+impl Fault {
+    pub(crate) fn status(status: u16) -> Self {
+        Self::new(Effect::Status(status))
+    }
+
+    pub(crate) fn hang() -> Self {
+        Self::new(Effect::Hang)
+    }
+
+    fn new(effect: Effect) -> Self {
+        Self {
+            effect,
+            verb: None,
+            resource: None,
+            times: usize::MAX,
+        }
+    }
+
+    pub(crate) fn verb(self, verb: Verb) -> Self {
+        Self {
+            verb: Some(verb),
+            ..self
+        }
+    }
+
+    pub(crate) fn resource(self, resource: &'static str) -> Self {
+        Self {
+            resource: Some(resource),
+            ..self
+        }
+    }
+
+    pub(crate) fn times(self, times: usize) -> Self {
+        Self { times, ..self }
+    }
+
+    fn strikes(&self, request: &Request) -> bool {
+        self.times > 0
+            && self.verb.is_none_or(|verb| verb == request.verb)
+            && self
+                .resource
+                .is_none_or(|resource| resource == request.resource)
+    }
+}
+
+impl Faults {
+    pub(crate) fn add(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.faults.clear();
+    }
+
+    pub(crate) fn is_clear(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// The first fault that strikes, used up by one.
+    pub(crate) fn strike(&mut self, request: &Request) -> Option<Effect> {
+        let fault = self
+            .faults
+            .iter_mut()
+            .find(|fault| fault.strikes(request))?;
+        fault.times -= 1;
+        Some(fault.effect)
+    }
+
+    /// The resource is written as RBAC writes it: `nodes`, `nodes/status`.
+    pub(crate) fn deny(&mut self, verb: Verb, resource: &str) {
+        self.denied.push((verb, resource.to_owned()));
+    }
+
+    pub(crate) fn allow(&mut self, verb: Verb, resource: &str) {
+        self.denied
+            .retain(|denied| *denied != (verb, resource.to_owned()));
+    }
+
+    pub(crate) fn denies(&self, request: &Request) -> bool {
+        self.denied
+            .contains(&(request.verb, rbac_resource(request)))
+    }
+}
+
+fn rbac_resource(request: &Request) -> String {
+    match request.subresource.as_str() {
+        "" => request.resource.clone(),
+        subresource => format!("{}/{subresource}", request.resource),
+    }
+}
+
+/// A failed answer as the real server gives it.
+pub(crate) fn failed(code: u16, request: &Request) -> Response {
+    let status = match code {
+        401 => Status::unauthorized(),
+        403 => forbidden(request),
+        410 => Status::expired("The resourceVersion for the provided list is too old."),
+        429 => {
+            // Flow control answers before anything that speaks in Status objects.
+            return Response::builder()
+                .status(StatusCode::TOO_MANY_REQUESTS)
+                .header(header::RETRY_AFTER, 1)
+                .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
+                .body(Body::from("Too many requests, please try again later.\n"))
+                .unwrap();
+        }
+        503 => Status::service_unavailable(),
+        504 => Status::timed_out(),
+        code => Status::storage_failed(code),
+    };
+    status.response()
+}
+
+/// RBAC's refusal.
+pub(crate) fn forbidden(request: &Request) -> Box<Status> {
+    let Request {
+        verb, group, name, ..
+    } = request;
+    let scope = match &request.namespace {
+        Some(namespace) => format!(r#"in the namespace "{namespace}""#),
+        None => "at the cluster scope".to_owned(),
+    };
+    let resource = rbac_resource(request);
+    Status::forbidden(
+        group,
+        &request.resource,
+        name,
+        &format!(
+            r#"User "{USER}" cannot {verb} resource "{resource}" in API group "{group}" {scope}"#
+        ),
+    )
+}

@@ -1,0 +1,107 @@
+//! The kinds that are served, and how the real server treats each.
+
+/// A row of the table.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    pub(crate) group: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) plural: &'static str,
+    /// As in `kind: Node`.
+    pub(crate) name: &'static str,
+    pub(crate) scope: Scope,
+    pub(crate) origin: Origin,
+    /// Status is written at `/status` alone.
+    pub(crate) status: bool,
+    /// An update needs no resourceVersion.
+    pub(crate) unconditional_update: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Cluster,
+    Namespaced,
+}
+
+/// Where a kind comes from, which shows in its JSON and in what may be absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    BuiltIn,
+    CustomResource,
+}
+
+use Origin::{BuiltIn, CustomResource};
+use Scope::{Cluster, Namespaced};
+
+#[rustfmt::skip]
+pub(crate) static KINDS: [Kind; 12] = [
+    Kind { group: "", version: "v1", plural: "nodes", name: "Node", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true },
+    Kind { group: "", version: "v1", plural: "namespaces", name: "Namespace", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true },
+    Kind { group: "", version: "v1", plural: "pods", name: "Pod", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true },
+    Kind { group: "", version: "v1", plural: "secrets", name: "Secret", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true },
+    Kind { group: "", version: "v1", plural: "events", name: "Event", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true },
+    Kind { group: "events.k8s.io", version: "v1", plural: "events", name: "Event", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true },
+    Kind { group: "admissionregistration.k8s.io", version: "v1", plural: "mutatingwebhookconfigurations", name: "MutatingWebhookConfiguration", scope: Cluster, origin: BuiltIn, status: false, unconditional_update: false },
+    Kind { group: "coordination.k8s.io", version: "v1", plural: "leases", name: "Lease", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: false },
+    Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachines", name: "VirtualMachine", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false },
+    Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachineinstances", name: "VirtualMachineInstance", scope: Namespaced, origin: CustomResource, status: false, unconditional_update: false },
+    Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachineinstancemigrations", name: "VirtualMachineInstanceMigration", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false },
+    Kind { group: "kubevirt.io", version: "v1", plural: "kubevirts", name: "KubeVirt", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false },
+];
+
+impl Kind {
+    /// The kind of this plural, or plural and group as in `events.events.k8s.io`.
+    pub(crate) fn named(resource: &str) -> &'static Self {
+        KINDS
+            .iter()
+            .find(|kind| kind.plural == resource || kind.resource() == resource)
+            .unwrap_or_else(|| panic!("{resource} is not among the kinds that are served"))
+    }
+
+    /// The kind of an object.
+    pub(crate) fn of(api_version: &str, kind: &str) -> &'static Self {
+        KINDS
+            .iter()
+            .find(|row| row.name == kind && row.api_version() == api_version)
+            .unwrap_or_else(|| {
+                panic!("{api_version} {kind} is not among the kinds that are served")
+            })
+    }
+
+    /// The kind at a path.
+    pub(crate) fn at(group: &str, version: &str, plural: &str) -> Option<&'static Self> {
+        KINDS
+            .iter()
+            .find(|kind| kind.group == group && kind.version == version && kind.plural == plural)
+    }
+
+    pub(crate) fn api_version(&self) -> String {
+        match self.group {
+            "" => self.version.to_owned(),
+            group => format!("{group}/{}", self.version),
+        }
+    }
+
+    /// As messages name it: `pods`, `leases.coordination.k8s.io`.
+    pub(crate) fn resource(&self) -> String {
+        match self.group {
+            "" => self.plural.to_owned(),
+            group => format!("{}.{group}", self.plural),
+        }
+    }
+
+    /// As refusals of a body name it: `Pod`, `Lease.coordination.k8s.io`.
+    pub(crate) fn qualified_kind(&self) -> String {
+        match self.group {
+            "" => self.name.to_owned(),
+            group => format!("{}.{group}", self.name),
+        }
+    }
+
+    /// Where an object is in the order of lists.
+    pub(crate) fn key(&self, namespace: Option<&str>, name: &str) -> String {
+        match (self.scope, namespace) {
+            (Scope::Namespaced, Some(namespace)) => format!("{namespace}/{name}"),
+            _ => name.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Refusals, worded as kube-apiserver words them.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::kinds::Kind;
+use super::reply;
+
+/// The object that says what went wrong, in the real one's order of fields.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Status {
+    kind: &'static str,
+    #[serde(rename = "apiVersion")]
+    api_version: &'static str,
+    metadata: Map<String, Value>,
+    #[serde(rename = "status")]
+    outcome: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
+    pub(crate) code: u16,
+}
+
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Details {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    group: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    kind: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<Cause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u32>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Cause {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    field: &'static str,
+}
+
+impl Status {
+    fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Box<Self> {
+        Box::new(Self {
+            kind: "Status",
+            api_version: "v1",
+            metadata: Map::new(),
+            outcome: "Failure",
+            message: message.into(),
+            reason,
+            details: None,
+            code,
+        })
+    }
+
+    fn about(mut self: Box<Self>, kind: &Kind, name: &str) -> Box<Self> {
+        self.details = Some(Details {
+            name: name.to_owned(),
+            group: kind.group.to_owned(),
+            kind: kind.plural.to_owned(),
+            ..Details::default()
+        });
+        self
+    }
+
+    fn retry_after(mut self: Box<Self>, seconds: u32) -> Box<Self> {
+        let details = self.details.get_or_insert_default();
+        details.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Box<Self> {
+        Self::new(400, "BadRequest", message)
+    }
+
+    pub(crate) fn unauthorized() -> Box<Self> {
+        Self::new(401, "Unauthorized", "Unauthorized")
+    }
+
+    pub(crate) fn forbidden(group: &str, resource: &str, name: &str, why: &str) -> Box<Self> {
+        let mut qualified = resource.to_owned();
+        if !group.is_empty() {
+            qualified = format!("{resource}.{group}");
+        }
+        if !name.is_empty() {
+            qualified = format!(r#"{qualified} "{name}""#);
+        }
+        let mut status = Self::new(403, "Forbidden", format!("{qualified} is forbidden: {why}"));
+        status.details = Some(Details {
+            name: name.to_owned(),
+            group: group.to_owned(),
+            kind: resource.to_owned(),
+            ..Details::default()
+        });
+        status
+    }
+
+    pub(crate) fn not_found(kind: &Kind, name: &str) -> Box<Self> {
+        let message = format!(r#"{} "{name}" not found"#, kind.resource());
+        Self::new(404, "NotFound", message).about(kind, name)
+    }
+
+    pub(crate) fn method_not_allowed() -> Box<Self> {
+        let message = "the server does not allow this method on the requested resource";
+        let mut status = Self::new(405, "MethodNotAllowed", message);
+        status.details = Some(Details::default());
+        status
+    }
+
+    pub(crate) fn already_exists(kind: &Kind, name: &str) -> Box<Self> {
+        let message = format!(r#"{} "{name}" already exists"#, kind.resource());
+        Self::new(409, "AlreadyExists", message).about(kind, name)
+    }
+
+    pub(crate) fn modified(kind: &Kind, name: &str) -> Box<Self> {
+        Self::conflict(
+            kind,
+            name,
+            "the object has been modified; please apply your changes to the latest version and try again",
+        )
+    }
+
+    pub(crate) fn conflict(kind: &Kind, name: &str, why: &str) -> Box<Self> {
+        let message = format!(
+            r#"Operation cannot be fulfilled on {} "{name}": {why}"#,
+            kind.resource()
+        );
+        Self::new(409, "Conflict", message).about(kind, name)
+    }
+
+    pub(crate) fn expired(message: impl Into<String>) -> Box<Self> {
+        Self::new(410, "Expired", message)
+    }
+
+    /// A list that can be continued, though not at the state that it began with.
+    pub(crate) fn expired_continue(token: String) -> Box<Self> {
+        let mut status = Self::expired(
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
+        );
+        status.metadata.insert("continue".to_owned(), token.into());
+        status
+    }
+
+    pub(crate) fn unsupported_media_type(accepted: &[&str]) -> Box<Self> {
+        Self::new(
+            415,
+            "UnsupportedMediaType",
+            format!(
+                "the body of the request was in an unknown format - accepted media types include: {}",
+                accepted.join(", ")
+            ),
+        )
+    }
+
+    /// A field of the body that can't be as it is.
+    pub(crate) fn invalid(
+        kind: &Kind,
+        name: &str,
+        field: &'static str,
+        reason: &'static str,
+        why: &str,
+    ) -> Box<Self> {
+        let message = format!(
+            r#"{} "{name}" is invalid: {field}: {why}"#,
+            kind.qualified_kind()
+        );
+        let mut status = Self::new(422, "Invalid", message);
+        status.details = Some(Details {
+            name: name.to_owned(),
+            group: kind.group.to_owned(),
+            kind: kind.name.to_owned(),
+            causes: vec![Cause {
+                reason,
+                message: why.to_owned(),
+                field,
+            }],
+            ..Details::default()
+        });
+        status
+    }
+
+    /// A JSON Patch that does not apply: the real one keeps the reason to itself.
+    pub(crate) fn patch_failed() -> Box<Self> {
+        let message = "the server rejected our request due to an error in our request";
+        let mut status = Self::new(422, "Invalid", message);
+        status.details = Some(Details::default());
+        status
+    }
+
+    pub(crate) fn no_field_manager() -> Box<Self> {
+        let why = "Required value: is required for apply patch";
+        let message = format!(r#"PatchOptions.meta.k8s.io "" is invalid: fieldManager: {why}"#);
+        let mut status = Self::new(422, "Invalid", message);
+        status.details = Some(Details {
+            group: "meta.k8s.io".to_owned(),
+            kind: "PatchOptions".to_owned(),
+            causes: vec![Cause {
+                reason: "FieldValueRequired",
+                message: why.to_owned(),
+                field: "fieldManager",
+            }],
+            ..Details::default()
+        });
+        status
+    }
+
+    pub(crate) fn version_on_create() -> Box<Self> {
+        let message = "resourceVersion should not be set on objects to be created";
+        Self::new(500, "", message)
+    }
+
+    pub(crate) fn too_large(limit: usize) -> Box<Self> {
+        let message = format!("Request entity too large: limit is {limit}");
+        Self::new(413, "RequestEntityTooLarge", message)
+    }
+
+    pub(crate) fn too_large_revision(asked: u64, current: u64) -> Box<Self> {
+        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+        let mut status = Self::new(504, "Timeout", message).retry_after(1);
+        let details = status.details.get_or_insert_default();
+        details.causes.push(Cause {
+            reason: "ResourceVersionTooLarge",
+            message: "Too large resource version".to_owned(),
+            field: "",
+        });
+        status
+    }
+
+    pub(crate) fn service_unavailable() -> Box<Self> {
+        let message = "the request has been made before all known HTTP paths have been installed, please try again";
+        Self::new(503, "ServiceUnavailable", message).retry_after(1)
+    }
+
+    pub(crate) fn timed_out() -> Box<Self> {
+        let message = "Timeout: request did not complete within the allotted timeout";
+        let mut status = Self::new(504, "Timeout", message);
+        status.details = Some(Details::default());
+        status
+    }
+
+    /// An error of etcd's, passed on without a reason.
+    pub(crate) fn storage_failed(code: u16) -> Box<Self> {
+        Self::new(code, "", "etcdserver: request timed out")
+    }
+
+    /// The JSON of what a deletion answers.
+    pub(crate) fn deleted(kind: &Kind, name: &str, uid: &str) -> String {
+        let mut details = json!({ "name": name, "kind": kind.plural, "uid": uid });
+        if !kind.group.is_empty() {
+            details["group"] = kind.group.into();
+        }
+        let head = r#""kind":"Status","apiVersion":"v1","metadata":{},"status":"Success""#;
+        format!(r#"{{{head},"details":{details}}}"#)
+    }
+
+    pub(crate) fn json(&self) -> String {
+        serde_json::to_string(self).unwrap()
+    }
+
+    pub(crate) fn response(&self) -> Response {
+        let code = StatusCode::from_u16(self.code).unwrap();
+        let mut response = reply::json(code, self.json());
+        let details = self.details.as_ref();
+        if let Some(seconds) = details.and_then(|details| details.retry_after_seconds) {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
