@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use axum::http::{Method, Request, header};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::Status;
 use kube::{Client, Config, Error};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -65,7 +64,7 @@ impl Api {
     /// A request, whatever comes of it.
     pub(crate) fn send(
         &self,
-        method: Method,
+        method: &Method,
         path: &str,
         content: &str,
         body: Option<&Value>,
@@ -81,20 +80,20 @@ impl Api {
     }
 
     /// A request that is answered with JSON.
-    fn ask(&self, method: Method, path: &str, content: &str, body: Option<&Value>) -> Value {
+    fn ask(&self, method: &Method, path: &str, content: &str, body: Option<&Value>) -> Value {
         let text = self
-            .send(method.clone(), path, content, body)
+            .send(method, path, content, body)
             .unwrap_or_else(|error| panic!("{method} {path}: {error}"));
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
     pub(crate) fn get(&self, path: &str) -> Value {
-        self.ask(Method::GET, path, JSON, None)
+        self.ask(&Method::GET, path, JSON, None)
     }
 
     /// What is there, if it is.
     pub(crate) fn find(&self, path: &str) -> Option<Value> {
-        match self.send(Method::GET, path, JSON, None) {
+        match self.send(&Method::GET, path, JSON, None) {
             Ok(text) => Some(serde_json::from_str(&text).unwrap()),
             Err(Error::Api(status)) if status.code == 404 => None,
             Err(error) => panic!("GET {path}: {error}"),
@@ -110,28 +109,24 @@ impl Api {
     }
 
     pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
-        self.ask(Method::POST, path, JSON, Some(body))
+        self.ask(&Method::POST, path, JSON, Some(body))
     }
 
     pub(crate) fn try_post(&self, path: &str, body: &Value) -> Result<Value, Error> {
-        let text = self.send(Method::POST, path, JSON, Some(body))?;
+        let text = self.send(&Method::POST, path, JSON, Some(body))?;
         serde_json::from_str(&text).map_err(Error::SerdeError)
-    }
-
-    pub(crate) fn put(&self, path: &str, body: &Value) -> Value {
-        self.ask(Method::PUT, path, JSON, Some(body))
     }
 
     /// Changes what is named, and leaves the rest.
     pub(crate) fn merge(&self, path: &str, change: &Value) -> Value {
         let content = "application/merge-patch+json";
-        self.ask(Method::PATCH, path, content, Some(change))
+        self.ask(&Method::PATCH, path, content, Some(change))
     }
 
     /// The same for a part of what Kubernetes defines itself, where lists have keys.
     pub(crate) fn strategic_merge(&self, path: &str, change: &Value) -> Value {
         let content = "application/strategic-merge-patch+json";
-        self.ask(Method::PATCH, path, content, Some(change))
+        self.ask(&Method::PATCH, path, content, Some(change))
     }
 
     /// Deletes an object or a collection at once, if it is there.
@@ -142,7 +137,7 @@ impl Api {
             "gracePeriodSeconds": 0,
             "propagationPolicy": "Background",
         });
-        match self.send(Method::DELETE, path, JSON, Some(&options)) {
+        match self.send(&Method::DELETE, path, JSON, Some(&options)) {
             Ok(_) => {}
             Err(Error::Api(status)) if status.code == 404 => {}
             Err(error) => panic!("DELETE {path}: {error}"),
@@ -152,16 +147,14 @@ impl Api {
 
 const JSON: &str = "application/json";
 
-/// The status with which a server refused.
-pub(crate) fn refusal(result: Result<Value, Error>) -> Box<Status> {
-    match result {
-        Err(Error::Api(status)) => status,
-        other => panic!("not refused: {other:?}"),
-    }
-}
-
 /// Writes a kubeconfig of one server and one user.
-pub(crate) fn write_kubeconfig(path: &Path, server: &str, ca: &Path, namespace: &str, user: Value) {
+pub(crate) fn write_kubeconfig(
+    path: &Path,
+    server: &str,
+    ca: &Path,
+    namespace: &str,
+    user: &Value,
+) {
     let kubeconfig = json!({
         "apiVersion": "v1",
         "kind": "Config",

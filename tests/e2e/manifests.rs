@@ -12,7 +12,7 @@ pub(crate) struct Manifests(Vec<Value>);
 /// The namespace of the manifests.
 pub(crate) const NAMESPACE: &str = "berth-system";
 
-/// The ServiceAccount of the manifests.
+/// The `ServiceAccount` of the manifests.
 pub(crate) const ACCOUNT: &str = "berth";
 
 /// The kind that is applied last, when there is somebody to ask.
@@ -51,7 +51,7 @@ impl Manifests {
         configuration
     }
 
-    /// The configuration file of berth in its ConfigMap.
+    /// The configuration file of berth in its `ConfigMap`.
     pub(crate) fn config(&self) -> String {
         let file = self
             .of_kind("ConfigMap")

@@ -69,7 +69,7 @@ impl Plane {
         let Pair { cert, key } = self.authority.client(name, user, group);
         let path = self.dir.join(format!("{name}.kubeconfig"));
         let user = json!({"client-certificate": cert, "client-key": key});
-        write_kubeconfig(&path, &self.url(), self.ca(), "default", user);
+        write_kubeconfig(&path, &self.url(), self.ca(), "default", &user);
         path
     }
 
@@ -83,7 +83,7 @@ impl Plane {
         let api = Api::connect(runtime, &self.admin);
         wait::until("kube-apiserver is ready", || {
             server.check();
-            api.send(Method::GET, "/readyz", "", None)
+            api.send(&Method::GET, "/readyz", "", None)
                 .map_err(|error| error.to_string())
         });
         self.server = Some(server);

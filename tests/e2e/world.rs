@@ -80,7 +80,9 @@ impl World {
             ca: authority.ca.clone(),
             serving: authority.server("berth"),
             config,
-            crds: env::var_os("BERTH_E2E_CRDS").map_or(own, PathBuf::from),
+            crds: env::var_os("BERTH_E2E_CRDS")
+                .filter(|file| !file.is_empty())
+                .map_or(own, PathBuf::from),
             namespaces: RefCell::default(),
             manifests,
             programs,
@@ -157,7 +159,7 @@ impl World {
         }
         wait::until("KubeVirt's kinds are served", || {
             for path in [KUBEVIRTS, &vms::vmis("default"), &vms::vms("default")] {
-                let served = self.api.send(Method::GET, path, "", None);
+                let served = self.api.send(&Method::GET, path, "", None);
                 served.map_err(|error| format!("{path}: {error}"))?;
             }
             Ok(())
@@ -193,7 +195,7 @@ impl World {
         })]);
     }
 
-    /// A kubeconfig with a token of a ServiceAccount, and nothing else.
+    /// A kubeconfig with a token of a `ServiceAccount`, and nothing else.
     pub(crate) fn account(&self, namespace: &str, name: &str, server: &str) -> PathBuf {
         let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
         let request = json!({
@@ -204,11 +206,11 @@ impl World {
         let answer = self.api.post(&path, &request);
         let user = json!({"token": answer["status"]["token"]});
         let file = self.dir().join(format!("{namespace}-{name}.kubeconfig"));
-        write_kubeconfig(&file, server, self.plane.ca(), namespace, user);
+        write_kubeconfig(&file, server, self.plane.ca(), namespace, &user);
         file
     }
 
-    /// The kubeconfig of the manifests' ServiceAccount.
+    /// The kubeconfig of the manifests' `ServiceAccount`.
     pub(crate) fn berths_account(&self) -> PathBuf {
         self.account(manifests::NAMESPACE, manifests::ACCOUNT, &self.plane.url())
     }
@@ -226,7 +228,7 @@ impl World {
         Berth::start(self.runtime(), name, &logs(self.dir()), &flags)
     }
 
-    /// Starts a ready replica of the manifests' ServiceAccount.
+    /// Starts a ready replica of the manifests' `ServiceAccount`.
     pub(crate) fn berth(&self, name: &str) -> Berth {
         let berth = self.start_berth(name, &self.berths_account());
         berth.wait_until_ready();

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::api::Api;
 use crate::berth::Berth;
 use crate::fleet;
 use crate::relay::Relay;
@@ -49,16 +50,33 @@ pub(crate) fn a_target_lands_on_a_right_node_and_never_on_a_wrong_one(world: &mu
     scheduler.assert_always_answered();
 }
 
-/// Puts another obstacle in the way on each of [`RIGHT`] but the first, where the VM runs.
-fn obstruct(world: &World) {
-    fleet::set_annotation(&world.api, "el9-1", CHASSIS, None);
-    fleet::set_ovs_ready(&world.api, "el9-2", false);
-    fleet::set_condition(&world.api, "el9-3", "NetworkUnavailable", "True");
+/// What is in the way of a VM that runs on `el9-0` on one of the other nodes.
+type Obstacle = (&'static str, fn(&Api, bool));
+
+/// An obstacle of each kind, on nodes that would be right without it.
+const OBSTACLES: [Obstacle; 4] = [
+    ("el9-1", |api, there| {
+        let chassis = (!there).then_some("00000002-1111-4222-8333-444455556666");
+        fleet::set_annotation(api, "el9-1", "ovn.kubernetes.io/chassis", chassis);
+    }),
+    ("el9-2", |api, there| {
+        fleet::set_ovs_ready(api, "el9-2", !there);
+    }),
+    ("el9-3", |api, there| {
+        let status = if there { "True" } else { "False" };
+        fleet::set_condition(api, "el9-3", "NetworkUnavailable", status);
+    }),
+    ("el10-0", |api, there| {
+        let label = format!("{MACHINE_LABEL}{MACHINE_TYPE}");
+        fleet::set_label(api, "el10-0", &label, (!there).then_some("true"));
+    }),
+];
+
+fn obstruct(api: &Api) {
+    for (_, set) in OBSTACLES {
+        set(api, true);
+    }
 }
-
-const CHASSIS: &str = "ovn.kubernetes.io/chassis";
-
-const CHASSIS_ID: &str = "00000002-1111-4222-8333-444455556666";
 
 /// What people read of a pod whose VM runs on `el9-0` while everything is in its way.
 const REJECTED: &str = "0/9 nodes are available: 1 OVN agents not ready, 1 migration source node, 1 node network unavailable, 2 OVN chassis not registered, 4 machine type pc-q35-rhel9.2.0 not supported.";
@@ -67,7 +85,7 @@ pub(crate) fn a_pod_that_fits_nowhere_says_why_and_the_same_every_time(world: &m
     let (berth, _service, scheduler) = serve(world);
     let namespace = world.namespace("nowhere");
     let api = &world.api;
-    obstruct(world);
+    obstruct(api);
     let vmi = vms::run_vmi(api, &namespace, "web", "el9-0");
     let pod = vms::start_target(api, &vmi);
     let text = vms::wait_until_rejected(api, &pod);
@@ -87,13 +105,13 @@ pub(crate) fn a_pod_that_fits_nowhere_says_why_and_the_same_every_time(world: &m
 
     // What happens on nodes wakes the pod: it is tried again, and what it says stays.
     let before = api.get(&pod);
-    let tries = berth.metric(JUDGED);
+    let first = berth.metric(JUDGED);
     let mut beat = 0;
     wait::until("it was tried three times more", || {
         beat += 1;
         let time = beat.to_string();
         fleet::set_annotation(api, "el10-0", "kubevirt.io/heartbeat", Some(&time));
-        let tried = berth.metric(JUDGED) - tries;
+        let tried = berth.metric(JUDGED) - first;
         if tried >= 3 {
             Ok(())
         } else {
@@ -108,38 +126,13 @@ pub(crate) fn a_rejected_pod_is_scheduled_soon_after_its_obstacle_goes(world: &m
     let (_berth, _service, scheduler) = serve(world);
     let namespace = world.namespace("waiting");
     let api = &world.api;
-    obstruct(world);
-    let label = format!("{MACHINE_LABEL}{MACHINE_TYPE}");
-    let label = label.as_str();
-    type Change<'a> = &'a dyn Fn();
-    let cases: [(&str, Change<'_>, Change<'_>); 4] = [
-        (
-            "el9-1",
-            &|| fleet::set_annotation(api, "el9-1", CHASSIS, Some(CHASSIS_ID)),
-            &|| fleet::set_annotation(api, "el9-1", CHASSIS, None),
-        ),
-        (
-            "el9-2",
-            &|| fleet::set_ovs_ready(api, "el9-2", true),
-            &|| fleet::set_ovs_ready(api, "el9-2", false),
-        ),
-        (
-            "el9-3",
-            &|| fleet::set_condition(api, "el9-3", "NetworkUnavailable", "False"),
-            &|| fleet::set_condition(api, "el9-3", "NetworkUnavailable", "True"),
-        ),
-        (
-            "el10-0",
-            &|| fleet::set_label(api, "el10-0", label, Some("true")),
-            &|| fleet::set_label(api, "el10-0", label, None),
-        ),
-    ];
-    for (node, mend, break_again) in cases {
+    obstruct(api);
+    for (node, set) in OBSTACLES {
         let vmi = vms::run_vmi(api, &namespace, &format!("for-{node}"), "el9-0");
         let pod = vms::start_target(api, &vmi);
         vms::wait_until_rejected(api, &pod);
         let start = Instant::now();
-        mend();
+        set(api, false);
         let bound = wait::within(SOON, "the pod is bound", || {
             let pod = api.get(&pod);
             let node = pod["spec"]["nodeName"].as_str().map(str::to_owned);
@@ -150,7 +143,7 @@ pub(crate) fn a_rejected_pod_is_scheduled_soon_after_its_obstacle_goes(world: &m
             start.elapsed().as_secs_f64()
         );
         assert_eq!(bound, node);
-        break_again();
+        set(api, true);
     }
     scheduler.assert_always_answered();
 }
