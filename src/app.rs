@@ -28,7 +28,7 @@ use crate::config::{AdminListen, Config, ConfigError, Listen};
 use crate::http::{Service, admin_router, router};
 use crate::metrics::Metrics;
 use crate::readiness::{Condition, Readiness};
-use crate::server::{self, Drained, Limits, Server};
+use crate::server::{self, Drained, Limits, Phase, Server};
 use crate::telemetry;
 use crate::tls::{CertificateStore, ReloadOutcome, TlsError, TlsFiles};
 
@@ -194,8 +194,8 @@ pub struct Running {
     pub admin: SocketAddr,
     shutdown_delay: Duration,
     readiness: Arc<Readiness>,
-    stop_https: signals::Sender<bool>,
-    stop_admin: signals::Sender<bool>,
+    https_phase: signals::Sender<Phase>,
+    admin_phase: signals::Sender<Phase>,
     https_task: JoinHandle<Drained>,
     admin_task: JoinHandle<Drained>,
     reload_task: JoinHandle<()>,
@@ -234,10 +234,10 @@ impl Running {
 
         let (https_listener, https) = bind("--listen", config.listen.0).await?;
         let (admin_listener, admin) = bind("--admin-listen", config.admin_listen.0).await?;
-        let (stop_https, https_stopped) = signals::channel(false);
-        let (stop_admin, admin_stopped) = signals::channel(false);
-        let https_task = tokio::spawn(https_server.serve(https_listener, https_stopped));
-        let admin_task = tokio::spawn(admin_server.serve(admin_listener, admin_stopped));
+        let (https_phase, https_phases) = signals::channel(Phase::Serving);
+        let (admin_phase, admin_phases) = signals::channel(Phase::Serving);
+        let https_task = tokio::spawn(https_server.serve(https_listener, https_phases));
+        let admin_task = tokio::spawn(admin_server.serve(admin_listener, admin_phases));
         let reload_task = tokio::spawn(reload(certificates, config.tls.reload_interval.0, metrics));
         readiness.holds(Condition::HttpsListener);
         tracing::info!(%https, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
@@ -247,8 +247,8 @@ impl Running {
             admin,
             shutdown_delay: config.shutdown.delay.0,
             readiness,
-            stop_https,
-            stop_admin,
+            https_phase,
+            admin_phase,
             https_task,
             admin_task,
             reload_task,
@@ -266,14 +266,15 @@ impl Running {
         }
     }
 
-    /// Ends in order: say no to `/readyz`, go on serving until everyone has seen that, take no
-    /// more connections, let requests in progress finish, and close the admin port last.
+    /// Ends in order: say no to `/readyz`, go on serving until everyone has seen that, send who asks
+    /// meanwhile elsewhere, take no more connections, let requests in progress finish, and close the
+    /// admin port last.
     pub async fn shut_down(self) {
         let Self {
             shutdown_delay,
             readiness,
-            stop_https,
-            stop_admin,
+            https_phase,
+            admin_phase,
             https_task,
             admin_task,
             reload_task,
@@ -281,9 +282,10 @@ impl Running {
             ..
         } = self;
         readiness.lacks(Condition::NotDraining);
-        tokio::time::sleep(shutdown_delay).await;
         // An error means that the listener is gone already.
-        let _ = stop_https.send(true);
+        let _ = https_phase.send(Phase::Leaving);
+        tokio::time::sleep(shutdown_delay).await;
+        let _ = https_phase.send(Phase::Stopped);
         match https_task.await {
             // The listener itself says what it had to cut.
             Ok(Drained { .. }) => tracing::info!("HTTPS has ended"),
@@ -291,7 +293,7 @@ impl Running {
         }
         reload_task.abort();
         watch_task.abort();
-        let _ = stop_admin.send(true);
+        let _ = admin_phase.send(Phase::Stopped);
         if let Err(error) = admin_task.await {
             tracing::error!("the admin listener did not end well: {error}");
         }

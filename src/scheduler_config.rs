@@ -69,6 +69,8 @@ pub fn stanza(args: &SchedulerConfig) -> Result<String, StanzaError> {
 extenders:
 - urlPrefix: {url}
   filterVerb: filter
+  # Nobody is evicted where the filter rejects.
+  preemptVerb: preempt
   # berth knows the nodes: names are enough, and a call is 100 times smaller.
   nodeCacheCapable: true
   # VMs are scheduled without the guard, rather than not at all, when no berth answers.
@@ -210,6 +212,7 @@ mod tests {
             serde_json::json!({"extenders": [{
                 "urlPrefix": "https://10.96.0.77:443/scheduler",
                 "filterVerb": "filter",
+                "preemptVerb": "preempt",
                 "nodeCacheCapable": true,
                 "ignorable": true,
                 "httpTimeout": "5s",

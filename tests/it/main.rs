@@ -10,14 +10,14 @@
 #![expect(clippy::similar_names, reason = "names and named, parsed and passed")]
 
 mod admission_captures;
-#[expect(dead_code, reason = "the tests that need the rest are being written")]
 #[path = "../apiserver/mod.rs"]
 mod apiserver;
-mod apiserver_fidelity;
+mod apiserver_stand_in;
 mod bad_input;
 mod certificates;
 mod certs;
 mod cli;
+mod end_to_end;
 mod filter_captures;
 mod hostile;
 mod image;

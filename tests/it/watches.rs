@@ -147,9 +147,9 @@ async fn a_watch_that_breaks_goes_on_where_it_was() {
         watching.until_complete().await;
         server.wait_for_watches(1, "nodes").await;
         if in_a_line {
-            server.cut_watches_in_a_line();
+            server.cut_watches_in_a_line().await;
         } else {
-            server.cut_watches();
+            server.cut_watches().await;
         }
         server.apply(mk_node("after"));
         watching.until("what came after", has_node("after")).await;
@@ -177,7 +177,7 @@ async fn a_watch_goes_on_from_the_last_bookmark() {
     watching.until("node b", has_node("b")).await;
     server.compact();
     server.wait_for_watches(1, "namespaces").await;
-    server.cut_watches();
+    server.cut_watches().await;
     server.wait_for(2, watches_of("namespaces")).await;
     server.wait_for_watches(1, "namespaces").await;
     let versions: Vec<u64> = server
@@ -204,7 +204,7 @@ async fn a_state_that_the_server_forgot_is_listed_anew() {
 
         // While nobody watches, a node goes and another comes, and that is forgotten.
         server.fail(Fault::status(503).verb(Verb::Watch).resource("nodes"));
-        server.cut_watches();
+        server.cut_watches().await;
         server.delete("nodes", None, "gone");
         server.apply(mk_node("new"));
         server.compact();
@@ -464,7 +464,7 @@ async fn replicas_that_start_at_other_times_have_the_same_view() {
     server.wait_for_watches(1, "nodes").await;
     server.apply(mk_node("new"));
     server.delete("nodes", None, "el9-2");
-    server.cut_watches();
+    server.cut_watches().await;
     server.delete("pods", Some("kube-system"), "ovs-ovn-el9-11");
     server.apply(mk_node("last"));
     let mut second = Watching::start_with(client(&server).await);
