@@ -1,9 +1,11 @@
 //! TLS credentials: PEM files checked as a whole before they are served, and reloaded while serving.
 //!
 //! [`TlsFiles`] names the files, [`Credentials`] is what they hold once checked, and
-//! [`CertificateStore`] keeps the pair in use and replaces it when the files change.
+//! [`CertificateStore`] keeps the pair in use and replaces it when the files change. [`ClientFiles`]
+//! is the same for where berth is the client.
 //! Key material is never logged, shown in an error or printable with `Debug`.
 
+mod client;
 mod credentials;
 mod error;
 mod files;
@@ -12,6 +14,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use client::{ClientFiles, Identity};
 pub use credentials::Credentials;
 pub use error::{KeyKind, PemFault, PemFile, Role, TlsError};
 pub use files::{Material, TlsFiles};

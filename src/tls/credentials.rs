@@ -85,14 +85,14 @@ impl fmt::Debug for Credentials {
     }
 }
 
-struct Leaf {
+pub(super) struct Leaf {
     not_before: SystemTime,
     not_after: SystemTime,
-    key_kind: Option<KeyKind>,
+    pub(super) key_kind: Option<KeyKind>,
 }
 
 /// Every certificate must parse: a damaged intermediate would only be found by the clients.
-fn check_chain(file: &PemFile, chain: &[CertificateDer<'_>]) -> Result<Leaf, TlsError> {
+pub(super) fn check_chain(file: &PemFile, chain: &[CertificateDer<'_>]) -> Result<Leaf, TlsError> {
     let mut leaf = None;
     for (index, der) in chain.iter().enumerate() {
         let (_, certificate) = X509Certificate::from_der(der).map_err(|_| not_x509(file, index))?;
@@ -106,7 +106,7 @@ fn check_chain(file: &PemFile, chain: &[CertificateDer<'_>]) -> Result<Leaf, Tls
 }
 
 /// rustls would let a pair pass that it cannot compare; here only a proven match passes.
-fn check_pair(
+pub(super) fn check_pair(
     cert: PemFile,
     cert_kind: Option<KeyKind>,
     key: PemFile,
@@ -158,7 +158,7 @@ fn client_verifier(
         })
 }
 
-fn not_x509(file: &PemFile, index: usize) -> TlsError {
+pub(super) fn not_x509(file: &PemFile, index: usize) -> TlsError {
     TlsError::BadCertificate {
         file: file.clone(),
         number: index + 1,

@@ -185,6 +185,8 @@ pub enum Role {
     Key,
     /// The authorities whose client certificates are accepted.
     ClientCa,
+    /// The authorities whose server certificates are accepted.
+    ServerCa,
 }
 
 impl fmt::Display for Role {
@@ -193,6 +195,7 @@ impl fmt::Display for Role {
             Self::Certificate => "certificate file",
             Self::Key => "key file",
             Self::ClientCa => "client ca file",
+            Self::ServerCa => "server ca file",
         })
     }
 }

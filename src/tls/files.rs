@@ -87,7 +87,7 @@ pub(super) fn read_stable<T: PartialEq, E>(
     Ok(None)
 }
 
-fn read_file(file: &PemFile) -> Result<Vec<u8>, TlsError> {
+pub(super) fn read_file(file: &PemFile) -> Result<Vec<u8>, TlsError> {
     let unreadable = |cause| TlsError::Unreadable {
         file: file.clone(),
         cause,

@@ -1,0 +1,309 @@
+//! The chassis, as four tables say together: a state machine that is told of every change and makes
+//! views. What it costs depends on what changed alone.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::ovn::lag::Bump;
+use crate::ovn::replica::{Change, Row};
+use crate::ovn::schema::{Missing, Wanted};
+use crate::ovn::value::{Datum, Uuid};
+use crate::ovn::view::{Chassis, ChassisView, Problem, Problems, Response};
+
+/// What there is to know of chassis in the southbound database.
+pub const WANTED: [Wanted; 4] = [
+    Wanted {
+        table: SB_GLOBAL,
+        columns: &["nb_cfg"],
+    },
+    Wanted {
+        table: CHASSIS,
+        columns: &["name", "hostname", "encaps", "other_config"],
+    },
+    Wanted {
+        table: CHASSIS_PRIVATE,
+        columns: &["name", "nb_cfg"],
+    },
+    Wanted {
+        table: ENCAP,
+        columns: &["ip"],
+    },
+];
+
+const SB_GLOBAL: &str = "SB_Global";
+const CHASSIS: &str = "Chassis";
+const CHASSIS_PRIVATE: &str = "Chassis_Private";
+const ENCAP: &str = "Encap";
+
+/// What can't be judged without a column. Without `Encap.ip` or `Chassis.other_config` everything
+/// can be, a little less well.
+const NEEDED: [(&str, &str, &[Problem]); 6] = [
+    (CHASSIS, "name", &Problem::ALL),
+    (CHASSIS, "hostname", &[Problem::Identity]),
+    (CHASSIS, "encaps", &[Problem::Tunnel]),
+    (SB_GLOBAL, "nb_cfg", &[Problem::Unresponsive]),
+    (CHASSIS_PRIVATE, "name", &[Problem::Unresponsive]),
+    (CHASSIS_PRIVATE, "nb_cfg", &[Problem::Unresponsive]),
+];
+
+/// What is missing in a database keeps from being judged.
+#[must_use]
+pub fn not_judged(missing: &[Missing]) -> Problems {
+    let is_missing = |table: &str, column: &str| {
+        missing.iter().any(|missing| {
+            missing.table == table && missing.column.is_none_or(|name| name == column)
+        })
+    };
+    let lost = NEEDED.iter();
+    let lost = lost.filter(|(table, column, _)| is_missing(table, column));
+    lost.flat_map(|(_, _, problems)| problems.iter().copied())
+        .collect()
+}
+
+/// Makes views of what is told.
+#[derive(Debug, Default)]
+pub struct ChassisIndex {
+    view: ChassisView,
+    globals: HashMap<Uuid, i64>,
+    chassis: HashMap<Uuid, ChassisRow>,
+    private: HashMap<Uuid, PrivateRow>,
+    /// Of each encap, whether it has an address.
+    encaps: HashMap<Uuid, bool>,
+    /// The names that the rows of an encap's chassis have.
+    users: HashMap<Uuid, Arc<str>>,
+    /// The rows of a name: one, but for the moment in which a name is taken over.
+    rows_of: HashMap<Arc<str>, Rows>,
+}
+
+#[derive(Debug, PartialEq)]
+struct ChassisRow {
+    name: Arc<str>,
+    hostname: Arc<str>,
+    remote: bool,
+    encaps: Vec<Uuid>,
+}
+
+#[derive(Debug)]
+struct PrivateRow {
+    name: Arc<str>,
+    nb_cfg: i64,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    chassis: BTreeSet<Uuid>,
+    private: BTreeSet<Uuid>,
+}
+
+impl ChassisIndex {
+    /// The view as it is now.
+    #[must_use]
+    pub fn view(&self) -> ChassisView {
+        self.view.clone()
+    }
+
+    /// The replica is what is in the database: this is different from before, and that the database
+    /// does not have. Lags are timed from here on.
+    pub fn synced(&mut self, changes: &[Change], missing: &[Missing], now: Instant) {
+        self.view.clock.start(now);
+        let lost = not_judged(missing);
+        let judged = Problem::ALL.into_iter();
+        self.view.judged = judged.filter(|problem| !lost.contains(*problem)).collect();
+        self.apply(changes, now, false);
+    }
+
+    /// The database has changed.
+    pub fn changed(&mut self, changes: &[Change], now: Instant) {
+        self.apply(changes, now, true);
+    }
+
+    /// Nothing is seen of the database any more. Lags stand still until it is.
+    pub fn lost(&mut self, now: Instant) {
+        self.view.clock.stop(now);
+    }
+
+    fn apply(&mut self, changes: &[Change], now: Instant, live: bool) {
+        let at = self.view.clock.at(now);
+        let mut touched = HashSet::new();
+        let mut global = false;
+        for Change { table, id, row } in changes {
+            let row = row.as_ref();
+            match *table {
+                SB_GLOBAL => {
+                    global = true;
+                    self.put_global(*id, row);
+                }
+                CHASSIS => self.put_chassis(*id, row, &mut touched),
+                CHASSIS_PRIVATE => self.put_private(*id, row, &mut touched),
+                ENCAP => self.put_encap(*id, row, &mut touched),
+                _ => {}
+            }
+        }
+        if global {
+            match self.globals.values().max() {
+                Some(nb_cfg) => self.view.bumps.see(*nb_cfg, Bump { at, live }),
+                None => self.view.bumps.clear(),
+            }
+        }
+        for name in touched {
+            self.refresh(&name, at, live);
+        }
+    }
+
+    fn put_global(&mut self, id: Uuid, row: Option<&Row>) {
+        match row.and_then(|row| row.get("nb_cfg")?.integer()) {
+            Some(nb_cfg) => self.globals.insert(id, nb_cfg),
+            None => self.globals.remove(&id),
+        };
+    }
+
+    fn put_chassis(&mut self, id: Uuid, row: Option<&Row>, touched: &mut HashSet<Arc<str>>) {
+        if let Some(old) = self.chassis.remove(&id) {
+            self.edit_rows(&old.name, |rows| rows.chassis.remove(&id));
+            for encap in &old.encaps {
+                if self.users.get(encap) == Some(&old.name) {
+                    self.users.remove(encap);
+                }
+            }
+            touched.insert(old.name);
+        }
+        if let Some(new) = row.and_then(ChassisRow::read) {
+            self.edit_rows(&new.name, |rows| rows.chassis.insert(id));
+            for encap in &new.encaps {
+                self.users.insert(*encap, Arc::clone(&new.name));
+            }
+            touched.insert(Arc::clone(&new.name));
+            self.chassis.insert(id, new);
+        }
+    }
+
+    fn put_private(&mut self, id: Uuid, row: Option<&Row>, touched: &mut HashSet<Arc<str>>) {
+        if let Some(old) = self.private.remove(&id) {
+            self.edit_rows(&old.name, |rows| rows.private.remove(&id));
+            touched.insert(old.name);
+        }
+        if let Some(new) = row.and_then(PrivateRow::read) {
+            self.edit_rows(&new.name, |rows| rows.private.insert(id));
+            touched.insert(Arc::clone(&new.name));
+            self.private.insert(id, new);
+        }
+    }
+
+    fn put_encap(&mut self, id: Uuid, row: Option<&Row>, touched: &mut HashSet<Arc<str>>) {
+        let has_address = |row: &Row| {
+            let ip = row.get("ip").and_then(Datum::text);
+            ip.is_none_or(|ip| !ip.is_empty())
+        };
+        match row {
+            Some(row) => self.encaps.insert(id, has_address(row)),
+            None => self.encaps.remove(&id),
+        };
+        touched.extend(self.users.get(&id).cloned());
+    }
+
+    fn edit_rows(&mut self, name: &Arc<str>, edit: impl FnOnce(&mut Rows) -> bool) {
+        let rows = self.rows_of.entry(Arc::clone(name)).or_default();
+        edit(rows);
+        if rows.chassis.is_empty() && rows.private.is_empty() {
+            self.rows_of.remove(name);
+        }
+    }
+
+    /// Makes a chassis of the rows of its name.
+    fn refresh(&mut self, name: &Arc<str>, at: Duration, live: bool) {
+        let old = self.view.chassis.get(name).cloned();
+        let new = self.chassis_of(name, old.as_ref(), at, live);
+        if let Some(old) = &old
+            && new
+                .as_ref()
+                .is_none_or(|new| new.hostname != old.hostname || new.remote)
+        {
+            self.set_claim(&old.hostname, name, false);
+        }
+        match new {
+            Some(new) => {
+                if !new.remote {
+                    self.set_claim(&new.hostname, name, true);
+                }
+                self.view.chassis.insert_mut(Arc::clone(name), new);
+            }
+            None => {
+                self.view.chassis.remove_mut(name);
+            }
+        }
+    }
+
+    fn chassis_of(
+        &self,
+        name: &Arc<str>,
+        old: Option<&Chassis>,
+        at: Duration,
+        live: bool,
+    ) -> Option<Chassis> {
+        let rows = self.rows_of.get(name)?;
+        let id = *rows.chassis.first()?;
+        let row = self.chassis.get(&id)?;
+        let private = rows.private.iter();
+        let nb_cfg = private
+            .filter_map(|id| Some(self.private.get(id)?.nb_cfg))
+            .max();
+        // A chassis that came back, or that begins again, has all the time that a new one has.
+        let same = old.filter(|old| old.row == id && old.nb_cfg <= nb_cfg);
+        let response = old.and_then(|old| old.response);
+        let answered = nb_cfg.filter(|nb_cfg| {
+            live && same.is_some_and(|same| same.nb_cfg.is_some() && same.nb_cfg < Some(*nb_cfg))
+        });
+        let asked = answered.and_then(|nb_cfg| self.view.bumps.first_from(nb_cfg));
+        let has_address = |id: &Uuid| self.encaps.get(id).copied().unwrap_or_default();
+        Some(Chassis {
+            row: id,
+            hostname: Arc::clone(&row.hostname),
+            remote: row.remote,
+            tunnel: row.encaps.iter().any(has_address),
+            nb_cfg,
+            since: same.map_or(at, |same| same.since),
+            response: match asked.filter(|asked| asked.live) {
+                Some(asked) => Some(Response::then(response, at.saturating_sub(asked.at))),
+                None => response,
+            },
+        })
+    }
+
+    fn set_claim(&mut self, hostname: &Arc<str>, name: &Arc<str>, claims: bool) {
+        let mut names = self.view.hosts.get(hostname).cloned().unwrap_or_default();
+        if claims {
+            names.insert_mut(Arc::clone(name));
+        } else {
+            names.remove_mut(name);
+        }
+        if names.is_empty() {
+            self.view.hosts.remove_mut(hostname);
+        } else {
+            self.view.hosts.insert_mut(Arc::clone(hostname), names);
+        }
+    }
+}
+
+impl ChassisRow {
+    fn read(row: &Row) -> Option<Self> {
+        let text = |column| row.get(column).and_then(Datum::text);
+        let other_config = row.get("other_config");
+        let encaps = row.get("encaps");
+        Some(Self {
+            name: text("name")?.into(),
+            hostname: text("hostname").unwrap_or_default().into(),
+            remote: other_config.and_then(|config| config.entry("is-remote")) == Some("true"),
+            encaps: encaps.map(|ids| ids.uuids().collect()).unwrap_or_default(),
+        })
+    }
+}
+
+impl PrivateRow {
+    fn read(row: &Row) -> Option<Self> {
+        Some(Self {
+            name: row.get("name")?.text()?.into(),
+            nb_cfg: row.get("nb_cfg")?.integer()?,
+        })
+    }
+}

@@ -1,0 +1,258 @@
+//! Where a database server is: `tcp:HOST:PORT`, `ssl:HOST:PORT` or `unix:PATH`, as Open vSwitch
+//! writes it, and several of them with commas between.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+
+/// A server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Over TCP.
+    Tcp(Address),
+    /// Over TLS on TCP.
+    Ssl(Address),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+/// A host, by name or number, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The host, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// The servers of one database, at least one, in the order in which they are tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints(Vec<Endpoint>);
+
+/// A list that can't be used: where it was written, the entry, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{origin} {entry:?}: {fault}")]
+pub struct EndpointError {
+    /// The flag or the field of the configuration.
+    pub origin: String,
+    /// The entry.
+    pub entry: String,
+    /// What is wrong with it.
+    pub fault: EndpointFault,
+}
+
+/// What is wrong with an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndpointFault {
+    /// Nothing between two commas, or nothing at all.
+    #[error("an endpoint is missing")]
+    Empty,
+    /// Another method, or none.
+    #[error("an endpoint begins with tcp:, ssl: or unix:")]
+    Method,
+    /// A method that makes a server of who asks.
+    #[error("berth connects and does not listen; use tcp:, ssl: or unix:")]
+    Passive,
+    /// No host.
+    #[error("a host is missing")]
+    NoHost,
+    /// No port, as OVN's databases have none by default.
+    #[error(
+        "a port is missing; ovn's southbound database is usually on 6642, its northbound on 6641"
+    )]
+    NoPort,
+    /// A port that is no number from 1 to 65535.
+    #[error("the port is no number from 1 to 65535")]
+    Port,
+    /// An IPv6 address whose end can't be told from the port.
+    #[error("an ipv6 address stands in brackets, as in tcp:[::1]:6642")]
+    Brackets,
+    /// In brackets, but no IPv6 address.
+    #[error("what is in brackets is no ipv6 address")]
+    NotIpv6,
+    /// No path.
+    #[error("a path is missing")]
+    NoPath,
+}
+
+impl Endpoints {
+    /// Reads a list; `origin` is the flag or the field that it comes from.
+    pub fn parse(origin: &str, list: &str) -> Result<Self, EndpointError> {
+        let endpoints = list.split(',').map(str::trim).map(|entry| {
+            Endpoint::parse(entry).map_err(|fault| EndpointError {
+                origin: origin.to_owned(),
+                entry: entry.to_owned(),
+                fault,
+            })
+        });
+        endpoints.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The one to try after so many others; after the last comes the first.
+    #[must_use]
+    pub fn at(&self, tried: usize) -> &Endpoint {
+        &self.0[tried % self.0.len()]
+    }
+
+    /// Whether any of them is reached over TLS.
+    #[must_use]
+    pub fn any_ssl(&self) -> bool {
+        let is_ssl = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Ssl(_));
+        self.0.iter().any(is_ssl)
+    }
+}
+
+impl Endpoint {
+    fn parse(entry: &str) -> Result<Self, EndpointFault> {
+        if entry.is_empty() {
+            return Err(EndpointFault::Empty);
+        }
+        let (method, rest) = entry.split_once(':').ok_or(EndpointFault::Method)?;
+        match method {
+            "tcp" => Address::parse(rest).map(Self::Tcp),
+            "ssl" => Address::parse(rest).map(Self::Ssl),
+            "unix" if rest.is_empty() => Err(EndpointFault::NoPath),
+            "unix" => Ok(Self::Unix(rest.into())),
+            "ptcp" | "pssl" | "punix" => Err(EndpointFault::Passive),
+            _ => Err(EndpointFault::Method),
+        }
+    }
+}
+
+impl Address {
+    fn parse(text: &str) -> Result<Self, EndpointFault> {
+        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+            let (host, rest) = rest.split_once(']').ok_or(EndpointFault::Brackets)?;
+            if host.parse::<Ipv6Addr>().is_err() {
+                return Err(EndpointFault::NotIpv6);
+            }
+            (host, rest.strip_prefix(':').ok_or(EndpointFault::NoPort)?)
+        } else {
+            let (host, port) = text.rsplit_once(':').ok_or(EndpointFault::NoPort)?;
+            if host.contains(':') {
+                return Err(EndpointFault::Brackets);
+            }
+            (host, port)
+        };
+        if host.is_empty() {
+            return Err(EndpointFault::NoHost);
+        }
+        if port.is_empty() {
+            return Err(EndpointFault::NoPort);
+        }
+        let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+        match port.parse() {
+            Ok(port) if digits && port != 0 => Ok(Self {
+                host: host.to_owned(),
+                port,
+            }),
+            _ => Err(EndpointFault::Port),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Ssl(address) => write!(f, "ssl:{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        if host.contains(':') {
+            write!(f, "[{host}]:{port}")
+        } else {
+            write!(f, "{host}:{port}")
+        }
+    }
+}
+
+impl fmt::Display for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, endpoint) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { "," };
+            write!(f, "{comma}{endpoint}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_written_as_it_is_read() {
+        for (list, count, any_ssl) in [
+            ("tcp:10.0.0.1:6642", 1, false),
+            (
+                "ssl:[fd00::1]:6642,ssl:ovn-sb.kube-system.svc:6642",
+                2,
+                true,
+            ),
+            ("unix:/run/ovn/ovnsb_db.sock,tcp:a:1,tcp:b:65535", 3, false),
+        ] {
+            let endpoints = Endpoints::parse("--ovn-sb", list).unwrap();
+            assert_eq!(endpoints.to_string(), list);
+            assert_eq!((endpoints.count(), endpoints.any_ssl()), (count, any_ssl));
+        }
+        let spaced = Endpoints::parse("--ovn-sb", " tcp:a:1 , tcp:b:2 ").unwrap();
+        assert_eq!(spaced.to_string(), "tcp:a:1,tcp:b:2");
+        assert_eq!(spaced.at(3).to_string(), "tcp:b:2");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_where_it_was_written() {
+        use EndpointFault::{
+            Brackets, Empty, Method, NoHost, NoPath, NoPort, NotIpv6, Passive, Port,
+        };
+        for (list, entry, fault) in [
+            ("", "", Empty),
+            ("tcp:a:1,", "", Empty),
+            ("a:1", "a:1", Method),
+            ("localhost", "localhost", Method),
+            ("TCP:a:1", "TCP:a:1", Method),
+            ("tcp:a:1,ptcp:6642", "ptcp:6642", Passive),
+            ("tcp:", "tcp:", NoPort),
+            ("tcp::1", "tcp::1", NoHost),
+            ("tcp:a", "tcp:a", NoPort),
+            ("tcp:a:", "tcp:a:", NoPort),
+            ("tcp:a:0", "tcp:a:0", Port),
+            ("tcp:a:+1", "tcp:a:+1", Port),
+            ("tcp:a:65536", "tcp:a:65536", Port),
+            ("tcp:a:x", "tcp:a:x", Port),
+            ("ssl:fd00::1:6642", "ssl:fd00::1:6642", Brackets),
+            ("ssl:[fd00::1:6642", "ssl:[fd00::1:6642", Brackets),
+            ("ssl:[fd00::1]", "ssl:[fd00::1]", NoPort),
+            ("ssl:[a]:1", "ssl:[a]:1", NotIpv6),
+            ("unix:", "unix:", NoPath),
+        ] {
+            assert_eq!(
+                Endpoints::parse("--ovn-sb", list),
+                Err(EndpointError {
+                    origin: "--ovn-sb".to_owned(),
+                    entry: entry.to_owned(),
+                    fault
+                }),
+                "{list}"
+            );
+        }
+        assert_eq!(
+            Endpoints::parse("southbound.endpoints", "tcp:a")
+                .unwrap_err()
+                .to_string(),
+            "southbound.endpoints \"tcp:a\": a port is missing; ovn's southbound database is usually on 6642, its northbound on 6641"
+        );
+    }
+}

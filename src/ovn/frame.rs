@@ -1,0 +1,205 @@
+//! A stream of bytes to JSON messages. OVSDB puts nothing between them, so the end of one is found
+//! by counting braces outside strings; each byte is looked at once, however small the pieces are
+//! that it came in.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// How much room there is for one read.
+const CHUNK: usize = 64 * 1024;
+
+/// Cuts messages out of the bytes that are put into [`Self::space`].
+#[derive(Debug)]
+pub struct Framer {
+    buffer: BytesMut,
+    limit: usize,
+    /// How much of the buffer was looked at.
+    seen: usize,
+    depth: usize,
+    place: Place,
+}
+
+/// Where the next byte is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Between messages, or in one and not in a string.
+    Plain,
+    String,
+    /// Right after a backslash in a string.
+    Escape,
+}
+
+/// Why a stream is none of messages. Nothing after it can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// A message begins with something else than a brace.
+    #[error("a message begins with byte {0:#04x}")]
+    NotAnObject(u8),
+    /// A message is longer than berth holds.
+    #[error("a message is longer than {0} bytes")]
+    TooLong(usize),
+}
+
+impl Framer {
+    /// No message may be longer than `limit`.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            limit,
+            seen: 0,
+            depth: 0,
+            place: Place::Plain,
+        }
+    }
+
+    /// Where the next bytes of the stream go.
+    pub fn space(&mut self) -> &mut impl BufMut {
+        self.buffer.reserve(CHUNK);
+        &mut self.buffer
+    }
+
+    /// The next bytes of the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next message, if all of it is there. It has the braces of one; whether it is JSON is for
+    /// others to find.
+    pub fn next_message(&mut self) -> Result<Option<Bytes>, FrameError> {
+        if self.depth == 0 {
+            self.skip_space()?;
+        }
+        while let Some(byte) = self.buffer.get(self.seen) {
+            self.seen += 1;
+            match (self.place, byte) {
+                (Place::Plain, b'{' | b'[') => self.depth += 1,
+                (Place::Plain, b'}' | b']') => self.depth -= 1,
+                (Place::String, b'\\') => self.place = Place::Escape,
+                (Place::String, b'"') => self.place = Place::Plain,
+                (Place::Plain, b'"') | (Place::Escape, _) => self.place = Place::String,
+                (Place::Plain | Place::String, _) => {}
+            }
+            if self.seen > self.limit {
+                return Err(FrameError::TooLong(self.limit));
+            }
+            if self.depth == 0 {
+                let message = self.buffer.split_to(self.seen).freeze();
+                self.seen = 0;
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+
+    fn skip_space(&mut self) -> Result<(), FrameError> {
+        let space = self.buffer.iter().position(|b| !b.is_ascii_whitespace());
+        let _ = self.buffer.split_to(space.unwrap_or(self.buffer.len()));
+        match self.buffer.first() {
+            None | Some(b'{') => Ok(()),
+            Some(byte) => Err(FrameError::NotAnObject(*byte)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames(
+        pieces: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<Vec<String>, FrameError> {
+        let mut framer = Framer::new(1024);
+        let mut found = Vec::new();
+        for piece in pieces {
+            framer.push(piece.as_ref());
+            while let Some(frame) = framer.next_message()? {
+                found.push(String::from_utf8(frame.to_vec()).unwrap());
+            }
+        }
+        Ok(found)
+    }
+
+    const MESSAGES: [&str; 6] = [
+        "{}",
+        r#"{"a":["}",{"\"{":"\\"}]}"#,
+        r#"{"\u007d":"\\\"}"}"#,
+        r#"{"ß}":"{ünï"}"#,
+        r#"{"method":"echo","params":[],"id":"echo"}"#,
+        r#"{"a":{"b":{"c":[[[]]]}}}"#,
+    ];
+
+    #[test]
+    fn messages_are_found_wherever_the_stream_is_cut() {
+        for between in ["", " \n\t", "\r\n"] {
+            let stream = MESSAGES.join(between);
+            let bytes = stream.as_bytes();
+            assert_eq!(frames([bytes]).unwrap(), MESSAGES);
+            assert_eq!(frames(bytes.chunks(1)).unwrap(), MESSAGES);
+            for at in 0..bytes.len() {
+                let (head, tail) = bytes.split_at(at);
+                assert_eq!(frames([head, tail]).unwrap(), MESSAGES, "cut at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn half_a_message_is_none_yet() {
+        for half in ["", "  ", "{", r#"{"a":"}"#, r#"{"a":"\"}"#, "{[}"] {
+            assert_eq!(frames([half]).unwrap(), [""; 0], "{half}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_begin_as_a_message_is_refused_at_its_first_byte() {
+        for (stream, byte) in [
+            ("x", b'x'),
+            ("[]", b'['),
+            ("{}}", b'}'),
+            ("{} 1", b'1'),
+            ("\0", 0),
+        ] {
+            assert_eq!(
+                frames([stream]),
+                Err(FrameError::NotAnObject(byte)),
+                "{stream}"
+            );
+        }
+        assert_eq!(
+            FrameError::NotAnObject(0x15).to_string(),
+            "a message begins with byte 0x15"
+        );
+    }
+
+    #[test]
+    fn a_message_of_the_limit_passes_and_one_byte_more_is_refused_before_its_end() {
+        let message = |len: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(len - 8));
+        assert_eq!(message(1024).len(), 1024);
+        assert_eq!(frames([message(1024)]).unwrap().len(), 1);
+        let long = message(1025);
+        assert_eq!(frames([&long]), Err(FrameError::TooLong(1024)));
+        let endless = vec![b'{'; 1025];
+        assert_eq!(frames(endless.chunks(100)), Err(FrameError::TooLong(1024)));
+    }
+
+    #[test]
+    fn many_messages_in_one_piece_and_one_message_in_many_pieces_cost_the_same() {
+        let count = 100_000;
+        let stream = "{\"a\":[]}".repeat(count);
+        let mut framer = Framer::new(1024);
+        framer.push(stream.as_bytes());
+        let mut found = 0;
+        while framer.next_message().unwrap().is_some() {
+            found += 1;
+        }
+        assert_eq!(found, count);
+
+        let long = format!("{{\"a\":\"{}\"}}", "}".repeat(1 << 20));
+        let mut framer = Framer::new(2 << 20);
+        let mut found = 0;
+        for byte in long.as_bytes().chunks(1) {
+            framer.push(byte);
+            found += usize::from(framer.next_message().unwrap().is_some());
+        }
+        assert_eq!(found, 1);
+    }
+}

@@ -1,0 +1,188 @@
+//! How long a chassis is behind: when each value of `SB_Global.nb_cfg` was first seen, on a clock
+//! that runs only while berth is connected. What could not be seen is held against nobody.
+
+use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::time::{Duration, Instant};
+
+use rpds::RedBlackTreeMapSync;
+
+/// More values than this are thinned out, the older ones.
+const MOST: usize = 4096;
+
+/// How many of the newest stay as they are.
+const NEWEST: usize = 1024;
+
+/// The time that the database was watched for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Clock {
+    before: Duration,
+    running: Option<Instant>,
+}
+
+impl Clock {
+    pub(super) fn start(&mut self, now: Instant) {
+        self.stop(now);
+        self.running = Some(now);
+    }
+
+    pub(super) fn stop(&mut self, now: Instant) {
+        self.before = self.at(now);
+        self.running = None;
+    }
+
+    /// The time watched until `now`.
+    pub(super) fn at(&self, now: Instant) -> Duration {
+        let running = self
+            .running
+            .map(|since| now.saturating_duration_since(since));
+        self.before + running.unwrap_or_default()
+    }
+}
+
+/// A value of `SB_Global.nb_cfg` that was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bump {
+    /// When, on the clock.
+    pub(super) at: Duration,
+    /// It was seen to come, and was not there when the connection was made.
+    pub(super) live: bool,
+}
+
+/// All values seen, as far as anybody needs them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bumps(RedBlackTreeMapSync<i64, Bump>);
+
+impl Bumps {
+    /// The value now.
+    pub(super) fn current(&self) -> Option<i64> {
+        self.0.last().map(|(value, _)| *value)
+    }
+
+    /// The value is this. Values only rise; one that falls is that of another database.
+    pub(super) fn see(&mut self, value: i64, bump: Bump) {
+        if self.current() == Some(value) {
+            return;
+        }
+        if self.current() > Some(value) {
+            *self = Self::default();
+        }
+        self.0.insert_mut(value, bump);
+        if self.0.size() > MOST {
+            self.thin_out();
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Since when a chassis that answered `value` has something to answer.
+    pub(super) fn first_after(&self, value: Option<i64>) -> Option<Bump> {
+        let from = value.map_or(Unbounded, Excluded);
+        self.first((from, Unbounded))
+    }
+
+    /// When that came which a chassis answers with `value`.
+    pub(super) fn first_from(&self, value: i64) -> Option<Bump> {
+        self.first((Included(value), Unbounded))
+    }
+
+    fn first(&self, range: (std::ops::Bound<i64>, std::ops::Bound<i64>)) -> Option<Bump> {
+        self.0.range(range).next().map(|(_, bump)| *bump)
+    }
+
+    /// Of every two old values the later one stays, with the time of the earlier: the oldest time
+    /// is never lost, and a lag is never told shorter than it is.
+    fn thin_out(&mut self) {
+        let old: Vec<_> = self.0.iter().take(self.0.size() - NEWEST).collect();
+        let pairs = old
+            .chunks_exact(2)
+            .map(|pair| (*pair[0].0, *pair[1].0, *pair[0].1));
+        let pairs: Vec<_> = pairs.collect();
+        for (earlier, later, first) in pairs {
+            self.0.remove_mut(&earlier);
+            self.0.insert_mut(later, first);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn mk_bumps(values: impl IntoIterator<Item = (i64, u64)>) -> Bumps {
+        let mut bumps = Bumps::default();
+        for (value, seconds) in values {
+            let bump = Bump {
+                at: at(seconds),
+                live: true,
+            };
+            bumps.see(value, bump);
+        }
+        bumps
+    }
+
+    fn since(bumps: &Bumps, value: Option<i64>) -> Option<Duration> {
+        bumps.first_after(value).map(|bump| bump.at)
+    }
+
+    #[test]
+    fn the_clock_runs_only_while_it_is_started() {
+        let start = Instant::now();
+        let mut clock = Clock::default();
+        assert_eq!(clock.at(start + at(5)), at(0));
+        clock.start(start);
+        assert_eq!(clock.at(start + at(5)), at(5));
+        clock.stop(start + at(7));
+        assert_eq!(clock.at(start + at(60)), at(7));
+        clock.start(start + at(60));
+        clock.start(start + at(61));
+        assert_eq!(clock.at(start + at(62)), at(9));
+    }
+
+    #[test]
+    fn one_is_behind_since_the_first_value_that_it_did_not_answer() {
+        let bumps = mk_bumps([(3, 10), (4, 20), (4, 25), (7, 30)]);
+        assert_eq!(bumps.current(), Some(7));
+        for (value, expect) in [
+            (None, Some(10)),
+            (Some(2), Some(10)),
+            (Some(3), Some(20)),
+            (Some(4), Some(30)),
+            (Some(6), Some(30)),
+            (Some(7), None),
+            (Some(8), None),
+        ] {
+            assert_eq!(since(&bumps, value), expect.map(at), "{value:?}");
+        }
+        assert_eq!(bumps.first_from(5).map(|bump| bump.at), Some(at(30)));
+        assert_eq!(bumps.first_from(8), None);
+    }
+
+    #[test]
+    fn a_value_that_falls_begins_another_history() {
+        let bumps = mk_bumps([(3, 10), (4, 20), (2, 30)]);
+        assert_eq!(bumps.current(), Some(2));
+        assert_eq!(since(&bumps, None), Some(at(30)));
+    }
+
+    #[test]
+    fn a_long_history_is_thinned_out_and_keeps_its_beginning_and_its_end() {
+        let last = 100_000_i64;
+        let bumps = mk_bumps((0..=last).map(|value| (value, value.unsigned_abs())));
+        assert!(bumps.0.size() <= MOST, "{}", bumps.0.size());
+        assert_eq!(since(&bumps, Some(-1)), Some(at(0)));
+        for value in last - 1000..last {
+            let exact = at(value.unsigned_abs() + 1);
+            assert_eq!(since(&bumps, Some(value)), Some(exact));
+        }
+        for value in (0..last).step_by(777) {
+            let since = since(&bumps, Some(value)).unwrap();
+            assert!(since <= at(value.unsigned_abs() + 1), "{value}");
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! What a database has, and which of it berth asks for: a server of another version may lack a table
+//! or a column, and then one check less can be made.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+/// A table that berth wants to see, and of it these columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The table.
+    pub table: &'static str,
+    /// The columns.
+    pub columns: &'static [&'static str],
+}
+
+/// The types of single values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// A 64-bit integer.
+    Integer,
+    /// A real number.
+    Real,
+    /// A truth value.
+    Boolean,
+    /// A string.
+    String,
+    /// A row's id.
+    Uuid,
+}
+
+impl Base {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "integer" => Self::Integer,
+            "real" => Self::Real,
+            "boolean" => Self::Boolean,
+            "string" => Self::String,
+            "uuid" => Self::Uuid,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Integer => "integer",
+            Self::Real => "real",
+            Self::Boolean => "boolean",
+            Self::String => "string",
+            Self::Uuid => "uuid",
+        })
+    }
+}
+
+/// The type of a column, as far as a replica has to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColumnType {
+    /// Of its values, or of its keys where it is a map.
+    pub key: Base,
+    /// Of a map's values.
+    pub value: Option<Base>,
+    /// It may be empty.
+    pub optional: bool,
+    /// It may hold more than one value, so that a change of it comes as a difference.
+    pub composite: bool,
+}
+
+impl ColumnType {
+    /// Of exactly one value.
+    #[must_use]
+    pub const fn one(key: Base) -> Self {
+        Self {
+            key,
+            value: None,
+            optional: false,
+            composite: false,
+        }
+    }
+
+    /// Of at most one value.
+    #[must_use]
+    pub const fn maybe(key: Base) -> Self {
+        Self {
+            optional: true,
+            ..Self::one(key)
+        }
+    }
+
+    /// Of any number of values.
+    #[must_use]
+    pub const fn many(key: Base) -> Self {
+        Self {
+            optional: true,
+            composite: true,
+            ..Self::one(key)
+        }
+    }
+
+    /// Of any number of keys with their values.
+    #[must_use]
+    pub const fn map(key: Base, value: Base) -> Self {
+        Self {
+            value: Some(value),
+            ..Self::many(key)
+        }
+    }
+
+    fn parse(json: &Value) -> Option<Self> {
+        let base =
+            |json: &Value| Base::named(json.as_str().or_else(|| json.get("type")?.as_str())?);
+        if json.is_string() {
+            return base(json).map(Self::one);
+        }
+        let max = match json.get("max") {
+            None => 1,
+            Some(Value::String(text)) if text == "unlimited" => u64::MAX,
+            Some(max) => max.as_u64()?,
+        };
+        Some(Self {
+            key: base(json.get("key")?)?,
+            value: match json.get("value") {
+                None => None,
+                Some(value) => Some(base(value)?),
+            },
+            optional: json.get("min").is_some_and(|min| min == 0),
+            composite: max > 1,
+        })
+    }
+}
+
+/// The tables of a database with their columns. What has a type that is not known is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schema {
+    tables: BTreeMap<String, BTreeMap<String, ColumnType>>,
+}
+
+/// Why an answer to `get_schema` is no schema.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// It is not JSON.
+    #[error("the schema is not JSON: {0}")]
+    Json(String),
+    /// It has no tables.
+    #[error("the schema has no tables")]
+    NoTables,
+}
+
+impl Schema {
+    /// Reads the answer to `get_schema`.
+    pub fn parse(text: &str) -> Result<Self, SchemaError> {
+        let json: Value =
+            serde_json::from_str(text).map_err(|error| SchemaError::Json(error.to_string()))?;
+        let tables = json.get("tables").and_then(Value::as_object);
+        let tables = tables.ok_or(SchemaError::NoTables)?;
+        let columns = |table: &Value| -> BTreeMap<String, ColumnType> {
+            let columns = table.get("columns").and_then(Value::as_object);
+            let columns = columns.into_iter().flatten();
+            let typed = columns.filter_map(|(name, column)| {
+                Some((name.clone(), ColumnType::parse(column.get("type")?)?))
+            });
+            typed.collect()
+        };
+        Ok(Self {
+            tables: tables
+                .iter()
+                .map(|(name, table)| (name.clone(), columns(table)))
+                .collect(),
+        })
+    }
+}
+
+/// A table or a column of it that a database does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Missing {
+    /// The table.
+    pub table: &'static str,
+    /// The column, where the table is there.
+    pub column: Option<&'static str>,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.table)?;
+        if let Some(column) = self.column {
+            write!(f, ".{column}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A column of a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type in this database.
+    pub kind: ColumnType,
+}
+
+/// A table of a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedTable {
+    /// Its name.
+    pub name: &'static str,
+    /// Those of the wanted columns that the database has.
+    pub columns: Arc<[Column]>,
+}
+
+/// What to ask a server for: those of the wanted tables and columns that it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The tables.
+    pub tables: Vec<PlannedTable>,
+    /// What the database does not have.
+    pub missing: Vec<Missing>,
+}
+
+impl Plan {
+    /// What there is of what is wanted.
+    #[must_use]
+    pub fn new(wanted: &[Wanted], schema: &Schema) -> Self {
+        let mut plan = Self::default();
+        for Wanted { table, columns } in wanted {
+            let Some(known) = schema.tables.get(*table) else {
+                plan.missing.push(Missing {
+                    table,
+                    column: None,
+                });
+                continue;
+            };
+            let mut planned = Vec::new();
+            for name in *columns {
+                match known.get(*name) {
+                    Some(kind) => planned.push(Column { name, kind: *kind }),
+                    None => plan.missing.push(Missing {
+                        table,
+                        column: Some(name),
+                    }),
+                }
+            }
+            plan.tables.push(PlannedTable {
+                name: table,
+                columns: planned.into(),
+            });
+        }
+        plan
+    }
+
+    /// The `<monitor-requests>` of all three monitor methods.
+    #[must_use]
+    pub fn requests(&self) -> Value {
+        let request = |table: &PlannedTable| {
+            let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+            (table.name.to_owned(), json!([{ "columns": columns }]))
+        };
+        Value::Object(self.tables.iter().map(request).collect::<Map<_, _>>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: &str = r#"{"name": "D", "version": "1.0.0", "tables": {"T": {"columns": {
+        "name": {"type": "string"},
+        "hostname": {"type": {"key": "string"}},
+        "maybe": {"type": {"key": {"type": "uuid", "refTable": "T"}, "min": 0, "max": 1}},
+        "some": {"type": {"key": {"type": "integer", "minInteger": 1}, "min": 1, "max": "unlimited"}},
+        "few": {"type": {"key": "boolean", "min": 0, "max": 3}},
+        "options": {"type": {"key": "string", "value": "real", "min": 0, "max": "unlimited"}},
+        "odd": {"type": "quaternion"},
+        "none": {}}}}}"#;
+
+    #[test]
+    fn every_form_of_a_type_is_known_and_an_unknown_one_is_as_if_the_column_were_not_there() {
+        let schema = Schema::parse(SCHEMA).unwrap();
+        let expect = [
+            ("few", ColumnType::many(Base::Boolean)),
+            ("hostname", ColumnType::one(Base::String)),
+            ("maybe", ColumnType::maybe(Base::Uuid)),
+            ("name", ColumnType::one(Base::String)),
+            ("options", ColumnType::map(Base::String, Base::Real)),
+            (
+                "some",
+                ColumnType {
+                    optional: false,
+                    ..ColumnType::many(Base::Integer)
+                },
+            ),
+        ];
+        let columns: Vec<_> = schema.tables["T"]
+            .iter()
+            .map(|(name, kind)| (name.as_str(), *kind))
+            .collect();
+        assert_eq!(columns, expect);
+    }
+
+    #[test]
+    fn what_a_database_lacks_is_not_asked_for_and_named() {
+        let wanted = [
+            Wanted {
+                table: "T",
+                columns: &["name", "odd", "later"],
+            },
+            Wanted {
+                table: "U",
+                columns: &["name"],
+            },
+        ];
+        let plan = Plan::new(&wanted, &Schema::parse(SCHEMA).unwrap());
+        let missing: Vec<_> = plan.missing.iter().map(Missing::to_string).collect();
+        assert_eq!(missing, ["T.odd", "T.later", "U"]);
+        assert_eq!(plan.requests(), json!({"T": [{"columns": ["name"]}]}));
+    }
+
+    #[test]
+    fn what_is_no_schema_is_refused() {
+        assert_eq!(Schema::parse("{}"), Err(SchemaError::NoTables));
+        assert_eq!(
+            Schema::parse(r#"{"tables": []}"#),
+            Err(SchemaError::NoTables)
+        );
+        assert!(matches!(Schema::parse("{"), Err(SchemaError::Json(_))));
+        assert_eq!(
+            Schema::parse(r#"{"tables": {"T": 1}}"#).unwrap().tables["T"],
+            BTreeMap::new()
+        );
+    }
+}

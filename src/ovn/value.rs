@@ -1,0 +1,460 @@
+//! Values of an OVSDB database, as RFC 7047 §5.1 writes them, and the differences that `update2`
+//! sends in their place.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use crate::ovn::schema::{Base, ColumnType};
+
+/// The id of a row, a transaction, a cluster or a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uuid(u128);
+
+impl Uuid {
+    /// What servers say where they have no id.
+    pub const ZERO: Self = Self(0);
+
+    /// Reads the usual form, 32 hexadecimal digits and hyphens.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let well_formed = bytes.len() == 36
+            && bytes.iter().enumerate().all(|(at, byte)| match at {
+                8 | 13 | 18 | 23 => *byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            });
+        if !well_formed {
+            return None;
+        }
+        let number = bytes.iter().filter(|byte| **byte != b'-');
+        let number = number.fold(0u128, |number, byte| {
+            let digit = char::from(*byte).to_digit(16).unwrap_or_default();
+            number << 4 | u128::from(digit)
+        });
+        Some(Self(number))
+    }
+}
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = |shift: u32, digits: u32| (self.0 >> shift) & ((1 << (4 * digits)) - 1);
+        write!(
+            f,
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            part(96, 8),
+            part(80, 4),
+            part(64, 4),
+            part(48, 4),
+            part(0, 12)
+        )
+    }
+}
+
+impl<'de> Deserialize<'de> for Uuid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom(format_args!("{text:?} is no uuid")))
+    }
+}
+
+/// A real number, in an order that holds for every one of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Real(pub f64);
+
+impl PartialEq for Real {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Real {}
+
+impl PartialOrd for Real {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Real {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// One value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Atom {
+    /// A 64-bit integer.
+    Integer(i64),
+    /// A real number.
+    Real(Real),
+    /// A truth value.
+    Boolean(bool),
+    /// A string.
+    String(Box<str>),
+    /// A reference to a row.
+    Uuid(Uuid),
+}
+
+impl Atom {
+    fn parse(json: &Value, base: Base) -> Result<Self, ValueError> {
+        let atom = match (base, json) {
+            (Base::Integer, Value::Number(number)) => number.as_i64().map(Self::Integer),
+            (Base::Real, Value::Number(number)) => number.as_f64().map(|n| Self::Real(Real(n))),
+            (Base::Boolean, Value::Bool(truth)) => Some(Self::Boolean(*truth)),
+            (Base::String, Value::String(text)) => Some(Self::String(text.as_str().into())),
+            (Base::Uuid, Value::Array(parts)) => match parts.as_slice() {
+                [Value::String(tag), Value::String(id)] if tag == "uuid" => {
+                    Uuid::parse(id).map(Self::Uuid)
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        atom.ok_or(ValueError::Atom(base))
+    }
+
+    /// What a column of this type holds where nothing was said.
+    fn default_of(base: Base) -> Self {
+        match base {
+            Base::Integer => Self::Integer(0),
+            Base::Real => Self::Real(Real(0.0)),
+            Base::Boolean => Self::Boolean(false),
+            Base::String => Self::String("".into()),
+            Base::Uuid => Self::Uuid(Uuid::ZERO),
+        }
+    }
+}
+
+/// What is in one column of one row. A single value is a set of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Datum {
+    /// Distinct values in order.
+    Set(Box<[Atom]>),
+    /// Keys, distinct and in order, each with its value.
+    Map(Box<[(Atom, Atom)]>),
+}
+
+/// Why a value is none of its column's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// A single value of another type.
+    #[error("a value is no {0}")]
+    Atom(Base),
+    /// A map where a set is due.
+    #[error("a map stands where a set is due")]
+    NotASet,
+    /// Something else where a map is due.
+    #[error("something else stands where a map is due")]
+    NotAMap,
+    /// An element of a map that is not a pair.
+    #[error("an element of a map is no pair")]
+    NotAPair,
+}
+
+impl Datum {
+    /// Reads a value of a column.
+    pub fn parse(json: &Value, column: &ColumnType) -> Result<Self, ValueError> {
+        match column.value {
+            None => Self::parse_set(json, column.key),
+            Some(value) => Self::parse_map(json, column.key, value),
+        }
+    }
+
+    fn parse_set(json: &Value, base: Base) -> Result<Self, ValueError> {
+        let mut atoms = match tagged(json) {
+            Some(("set", elements)) => elements
+                .iter()
+                .map(|element| Atom::parse(element, base))
+                .collect::<Result<Vec<_>, _>>()?,
+            Some(("map", _)) => return Err(ValueError::NotASet),
+            _ => vec![Atom::parse(json, base)?],
+        };
+        atoms.sort_unstable();
+        atoms.dedup();
+        Ok(Self::Set(atoms.into()))
+    }
+
+    fn parse_map(json: &Value, key: Base, value: Base) -> Result<Self, ValueError> {
+        let Some(("map", elements)) = tagged(json) else {
+            // An empty set is an empty map as well: both are nothing.
+            return match tagged(json) {
+                Some(("set", [])) => Ok(Self::Map([].into())),
+                _ => Err(ValueError::NotAMap),
+            };
+        };
+        let mut pairs = elements
+            .iter()
+            .map(|pair| match pair.as_array().map(Vec::as_slice) {
+                Some([k, v]) => Ok((Atom::parse(k, key)?, Atom::parse(v, value)?)),
+                _ => Err(ValueError::NotAPair),
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        pairs.dedup_by(|(one, _), (other, _)| one == other);
+        Ok(Self::Map(pairs.into()))
+    }
+
+    /// What a column holds in a row that came without it.
+    #[must_use]
+    pub fn default_of(column: &ColumnType) -> Self {
+        match (column.value, column.optional) {
+            (Some(_), _) => Self::Map([].into()),
+            (None, true) => Self::Set([].into()),
+            (None, false) => Self::Set([Atom::default_of(column.key)].into()),
+        }
+    }
+
+    /// This value after a difference. Of a column that holds more than one value, a `modify` of
+    /// `update2` brings what is in the old or the new value and not in both; of a map also the keys
+    /// whose values changed, with the new ones.
+    #[must_use]
+    pub fn with_difference(&self, difference: Self) -> Self {
+        match (self, difference) {
+            (Self::Set(old), Self::Set(change)) => {
+                let mut atoms: Vec<_> = old.iter().filter(|a| !contains(&change, a)).collect();
+                atoms.extend(change.iter().filter(|atom| !contains(old, atom)));
+                atoms.sort_unstable();
+                Self::Set(atoms.into_iter().cloned().collect())
+            }
+            (Self::Map(old), Self::Map(change)) => {
+                let kept = old.iter().filter(|(key, _)| get(&change, key).is_none());
+                let came = change
+                    .iter()
+                    .filter(|(key, value)| get(old, key) != Some(value));
+                let mut pairs: Vec<_> = kept.chain(came).cloned().collect();
+                pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+                Self::Map(pairs.into())
+            }
+            // One type has one shape.
+            (_, other) => other,
+        }
+    }
+
+    /// The string, where it is one.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Set(atoms) => match atoms.as_ref() {
+                [Atom::String(text)] => Some(text),
+                _ => None,
+            },
+            Self::Map(_) => None,
+        }
+    }
+
+    /// The integer, where it is one.
+    #[must_use]
+    pub fn integer(&self) -> Option<i64> {
+        match self {
+            Self::Set(atoms) => match atoms.as_ref() {
+                [Atom::Integer(number)] => Some(*number),
+                _ => None,
+            },
+            Self::Map(_) => None,
+        }
+    }
+
+    /// The truth value, where it is one.
+    #[must_use]
+    pub fn boolean(&self) -> Option<bool> {
+        match self {
+            Self::Set(atoms) => match atoms.as_ref() {
+                [Atom::Boolean(truth)] => Some(*truth),
+                _ => None,
+            },
+            Self::Map(_) => None,
+        }
+    }
+
+    /// All references in it.
+    pub fn uuids(&self) -> impl Iterator<Item = Uuid> {
+        let atoms = match self {
+            Self::Set(atoms) => atoms.as_ref(),
+            Self::Map(_) => &[],
+        };
+        atoms.iter().filter_map(|atom| match atom {
+            Atom::Uuid(uuid) => Some(*uuid),
+            _ => None,
+        })
+    }
+
+    /// The string under a key of a map of strings.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&str> {
+        let Self::Map(pairs) = self else {
+            return None;
+        };
+        pairs.iter().find_map(|pair| match pair {
+            (Atom::String(name), Atom::String(value)) if name.as_ref() == key => {
+                Some(value.as_ref())
+            }
+            _ => None,
+        })
+    }
+}
+
+fn tagged(json: &Value) -> Option<(&str, &[Value])> {
+    match json.as_array()?.as_slice() {
+        [Value::String(tag), Value::Array(elements)] => Some((tag, elements)),
+        _ => None,
+    }
+}
+
+fn contains(atoms: &[Atom], atom: &Atom) -> bool {
+    atoms.binary_search(atom).is_ok()
+}
+
+fn get<'a>(pairs: &'a [(Atom, Atom)], key: &Atom) -> Option<&'a Atom> {
+    let at = pairs.binary_search_by(|(name, _)| name.cmp(key)).ok()?;
+    pairs.get(at).map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const STRING: ColumnType = ColumnType::one(Base::String);
+    const STRINGS: ColumnType = ColumnType::many(Base::String);
+    const MAP: ColumnType = ColumnType::map(Base::String, Base::String);
+
+    #[track_caller]
+    fn parse(json: &Value, column: ColumnType) -> Datum {
+        Datum::parse(json, &column).unwrap()
+    }
+
+    #[test]
+    fn a_uuid_is_read_and_written_alike_and_anything_else_is_none() {
+        let text = "0a1b2c3d-0000-4222-8333-44445555666f";
+        assert_eq!(Uuid::parse(text).unwrap().to_string(), text);
+        assert_eq!(
+            Uuid::ZERO.to_string(),
+            "00000000-0000-0000-0000-000000000000"
+        );
+        for bad in [
+            "",
+            "0a1b2c3d",
+            "0a1b2c3d-0000-4222-8333-44445555666",
+            "0a1b2c3d-0000-4222-8333-44445555666g",
+            "0a1b2c3d00000-4222-8333-44445555666f",
+            "0a1b2c3d-0000-4222-8333-4444555566ßf",
+        ] {
+            assert_eq!(Uuid::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn one_value_is_a_set_of_one_in_either_form() {
+        assert_eq!(
+            parse(&json!("a"), STRING),
+            parse(&json!(["set", ["a"]]), STRING)
+        );
+        assert_eq!(
+            parse(&json!(["set", ["b", "a", "b"]]), STRINGS),
+            parse(&json!(["set", ["a", "b"]]), STRINGS)
+        );
+        let id = "0a1b2c3d-0000-4222-8333-444455556666";
+        let uuids = parse(&json!(["uuid", id]), ColumnType::many(Base::Uuid));
+        assert_eq!(
+            uuids.uuids().collect::<Vec<_>>(),
+            [Uuid::parse(id).unwrap()]
+        );
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_refused() {
+        for (json, column, error) in [
+            (json!(1), STRING, ValueError::Atom(Base::String)),
+            (json!(null), STRING, ValueError::Atom(Base::String)),
+            (
+                json!("1"),
+                ColumnType::one(Base::Integer),
+                ValueError::Atom(Base::Integer),
+            ),
+            (
+                json!(1.5),
+                ColumnType::one(Base::Integer),
+                ValueError::Atom(Base::Integer),
+            ),
+            (
+                json!(["uuid", "x"]),
+                ColumnType::one(Base::Uuid),
+                ValueError::Atom(Base::Uuid),
+            ),
+            (
+                json!(["set", [["set", []]]]),
+                STRINGS,
+                ValueError::Atom(Base::String),
+            ),
+            (json!(["map", []]), STRINGS, ValueError::NotASet),
+            (json!("a"), MAP, ValueError::NotAMap),
+            (json!(["set", ["a"]]), MAP, ValueError::NotAMap),
+            (json!(["map", [["a"]]]), MAP, ValueError::NotAPair),
+            (
+                json!(["map", [["a", 1]]]),
+                MAP,
+                ValueError::Atom(Base::String),
+            ),
+        ] {
+            assert_eq!(Datum::parse(&json, &column), Err(error), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_difference_of_a_set_toggles_and_one_of_a_map_replaces_as_well() {
+        for (column, old, difference, new) in [
+            (STRINGS, json!(["set", []]), json!("a"), json!("a")),
+            (
+                STRINGS,
+                json!(["set", ["a", "b"]]),
+                json!(["set", ["b", "c"]]),
+                json!(["set", ["a", "c"]]),
+            ),
+            (STRINGS, json!("a"), json!("a"), json!(["set", []])),
+            (
+                MAP,
+                json!(["map", []]),
+                json!(["map", [["k", "1"]]]),
+                json!(["map", [["k", "1"]]]),
+            ),
+            (
+                MAP,
+                json!(["map", [["k", "1"]]]),
+                json!(["map", [["k", "1"]]]),
+                json!(["map", []]),
+            ),
+            (
+                MAP,
+                json!(["map", [["k", "1"], ["l", "2"]]]),
+                json!(["map", [["k", "3"], ["j", "0"]]]),
+                json!(["map", [["j", "0"], ["k", "3"], ["l", "2"]]]),
+            ),
+        ] {
+            let changed = parse(&old, column).with_difference(parse(&difference, column));
+            assert_eq!(changed, parse(&new, column), "{old} {difference}");
+        }
+    }
+
+    #[test]
+    fn an_accessor_finds_its_own_type_only() {
+        let text = parse(&json!("a"), STRING);
+        assert_eq!(
+            (text.text(), text.integer(), text.boolean()),
+            (Some("a"), None, None)
+        );
+        let map = parse(&json!(["map", [["k", "v"]]]), MAP);
+        assert_eq!(
+            (map.entry("k"), map.entry("v"), map.text()),
+            (Some("v"), None, None)
+        );
+        assert_eq!(text.entry("a"), None);
+        let none = Datum::default_of(&STRINGS);
+        assert_eq!((none.text(), none.uuids().count()), (None, 0));
+    }
+}

@@ -1,0 +1,238 @@
+//! What the southbound database says of each chassis: an immutable snapshot, looked up by the
+//! chassis' name or its host's, and judged by the clock of whoever asks.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
+
+use crate::ovn::lag::{Bumps, Clock};
+use crate::ovn::value::Uuid;
+
+/// What can be wrong with a node's chassis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Problem {
+    /// There is no chassis of that name.
+    NotRegistered,
+    /// The chassis names another host, or another chassis names this one as well.
+    Identity,
+    /// The chassis has no address for tunnels.
+    Tunnel,
+    /// The chassis is behind what OVN asked of all of them for too long.
+    Unresponsive,
+}
+
+impl Problem {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::NotRegistered,
+        Self::Identity,
+        Self::Tunnel,
+        Self::Unresponsive,
+    ];
+
+    /// The name in metric labels and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotRegistered => "not_registered",
+            Self::Identity => "identity",
+            Self::Tunnel => "tunnel",
+            Self::Unresponsive => "unresponsive",
+        }
+    }
+}
+
+/// A set of problems.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Problems(u8);
+
+impl Problems {
+    /// All of them.
+    #[must_use]
+    pub fn all() -> Self {
+        Problem::ALL.into_iter().collect()
+    }
+
+    /// Whether a problem is in the set.
+    #[must_use]
+    pub const fn contains(self, problem: Problem) -> bool {
+        self.0 & (1 << problem as u8) != 0
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// All in the set, in order.
+    pub fn iter(self) -> impl Iterator<Item = Problem> {
+        let all = Problem::ALL.into_iter();
+        all.filter(move |problem| self.contains(*problem))
+    }
+}
+
+impl FromIterator<Problem> for Problems {
+    fn from_iter<I: IntoIterator<Item = Problem>>(problems: I) -> Self {
+        let bits = problems.into_iter().map(|problem| 1 << problem as u8);
+        Self(bits.fold(0, |set, bit| set | bit))
+    }
+}
+
+impl fmt::Debug for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// How fast a chassis answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The last time.
+    pub last: Duration,
+    /// The mean, in which older times count for less and less.
+    pub mean: Duration,
+}
+
+impl Response {
+    /// With one more time, of which the mean takes a quarter.
+    pub(super) fn then(before: Option<Self>, last: Duration) -> Self {
+        let mean = before.map_or(last, |before| (before.mean * 3 + last) / 4);
+        Self { last, mean }
+    }
+}
+
+/// A chassis, as its rows say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chassis {
+    pub(super) row: Uuid,
+    pub(super) hostname: Arc<str>,
+    pub(super) remote: bool,
+    pub(super) tunnel: bool,
+    pub(super) nb_cfg: Option<i64>,
+    /// Since when it may be held against it that it is behind.
+    pub(super) since: Duration,
+    pub(super) response: Option<Response>,
+}
+
+impl Chassis {
+    /// The host that it says it is on.
+    #[must_use]
+    pub fn hostname(&self) -> &str {
+        &self.hostname
+    }
+
+    /// It is of another availability zone, which OVN's interconnection made it known from, and so of
+    /// no node of this cluster.
+    #[must_use]
+    pub const fn is_remote(&self) -> bool {
+        self.remote
+    }
+
+    /// It has an address for tunnels.
+    #[must_use]
+    pub const fn has_tunnel(&self) -> bool {
+        self.tunnel
+    }
+
+    /// What it answered last.
+    #[must_use]
+    pub const fn nb_cfg(&self) -> Option<i64> {
+        self.nb_cfg
+    }
+
+    /// How fast it answers, where it was seen to.
+    #[must_use]
+    pub const fn response(&self) -> Option<Response> {
+        self.response
+    }
+}
+
+/// An immutable snapshot of every chassis. Only a [`ChassisIndex`](super::ChassisIndex) makes one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChassisView {
+    pub(super) chassis: HashTrieMapSync<Arc<str>, Chassis>,
+    /// The names of the chassis that say they are on a host.
+    pub(super) hosts: HashTrieMapSync<Arc<str>, RedBlackTreeSetSync<Arc<str>>>,
+    pub(super) bumps: Bumps,
+    pub(super) clock: Clock,
+    /// What the database has the columns for, once it was seen.
+    pub(super) judged: Problems,
+}
+
+impl ChassisView {
+    /// What is wrong with the chassis that a node claims, where the database tells.
+    #[must_use]
+    pub fn judge(
+        &self,
+        node: &str,
+        chassis: &str,
+        now: Instant,
+        allowed_lag: Duration,
+    ) -> Problems {
+        let entry = self.chassis(chassis);
+        let holds = |problem| match problem {
+            Problem::NotRegistered => entry.is_none(),
+            Problem::Identity => {
+                entry.is_some_and(|entry| entry.hostname() != node)
+                    || self.on_host(node).nth(1).is_some()
+            }
+            Problem::Tunnel => entry.is_some_and(|entry| !entry.has_tunnel()),
+            Problem::Unresponsive => self.lag(chassis, now).is_some_and(|lag| lag > allowed_lag),
+        };
+        let judged = self.judged.iter();
+        judged.filter(|problem| holds(*problem)).collect()
+    }
+
+    /// What can be judged: the database was seen, and has the columns for it.
+    #[must_use]
+    pub const fn judged(&self) -> Problems {
+        self.judged
+    }
+
+    /// The chassis of this name.
+    #[must_use]
+    pub fn chassis(&self, name: &str) -> Option<&Chassis> {
+        self.chassis.get(name)
+    }
+
+    /// All chassis with their names, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Chassis)> {
+        let all = self.chassis.iter();
+        all.map(|(name, chassis)| (name.as_ref(), chassis))
+    }
+
+    /// How many chassis there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.chassis.size()
+    }
+
+    /// The names of the chassis that say they are on a host, in order.
+    pub fn on_host(&self, hostname: &str) -> impl Iterator<Item = &str> {
+        let names = self.hosts.get(hostname).into_iter();
+        names.flat_map(|names| names.iter().map(AsRef::as_ref))
+    }
+
+    /// How long a chassis is behind, while berth could see it; `None` where it is not, or where
+    /// nothing is known of it.
+    #[must_use]
+    pub fn lag(&self, chassis: &str, now: Instant) -> Option<Duration> {
+        if !self.judged.contains(Problem::Unresponsive) {
+            return None;
+        }
+        let chassis = self.chassis(chassis)?;
+        let asked = self.bumps.first_after(chassis.nb_cfg)?;
+        let since = asked.at.max(chassis.since);
+        Some(self.clock.at(now).saturating_sub(since))
+    }
+
+    /// What OVN asked last of every chassis.
+    #[must_use]
+    pub fn nb_cfg(&self) -> Option<i64> {
+        self.bumps.current()
+    }
+}
