@@ -8,6 +8,7 @@ pub mod config;
 pub mod decide;
 pub mod demo;
 pub mod domain;
+pub mod facts;
 pub mod http;
 pub mod metrics;
 pub mod ovn;

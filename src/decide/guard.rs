@@ -218,6 +218,20 @@ impl<'a> Guard<'a> {
     }
 }
 
+/// What keeps a node from taking over the network of any VM.
+#[must_use]
+pub fn chassis_obstacles(policy: &Policy, fleet: Fleet, candidate: &Candidate<'_>) -> Reasons {
+    let nobody = Guard {
+        policy,
+        fleet,
+        journey: Journey::Launch,
+        source: None,
+        machine_type: None,
+        equivalents: &[],
+    };
+    nobody.judge(candidate)
+}
+
 /// Whether a check can reject any node of this cluster: it is not turned off, and the cluster shows
 /// what it looks at.
 #[must_use]

@@ -14,6 +14,7 @@ use crate::cluster::view::{NodeEntry, View};
 use crate::decide::guard::{Candidate, Fleet, Guard, Journey, Policy};
 use crate::decide::reason::{NOT_YET_KNOWN, Reason};
 use crate::domain::{Agents, NodeFacts};
+use crate::facts::Facts;
 use crate::http::decision::{self, Details};
 use crate::http::lane::Answered;
 use crate::http::refusal::Refusal;
@@ -36,7 +37,8 @@ fn answer(
     start: Instant,
     lookup: Option<&Lookup>,
 ) -> Result<Answered, Refusal> {
-    let mut answer = filter(text, &*service.view()?, &service.policy, lookup)?;
+    let known = service.known()?;
+    let mut answer = filter(text, &known.facts(), &service.policy, lookup)?;
     if let Some(vmi) = answer.unknown.take()
         && lookup.is_none()
         && service.can_read()
@@ -88,11 +90,11 @@ impl FilterAnswer {
 /// answer with `Error` set, which kube-scheduler shows.
 pub fn filter(
     body: &str,
-    view: &View,
+    facts: &Facts<'_>,
     policy: &Policy,
     lookup: Option<&Lookup>,
 ) -> Result<FilterAnswer, ArgsError> {
-    match judge(body, view, policy, lookup) {
+    match judge(body, facts, policy, lookup) {
         Ok(answer) => Ok(answer),
         Err(error) if error.is_foreign() => Err(error),
         Err(error) => Ok(FilterAnswer::error(
@@ -104,7 +106,7 @@ pub fn filter(
 
 fn judge(
     body: &str,
-    view: &View,
+    facts: &Facts<'_>,
     policy: &Policy,
     lookup: Option<&Lookup>,
 ) -> Result<FilterAnswer, ArgsError> {
@@ -113,7 +115,7 @@ fn judge(
         decision::not_guarded(Verb::Filter, &pod);
         return pass_all(asked);
     };
-    let vmi = match find_vmi(&pod, view, lookup) {
+    let vmi = match find_vmi(&pod, facts.view, lookup) {
         Ok(vmi) => vmi,
         Err(problem) => {
             let message = problem.to_string();
@@ -131,14 +133,14 @@ fn judge(
     let passed = match asked {
         Asked::Names(names) => {
             let names = extender::read_names(names)?;
-            let guard = Guard::new(policy, view.fleet(), journey, vmi);
-            Passed::Names(sorter.sort_names(names, view, &guard))
+            let guard = Guard::new(policy, facts.fleet(), journey, vmi);
+            Passed::Names(sorter.sort_names(names, facts, &guard))
         }
         Asked::Nodes(nodes) => {
             let list = NodeList::read(nodes)?;
-            let nodes = read_nodes(list.items(), view)?;
-            let guard = Guard::new(policy, fleet(view, &nodes), journey, vmi);
-            let items = sorter.sort_nodes(nodes, &guard);
+            let nodes = read_nodes(list.items(), facts.view)?;
+            let guard = Guard::new(policy, fleet(facts, &nodes), journey, vmi);
+            let items = sorter.sort_nodes(nodes, facts, &guard);
             Passed::Nodes(list.with_items(items))
         }
     };
@@ -212,8 +214,8 @@ fn read_nodes<'a, 'v>(
 }
 
 /// The fleet as the view has it, and the nodes of the request that the view lacks.
-fn fleet(view: &View, nodes: &[ListedNode<'_, '_>]) -> Fleet {
-    let mut fleet = view.fleet();
+fn fleet(facts: &Facts<'_>, nodes: &[ListedNode<'_, '_>]) -> Fleet {
+    let mut fleet = facts.fleet();
     fleet.machine_types_seen |= nodes
         .iter()
         .any(|node| !node.facts.machine_types.is_empty());
@@ -243,16 +245,15 @@ impl<'a> Sorter<'a> {
     fn sort_names(
         &mut self,
         mut names: Vec<Text<'a>>,
-        view: &View,
+        facts: &Facts<'_>,
         guard: &Guard<'_>,
     ) -> Vec<Text<'a>> {
-        names.retain(|name| {
-            let entry = view.node(name.as_str());
-            let Some((facts, agents)) = entry.and_then(|e| Some((e.facts()?, e.agents()))) else {
+        names.retain(|name| match facts.candidate(name.as_str()) {
+            Some(candidate) => self.passes(name, candidate, guard),
+            None => {
                 self.unknown(name);
-                return false;
-            };
-            self.passes(name, facts, agents, guard)
+                false
+            }
         });
         names
     }
@@ -260,24 +261,17 @@ impl<'a> Sorter<'a> {
     fn sort_nodes(
         &mut self,
         mut nodes: Vec<ListedNode<'a, '_>>,
+        facts: &Facts<'_>,
         guard: &Guard<'_>,
     ) -> Vec<&'a RawValue> {
-        nodes.retain(|node| self.passes(&node.name, &node.facts, node.agents, guard));
+        nodes.retain(|node| {
+            let candidate = facts.judged_by(node.name.as_str(), &node.facts, node.agents);
+            self.passes(&node.name, candidate, guard)
+        });
         nodes.into_iter().map(|node| node.raw).collect()
     }
 
-    fn passes(
-        &mut self,
-        name: &Text<'a>,
-        facts: &NodeFacts,
-        agents: Agents,
-        guard: &Guard<'_>,
-    ) -> bool {
-        let candidate = Candidate {
-            name: name.as_str(),
-            facts,
-            agents,
-        };
+    fn passes(&mut self, name: &Text<'a>, candidate: Candidate<'_>, guard: &Guard<'_>) -> bool {
         let reasons = guard.judge(&candidate);
         self.tally.judged(reasons);
         let Some(first) = reasons.first() else {

@@ -81,15 +81,18 @@ impl Service {
         })
     }
 
-    /// The view, once there is something to decide on. What is not known yet is not taken for what
-    /// is not there: kube-apiserver and kube-scheduler have their own way to go on without berth.
-    fn view(&self) -> Result<Guard<Arc<View>>, Refusal> {
-        let view = self.view.load();
-        if view.is_complete() {
-            Ok(view)
-        } else {
-            Err(Refusal::NotReady)
+    /// What is known, once there is something to decide on. What is not known yet is not taken for
+    /// what is not there: kube-apiserver and kube-scheduler have their own way to go on without berth.
+    fn known(&self) -> Result<Known, Refusal> {
+        let view = self.sources.cluster.load();
+        if !view.is_complete() {
+            return Err(Refusal::NotReady);
         }
+        let southbound = self.sources.southbound.as_ref();
+        Ok(Known {
+            view,
+            southbound: southbound.map(|southbound| (southbound.clone(), southbound.view.load())),
+        })
     }
 
     fn can_read(&self) -> bool {

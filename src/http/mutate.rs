@@ -66,7 +66,7 @@ fn answer(
     start: Instant,
     _: Option<&Lookup>,
 ) -> Result<Answered, Refusal> {
-    let answer = mutate(text, &*service.view()?)?;
+    let answer = mutate(text, service.known()?.view())?;
     if let Some(problem) = &answer.problem {
         service.problem(Surface::Admission, problem);
     }

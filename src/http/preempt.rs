@@ -9,8 +9,9 @@ use axum::extract::State;
 use axum::response::Response;
 use tokio::time::Instant;
 
-use crate::cluster::{Lookup, View};
-use crate::decide::guard::{Candidate, Guard, Journey, Policy};
+use crate::cluster::Lookup;
+use crate::decide::guard::{Guard, Journey, Policy};
+use crate::facts::Facts;
 use crate::http::Service;
 use crate::http::decision::{self, Details};
 use crate::http::lane::Answered;
@@ -31,7 +32,8 @@ fn answer(
     start: Instant,
     lookup: Option<&Lookup>,
 ) -> Result<Answered, Refusal> {
-    let mut answer = preempt(text, &*service.view()?, &service.policy, lookup)?;
+    let known = service.known()?;
+    let mut answer = preempt(text, &known.facts(), &service.policy, lookup)?;
     if let Some(vmi) = answer.unknown.take()
         && lookup.is_none()
         && service.can_read()
@@ -67,7 +69,7 @@ pub struct PreemptAnswer {
 /// The body is no preempt call. The protocol has no other way to say so.
 pub fn preempt(
     body: &str,
-    view: &View,
+    facts: &Facts<'_>,
     policy: &Policy,
     lookup: Option<&Lookup>,
 ) -> Result<PreemptAnswer, ArgsError> {
@@ -86,7 +88,7 @@ pub fn preempt(
         let json = preempt_result(&candidates);
         return Ok(answered(ExtenderOutcome::NotGuarded, json));
     };
-    let vmi = match find_vmi(&pod, view, lookup) {
+    let vmi = match find_vmi(&pod, facts.view, lookup) {
         Ok(vmi) => vmi,
         Err(problem) => {
             let text = format!("{}/{}: {problem}", pod.namespace(), pod.name());
@@ -100,19 +102,13 @@ pub fn preempt(
             });
         }
     };
-    let guard = Guard::new(policy, view.fleet(), journey, vmi);
+    let guard = Guard::new(policy, facts.fleet(), journey, vmi);
     let mut details = Details::if_wanted();
     let offered = candidates.len();
     candidates.retain(|(name, _)| {
-        let entry = view.node(name.as_str());
-        let Some((facts, agents)) = entry.and_then(|e| Some((e.facts()?, e.agents()))) else {
+        let Some(candidate) = facts.candidate(name.as_str()) else {
             details.add_unknown(name.as_str());
             return false;
-        };
-        let candidate = Candidate {
-            name: name.as_str(),
-            facts,
-            agents,
         };
         let reasons = guard.judge(&candidate);
         if !reasons.is_empty() {

@@ -1,0 +1,138 @@
+//! What is known at one moment, put together from its sources: the cluster by the API server, the
+//! chassis by OVN's southbound database.
+
+use std::time::{Duration, Instant};
+
+use crate::cluster::View;
+use crate::cluster::view::NodeEntry;
+use crate::decide::guard::{Candidate, Fleet};
+use crate::domain::{Agents, ChassisClaim, ChassisRow, NodeFacts, Southbound};
+use crate::ovn::{ChassisView, ClientStats, Problem};
+
+/// Everything that a decision looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The cluster.
+    pub view: &'a View,
+    /// The chassis.
+    pub chassis: Chassis<'a>,
+}
+
+/// What there is of the southbound database.
+#[derive(Clone, Copy, Debug)]
+pub enum Chassis<'a> {
+    /// It is not read, or is too old and left out.
+    Unknown,
+    /// It is too old to pass anybody on it.
+    Stale,
+    /// It is as it was a moment ago, at the time of whoever asks.
+    Known(&'a ChassisView, Instant),
+}
+
+/// What to do with a southbound database that nothing has been heard of for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Staleness {
+    /// What is too long.
+    pub after: Duration,
+    /// Reject every node, rather than leave the database out.
+    pub rejects: bool,
+}
+
+impl Staleness {
+    /// What counts of a view of the database.
+    #[must_use]
+    pub fn judge<'a>(
+        self,
+        view: &'a ChassisView,
+        stats: &ClientStats,
+        now: Instant,
+    ) -> Chassis<'a> {
+        let Self { after, rejects } = self;
+        match stats.silence() {
+            Some(silence) if silence <= after => Chassis::Known(view, now),
+            _ if rejects => Chassis::Stale,
+            _ => Chassis::Unknown,
+        }
+    }
+}
+
+impl<'a> Facts<'a> {
+    /// The cluster alone.
+    #[must_use]
+    pub const fn of(view: &'a View) -> Self {
+        Self {
+            view,
+            chassis: Chassis::Unknown,
+        }
+    }
+
+    /// What is true of all of it.
+    #[must_use]
+    pub fn fleet(&self) -> Fleet {
+        Fleet {
+            southbound_counts: !matches!(self.chassis, Chassis::Unknown),
+            ..self.view.fleet()
+        }
+    }
+
+    /// A node as a candidate, if it was seen.
+    #[must_use]
+    pub fn candidate<'n>(&self, name: &'n str) -> Option<Candidate<'n>>
+    where
+        'a: 'n,
+    {
+        let entry = self.view.node(name)?;
+        Some(self.judged_by(name, entry.facts()?, entry.agents()))
+    }
+
+    /// A node with facts from wherever they are known.
+    #[must_use]
+    pub fn judged_by<'n>(
+        &self,
+        name: &'n str,
+        facts: &'n NodeFacts,
+        agents: Agents,
+    ) -> Candidate<'n> {
+        Candidate {
+            name,
+            facts,
+            agents,
+            southbound: self.southbound(name, &facts.chassis),
+        }
+    }
+
+    /// All nodes that were seen, with what the view has of them, in no order.
+    pub fn nodes(&self) -> impl Iterator<Item = (Candidate<'a>, &'a NodeEntry)> {
+        let this = *self;
+        this.view
+            .nodes()
+            .map(move |(name, facts, entry)| (this.judged_by(name, facts, entry.agents()), entry))
+    }
+
+    fn southbound(&self, node: &str, claim: &ChassisClaim) -> Southbound {
+        let (view, now) = match self.chassis {
+            Chassis::Unknown => return Southbound::Unknown,
+            Chassis::Stale => return Southbound::Stale,
+            Chassis::Known(view, now) => (view, now),
+        };
+        // What the node does not even claim is said by that alone.
+        let ChassisClaim::Registered(name) = claim else {
+            return Southbound::Unknown;
+        };
+        // A database without a column says nothing against anybody by it.
+        let judged = |problem| view.judged().contains(problem);
+        let Some(chassis) = view.chassis(name) else {
+            return if judged(Problem::NotRegistered) {
+                Southbound::NoChassis
+            } else {
+                Southbound::Unknown
+            };
+        };
+        Southbound::Chassis(ChassisRow {
+            is_of_node: !judged(Problem::Identity) || chassis.hostname() == node,
+            has_rival: judged(Problem::Identity) && view.on_host(node).nth(1).is_some(),
+            has_tunnel: !judged(Problem::Tunnel) || chassis.has_tunnel(),
+            behind: view.lag(name, now),
+        })
+    }
+}
