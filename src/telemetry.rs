@@ -6,11 +6,16 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
 
+/// What fails in kube comes to berth, which says it once and in its own words. Who wants kube's as
+/// well names it in the level.
+const QUIET: &str = "kube_client=off,kube_runtime=off";
+
 /// Begins to log. A second call changes nothing.
 pub fn init(log: &Log) {
     let Log { format, level } = log;
-    // The level was read; what is left is the same in EnvFilter's notation.
-    let filter = EnvFilter::new(level.as_str());
+    // The level was read; what is left is the same in EnvFilter's notation, in which the last word
+    // about a target holds.
+    let filter = EnvFilter::new(format!("{QUIET},{}", level.as_str()));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);

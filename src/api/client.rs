@@ -59,6 +59,8 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<(Client, String), Clie
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
+    // Who asks knows how long to wait, and counts what fails.
+    config.default_retry = false;
     let namespace = config.default_namespace.clone();
     let client = Client::try_from(config).map_err(|error| ClientError::Unusable {
         origin,

@@ -115,7 +115,11 @@ fn read(client: Client, patience: Duration, namespace: &str, name: &str) -> Read
                 Cause::Timeout,
                 format!("no answer within {patience:?} (limits.lookupTimeout)"),
             )),
-            Ok(Err(error)) => failed(Fault::from(&error)),
+            Ok(Err(error)) => match Fault::from(&error) {
+                // As without the CRD, which kube tells from an object that is not there.
+                fault if fault.cause == Cause::NotFound => Lookup::Absent,
+                fault => failed(fault),
+            },
             Ok(Ok(None)) => Lookup::Absent,
             Ok(Ok(Some(seen))) => match seen.into_parts().1 {
                 Ok(Some(Object::Vmi(vmi))) => Lookup::Found(Arc::new(vmi)),

@@ -18,6 +18,7 @@ pub struct WatchStats([KindStats; ObjectKind::ALL.len()]);
 #[derive(Debug)]
 struct KindStats {
     lists: AtomicU64,
+    starts: AtomicU64,
     failures: [AtomicU64; Cause::ALL.len()],
     unreadable: AtomicU64,
     failing: AtomicBool,
@@ -28,6 +29,7 @@ impl Default for WatchStats {
     fn default() -> Self {
         Self(ObjectKind::ALL.map(|_| KindStats {
             lists: AtomicU64::new(0),
+            starts: AtomicU64::new(0),
             failures: Cause::ALL.map(|_| AtomicU64::new(0)),
             unreadable: AtomicU64::new(0),
             failing: AtomicBool::new(false),
@@ -41,6 +43,13 @@ impl WatchStats {
     #[must_use]
     pub fn lists(&self, kind: ObjectKind) -> u64 {
         self.of(kind).lists.load(Relaxed)
+    }
+
+    /// Watches asked for. The server ends each after a while, by
+    /// [`WATCH_SECONDS`](super::watch::WATCH_SECONDS).
+    #[must_use]
+    pub fn starts(&self, kind: ObjectKind) -> u64 {
+        self.of(kind).starts.load(Relaxed)
     }
 
     /// Failures of lists and watches by their cause.
@@ -63,6 +72,10 @@ impl WatchStats {
 
     pub(super) fn listed(&self, kind: ObjectKind) {
         self.of(kind).lists.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn started(&self, kind: ObjectKind) {
+        self.of(kind).starts.fetch_add(1, Relaxed);
     }
 
     pub(super) fn failed(&self, kind: ObjectKind, cause: Cause) {

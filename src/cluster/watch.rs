@@ -16,7 +16,8 @@ use kube::runtime::watcher::{self, Event, ExponentialBackoff, watcher};
 use kube::{Api, Client};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tower::service_fn;
 
 use crate::api::{Cause, Fault};
 use crate::cluster::kinds::{
@@ -35,6 +36,9 @@ pub const WATCH_SECONDS: u32 = 60;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
+/// From one watch of a kind to the next, where nothing failed in between.
+const PACE: Duration = Duration::from_millis(500);
+
 /// Until a CRD that is not installed is asked for again.
 const ABSENT_WAIT: Duration = Duration::from_secs(5);
 
@@ -49,6 +53,8 @@ const TARGET_PODS: &str = "kubevirt.io=virt-launcher,kubevirt.io/migrationJobUID
 
 /// Kube-OVN's agents, of which ovs-ovn has another label where it runs on DPDK.
 const AGENT_PODS: &str = "app in (ovs,ovs-dpdk,kube-ovn-cni)";
+
+type Request = hyper::Request<kube::client::Body>;
 
 /// What a watch has to say.
 enum Change {
@@ -99,9 +105,9 @@ pub async fn watch(
             Change::Gone(kind, place) => index.delete(kind, &place),
         };
         if different {
-            let next = index.view();
+            let next = Arc::new(index.view());
+            view.store(Arc::clone(&next));
             changed(&next);
-            view.store(Arc::new(next));
         }
     }
     // The tasks end only by a panic, which is told as what it was.
@@ -132,7 +138,7 @@ impl Follow {
         namespace: Option<&str>,
         config: watcher::Config,
     ) {
-        let client = self.client.clone();
+        let client = self.counted(K::KIND);
         let api = match namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),
@@ -141,6 +147,31 @@ impl Follow {
         tasks.spawn(async move {
             let Err(Over) = follow.run::<K>(api, config).await;
         });
+    }
+
+    /// kube's watcher goes on by itself, at once and without a word, where a watch ends. So watches
+    /// are counted here, and a server that ends them as soon as they begin is not asked in a loop.
+    fn counted(&self, kind: ObjectKind) -> Client {
+        let stats = Arc::clone(&self.stats);
+        let namespace = self.client.default_namespace().to_owned();
+        let client = self.client.clone();
+        let mut pace = Pace::default();
+        let counted = service_fn(move |request: Request| {
+            let query = request.uri().query().unwrap_or_default();
+            let is_watch = query.split('&').any(|parameter| parameter == "watch=true");
+            let start = if is_watch {
+                stats.started(kind);
+                pace.next(Instant::now())
+            } else {
+                Instant::now()
+            };
+            let client = client.clone();
+            async move {
+                sleep_until(start).await;
+                client.send(request).await
+            }
+        });
+        Client::new(counted, namespace)
     }
 
     async fn run<K: Watched>(
@@ -234,6 +265,21 @@ impl Follow {
     }
 }
 
+/// When something may be done that is not to be done again and again.
+#[derive(Debug, Default)]
+struct Pace {
+    last: Option<Instant>,
+}
+
+impl Pace {
+    /// When to do it that is asked for now.
+    fn next(&mut self, now: Instant) -> Instant {
+        let next = self.last.map_or(now, |last| now.max(last + PACE));
+        self.last = Some(next);
+        next
+    }
+}
+
 fn fault(error: &watcher::Error) -> Fault {
     match error {
         watcher::Error::InitialListFailed(error)
@@ -316,5 +362,21 @@ impl<K: Watched> Trouble<K> {
             ),
         }
         sleep(wait).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_at_once_is_done_one_after_the_other() {
+        let now = Instant::now();
+        let mut pace = Pace::default();
+        assert_eq!(pace.next(now), now);
+        assert_eq!(pace.next(now), now + PACE);
+        assert_eq!(pace.next(now), now + 2 * PACE);
+        let later = now + 5 * PACE;
+        assert_eq!(pace.next(later), later);
     }
 }

@@ -132,6 +132,29 @@ impl ExtenderOutcome {
     }
 }
 
+/// What kube-scheduler asks an extender for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Which nodes may the pod land on?
+    Filter,
+    /// On which nodes may others be evicted for it?
+    Preempt,
+}
+
+impl Verb {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Filter, Self::Preempt];
+
+    /// The name in metric labels and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Preempt => "preempt",
+        }
+    }
+}
+
 /// The verdicts of one call, added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -274,9 +297,11 @@ impl Metrics {
 
     /// A series that appears with its first event makes that event invisible to `rate()`.
     fn zero(&self) {
-        for outcome in ExtenderOutcome::ALL {
-            self.extender_requests
-                .with_label_values(&["filter", outcome.name()]);
+        for verb in Verb::ALL {
+            for outcome in ExtenderOutcome::ALL {
+                self.extender_requests
+                    .with_label_values(&[verb.name(), outcome.name()]);
+            }
         }
         for reason in Reason::ALL {
             self.obstacles.with_label_values(&[reason.name()]);
@@ -358,14 +383,18 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// A filter call was answered.
-    pub fn filter(&self, outcome: ExtenderOutcome, tally: &Tally, took: Duration) {
+    /// An extender call was answered.
+    pub fn extender(&self, verb: Verb, outcome: ExtenderOutcome, took: Duration) {
         self.extender_requests
-            .with_label_values(&["filter", outcome.name()])
+            .with_label_values(&[verb.name(), outcome.name()])
             .inc();
         self.extender_duration
-            .with_label_values(&["filter"])
+            .with_label_values(&[verb.name()])
             .observe(took.as_secs_f64());
+    }
+
+    /// A filter call came to verdicts, or to none.
+    pub fn nodes(&self, outcome: ExtenderOutcome, tally: &Tally) {
         if outcome == ExtenderOutcome::Judged {
             self.add_nodes(tally);
         }

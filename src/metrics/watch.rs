@@ -14,6 +14,7 @@ pub(super) struct WatchCollector {
     watches: Arc<WatchStats>,
     reader: Arc<VmiReader>,
     lists: IntCounterVec,
+    starts: IntCounterVec,
     failures: IntCounterVec,
     unreadable: IntCounterVec,
     failing: IntGaugeVec,
@@ -38,9 +39,14 @@ impl WatchCollector {
                 "Full lists taken from the API server; after the first, each is a watch that had to start over.",
                 &["kind"],
             )?,
+            starts: counters(
+                "berth_watch_starts_total",
+                "Watches asked for. The API server ends each after a minute, so that one a minute is the everyday rate.",
+                &["kind"],
+            )?,
             failures: counters(
                 "berth_watch_restarts_total",
-                "Lists and watches that failed and were begun again, by cause; not_found is a CRD that is not installed.",
+                "Lists and watches that failed and were begun again after a wait, by cause; not_found is a CRD that is not installed.",
                 &["kind", "cause"],
             )?,
             unreadable: counters(
@@ -67,11 +73,17 @@ impl WatchCollector {
 
 impl Collector for WatchCollector {
     fn desc(&self) -> Vec<&Desc> {
-        [&self.lists, &self.failures, &self.unreadable, &self.lookups]
-            .into_iter()
-            .flat_map(Collector::desc)
-            .chain(self.failing.desc())
-            .collect()
+        [
+            &self.lists,
+            &self.starts,
+            &self.failures,
+            &self.unreadable,
+            &self.lookups,
+        ]
+        .into_iter()
+        .flat_map(Collector::desc)
+        .chain(self.failing.desc())
+        .collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -80,19 +92,21 @@ impl Collector for WatchCollector {
             watches,
             reader,
             lists,
+            starts,
             failures,
             unreadable,
             failing,
             lookups,
             ..
         } = self;
-        for vec in [lists, failures, unreadable, lookups] {
+        for vec in [lists, starts, failures, unreadable, lookups] {
             vec.reset();
         }
         for kind in ObjectKind::ALL {
             let label = kind.name();
             let set = |vec: &IntCounterVec, count| vec.with_label_values(&[label]).inc_by(count);
             set(lists, watches.lists(kind));
+            set(starts, watches.starts(kind));
             set(unreadable, watches.unreadables(kind));
             for cause in Cause::ALL {
                 failures
@@ -106,7 +120,7 @@ impl Collector for WatchCollector {
         for (outcome, count) in Lookup::OUTCOMES.into_iter().zip(reader.outcomes()) {
             lookups.with_label_values(&[outcome]).inc_by(count);
         }
-        [lists, failures, unreadable, lookups]
+        [lists, starts, failures, unreadable, lookups]
             .into_iter()
             .flat_map(Collector::collect)
             .chain(failing.collect())

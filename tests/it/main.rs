@@ -10,10 +10,9 @@
 #![expect(clippy::similar_names, reason = "names and named, parsed and passed")]
 
 mod admission_captures;
-#[expect(dead_code, reason = "the tests that need the rest are being written")]
 #[path = "../apiserver/mod.rs"]
 mod apiserver;
-mod apiserver_fidelity;
+mod apiserver_stand_in;
 mod bad_input;
 mod certificates;
 mod certs;
@@ -23,8 +22,12 @@ mod filter_captures;
 mod hostile;
 mod image;
 mod index;
+mod live;
+mod live_process;
+mod lookups;
 mod manifests;
 mod overload;
+mod preempt_captures;
 mod process;
 mod prometheus;
 mod properties;
@@ -33,3 +36,4 @@ mod snapshots;
 mod support;
 mod tidy;
 mod tools;
+mod watches;

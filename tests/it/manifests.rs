@@ -1,6 +1,7 @@
 //! The manifests are what the API knows, field by field; they fit each other and what berth does.
 
 mod cel;
+mod docs;
 mod injection;
 mod pods;
 mod rights;
@@ -53,44 +54,47 @@ fn kustomizations() -> BTreeMap<PathBuf, bool> {
 
 /// What `kubectl kustomize` makes of a folder, or `None` where there is no kubectl.
 fn build(folder: &Path) -> Option<Vec<Value>> {
-    static BUILT: LazyLock<Mutex<BTreeMap<PathBuf, Vec<Value>>>> = LazyLock::new(Mutex::default);
     let kubectl = tools::find("kubectl", TEST)?;
-    let mut built = BUILT.lock().unwrap();
-    let objects = built.entry(folder.to_owned()).or_insert_with(|| {
-        let output = Command::new(kubectl)
-            .arg("kustomize")
-            .arg(folder)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{}: {said}", folder.display());
-        // Deprecated fields are warned of.
-        assert_eq!(said, "", "{}", folder.display());
-        serde_saphyr::from_multiple(&String::from_utf8(output.stdout).unwrap()).unwrap()
-    });
-    Some(objects.clone())
+    let output = Command::new(kubectl)
+        .arg("kustomize")
+        .arg(folder)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", folder.display());
+    // Deprecated fields are warned of.
+    assert_eq!(said, "", "{}", folder.display());
+    Some(serde_saphyr::from_multiple(&String::from_utf8(output.stdout).unwrap()).unwrap())
 }
 
 /// One of the overlays, or the base.
 fn overlay(name: &str) -> Option<Vec<Value>> {
-    let folder = match name {
-        "base" => root().join("manifests/base"),
-        name => root().join("manifests/overlays").join(name),
-    };
-    build(&folder)
+    with_components(name, &[])
 }
 
-/// An overlay with components on top, as a user's own kustomization has them.
-fn with_components(name: &str, components: &[&str]) -> Option<Vec<Value>> {
+/// A folder for a kustomization, and the way from it to the root of the file system: kustomize takes
+/// no absolute path.
+fn scratch() -> (tempfile::TempDir, String) {
     let dir = tempfile::tempdir().unwrap();
-    let dir = dir.path().canonicalize().unwrap();
-    // kustomize takes no absolute path.
-    let up = dir
+    let path = dir.path().canonicalize().unwrap();
+    let up = path
         .components()
         .filter(|part| matches!(part, Component::Normal(_)))
-        .map(|_| "..")
-        .collect::<Vec<_>>()
-        .join("/");
+        .map(|_| "..");
+    let up = up.collect::<Vec<_>>().join("/");
+    (dir, up)
+}
+
+/// An overlay with components on top, as a user's own kustomization has them. Built once for all
+/// tests: kubectl takes its time.
+fn with_components(name: &str, components: &[&str]) -> Option<Vec<Value>> {
+    static BUILT: LazyLock<Mutex<BTreeMap<String, Vec<Value>>>> = LazyLock::new(Mutex::default);
+    let key = [&[name], components].concat().join(" ");
+    let known = BUILT.lock().unwrap().get(&key).cloned();
+    if known.is_some() {
+        return known;
+    }
+    let (dir, up) = scratch();
     let path = |below: &str| format!("{up}{}/manifests/{below}", root().display());
     let base = match name {
         "base" => path("base"),
@@ -106,8 +110,11 @@ fn with_components(name: &str, components: &[&str]) -> Option<Vec<Value>> {
         "resources": [base],
         "components": components,
     });
-    fs::write(dir.join("kustomization.yaml"), kustomization.to_string()).unwrap();
-    build(&dir)
+    let file = dir.path().join("kustomization.yaml");
+    fs::write(file, kustomization.to_string()).unwrap();
+    let objects = build(dir.path())?;
+    BUILT.lock().unwrap().insert(key, objects.clone());
+    Some(objects)
 }
 
 fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> Option<&'a Value> {

@@ -75,11 +75,16 @@ pub(crate) struct Served {
 impl Served {
     /// Starts it on the captured cluster and free ports, and waits until it says that it serves.
     pub(crate) fn start(flags: &[&str]) -> Self {
+        let snapshot = snapshot();
+        let on_captures = ["--snapshot", snapshot.to_str().unwrap()];
+        Self::start_on(&[&on_captures, flags].concat())
+    }
+
+    /// The same on the cluster that the flags name.
+    pub(crate) fn start_on(flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (ca, cert, key) = certificate(dir.path());
         let mut child = serve()
-            .arg("--snapshot")
-            .arg(snapshot())
             .arg("--tls-cert")
             .arg(&cert)
             .arg("--tls-key")
@@ -122,10 +127,15 @@ impl Served {
 
     /// Waits for the log line with this message.
     pub(crate) fn line(&self, message: &str) -> Value {
+        self.line_that(message, |line| line["message"] == message)
+    }
+
+    /// Waits for the log line of which this is true.
+    pub(crate) fn line_that(&self, what: &str, is_true: impl Fn(&Value) -> bool) -> Value {
         loop {
-            let line = self.lines.recv_timeout(PATIENCE).expect(message);
+            let line = self.lines.recv_timeout(PATIENCE).expect(what);
             let line: Value = serde_json::from_str(&line).expect(&line);
-            if line["message"] == message {
+            if is_true(&line) {
                 return line;
             }
         }

@@ -1,5 +1,7 @@
 //! When kube-apiserver asks berth, and what its own policy does instead of asking.
 
+use std::sync::LazyLock;
+
 use berth::cluster::View;
 use berth::http::mutate;
 use berth::wire::kubevirt::Kind;
@@ -179,9 +181,12 @@ fn policy_patch(policy: &Value, kubevirt: &Value, mut variables: Value) -> Value
     evaluate(&expression, &variables)
 }
 
-fn manifests() -> (Value, Value) {
-    let mut documents: Vec<Value> = serde_saphyr::from_multiple(&text(POLICY)).unwrap();
-    (yaml(WEBHOOK), documents.remove(0))
+fn manifests() -> &'static (Value, Value) {
+    static MANIFESTS: LazyLock<(Value, Value)> = LazyLock::new(|| {
+        let mut documents: Vec<Value> = serde_saphyr::from_multiple(&text(POLICY)).unwrap();
+        (yaml(WEBHOOK), documents.remove(0))
+    });
+    &MANIFESTS
 }
 
 fn mk_review(object: &Value) -> Value {
@@ -208,7 +213,7 @@ fn what_comes_of_an_object_is_what_the_table_says() {
     let table = yaml("tests/data/reviewed-objects.yaml");
     for row in list(&table["objects"]) {
         let what = row["what"].as_str().unwrap();
-        let (came, patch) = came_of(&webhook, &policy, &json!({}), &mk_review(&row["object"]));
+        let (came, patch) = came_of(webhook, policy, &json!({}), &mk_review(&row["object"]));
         let expect = Came {
             asked: row["asked"].as_bool().unwrap(),
             patched: row["patched"].as_bool().unwrap(),
@@ -227,7 +232,7 @@ fn what_is_being_deleted_is_left_alone_by_all_three() {
         let mut review = mk_review(&row["object"]);
         review["request"]["object"]["metadata"]["deletionTimestamp"] =
             json!("2026-11-21T02:24:24Z");
-        let (came, patch) = came_of(&webhook, &policy, &json!({}), &review);
+        let (came, patch) = came_of(webhook, policy, &json!({}), &review);
         let nothing = Came {
             asked: false,
             patched: false,
@@ -246,7 +251,7 @@ fn the_policy_reads_the_default_binding_from_the_kubevirt_cr() {
         let network = json!({"defaultNetworkInterface": default});
         let kubevirt = json!({"spec": {"configuration": {"network": network}}});
         let patch = policy_patch(
-            &policy,
+            policy,
             &kubevirt,
             json!({"object": vmi, "request": request}),
         );
@@ -302,7 +307,7 @@ proptest! {
     fn what_is_not_asked_would_change_nothing(mut review in properties::review()) {
         let (webhook, policy) = manifests();
         pruned(&mut review);
-        let (came, patch) = came_of(&webhook, &policy, &json!({}), &review);
+        let (came, patch) = came_of(webhook, policy, &json!({}), &review);
         prop_assert!(came.asked || !(came.patched || came.warned), "{came:?} of {review}");
         let berths = properties::patch_of(&review).map_or(json!([]), |patch| json!(patch));
         prop_assert_eq!(patch, berths, "{}", review);

@@ -1,0 +1,261 @@
+//! What a live cluster costs: memory at rest and at its height, the way to ready, and events, at
+//! three sizes of cluster. `cargo bench --bench cluster` runs the release binary as a process of its
+//! own against the tests' stand-in for kube-apiserver, and prints a table.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark that can't run ends with a message, and one that can prints"
+)]
+
+#[path = "../tests/apiserver/mod.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod apiserver;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use apiserver::ApiServer;
+use rcgen::CertifiedKey;
+use serde_json::{Value, json};
+
+const CLUSTER: &str = include_str!("../tests/data/captures/cluster.json");
+
+/// Nodes, and four VMIs a node, each with the launcher pod of a migration it once had.
+const SIZES: [usize; 3] = [50, 500, 5_000];
+const VMIS_PER_NODE: usize = 4;
+
+/// Labels of a node in a real cluster.
+const LABELS: usize = 200;
+
+const EVENTS: usize = 10_000;
+
+fn main() {
+    println!(
+        "{:>6} {:>6} {:>9} {:>9} {:>10} {:>10} {:>11} {:>11} {:>11}",
+        "nodes", "VMIs", "ready s", "cpu s", "peak MiB", "idle MiB", "node µs", "beat µs", "VMI µs"
+    );
+    for size in SIZES {
+        let cluster = Cluster::new(size);
+        let berth = Berth::start(&cluster.server);
+        let (ready, cpu) = (berth.begun.elapsed(), berth.cpu());
+        berth.rest();
+        let (peak, idle) = (berth.memory("VmHWM"), berth.memory("VmRSS"));
+        let [node, beat, vmi] = [
+            berth.cost_of(|i| cluster.change_a_node(i)),
+            berth.cost_of(|i| cluster.beat_of_a_node(i)),
+            berth.cost_of(|i| cluster.change_a_vmi(i)),
+        ];
+        println!(
+            "{size:>6} {:>6} {:>9.2} {:>9.2} {peak:>10.1} {idle:>10.1} {node:>11.1} {beat:>11.1} {vmi:>11.1}",
+            size * VMIS_PER_NODE,
+            ready.as_secs_f64(),
+            cpu.as_secs_f64(),
+        );
+    }
+}
+
+/// A stand-in with so much in it.
+struct Cluster {
+    server: ApiServer,
+    node: Value,
+    vmi: Value,
+}
+
+impl Cluster {
+    fn new(size: usize) -> Self {
+        let captured: Value = serde_json::from_str(CLUSTER).expect("a good capture");
+        let item = |kind: &str, name: &str| {
+            let items = captured["items"].as_array().expect("a list");
+            let item = items
+                .iter()
+                .find(|item| item["kind"] == kind && item["metadata"]["name"] == name);
+            item.expect(name).clone()
+        };
+        let mut node = item("Node", "el9-1");
+        let labels = node["metadata"]["labels"].as_object_mut().unwrap();
+        for i in labels.len()..LABELS {
+            let feature = format!("cpu-feature.node.kubevirt.io/feature-{i}");
+            labels.insert(feature, json!("true"));
+        }
+        let cluster = Self {
+            server: ApiServer::start(),
+            node,
+            vmi: item("VirtualMachineInstance", "web"),
+        };
+        let agents = [
+            item("Pod", "ovs-ovn-el9-11"),
+            item("Pod", "kube-ovn-cni-el9-11"),
+        ];
+        let launcher = item("Pod", "virt-launcher-web-flptl");
+        for kind in ["Namespace", "KubeVirt"] {
+            for item in captured["items"].as_array().unwrap() {
+                if item["kind"] == kind {
+                    cluster.server.apply(item.clone());
+                }
+            }
+        }
+        for i in 0..size {
+            cluster.server.apply(cluster.mk_node(i));
+            for agent in &agents {
+                let mut pod = agent.clone();
+                pod["metadata"]["name"] = json!(format!("{}-{i}", agent["metadata"]["name"]));
+                pod["spec"]["nodeName"] = json!(node_name(i));
+                cluster.server.apply(pod);
+            }
+        }
+        for i in 0..size * VMIS_PER_NODE {
+            cluster.server.apply(cluster.mk_vmi(i));
+            let mut pod = launcher.clone();
+            pod["metadata"]["name"] = json!(format!("virt-launcher-vm-{i:05}-abcde"));
+            let labels = &mut pod["metadata"]["labels"];
+            labels["kubevirt.io/migrationJobUID"] = json!(uid(i + 1_000_000));
+            pod["spec"]["nodeName"] = json!(node_name(i / VMIS_PER_NODE));
+            cluster.server.apply(pod);
+        }
+        cluster
+    }
+
+    fn mk_node(&self, i: usize) -> Value {
+        let mut node = self.node.clone();
+        node["metadata"]["name"] = json!(node_name(i));
+        node["metadata"]["annotations"]["ovn.kubernetes.io/chassis"] = json!(uid(i));
+        node
+    }
+
+    fn mk_vmi(&self, i: usize) -> Value {
+        let mut vmi = self.vmi.clone();
+        vmi["metadata"]["name"] = json!(format!("vm-{i:05}"));
+        vmi["metadata"]["uid"] = json!(uid(i));
+        vmi["status"]["nodeName"] = json!(node_name(i / VMIS_PER_NODE));
+        vmi
+    }
+
+    fn change_a_node(&self, event: usize) {
+        let mut node = self.mk_node(event % 50);
+        node["metadata"]["annotations"]["ovn.kubernetes.io/chassis"] = json!(uid(event + 100_000));
+        self.server.apply(node);
+    }
+
+    fn beat_of_a_node(&self, event: usize) {
+        let mut node = self.mk_node(event % 50);
+        // As the last change left it.
+        let annotations = &mut node["metadata"]["annotations"];
+        annotations["ovn.kubernetes.io/chassis"] = json!(uid(EVENTS - 50 + event % 50 + 100_000));
+        annotations["kubevirt.io/heartbeat"] = json!(event.to_string());
+        self.server.apply(node);
+    }
+
+    fn change_a_vmi(&self, event: usize) {
+        let mut vmi = self.mk_vmi(event % 50);
+        vmi["status"]["nodeName"] = json!(node_name(event % 49));
+        self.server.apply(vmi);
+    }
+}
+
+fn node_name(i: usize) -> String {
+    format!("worker-{i:05}.example.com")
+}
+
+fn uid(i: usize) -> String {
+    format!("00000000-1111-4222-8333-{i:012}")
+}
+
+/// The service, as a process.
+struct Berth {
+    child: Child,
+    begun: Instant,
+    _dir: tempfile::TempDir,
+}
+
+impl Berth {
+    /// Starts it and waits until it knows the cluster.
+    fn start(server: &ApiServer) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let CertifiedKey { cert, signing_key } =
+            rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let write = |name: &str, text: String| {
+            let path = dir.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let begun = Instant::now();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_berth"))
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["--admin-listen", "127.0.0.1:0", "--log-format", "json"])
+            .arg("--kubeconfig")
+            .arg(server.kubeconfig(dir.path()))
+            .arg("--tls-cert")
+            .arg(write("tls.crt", cert.pem()))
+            .arg("--tls-key")
+            .arg(write("tls.key", signing_key.serialize_pem()))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut lines = lines.map_while(Result::ok);
+        lines
+            .find(|line| line.contains("the cluster view is complete"))
+            .expect("it gets to know the cluster");
+        std::thread::spawn(move || lines.for_each(drop));
+        Self {
+            child,
+            begun,
+            _dir: dir,
+        }
+    }
+
+    /// A line of its status, in MiB.
+    fn memory(&self, name: &str) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+        kib.parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// Time on a processor so far, in the kernel and out of it.
+    fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        // A tick is 10 ms on every Linux that matters here (USER_HZ).
+        Duration::from_millis(10 * ticks)
+    }
+
+    /// Until it has done nothing for a second.
+    fn rest(&self) {
+        let mut last = self.cpu();
+        loop {
+            sleep(Duration::from_secs(1));
+            let now = self.cpu();
+            if now.saturating_sub(last) < Duration::from_millis(20) {
+                return;
+            }
+            last = now;
+        }
+    }
+
+    /// Processor time for an event, in µs.
+    fn cost_of(&self, event: impl Fn(usize)) -> f64 {
+        let before = self.cpu();
+        for i in 0..EVENTS {
+            event(i);
+        }
+        self.rest();
+        let events = u32::try_from(EVENTS).unwrap();
+        self.cpu().saturating_sub(before).as_secs_f64() * 1e6 / f64::from(events)
+    }
+}
+
+impl Drop for Berth {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

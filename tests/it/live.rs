@@ -1,0 +1,115 @@
+//! A watch of a stand-in API server, and what its view comes to.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use berth::api;
+use berth::cluster::watch::watch;
+use berth::cluster::{View, WatchStats};
+use serde_json::Value;
+use tokio::sync::watch as signals;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::apiserver::ApiServer;
+use crate::support::{cluster, items};
+
+/// How long a test waits for a view before it fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A client as `berth serve --kubeconfig` makes it.
+pub(crate) async fn client(server: &ApiServer) -> kube::Client {
+    let dir = tempfile::tempdir().unwrap();
+    client_of(&server.kubeconfig(dir.path())).await
+}
+
+pub(crate) async fn client_of(kubeconfig: &Path) -> kube::Client {
+    api::connect(Some(kubeconfig)).await.unwrap().0
+}
+
+/// Stores the cluster that the captures came from.
+pub(crate) fn load(server: &ApiServer) {
+    for item in items(&mut cluster()) {
+        server.apply(item.clone());
+    }
+}
+
+/// An item of that cluster, to change and store again.
+pub(crate) fn captured(kind: &str, name: &str) -> Value {
+    crate::support::item(&mut cluster(), kind, name).clone()
+}
+
+/// A watch that runs until it is dropped.
+pub(crate) struct Watching {
+    pub(crate) view: Arc<ArcSwap<View>>,
+    pub(crate) stats: Arc<WatchStats>,
+    made: Arc<AtomicUsize>,
+    views: signals::Receiver<View>,
+    task: JoinHandle<()>,
+}
+
+impl Watching {
+    pub(crate) async fn start(server: &ApiServer) -> Self {
+        Self::start_with(client(server).await)
+    }
+
+    pub(crate) fn start_with(client: kube::Client) -> Self {
+        let view = Arc::new(ArcSwap::from_pointee(View::default()));
+        let stats = Arc::new(WatchStats::default());
+        let (send, views) = signals::channel(View::default());
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&made);
+        let changed = move |view: &View| {
+            count.fetch_add(1, Relaxed);
+            drop(send.send(view.clone()));
+        };
+        let task = tokio::spawn(watch(
+            client,
+            "kube-system".to_owned(),
+            Arc::clone(&view),
+            Arc::clone(&stats),
+            changed,
+        ));
+        Self {
+            view,
+            stats,
+            made,
+            views,
+            task,
+        }
+    }
+
+    /// How many views there were so far.
+    pub(crate) fn made(&self) -> usize {
+        self.made.load(Relaxed)
+    }
+
+    /// Waits for a view of which this is true.
+    pub(crate) async fn until(&mut self, what: &str, is_true: impl Fn(&View) -> bool) -> View {
+        let waited = timeout(PATIENCE, self.views.wait_for(is_true)).await;
+        waited.expect(what).unwrap().clone()
+    }
+
+    pub(crate) async fn until_complete(&mut self) -> View {
+        self.until("complete", View::is_complete).await
+    }
+
+    /// Waits for a count that no view tells of.
+    pub(crate) async fn until_counted(&self, what: &str, is_true: impl Fn(&WatchStats) -> bool) {
+        let counted = async {
+            while !is_true(&self.stats) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, counted).await.expect(what);
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,228 @@
+//! `berth serve` on a live cluster: what it says and shows while it gets to know it.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::apiserver::{ApiServer, Fault, Verb};
+use crate::live::{captured, load};
+use crate::process::{PATIENCE, Served, berth, get};
+
+fn serve_on(server: &ApiServer, dir: &Path) -> Served {
+    let kubeconfig = server.kubeconfig(dir);
+    Served::start_on(&["--kubeconfig", kubeconfig.to_str().unwrap()])
+}
+
+fn series(served: &Served, name: &str) -> String {
+    let (_, metrics) = get(served.admin, "/metrics");
+    let value = metrics.lines().find_map(|line| line.strip_prefix(name));
+    value
+        .unwrap_or_else(|| panic!("no {name}"))
+        .trim()
+        .to_owned()
+}
+
+#[track_caller]
+fn wait_for(what: &str, is_true: impl Fn() -> bool) {
+    let begun = std::time::Instant::now();
+    while !is_true() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn it_is_ready_once_every_kind_was_listed_and_says_what_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ApiServer::start();
+    load(&server);
+    for resource in ["nodes", "virtualmachineinstances"] {
+        server.fail(Fault::hang().verb(Verb::List).resource(resource));
+    }
+    let served = serve_on(&server, dir.path());
+    let missing = "not ready: the cluster view is not complete yet (waiting for node, vmi)\n";
+    wait_for("the other kinds", || {
+        get(served.admin, "/readyz") == (503, missing.to_owned())
+    });
+    assert_eq!(series(&served, r#"berth_cluster_synced{kind="node"}"#), "0");
+    assert_eq!(
+        series(&served, r#"berth_cluster_synced{kind="namespace"}"#),
+        "1"
+    );
+    server.heal();
+    let line = served.line("the cluster view is complete");
+    assert_eq!((&line["nodes"], &line["vmis"]), (&json!(9), &json!(3)));
+    wait_for("ready", || get(served.admin, "/readyz").0 == 200);
+    assert_eq!(
+        series(&served, r#"berth_watch_lists_total{kind="node"}"#),
+        "1"
+    );
+}
+
+#[test]
+fn once_ready_it_stays_so_while_nobody_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = ApiServer::start();
+    load(&server);
+    let served = serve_on(&server, dir.path());
+    served.line("the cluster view is complete");
+    server.stop();
+    let line = served.line_that("a warning", |line| line["level"] == "WARN");
+    assert_eq!(line["cause"], "connection");
+    let message = line["message"].as_str().unwrap();
+    // Reset or refused, by when the watch broke.
+    assert!(
+        message.starts_with("the watch fails, and the last view stays: client error ("),
+        "{message}"
+    );
+    wait_for("every kind", || {
+        let (_, metrics) = get(served.admin, "/metrics");
+        let failing = metrics
+            .lines()
+            .filter(|line| line.starts_with("berth_watch_failing{"));
+        failing.filter(|line| line.ends_with(" 1")).count() == 7
+    });
+    assert_eq!(get(served.admin, "/readyz").0, 200);
+    assert_eq!(
+        series(&served, r#"berth_cluster_objects{kind="node"}"#),
+        "9"
+    );
+}
+
+#[test]
+fn what_rbac_does_not_allow_is_named_in_the_log_and_keeps_it_unready() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ApiServer::start();
+    load(&server);
+    server.deny(Verb::List, "nodes");
+    let served = serve_on(&server, dir.path());
+    let line = served.line_that("a warning", |line| line["level"] == "WARN");
+    assert_eq!(
+        (&line["kind"], &line["cause"], &line["message"]),
+        (
+            &json!("Node"),
+            &json!("forbidden"),
+            &json!(
+                "the watch fails, and the last view stays: nodes is forbidden: User \"system:serviceaccount:kube-system:berth\" cannot list resource \"nodes\" in API group \"\" at the cluster scope (status 403)"
+            )
+        )
+    );
+    assert_eq!(get(served.admin, "/readyz").0, 503);
+    server.allow(Verb::List, "nodes");
+    served.line("the cluster view is complete");
+}
+
+#[test]
+fn a_check_that_the_cluster_begins_to_show_is_said_to_be_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ApiServer::start();
+    let mut node = captured("Node", "old-nolabels");
+    server.apply(node.clone());
+    let served = serve_on(&server, dir.path());
+    let is_said = |level: &'static str| {
+        move |line: &Value| line["level"] == level && line["check"] == "machine_type"
+    };
+    served.line_that("the check is off", is_said("WARN"));
+    node["metadata"]["labels"]["machine-type.node.kubevirt.io/q35"] = json!("true");
+    server.apply(node);
+    served.line_that("the check is on", is_said("INFO"));
+    assert_eq!(
+        series(&served, r#"berth_check_active{check="machine_type"}"#),
+        "1"
+    );
+}
+
+#[test]
+fn a_kubeconfig_that_can_not_be_used_is_named_with_what_is_wrong() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let kubeconfig = |cluster: &Value| {
+        json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "c",
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "clusters": [{"name": "c", "cluster": cluster}],
+            "users": [{"name": "u", "user": {}}],
+        })
+        .to_string()
+    };
+    for (path, expect) in [
+        (
+            dir.path().join("none").to_str().unwrap().to_owned(),
+            "No such file or directory",
+        ),
+        (write("junk", "}{"), "failed to parse"),
+        (write("empty", ""), "context"),
+        (
+            write(
+                "ca",
+                &kubeconfig(
+                    &json!({"server": "https://localhost:1", "certificate-authority": "/none/ca.crt"}),
+                ),
+            ),
+            "/none/ca.crt",
+        ),
+        (
+            write(
+                "pem",
+                &kubeconfig(
+                    &json!({"server": "https://localhost:1", "certificate-authority-data": "!!"}),
+                ),
+            ),
+            "base64",
+        ),
+        (
+            write("url", &kubeconfig(&json!({"server": "what is this"}))),
+            "parse",
+        ),
+    ] {
+        let output = berth()
+            .args(["serve", "--kubeconfig", &path, "--log-format", "json"])
+            .args(["--tls-cert", "/none", "--tls-key", "/none"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(
+            said.starts_with(&format!("error: --kubeconfig {path}: ")) && said.contains(expect),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn credentials_that_are_refused_keep_it_unready_until_they_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ApiServer::start();
+    load(&server);
+    let kubeconfig = server.kubeconfig(dir.path());
+    server.require_token("another");
+    let served = Served::start_on(&["--kubeconfig", kubeconfig.to_str().unwrap()]);
+    let line = served.line_that("a warning", |line| line["level"] == "WARN");
+    assert_eq!(
+        (&line["cause"], &line["message"]),
+        (
+            &json!("unauthorized"),
+            &json!("the watch fails, and the last view stays: Unauthorized (status 401)")
+        )
+    );
+    assert_eq!(get(served.admin, "/readyz").0, 503);
+}
+
+#[test]
+fn a_cluster_comes_from_one_place() {
+    let output = berth()
+        .args(["serve", "--kubeconfig", "a", "--snapshot", "b"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "error: the argument '--kubeconfig <FILE>' cannot be used with '--snapshot <FILE>' (see berth --help)\n"
+    );
+}
