@@ -187,11 +187,15 @@ impl World {
 
     /// Makes or changes the KubeVirt CR.
     pub(crate) fn set_default_interface(&self, binding: Option<&str>) {
+        let network = match binding {
+            Some(binding) => json!({"defaultNetworkInterface": binding}),
+            None => json!({}),
+        };
         self.kubectl.apply(&[json!({
             "apiVersion": "kubevirt.io/v1",
             "kind": "KubeVirt",
             "metadata": {"name": "kubevirt", "namespace": "kubevirt"},
-            "spec": {"configuration": {"network": {"defaultNetworkInterface": binding}}},
+            "spec": {"configuration": {"network": network}},
         })]);
     }
 
