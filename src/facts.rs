@@ -1,7 +1,10 @@
 //! What is known at one moment, put together from its sources: the cluster by the API server, the
 //! chassis by OVN's southbound database.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, Guard};
 
 use crate::cluster::View;
 use crate::cluster::view::NodeEntry;
@@ -38,20 +41,89 @@ pub struct Staleness {
     pub rejects: bool,
 }
 
-impl Staleness {
-    /// What counts of a view of the database.
+/// Where facts come from, for as long as berth runs.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The cluster.
+    pub cluster: Arc<ArcSwap<View>>,
+    /// The southbound database, where it is read.
+    pub southbound: Option<SouthboundSource>,
+}
+
+/// The southbound database, as it is followed.
+#[derive(Clone, Debug)]
+pub struct SouthboundSource {
+    /// What is in it.
+    pub view: Arc<ArcSwap<ChassisView>>,
+    /// How its connection is.
+    pub stats: Arc<ClientStats>,
+    /// What to do when it is not.
+    pub staleness: Staleness,
+}
+
+/// How much the southbound database counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is as it was a moment ago.
+    Fresh,
+    /// It is too old, and left out.
+    LeftOut,
+    /// It is too old, and nobody passes.
+    Rejects,
+}
+
+impl SouthboundSource {
+    /// How much it counts now.
     #[must_use]
-    pub fn judge<'a>(
-        self,
-        view: &'a ChassisView,
-        stats: &ClientStats,
-        now: Instant,
-    ) -> Chassis<'a> {
-        let Self { after, rejects } = self;
-        match stats.silence() {
-            Some(silence) if silence <= after => Chassis::Known(view, now),
-            _ if rejects => Chassis::Stale,
-            _ => Chassis::Unknown,
+    pub fn standing(&self) -> Standing {
+        let Staleness { after, rejects } = self.staleness;
+        match self.stats.silence() {
+            Some(silence) if silence <= after => Standing::Fresh,
+            _ if rejects => Standing::Rejects,
+            _ => Standing::LeftOut,
+        }
+    }
+}
+
+impl Sources {
+    /// What is known now, as it is for as long as it is held.
+    #[must_use]
+    pub fn load(&self) -> Known {
+        let southbound = self.southbound.as_ref();
+        Known {
+            view: self.cluster.load(),
+            chassis: southbound.map(|source| (source.view.load(), source.standing())),
+            now: tokio::time::Instant::now().into_std(),
+        }
+    }
+}
+
+/// What is known at one moment.
+#[derive(Debug)]
+pub struct Known {
+    view: Guard<Arc<View>>,
+    chassis: Option<(Guard<Arc<ChassisView>>, Standing)>,
+    now: Instant,
+}
+
+impl Known {
+    /// The cluster.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn facts(&self) -> Facts<'_> {
+        let chassis = match &self.chassis {
+            Some((view, Standing::Fresh)) => Chassis::Known(view, self.now),
+            Some((_, Standing::Rejects)) => Chassis::Stale,
+            Some((_, Standing::LeftOut)) | None => Chassis::Unknown,
+        };
+        Facts {
+            view: &self.view,
+            chassis,
         }
     }
 }

@@ -143,6 +143,7 @@ impl View {
         Fleet {
             machine_types_seen: self.labelled_nodes > 0,
             agents_seen: self.count(ObjectKind::AgentPod) > 0,
+            southbound_counts: false,
         }
     }
 

@@ -14,16 +14,16 @@ mod vmi;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, Guard};
 use axum::Router;
 use axum::extract::State;
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
-use crate::cluster::{Lookup, View, VmiReader};
+use crate::cluster::{Lookup, VmiReader};
 use crate::config::Limits;
 use crate::decide::guard::Policy;
+use crate::facts::{Known, Sources};
 use crate::http::lane::Lane;
 use crate::http::refusal::Refusal;
 use crate::metrics::{Metrics, RefusalCause, Surface};
@@ -45,7 +45,7 @@ const LONGEST_TEXT: usize = 400;
 /// What the handlers share.
 #[derive(Debug)]
 pub struct Service {
-    view: Arc<ArcSwap<View>>,
+    sources: Sources,
     reader: Option<Arc<VmiReader>>,
     policy: Policy,
     metrics: Metrics,
@@ -57,11 +57,11 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service on a view that may be replaced at any time. With a reader it looks up a VMI that
+    /// A service on sources whose views may be replaced at any time. With a reader it looks up a VMI that
     /// the view does not have yet.
     #[must_use]
     pub fn new(
-        view: Arc<ArcSwap<View>>,
+        sources: Sources,
         reader: Option<Arc<VmiReader>>,
         policy: Policy,
         metrics: Metrics,
@@ -74,7 +74,7 @@ impl Service {
             handler_timeout: limits.handler_timeout.0,
             refusals: RefusalCause::ALL.map(|_| throttle()),
             problems: throttle(),
-            view,
+            sources,
             reader,
             policy,
             metrics,
@@ -84,15 +84,12 @@ impl Service {
     /// What is known, once there is something to decide on. What is not known yet is not taken for
     /// what is not there: kube-apiserver and kube-scheduler have their own way to go on without berth.
     fn known(&self) -> Result<Known, Refusal> {
-        let view = self.sources.cluster.load();
-        if !view.is_complete() {
-            return Err(Refusal::NotReady);
+        let known = self.sources.load();
+        if known.view().is_complete() {
+            Ok(known)
+        } else {
+            Err(Refusal::NotReady)
         }
-        let southbound = self.sources.southbound.as_ref();
-        Ok(Known {
-            view,
-            southbound: southbound.map(|southbound| (southbound.clone(), southbound.view.load())),
-        })
     }
 
     fn can_read(&self) -> bool {

@@ -8,16 +8,16 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use prometheus::core::Collector;
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::cluster::{View, VmiReader, WatchStats};
+use crate::cluster::{VmiReader, WatchStats};
 use crate::decide::guard::Policy;
 use crate::decide::inject::{Operation, Outcome};
 use crate::decide::reason::{Reason, Reasons};
+use crate::facts::Sources;
 use crate::metrics::listener::ListenerCollector;
 use crate::metrics::view::ViewCollector;
 use crate::metrics::watch::WatchCollector;
@@ -326,16 +326,16 @@ impl Metrics {
         }
     }
 
-    /// Adds what is read off the cluster view at every scrape.
+    /// Adds what is read off the views at every scrape.
     ///
     /// # Errors
     /// As [`Metrics::new`].
     pub fn watch_view(
         &self,
-        view: Arc<ArcSwap<View>>,
+        sources: Sources,
         policy: Policy,
     ) -> Result<(), prometheus::Error> {
-        self.register(ViewCollector::new(view, policy)?)
+        self.register(ViewCollector::new(sources, policy)?)
     }
 
     /// Adds what is read off the watches at every scrape.

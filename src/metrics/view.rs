@@ -1,22 +1,20 @@
 //! Gauges that are a function of the cluster view.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntGaugeVec, Opts};
 
 use crate::cluster::ObjectKind;
-use crate::cluster::View;
 use crate::decide::guard::{self, Policy};
 use crate::decide::reason::Reason;
-use crate::domain::ChassisClaim;
+use crate::facts::Sources;
 
 /// They are read off the view at every scrape, so that none is ever stale and a node that is gone
 /// takes its series along.
 pub(super) struct ViewCollector {
-    view: Arc<ArcSwap<View>>,
+    sources: Sources,
     policy: Policy,
     objects: IntGaugeVec,
     synced: IntGaugeVec,
@@ -28,11 +26,11 @@ pub(super) struct ViewCollector {
 }
 
 impl ViewCollector {
-    pub(super) fn new(view: Arc<ArcSwap<View>>, policy: Policy) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(sources: Sources, policy: Policy) -> Result<Self, prometheus::Error> {
         let gauges =
             |name: &str, help: &str, label| IntGaugeVec::new(Opts::new(name, help), &[label]);
         Ok(Self {
-            view,
+            sources,
             policy,
             objects: gauges(
                 "berth_cluster_objects",
@@ -80,7 +78,8 @@ impl Collector for ViewCollector {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let _alone = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
-        let view = self.view.load();
+        let known = self.sources.load();
+        let (view, facts) = (known.view(), known.facts());
         let Self {
             policy,
             objects,
@@ -97,19 +96,18 @@ impl Collector for ViewCollector {
             synced.with_label_values(&[kind.name()]).set(listed);
         }
         for reason in Reason::ALL {
-            let active = guard::is_active(policy, view.fleet(), reason);
+            let active = guard::is_active(policy, facts.fleet(), reason);
             checks
                 .with_label_values(&[reason.name()])
                 .set(i64::from(active));
         }
         chassis.reset();
         arriving.reset();
-        let agents_checked = guard::is_active(policy, view.fleet(), Reason::AgentsNotReady);
-        for (name, facts, entry) in view.nodes() {
-            let ready = matches!(facts.chassis, ChassisClaim::Registered(_))
-                && !facts.network_unavailable
-                && (entry.agents().ready() || !agents_checked);
-            chassis.with_label_values(&[name]).set(i64::from(ready));
+        for (candidate, entry) in facts.nodes() {
+            let name = candidate.name;
+            let obstacles = guard::chassis_obstacles(policy, facts.fleet(), &candidate);
+            let ready = i64::from(obstacles.is_empty());
+            chassis.with_label_values(&[name]).set(ready);
             if entry.arriving() > 0 {
                 let count = i64::try_from(entry.arriving()).unwrap_or(i64::MAX);
                 arriving.with_label_values(&[name]).set(count);
