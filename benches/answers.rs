@@ -12,6 +12,7 @@ use berth::cluster::View;
 use berth::cluster::object::{AgentPod, Object, Place};
 use berth::decide::guard::Policy;
 use berth::domain::{Agent, AgentState, ChassisClaim, NodeFacts};
+use berth::facts::Facts;
 use berth::http::{filter, mutate};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::{Value, json};
@@ -102,7 +103,9 @@ fn answers(c: &mut Criterion) {
             let body = call(size);
             group.throughput(Throughput::Elements(size as u64));
             group.bench_with_input(BenchmarkId::from_parameter(size), &body, |b, body| {
-                b.iter(|| filter(black_box(body), &view, &policy, None).expect("an answer"));
+                b.iter(|| {
+                    filter(black_box(body), &Facts::of(&view), &policy, None).expect("an answer")
+                });
             });
         }
         group.finish();

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::LogFormat;
 use crate::config::level::LogLevel;
+use crate::config::names::ObjectName;
 
 /// A safe berth for every migrating VM: lets bridge-bound KubeVirt VMs migrate, and keeps them off
 /// nodes where their machine type does not run or their network can't follow.
@@ -63,6 +64,11 @@ pub struct Serve {
     #[arg(long, env = "BERTH_ADMIN_LISTEN", value_name = "ADDR")]
     pub admin_listen: Option<SocketAddr>,
 
+    /// Servers of OVN's southbound database: tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH, with commas
+    /// between them; without any it is not read
+    #[arg(long, env = "BERTH_OVN_SB", value_name = "ENDPOINTS")]
+    pub ovn_sb: Option<String>,
+
     /// Server certificate with its chain (PEM); a new one is taken when the file changes
     #[arg(long, env = "BERTH_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
@@ -70,6 +76,10 @@ pub struct Serve {
     /// Private key of the certificate (PEM)
     #[arg(long, env = "BERTH_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+
+    /// Secret with certificates that berth makes and renews by itself, in place of files
+    #[arg(long, env = "BERTH_TLS_SECRET", value_name = "NAME")]
+    pub tls_secret: Option<ObjectName>,
 
     /// CAs whose client certificates are accepted (PEM); with it every HTTPS client needs one
     #[arg(long, env = "BERTH_CLIENT_CA", value_name = "FILE")]

@@ -14,11 +14,16 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::level::LogLevel;
+use crate::config::managed::Managed;
+use crate::config::southbound::Southbound;
 use crate::config::units::{Size, Span};
 use crate::decide::guard::{self, Policy};
 use crate::decide::reason::{Reason, Reasons};
 
 pub mod level;
+pub mod managed;
+pub mod names;
+pub mod southbound;
 pub mod units;
 
 /// The default configuration with a comment on every field.
@@ -90,6 +95,8 @@ pub struct Config {
     pub machine_type: MachineType,
     /// The Kube-OVN agents check.
     pub agents: Agents,
+    /// OVN's southbound database.
+    pub southbound: Southbound,
     /// What bounds a request and a connection.
     pub limits: Limits,
     /// What happens on SIGTERM.
@@ -149,6 +156,8 @@ pub struct Tls {
     pub client_ca_file: Option<PathBuf>,
     /// How often the files are looked at for a new certificate.
     pub reload_interval: Span,
+    /// Certificates that berth manages by itself, in place of files.
+    pub managed: Managed,
 }
 
 impl Default for Tls {
@@ -158,6 +167,7 @@ impl Default for Tls {
             key_file: None,
             client_ca_file: None,
             reload_interval: Span(Duration::from_secs(10)),
+            managed: Managed::default(),
         }
     }
 }
@@ -213,10 +223,16 @@ pub struct Checks {
     pub machine_type: bool,
     /// Reject nodes that never registered an OVN chassis.
     pub chassis_registered: bool,
+    /// Reject nodes whose chassis is of another host, or is claimed by two.
+    pub chassis_identity: bool,
+    /// Reject nodes whose chassis has no tunnel endpoint.
+    pub chassis_tunnel: bool,
     /// Reject nodes whose Kube-OVN agents are missing or not Ready.
     pub chassis_agents: bool,
     /// Reject nodes whose condition `NetworkUnavailable` is `True`.
     pub chassis_network: bool,
+    /// Reject nodes whose chassis does not keep up with the southbound database.
+    pub chassis_responsive: bool,
 }
 
 impl Default for Checks {
@@ -225,8 +241,11 @@ impl Default for Checks {
             source: true,
             machine_type: true,
             chassis_registered: true,
+            chassis_identity: true,
+            chassis_tunnel: true,
             chassis_agents: true,
             chassis_network: true,
+            chassis_responsive: true,
         }
     }
 }
@@ -425,6 +444,13 @@ impl Config {
                 "tls: certFile and keyFile go together, only one is set".to_owned(),
             ));
         }
+        if self.tls.cert_file.is_some() && self.tls.managed.secret_name.is_some() {
+            return Err(Refusal::Combination(
+                "tls: certFile and managed.secretName exclude each other, both are set".to_owned(),
+            ));
+        }
+        self.tls.managed.check()?;
+        self.southbound.check()?;
         for (wanted, others) in &self.machine_type.equivalents {
             if others.is_empty() {
                 return Err(Refusal::Combination(format!(
@@ -448,8 +474,11 @@ impl Config {
             source,
             machine_type,
             chassis_registered,
+            chassis_identity,
+            chassis_tunnel,
             chassis_agents,
             chassis_network,
+            chassis_responsive,
         } = *checks;
         Policy {
             launches: *launches,
@@ -457,8 +486,11 @@ impl Config {
                 .with(Reason::MigrationSource, source)
                 .with(Reason::MachineType, machine_type)
                 .with(Reason::ChassisNotRegistered, chassis_registered)
+                .with(Reason::ChassisIdentity, chassis_identity)
+                .with(Reason::ChassisNoTunnel, chassis_tunnel)
                 .with(Reason::AgentsNotReady, chassis_agents)
-                .with(Reason::NetworkUnavailable, chassis_network),
+                .with(Reason::NetworkUnavailable, chassis_network)
+                .with(Reason::ChassisNotResponding, chassis_responsive),
             when_unlabelled: match self.machine_type.when_unlabelled {
                 WhenUnlabelled::Auto => guard::WhenUnlabelled::Auto,
                 WhenUnlabelled::Exclude => guard::WhenUnlabelled::Exclude,
@@ -469,6 +501,7 @@ impl Config {
                 WhenUnseen::Auto => guard::WhenUnseen::Auto,
                 WhenUnseen::Exclude => guard::WhenUnseen::Exclude,
             },
+            allowed_lag: self.southbound.allowed_lag.0,
         }
     }
 
@@ -603,6 +636,10 @@ mod tests {
                 "tls: certFile and keyFile go together, only one is set",
             ),
             (
+                "tls: {certFile: /a, keyFile: /b, managed: {secretName: berth-tls}}",
+                "tls: certFile and managed.secretName exclude each other, both are set",
+            ),
+            (
                 "machineType: {equivalents: {q35: []}}",
                 "machineType.equivalents.q35: names no machine type",
             ),
@@ -620,7 +657,7 @@ mod tests {
 
     #[test]
     fn every_check_reaches_the_guard() {
-        let text = "guard: {launches: true, checks: {source: false, machineType: false, chassisRegistered: false, chassisAgents: false, chassisNetwork: false}}\nmachineType: {whenUnlabelled: Allow, equivalents: {a: [b]}}\nagents: {whenUnseen: Exclude}\n";
+        let text = "guard: {launches: true, checks: {source: false, machineType: false, chassisRegistered: false, chassisIdentity: false, chassisTunnel: false, chassisAgents: false, chassisNetwork: false, chassisResponsive: false}}\nmachineType: {whenUnlabelled: Allow, equivalents: {a: [b]}}\nagents: {whenUnseen: Exclude}\n";
         assert_eq!(
             Config::parse(text).unwrap().policy(),
             Policy {
@@ -629,6 +666,7 @@ mod tests {
                 when_unlabelled: guard::WhenUnlabelled::Allow,
                 equivalents: [("a".into(), vec!["b".into()])].into(),
                 when_unseen: guard::WhenUnseen::Exclude,
+                allowed_lag: guard::ALLOWED_LAG,
             }
         );
         assert_eq!(Config::default().policy(), Policy::default());

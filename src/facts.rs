@@ -85,6 +85,16 @@ impl SouthboundSource {
     }
 }
 
+impl From<Arc<ArcSwap<View>>> for Sources {
+    /// The cluster alone.
+    fn from(cluster: Arc<ArcSwap<View>>) -> Self {
+        Self {
+            cluster,
+            southbound: None,
+        }
+    }
+}
+
 impl Sources {
     /// What is known now, as it is for as long as it is held.
     #[must_use]

@@ -12,6 +12,7 @@ pub mod facts;
 pub mod http;
 pub mod metrics;
 pub mod ovn;
+pub mod pki;
 pub mod readiness;
 pub mod scheduler_config;
 pub mod server;

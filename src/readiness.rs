@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub enum Condition {
     /// The cluster view has its first full state.
     ClusterView,
+    /// The southbound database, where it is read, was read once.
+    Southbound,
     /// The HTTPS listener takes connections.
     HttpsListener,
     /// No signal to end has come.
@@ -14,12 +16,18 @@ pub enum Condition {
 }
 
 impl Condition {
-    const ALL: [Self; 3] = [Self::ClusterView, Self::HttpsListener, Self::NotDraining];
+    const ALL: [Self; 4] = [
+        Self::ClusterView,
+        Self::Southbound,
+        Self::HttpsListener,
+        Self::NotDraining,
+    ];
 
     /// What `/readyz` says when the condition does not hold.
     const fn lack(self) -> &'static str {
         match self {
             Self::ClusterView => "the cluster view is not complete yet",
+            Self::Southbound => "the southbound database is not replicated yet",
             Self::HttpsListener => "HTTPS is not served yet",
             Self::NotDraining => "shutting down",
         }
@@ -31,10 +39,12 @@ impl Condition {
 pub struct Readiness(Mutex<[Option<String>; Condition::ALL.len()]>);
 
 impl Default for Readiness {
-    /// Nothing is there yet, and nothing is ending.
+    /// What every service needs is not there yet, and nothing is ending.
     fn default() -> Self {
+        let lacks =
+            |condition| matches!(condition, Condition::ClusterView | Condition::HttpsListener);
         Self(Mutex::new(Condition::ALL.map(|condition| {
-            (condition != Condition::NotDraining).then(|| condition.lack().to_owned())
+            lacks(condition).then(|| condition.lack().to_owned())
         })))
     }
 }

@@ -6,13 +6,13 @@ use std::io;
 use std::path::PathBuf;
 
 use axum::http::Uri;
-use k8s_openapi::ByteString;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use x509_parser::parse_x509_certificate;
 
 use crate::args::SchedulerConfig;
+use crate::pki::x509::{base64, certificate_pem};
 
 /// Why there is no stanza.
 #[derive(Debug, thiserror::Error)]
@@ -143,27 +143,11 @@ fn read_ca(path: &PathBuf) -> Result<String, StanzaError> {
             )));
         }
     }
-    let text: String = certificates.iter().map(|der| to_pem(der)).collect();
+    let text: String = certificates
+        .iter()
+        .map(|der| certificate_pem(der))
+        .collect();
     Ok(base64(text.as_bytes()))
-}
-
-fn to_pem(der: &[u8]) -> String {
-    let encoded = base64(der);
-    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
-    for line in encoded.as_bytes().chunks(64) {
-        text.push_str(&String::from_utf8_lossy(line));
-        text.push('\n');
-    }
-    text.push_str("-----END CERTIFICATE-----\n");
-    text
-}
-
-/// Base64 as Kubernetes writes bytes.
-fn base64(bytes: &[u8]) -> String {
-    match serde_json::to_value(ByteString(bytes.to_vec())) {
-        Ok(serde_json::Value::String(text)) => text,
-        _ => String::new(),
-    }
 }
 
 /// A JSON string, which is a YAML string whatever is in it.

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use berth::cluster::{View, file};
 use berth::decide::guard::Policy;
+use berth::facts::Facts;
 use berth::http::filter;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -25,7 +26,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
         launches: data.len().is_multiple_of(2),
         ..Policy::default()
     };
-    let Ok(answer) = filter(text, VIEW.get_or_init(view), &policy, None) else {
+    let Ok(answer) = filter(text, &Facts::of(VIEW.get_or_init(view)), &policy, None) else {
         return;
     };
     // An answer to a body that Value can't hold may hold what came, byte for byte.

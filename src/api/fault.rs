@@ -113,7 +113,10 @@ impl From<&Status> for Fault {
         } = status;
         if *code == 0 {
             // What kube makes of an event of a watch that it can't decode.
-            return Self::new(Cause::Unreadable, "an event of a watch is no Kubernetes object");
+            return Self::new(
+                Cause::Unreadable,
+                "an event of a watch is no Kubernetes object",
+            );
         }
         let said = match (message.trim(), reason.as_str()) {
             ("", "") => "no reason given",

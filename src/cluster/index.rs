@@ -427,7 +427,8 @@ mod tests {
             index.view().fleet(),
             Fleet {
                 machine_types_seen: true,
-                agents_seen: true
+                agents_seen: true,
+                southbound_counts: false,
             }
         );
         index.delete(ObjectKind::Node, &Place::new("", "a"));

@@ -2,6 +2,8 @@
 //! a request, except the node of `berth_chassis_ready`.
 
 mod listener;
+pub mod managed;
+mod southbound;
 mod view;
 mod watch;
 
@@ -17,8 +19,10 @@ use crate::cluster::{VmiReader, WatchStats};
 use crate::decide::guard::Policy;
 use crate::decide::inject::{Operation, Outcome};
 use crate::decide::reason::{Reason, Reasons};
-use crate::facts::Sources;
+use crate::facts::{Sources, SouthboundSource};
 use crate::metrics::listener::ListenerCollector;
+use crate::metrics::managed::ManagedCertificates;
+use crate::metrics::southbound::SouthboundCollector;
 use crate::metrics::view::ViewCollector;
 use crate::metrics::watch::WatchCollector;
 use crate::server::ServerStats;
@@ -330,11 +334,7 @@ impl Metrics {
     ///
     /// # Errors
     /// As [`Metrics::new`].
-    pub fn watch_view(
-        &self,
-        sources: Sources,
-        policy: Policy,
-    ) -> Result<(), prometheus::Error> {
+    pub fn watch_view(&self, sources: Sources, policy: Policy) -> Result<(), prometheus::Error> {
         self.register(ViewCollector::new(sources, policy)?)
     }
 
@@ -350,6 +350,14 @@ impl Metrics {
         self.register(WatchCollector::new(watches, reader)?)
     }
 
+    /// Adds what is read off the southbound database at every scrape.
+    ///
+    /// # Errors
+    /// As [`Metrics::new`].
+    pub fn watch_southbound(&self, source: SouthboundSource) -> Result<(), prometheus::Error> {
+        self.register(SouthboundCollector::new(source)?)
+    }
+
     /// Adds what is read off the listeners at every scrape.
     ///
     /// # Errors
@@ -360,6 +368,14 @@ impl Metrics {
         admin: Arc<ServerStats>,
     ) -> Result<(), prometheus::Error> {
         self.register(ListenerCollector::new(https, admin)?)
+    }
+
+    /// Adds the certificates that berth manages by itself.
+    ///
+    /// # Errors
+    /// As [`Metrics::new`].
+    pub fn managed_certificates(&self) -> Result<ManagedCertificates, prometheus::Error> {
+        ManagedCertificates::new(&self.registry)
     }
 
     fn register(&self, collector: impl Collector + 'static) -> Result<(), prometheus::Error> {

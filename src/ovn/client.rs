@@ -124,7 +124,7 @@ struct Follower<'a> {
     stats: &'a ClientStats,
     inactivity: Duration,
     synced: Option<Instant>,
-    endpoint: &'a dyn std::fmt::Display,
+    endpoint: &'a (dyn std::fmt::Display + Sync),
 }
 
 impl Follower<'_> {

@@ -22,7 +22,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use super::credentials::{check_chain, check_pair, not_x509};
 use super::files::{read_file, read_stable};
-use super::{PemFile, Role, TlsError, pem};
+use super::{PemPart, Role, TlsError, pem};
 
 /// Where a client's credentials are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,9 +52,9 @@ impl ClientFiles {
     /// Reads the files, until two reads agree, and checks them as a whole. Blocks on the file
     /// system.
     pub fn load(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        let ca = PemFile::new(Role::ServerCa, &self.ca);
-        let material = read_stable(|| self.read_once(&ca))?
-            .ok_or_else(|| TlsError::Unstable { file: ca.clone() })?;
+        let ca = PemPart::file(Role::ServerCa, &self.ca);
+        let material = read_stable(|| self.read_once())?
+            .ok_or_else(|| TlsError::Unstable { part: ca.clone() })?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         for (index, der) in pem::certificates(&ca, &material.ca)?
@@ -82,15 +82,15 @@ impl ClientFiles {
         }))
     }
 
-    fn read_once(&self, ca: &PemFile) -> Result<Material, TlsError> {
+    fn read_once(&self) -> Result<Material, TlsError> {
         let identity = self.identity.as_ref().map(|Identity { cert, key }| {
             Ok((
-                read_file(&PemFile::new(Role::Certificate, cert))?,
-                read_file(&PemFile::new(Role::Key, key))?,
+                read_file(Role::Certificate, cert)?,
+                read_file(Role::Key, key)?,
             ))
         });
         Ok(Material {
-            ca: read_file(ca)?,
+            ca: read_file(Role::ServerCa, &self.ca)?,
             identity: identity.transpose()?,
         })
     }
@@ -102,15 +102,15 @@ fn identity(
     key: &[u8],
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, TlsError> {
-    let cert_file = PemFile::new(Role::Certificate, &files.cert);
-    let key_file = PemFile::new(Role::Key, &files.key);
+    let cert_file = PemPart::file(Role::Certificate, &files.cert);
+    let key_file = PemPart::file(Role::Key, &files.key);
     let chain = pem::certificates(&cert_file, cert)?;
     let leaf = check_chain(&cert_file, &chain)?;
     let key = provider
         .key_provider
         .load_private_key(pem::private_key(&key_file, key)?)
         .map_err(|_| TlsError::UnusableKey {
-            file: key_file.clone(),
+            part: key_file.clone(),
         })?;
     let pair = CertifiedKey::new(chain, key);
     check_pair(cert_file, leaf.key_kind, key_file, &pair)?;

@@ -6,7 +6,7 @@ use berth::cluster::object::{AgentPod, Migration, Place, TargetPod};
 use berth::cluster::{Index, Object, ObjectKind, View};
 use berth::decide::guard::{Candidate, Guard, Journey, Policy};
 use berth::decide::reason::Reasons;
-use berth::domain::{Agent, AgentState, ChassisClaim, DefaultBinding, NodeFacts, Vmi};
+use berth::domain::{Agent, AgentState, ChassisClaim, DefaultBinding, NodeFacts, Southbound, Vmi};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -167,6 +167,7 @@ fn verdicts(view: &View) -> Vec<(String, String, Reasons)> {
                     name: node,
                     facts,
                     agents: entry.agents(),
+                    southbound: Southbound::Unknown,
                 };
                 let reasons = guard.judge(&candidate);
                 verdicts.push((format!("{name} {uid}"), node.to_owned(), reasons));

@@ -40,7 +40,7 @@ impl Late {
         let reader = VmiReader::new(client(&server).await, config.limits.lookup_timeout.0);
         let reader = Arc::new(reader);
         let service = Service::new(
-            view,
+            view.into(),
             Some(Arc::clone(&reader)),
             config.policy(),
             Metrics::new().unwrap(),
@@ -198,7 +198,7 @@ async fn until_the_cluster_is_known_nobody_gets_a_decision() {
     let config = Config::default();
     let view = Arc::new(ArcSwap::from_pointee(View::default()));
     let metrics = Metrics::new().unwrap();
-    let service = Service::new(view, None, config.policy(), metrics, &config.limits);
+    let service = Service::new(view.into(), None, config.policy(), metrics, &config.limits);
     for (path, body) in [
         ("/mutate", "admission-create-vm-bridge"),
         ("/scheduler/filter", "filter-names-migration"),

@@ -1,14 +1,20 @@
 //! What holds for every input, not only for the ones that somebody thought of.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine;
 use berth::cluster::Object;
 use berth::cluster::View;
 use berth::cluster::object::{AgentPod, Place};
-use berth::decide::guard::{Candidate, Fleet, Guard, Journey, Policy, WhenUnlabelled, WhenUnseen};
+use berth::decide::guard::{
+    ALLOWED_LAG, Candidate, Fleet, Guard, Journey, Policy, WhenUnlabelled, WhenUnseen,
+};
 use berth::decide::reason::{Reason, Reasons};
-use berth::domain::{Agent, AgentState, Agents, ChassisClaim, NodeFacts, Vmi};
+use berth::domain::{
+    Agent, AgentState, Agents, ChassisClaim, ChassisRow, NodeFacts, Southbound, Vmi,
+};
+use berth::facts::Facts;
 use berth::http::{filter, mutate};
 use json_patch::Patch;
 use proptest::collection::{btree_map, vec};
@@ -217,6 +223,25 @@ fn state() -> impl Strategy<Value = AgentState> {
     ])
 }
 
+fn southbound() -> impl Strategy<Value = Southbound> {
+    let row = (any::<(bool, bool, bool)>(), option::of(any::<Duration>())).prop_map(
+        |((is_of_node, has_rival, has_tunnel), behind)| {
+            Southbound::Chassis(ChassisRow {
+                is_of_node,
+                has_rival,
+                has_tunnel,
+                behind,
+            })
+        },
+    );
+    prop_oneof![
+        Just(Southbound::Unknown),
+        Just(Southbound::Stale),
+        Just(Southbound::NoChassis),
+        row,
+    ]
+}
+
 fn vmi() -> impl Strategy<Value = Vmi> {
     (
         option::of(select(TYPES.to_vec())),
@@ -257,6 +282,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 when_unlabelled,
                 equivalents,
                 when_unseen,
+                allowed_lag: ALLOWED_LAG,
             },
         )
 }
@@ -321,7 +347,7 @@ fn node_json(name: &str, facts: &NodeFacts) -> Value {
 
 /// The verdict on each node asked about: nothing for a pass.
 fn verdicts(view: &View, policy: &Policy, args: &Value) -> BTreeMap<String, Option<String>> {
-    let answer = filter(&args.to_string(), view, policy, None).unwrap();
+    let answer = filter(&args.to_string(), &Facts::of(view), policy, None).unwrap();
     let reply: Value = serde_json::from_slice(&answer.json).unwrap();
     assert_eq!(reply["Error"], "");
     let mut verdicts = BTreeMap::new();
@@ -398,13 +424,14 @@ proptest! {
         policy in policy(),
         vmi in vmi(),
         (ovs, cni) in (state(), state()),
-        (machine_types_seen, agents_seen, launch) in any::<(bool, bool, bool)>(),
+        southbound in southbound(),
+        (machine_types_seen, agents_seen, southbound_counts, launch) in any::<(bool, bool, bool, bool)>(),
         name in ".*",
     ) {
-        let fleet = Fleet { machine_types_seen, agents_seen };
+        let fleet = Fleet { machine_types_seen, agents_seen, southbound_counts };
         let journey = if launch { Journey::Launch } else { Journey::Migration };
         let guard = Guard::new(&policy, fleet, journey, &vmi);
-        let candidate = Candidate { name: &name, facts: &facts, agents: Agents { ovs, cni } };
+        let candidate = Candidate { name: &name, facts: &facts, agents: Agents { ovs, cni }, southbound };
         let reasons = guard.judge(&candidate);
         for reason in reasons.iter() {
             prop_assert!(policy.checks.contains(reason), "a check that is off found {:?}", reason);
@@ -419,7 +446,7 @@ proptest! {
             bytes[at] = byte;
             for bytes in [&bytes[..], &bytes[..at]] {
                 if let Ok(text) = std::str::from_utf8(bytes) {
-                    let _ = filter(text, &View::default(), &Policy::default(), None);
+                    let _ = filter(text, &Facts::of(&View::default()), &Policy::default(), None);
                 }
             }
         }

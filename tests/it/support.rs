@@ -63,9 +63,15 @@ impl Asked {
         let metrics = Metrics::new().unwrap();
         let view = Arc::new(ArcSwap::from_pointee(view(cluster)));
         metrics
-            .watch_view(Arc::clone(&view), config.policy())
+            .watch_view(Arc::clone(&view).into(), config.policy())
             .unwrap();
-        let service = Service::new(view, None, config.policy(), metrics.clone(), &config.limits);
+        let service = Service::new(
+            view.into(),
+            None,
+            config.policy(),
+            metrics.clone(),
+            &config.limits,
+        );
         Self { service, metrics }
     }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each layer may import of the crate. ARCHITECTURE.md has the reasons.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("api", &["api"]),
     ("domain", &[]),
     ("decide", &["decide", "domain"]),
@@ -16,16 +16,19 @@ const LAYERS: [(&str, &[&str]); 14] = [
         &["api", "cluster", "decide", "domain", "throttle", "wire"],
     ),
     ("ovn", &["ovn", "tls"]),
-    ("config", &["config", "decide"]),
+    ("config", &["config", "decide", "ovn"]),
+    ("facts", &["cluster", "decide", "domain", "facts", "ovn"]),
     ("readiness", &[]),
     ("throttle", &[]),
     ("server", &["server", "throttle", "tls"]),
     ("tls", &["tls"]),
+    ("pki", &["api", "pki"]),
     ("telemetry", &["config"]),
     (
         "metrics",
         &[
-            "api", "cluster", "decide", "domain", "metrics", "server", "tls", "wire",
+            "api", "cluster", "decide", "domain", "facts", "metrics", "ovn", "pki", "server",
+            "tls", "wire",
         ],
     ),
     (
@@ -36,6 +39,7 @@ const LAYERS: [(&str, &[&str]); 14] = [
             "config",
             "decide",
             "domain",
+            "facts",
             "http",
             "metrics",
             "readiness",

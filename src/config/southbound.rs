@@ -1,0 +1,97 @@
+//! OVN's southbound database: where it is, and how much it counts.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::Refusal;
+use crate::config::units::Span;
+use crate::decide::guard::ALLOWED_LAG;
+use crate::ovn::endpoint::Endpoints;
+
+/// OVN's southbound database. Without endpoints it is not read, and what Kubernetes says of a chassis
+/// decides alone.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Southbound {
+    /// Its servers, as Open vSwitch writes them: `tcp:HOST:PORT`, `ssl:HOST:PORT` or `unix:PATH`,
+    /// with commas between them.
+    pub endpoints: Option<String>,
+    /// PEM file with the CAs of servers that speak TLS.
+    #[serde(rename = "caFile")]
+    pub ca_file: Option<PathBuf>,
+    /// PEM file with berth's certificate for them.
+    pub cert_file: Option<PathBuf>,
+    /// PEM file with its private key.
+    pub key_file: Option<PathBuf>,
+    /// Read from the leader of a cluster of servers alone.
+    pub leader_only: bool,
+    /// How long nothing may come from a server before it is asked whether it is there, and as long
+    /// again until it is left for the next.
+    pub inactivity_probe: Span,
+    /// For how long a chassis may be behind the database.
+    pub allowed_lag: Span,
+    /// How long nothing may be heard of the database before it does not count any more.
+    pub stale_after: Span,
+    /// What happens then.
+    pub on_stale: OnStale,
+}
+
+/// What happens when the southbound database is out of reach for too long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum OnStale {
+    /// Its checks are left out.
+    #[default]
+    Ignore,
+    /// Every node is rejected.
+    Reject,
+}
+
+impl Default for Southbound {
+    fn default() -> Self {
+        Self {
+            endpoints: None,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+            leader_only: false,
+            inactivity_probe: Span(Duration::from_secs(10)),
+            allowed_lag: Span(ALLOWED_LAG),
+            stale_after: Span(Duration::from_mins(1)),
+            on_stale: OnStale::default(),
+        }
+    }
+}
+
+impl Southbound {
+    /// The servers, where there are any.
+    pub fn servers(&self) -> Result<Option<Endpoints>, Refusal> {
+        let list = self.endpoints.as_deref();
+        let parse = |list| Endpoints::parse("southbound.endpoints", list);
+        list.map(parse)
+            .transpose()
+            .map_err(|error| Refusal::Combination(error.to_string()))
+    }
+
+    /// Refuses what can't be had together.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        let refuse = |text: &str| Err(Refusal::Combination(format!("southbound{text}")));
+        if self.cert_file.is_some() != self.key_file.is_some() {
+            return refuse(": certFile and keyFile go together, only one is set");
+        }
+        if let Some(servers) = self.servers()?
+            && servers.any_ssl()
+            && self.ca_file.is_none()
+        {
+            return refuse(".caFile: is not set, and an ssl: endpoint needs it");
+        }
+        if self.stale_after <= self.inactivity_probe {
+            return refuse(
+                ".staleAfter: is not more than inactivityProbe, and a quiet database would be stale",
+            );
+        }
+        Ok(())
+    }
+}

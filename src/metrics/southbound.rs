@@ -1,0 +1,161 @@
+//! How the connection to the southbound database is, and what it tells of each chassis.
+
+use std::sync::{Mutex, PoisonError};
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+
+use crate::facts::{SouthboundSource, Standing};
+use crate::ovn::Cause;
+
+/// The connection keeps its own counts; they are copied out at every scrape.
+pub(super) struct SouthboundCollector {
+    source: SouthboundSource,
+    connected: IntGauge,
+    silence: Gauge,
+    standing: IntGaugeVec,
+    chassis: IntGauge,
+    syncs: IntCounterVec,
+    connections: IntCounter,
+    failures: IntCounterVec,
+    lag: GaugeVec,
+    response: GaugeVec,
+    /// Two scrapes at once would add to each other's counters.
+    scraping: Mutex<()>,
+}
+
+const STANDINGS: [(Standing, &str); 3] = [
+    (Standing::Fresh, "fresh"),
+    (Standing::LeftOut, "left_out"),
+    (Standing::Rejects, "rejects"),
+];
+
+impl SouthboundCollector {
+    pub(super) fn new(source: SouthboundSource) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            source,
+            connected: IntGauge::new(
+                "berth_southbound_connected",
+                "Whether a server of the southbound database is followed (1) or not (0).",
+            )?,
+            silence: Gauge::new(
+                "berth_southbound_silence_seconds",
+                "Since when nothing was heard of the southbound database; -1 before it first was.",
+            )?,
+            standing: IntGaugeVec::new(
+                Opts::new(
+                    "berth_southbound_standing",
+                    "How much the southbound database counts: fresh, left_out or rejects (southbound.onStale); 1 for the one that holds.",
+                ),
+                &["standing"],
+            )?,
+            chassis: IntGauge::new(
+                "berth_southbound_chassis",
+                "Chassis in the southbound database.",
+            )?,
+            syncs: IntCounterVec::new(
+                Opts::new(
+                    "berth_southbound_syncs_total",
+                    "Times that the database was read as a whole, or that a new connection went on where the last one ended.",
+                ),
+                &["kind"],
+            )?,
+            connections: IntCounter::new(
+                "berth_southbound_connections_total",
+                "Connections to servers of the southbound database; all but the first are reconnects.",
+            )?,
+            failures: IntCounterVec::new(
+                Opts::new(
+                    "berth_southbound_failures_total",
+                    "Connections that came to nothing or to their end, by cause.",
+                ),
+                &["cause"],
+            )?,
+            lag: GaugeVec::new(
+                Opts::new(
+                    "berth_chassis_lag_seconds",
+                    "For how long a chassis is behind the southbound database; one that is not has no series.",
+                ),
+                &["chassis"],
+            )?,
+            response: GaugeVec::new(
+                Opts::new(
+                    "berth_chassis_response_seconds",
+                    "How long a chassis took to answer, in the mean of the last times; one that was not asked has no series.",
+                ),
+                &["chassis"],
+            )?,
+            scraping: Mutex::new(()),
+        })
+    }
+
+    fn parts(&self) -> [&dyn Collector; 9] {
+        [
+            &self.connected,
+            &self.silence,
+            &self.standing,
+            &self.chassis,
+            &self.syncs,
+            &self.connections,
+            &self.failures,
+            &self.lag,
+            &self.response,
+        ]
+    }
+}
+
+impl Collector for SouthboundCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.parts().into_iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let _alone = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
+        let SouthboundSource { view, stats, .. } = &self.source;
+        let view = view.load();
+        let now = tokio::time::Instant::now().into_std();
+        self.connected.set(i64::from(stats.is_synced()));
+        let silence = stats.silence();
+        self.silence
+            .set(silence.map_or(-1.0, |silence| silence.as_secs_f64()));
+        let holds = self.source.standing();
+        for (standing, name) in STANDINGS {
+            let gauge = self.standing.with_label_values(&[name]);
+            gauge.set(i64::from(standing == holds));
+        }
+        self.chassis
+            .set(i64::try_from(view.count()).unwrap_or(i64::MAX));
+        self.connections.reset();
+        self.connections.inc_by(stats.connections());
+        self.syncs.reset();
+        for (kind, count) in [
+            ("full", stats.full_syncs()),
+            ("resumed", stats.resumed_syncs()),
+        ] {
+            self.syncs.with_label_values(&[kind]).inc_by(count);
+        }
+        self.failures.reset();
+        for cause in Cause::ALL {
+            let count = stats.failures(cause);
+            self.failures
+                .with_label_values(&[cause.name()])
+                .inc_by(count);
+        }
+        self.lag.reset();
+        self.response.reset();
+        for (name, chassis) in view.iter() {
+            if let Some(lag) = view.lag(name, now) {
+                self.lag.with_label_values(&[name]).set(lag.as_secs_f64());
+            }
+            if let Some(response) = chassis.response() {
+                let mean = response.mean.as_secs_f64();
+                self.response.with_label_values(&[name]).set(mean);
+            }
+        }
+        self.parts()
+            .into_iter()
+            .flat_map(Collector::collect)
+            .collect()
+    }
+}
