@@ -576,7 +576,7 @@ mod tests {
         for (text, expect) in [
             (
                 "lunches: true",
-                "lunches: unknown field `lunches`, expected one of `apiVersion`, `kind`, `listen`, `adminListen`, `tls`, `log`, `guard`, `machineType`, `agents`, `limits`, `shutdown`",
+                "lunches: unknown field `lunches`, expected one of `apiVersion`, `kind`, `listen`, `adminListen`, `tls`, `log`, `guard`, `machineType`, `agents`, `southbound`, `limits`, `shutdown`",
             ),
             (
                 "guard: {lunches: true}",

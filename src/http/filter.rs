@@ -248,12 +248,12 @@ impl<'a> Sorter<'a> {
         facts: &Facts<'_>,
         guard: &Guard<'_>,
     ) -> Vec<Text<'a>> {
-        names.retain(|name| match facts.candidate(name.as_str()) {
-            Some(candidate) => self.passes(name, candidate, guard),
-            None => {
+        names.retain(|name| {
+            let Some(candidate) = facts.candidate(name.as_str()) else {
                 self.unknown(name);
-                false
-            }
+                return false;
+            };
+            self.passes(name, candidate, guard)
         });
         names
     }
