@@ -10,6 +10,7 @@ pub mod demo;
 pub mod domain;
 pub mod http;
 pub mod metrics;
+pub mod pki;
 pub mod readiness;
 pub mod scheduler_config;
 pub mod server;

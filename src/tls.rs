@@ -1,18 +1,20 @@
 //! TLS credentials: PEM files checked as a whole before they are served, and reloaded while serving.
 //!
-//! [`TlsFiles`] names the files, [`Credentials`] is what they hold once checked, and
-//! [`CertificateStore`] keeps the pair in use and replaces it when the files change.
+//! [`Source`] names the files or the Secret, [`Credentials`] is what they hold once checked, and
+//! [`CertificateStore`] keeps the pair in use and replaces it when another comes.
 //! Key material is never logged, shown in an error or printable with `Debug`.
 
 mod credentials;
 mod error;
 mod files;
 mod pem;
+mod source;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use credentials::Credentials;
-pub use error::{KeyKind, PemFault, PemFile, Role, TlsError};
+pub use error::{KeyKind, PemFault, PemPart, Place, Role, TlsError};
 pub use files::{Material, TlsFiles};
+pub use source::{Source, TlsSecret};
 pub use store::{CertificateStore, ReloadOutcome};

@@ -2,6 +2,7 @@
 //! a request, except the node of `berth_chassis_ready`.
 
 mod listener;
+pub mod managed;
 mod view;
 mod watch;
 
@@ -19,6 +20,7 @@ use crate::decide::guard::Policy;
 use crate::decide::inject::{Operation, Outcome};
 use crate::decide::reason::{Reason, Reasons};
 use crate::metrics::listener::ListenerCollector;
+use crate::metrics::managed::ManagedCertificates;
 use crate::metrics::view::ViewCollector;
 use crate::metrics::watch::WatchCollector;
 use crate::server::ServerStats;
@@ -360,6 +362,14 @@ impl Metrics {
         admin: Arc<ServerStats>,
     ) -> Result<(), prometheus::Error> {
         self.register(ListenerCollector::new(https, admin)?)
+    }
+
+    /// Adds the certificates that berth manages by itself.
+    ///
+    /// # Errors
+    /// As [`Metrics::new`].
+    pub fn managed_certificates(&self) -> Result<ManagedCertificates, prometheus::Error> {
+        ManagedCertificates::new(&self.registry)
     }
 
     fn register(&self, collector: impl Collector + 'static) -> Result<(), prometheus::Error> {

@@ -125,7 +125,7 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
     check_failure(
         &["serve", "--snapshot", cluster],
         1,
-        "error: no certificate to serve with: set --tls-cert FILE and --tls-key FILE",
+        "error: no certificate to serve with: set --tls-cert FILE and --tls-key FILE, or --tls-secret NAME for one that berth makes",
     );
     check_failure(
         &["serve", "--snapshot", cluster, "--tls-cert", cert],

@@ -25,6 +25,7 @@ mod index;
 mod live;
 mod live_process;
 mod lookups;
+mod managed_certificates;
 mod manifests;
 mod overload;
 mod preempt_captures;
