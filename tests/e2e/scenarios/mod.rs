@@ -1,5 +1,6 @@
 //! What is shown, in the order in which it is. A scenario is a function of one of the modules.
 
+mod certificates;
 mod crds;
 mod injection;
 mod outage;
@@ -31,6 +32,8 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     scheduling::a_pod_that_fits_nowhere_says_why_and_the_same_every_time,
     scheduling::a_rejected_pod_is_scheduled_soon_after_its_obstacle_goes,
     scheduling::a_vmi_that_no_watch_has_brought_is_read,
+    certificates::both_callers_trust_what_two_replicas_made,
+    certificates::what_others_spoil_is_repaired,
     rights::the_rights_of_the_manifests_suffice,
     rights::every_right_of_the_manifests_is_needed,
     rolling::a_rolling_restart_under_load_is_not_noticed,
