@@ -11,6 +11,9 @@ use crate::world::World;
 /// The resource in which berth keeps the CA of its certificate.
 const WEBHOOKS: &str = "mutatingwebhookconfigurations";
 
+/// The kinds that berth's view is made of.
+const KINDS: u64 = 7;
+
 /// How many replicas run at a time.
 const AT_ONCE: usize = 6;
 
@@ -274,9 +277,26 @@ pub(crate) fn every_right_of_the_manifests_is_needed(world: &mut World) {
                 Ok(())
             });
             if right.is_of_view() {
-                // Whatever is listed is needed to begin.
-                assert_eq!(berth.readyz().0 == 200, right.verb != "list", "{right:?}");
+                wait_for_all_that_can_be_listed(berth, right);
             }
         }
     }
+}
+
+/// Whatever is listed is needed to begin, and nothing else of it.
+fn wait_for_all_that_can_be_listed(berth: &Berth, right: &Right) {
+    let missing = match (right.verb.as_str(), right.resource.as_str()) {
+        // Agents and migration targets.
+        ("list", "pods") => 2,
+        ("list", _) => 1,
+        _ => 0,
+    };
+    wait::until(&format!("{missing} kinds are missing"), || {
+        let synced = berth.metric("berth_cluster_synced");
+        let ready = berth.readyz();
+        if synced + missing == KINDS && (ready.0 == 200) == (missing == 0) {
+            return Ok(());
+        }
+        Err(format!("{synced} are there, {ready:?}"))
+    });
 }
