@@ -4,6 +4,7 @@
 //! A task for each kind lists, watches and starts over, by kube's watcher; one task has the index,
 //! so that nobody waits for a lock. What goes wrong is counted, and the last view stays.
 
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +99,19 @@ pub async fn watch(
     drop(follow);
 
     let mut index = Index::default();
-    while let Some(change) = receive.recv().await {
+    loop {
+        let change = tokio::select! {
+            biased;
+            Some(ended) = tasks.join_next() => match ended {
+                // One that is gone leaves its kind as it was for ever: told as what it was.
+                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+                _ => continue,
+            },
+            change = receive.recv() => match change {
+                Some(change) => change,
+                None => return,
+            },
+        };
         let different = match change {
             Change::Listed(kind, objects) => index.reset(kind, objects),
             Change::Applied(object) => index.apply(object),
@@ -108,14 +121,6 @@ pub async fn watch(
             let next = Arc::new(index.view());
             view.store(Arc::clone(&next));
             changed(&next);
-        }
-    }
-    // The tasks end only by a panic, which is told as what it was.
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended
-            && error.is_panic()
-        {
-            std::panic::resume_unwind(error.into_panic());
         }
     }
 }

@@ -7,6 +7,7 @@ use berth::api::Cause;
 use berth::cluster::{ObjectKind, View};
 use berth::domain::{AgentState, DefaultBinding};
 use serde_json::{Value, json};
+use tower::service_fn;
 
 use crate::apiserver::{ApiServer, Fault, Request, Verb};
 use crate::live::{Watching, captured, client, load};
@@ -495,4 +496,21 @@ async fn a_watch_on_a_connection_that_is_lost_without_a_word_is_noticed() {
         .until("what was not seen", has_node("unseen"))
         .await;
     assert_eq!(watching.stats.lists(ObjectKind::Node), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_panics_ends_the_watch_with_what_it_said() {
+    let server = ApiServer::start();
+    load(&server);
+    let client = client(&server).await;
+    let broken = service_fn(move |request: hyper::Request<kube::client::Body>| {
+        let client = client.clone();
+        async move {
+            assert!(!request.uri().path().ends_with("/namespaces"), "a defect");
+            client.send(request).await
+        }
+    });
+    let watching = Watching::start_with(kube::Client::new(broken, "default"));
+    let error = watching.ended().await.unwrap_err();
+    assert_eq!(error.into_panic().downcast_ref(), Some(&"a defect"));
 }
