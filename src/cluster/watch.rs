@@ -7,6 +7,7 @@
 use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -143,20 +144,21 @@ impl Follow {
         namespace: Option<&str>,
         config: watcher::Config,
     ) {
-        let client = self.counted(K::KIND);
+        let open = Open::default();
+        let client = self.counted(K::KIND, open.clone());
         let api = match namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),
         };
         let follow = self.clone();
         tasks.spawn(async move {
-            let Err(Over) = follow.run::<K>(api, config).await;
+            let Err(Over) = follow.run::<K>(api, config, open).await;
         });
     }
 
     /// kube's watcher goes on by itself, at once and without a word, where a watch ends. So watches
     /// are counted here, and a server that ends them as soon as they begin is not asked in a loop.
-    fn counted(&self, kind: ObjectKind) -> Client {
+    fn counted(&self, kind: ObjectKind, open: Open) -> Client {
         let stats = Arc::clone(&self.stats);
         let namespace = self.client.default_namespace().to_owned();
         let client = self.client.clone();
@@ -171,9 +173,13 @@ impl Follow {
                 Instant::now()
             };
             let client = client.clone();
+            let open = open.clone();
             async move {
+                open.set(false);
                 sleep_until(start).await;
-                client.send(request).await
+                let answer = client.send(request).await?;
+                open.set(is_watch && answer.status().is_success());
+                Ok::<_, kube::Error>(answer)
             }
         });
         Client::new(counted, namespace)
@@ -183,8 +189,9 @@ impl Follow {
         &self,
         api: Api<Seen<K>>,
         config: watcher::Config,
+        open: Open,
     ) -> Result<std::convert::Infallible, Over> {
-        let mut trouble = Trouble::<K>::new(Arc::clone(&self.stats));
+        let mut trouble = Trouble::<K>::new(Arc::clone(&self.stats), open);
         loop {
             self.list_and_watch(&api, &config, &mut trouble).await?;
         }
@@ -270,6 +277,20 @@ impl Follow {
     }
 }
 
+/// Whether the server has said yes to a watch that goes on.
+#[derive(Clone, Debug, Default)]
+struct Open(Arc<AtomicBool>);
+
+impl Open {
+    fn set(&self, open: bool) {
+        self.0.store(open, Relaxed);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
 /// When something may be done that is not to be done again and again.
 #[derive(Debug, Default)]
 struct Pace {
@@ -303,11 +324,12 @@ struct Trouble<K> {
     stats: Arc<WatchStats>,
     waits: ExponentialBackoff,
     failing: Option<Cause>,
+    open: Open,
     kind: std::marker::PhantomData<K>,
 }
 
 impl<K: Watched> Trouble<K> {
-    fn new(stats: Arc<WatchStats>) -> Self {
+    fn new(stats: Arc<WatchStats>, open: Open) -> Self {
         let waits = ExponentialBuilder::default()
             .with_min_delay(FIRST_WAIT)
             .with_max_delay(LONGEST_WAIT)
@@ -317,17 +339,20 @@ impl<K: Watched> Trouble<K> {
             stats,
             waits: waits.into(),
             failing: None,
+            open,
             kind: std::marker::PhantomData,
         }
     }
 
     /// The next event. While nothing happens in a watch after a failure, nothing but time tells that
-    /// it goes well again.
+    /// it goes well again; but a list or watch that nobody answers does not go well.
     async fn next<S: StreamExt + Unpin>(&mut self, events: &mut S) -> Option<S::Item> {
-        if self.failing.is_some() {
+        while self.failing.is_some() {
+            let was_open = self.open.get();
             match timeout(SETTLED, events.next()).await {
                 Ok(event) => return event,
-                Err(_) => self.is_over(),
+                Err(_) if was_open && self.open.get() => self.is_over(),
+                Err(_) => {}
             }
         }
         events.next().await
