@@ -6,6 +6,7 @@ mod outage;
 mod rights;
 mod rolling;
 mod scheduling;
+mod table;
 
 use crate::runner::Scenario;
 
@@ -27,6 +28,8 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     injection::an_update_annotates_what_was_there_before_berth,
     injection::calls_that_would_change_nothing_are_not_made,
     injection::without_berth_a_vm_is_stored_as_it_is,
+    table::the_webhook_is_asked_as_the_table_says,
+    table::the_policy_patches_as_the_table_says,
     scheduling::a_target_lands_on_a_right_node_and_never_on_a_wrong_one,
     scheduling::a_pod_that_fits_nowhere_says_why_and_the_same_every_time,
     scheduling::a_rejected_pod_is_scheduled_soon_after_its_obstacle_goes,
