@@ -41,7 +41,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// From one watch of a kind to the next, where nothing failed in between.
 const PACE: Duration = Duration::from_millis(500);
 
-/// Until a CRD that is not installed is asked for again.
+/// Until a CRD that is not installed is asked for again, or a list that does not last.
 const ABSENT_WAIT: Duration = Duration::from_secs(5);
 
 /// A watch that has not failed for so long goes well, also when nothing happens in it.
@@ -324,6 +324,8 @@ struct Trouble<K> {
     stats: Arc<WatchStats>,
     waits: ExponentialBackoff,
     failing: Option<Cause>,
+    /// When a new list was due for the last time.
+    expired: Option<Instant>,
     open: Open,
     kind: std::marker::PhantomData<K>,
 }
@@ -339,6 +341,7 @@ impl<K: Watched> Trouble<K> {
             stats,
             waits: waits.into(),
             failing: None,
+            expired: None,
             open,
             kind: std::marker::PhantomData,
         }
@@ -366,16 +369,24 @@ impl<K: Watched> Trouble<K> {
         }
     }
 
+    /// How long to wait after what failed now.
+    fn wait(&mut self, cause: Cause, now: Instant) -> Duration {
+        match cause {
+            Cause::NotFound => ABSENT_WAIT,
+            Cause::Expired => match self.expired.replace(now) {
+                // What was listed a moment ago is forgotten again: no list will help that soon.
+                Some(last) if now - last < SETTLED => ABSENT_WAIT,
+                _ => Duration::ZERO,
+            },
+            _ => self.waits.next().unwrap_or(LONGEST_WAIT),
+        }
+    }
+
     /// Says what it is, once until it is another or over, and waits.
     async fn is_here(&mut self, fault: &Fault) {
         self.stats.failed(K::KIND, fault.cause);
         let known = self.failing.replace(fault.cause) == Some(fault.cause);
-        let wait = match fault.cause {
-            Cause::NotFound => ABSENT_WAIT,
-            // A new list is due, and waits only if it fails as well.
-            Cause::Expired if !known => Duration::ZERO,
-            _ => self.waits.next().unwrap_or(LONGEST_WAIT),
-        };
+        let wait = self.wait(fault.cause, Instant::now());
         self.stats
             .set_failing(K::KIND, fault.cause != Cause::NotFound);
         let (kind, cause) = (K::API_KIND, fault.cause.name());
@@ -398,6 +409,20 @@ impl<K: Watched> Trouble<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_that_expires_at_once_is_not_asked_for_in_a_loop() {
+        let mut trouble = Trouble::<Nodes>::new(Arc::default(), Open::default());
+        let mut now = Instant::now();
+        let mut wait = |after: Duration| {
+            now += after;
+            trouble.wait(Cause::Expired, now)
+        };
+        assert_eq!(wait(Duration::ZERO), Duration::ZERO);
+        assert_eq!(wait(PACE), ABSENT_WAIT);
+        assert_eq!(wait(ABSENT_WAIT), ABSENT_WAIT);
+        assert_eq!(wait(SETTLED), Duration::ZERO);
+    }
 
     #[test]
     fn what_is_asked_for_at_once_is_done_one_after_the_other() {
