@@ -7,6 +7,7 @@ mod outage;
 mod rights;
 mod rolling;
 mod scheduling;
+mod table;
 
 use crate::runner::Scenario;
 
@@ -28,9 +29,12 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     injection::an_update_annotates_what_was_there_before_berth,
     injection::calls_that_would_change_nothing_are_not_made,
     injection::without_berth_a_vm_is_stored_as_it_is,
+    table::the_webhook_is_asked_as_the_table_says,
+    table::the_policy_patches_as_the_table_says,
     scheduling::a_target_lands_on_a_right_node_and_never_on_a_wrong_one,
     scheduling::a_pod_that_fits_nowhere_says_why_and_the_same_every_time,
     scheduling::a_rejected_pod_is_scheduled_soon_after_its_obstacle_goes,
+    scheduling::nobody_is_evicted_where_the_guard_rejects,
     scheduling::a_vmi_that_no_watch_has_brought_is_read,
     certificates::both_callers_trust_what_two_replicas_made,
     certificates::what_others_spoil_is_repaired,

@@ -185,6 +185,64 @@ pub(crate) fn a_rejected_pod_is_scheduled_soon_after_its_obstacle_goes(world: &m
     scheduler.assert_always_answered();
 }
 
+const CLASSES: &str = "/apis/scheduling.k8s.io/v1/priorityclasses";
+
+pub(crate) fn nobody_is_evicted_where_the_guard_rejects(world: &mut World) {
+    let (berth, _service, scheduler) = serve(world);
+    let namespace = world.namespace("evicting");
+    let api = &world.api;
+    for (name, value) in [("vital", 1_000), ("some", 10)] {
+        api.delete(&format!("{CLASSES}/{name}"));
+        let class = json!({"metadata": {"name": name}, "value": value});
+        api.post(CLASSES, &class);
+    }
+    // Every node is full, and who is on a right one is worth more: kube-scheduler alone would evict
+    // on a wrong one.
+    let pods = vms::pods(&namespace);
+    for node in api.list("/api/v1/nodes") {
+        let node = node["metadata"]["name"].as_str().unwrap();
+        let class = RIGHT[1..].contains(&node).then_some("some");
+        let devices = json!({"devices.kubevirt.io/tun": "1k"});
+        let container = json!({"name": "c", "image": "none", "resources": {"limits": devices}});
+        let mut pod = json!({
+            "metadata": {"name": node},
+            "spec": {"nodeName": node, "containers": [container]},
+        });
+        if let Some(class) = class {
+            pod["spec"]["priorityClassName"] = class.into();
+        }
+        api.post(&pods, &pod);
+    }
+    let vmi = vms::run_vmi(api, &namespace, "web", "el9-0");
+    let mut target = vms::target_pod(&vmi, false);
+    let spec = target["spec"].as_object_mut().unwrap();
+    spec.retain(|field, _| !["priority", "preemptionPolicy"].contains(&field.as_str()));
+    spec.insert("priorityClassName".to_owned(), json!("vital"));
+    let target = api.post(&pods, &target);
+    let target = format!("{pods}/{}", target["metadata"]["name"].as_str().unwrap());
+    let nominated = wait::until("a node is nominated", || {
+        let status = api.get(&target)["status"].take();
+        let node = status["nominatedNodeName"].as_str().map(str::to_owned);
+        node.ok_or_else(|| status.to_string())
+    });
+    assert!(RIGHT[1..].contains(&nominated.as_str()), "{nominated}");
+    let evicted = wait::until("somebody is evicted", || {
+        let pods = api.list(&pods).into_iter();
+        let evicted: Vec<Value> = pods
+            .filter(|pod| !pod["metadata"]["deletionTimestamp"].is_null())
+            .map(|mut pod| pod["spec"]["nodeName"].take())
+            .collect();
+        if evicted.is_empty() {
+            return Err("nobody".to_owned());
+        }
+        Ok(evicted)
+    });
+    assert_eq!(evicted, [json!(nominated)]);
+    let asked = berth.metric("berth_extender_requests_total{outcome=\"judged\",verb=\"preempt\"");
+    assert!(asked > 0);
+    scheduler.assert_always_answered();
+}
+
 pub(crate) fn a_vmi_that_no_watch_has_brought_is_read(world: &mut World) {
     let server = ([127, 0, 0, 1], world.plane.port).into();
     let way = Relay::start(world.runtime(), move || Some(server));
