@@ -214,7 +214,7 @@ pub(crate) fn nobody_is_evicted_where_the_guard_rejects(world: &mut World) {
         api.post(&pods, &pod);
     }
     let vmi = vms::run_vmi(api, &namespace, "web", "el9-0");
-    let mut target = vms::target_pod(&vmi, false);
+    let mut target = vms::target_pod(&vmi);
     let spec = target["spec"].as_object_mut().unwrap();
     spec.retain(|field, _| !["priority", "preemptionPolicy"].contains(&field.as_str()));
     spec.insert("priorityClassName".to_owned(), json!("vital"));
