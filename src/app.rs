@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch as signals;
+use tokio::sync::{oneshot, watch as signals};
 use tokio::task::JoinHandle;
 
 use crate::api::{self, ClientError};
@@ -270,6 +270,16 @@ impl Running {
         let (admin_phase, admin_phases) = signals::channel(Phase::Serving);
         let admin_task = tokio::spawn(admin_server.serve(admin_listener, admin_phases));
 
+        let is_soon = !certificates.are_to_come();
+        let (serving, is_serving) = oneshot::channel();
+        let watch_task = tokio::spawn(async move {
+            // Who has to wait for a certificate gets to know the cluster meanwhile. Else the first
+            // word is that berth serves, or why it does not.
+            if is_soon && is_serving.await.is_err() {
+                return;
+            }
+            watching.await;
+        });
         if certificates.are_to_come() {
             readiness.waits(Condition::HttpsListener, "a certificate");
             tracing::info!(%admin, "HTTPS is served once there is a certificate");
@@ -287,7 +297,7 @@ impl Running {
         let https_task = tokio::spawn(https_server.serve(https_listener, https_phases));
         readiness.holds(Condition::HttpsListener);
         tracing::info!(%https, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
-        let watch_task = tokio::spawn(watching);
+        let _ = serving.send(());
         let southbound_task = tokio::spawn(following);
         Ok(Self {
             https,

@@ -129,6 +129,12 @@ impl Api {
         self.ask(&Method::PATCH, path, content, Some(change))
     }
 
+    /// Changes one thing in a list.
+    pub(crate) fn json_patch(&self, path: &str, change: &Value) -> Value {
+        let content = "application/json-patch+json";
+        self.ask(&Method::PATCH, path, content, Some(change))
+    }
+
     /// Deletes an object or a collection at once, if it is there.
     pub(crate) fn delete(&self, path: &str) {
         let options = json!({

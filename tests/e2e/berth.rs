@@ -18,32 +18,32 @@ use crate::wait;
 pub(crate) struct Berth {
     process: Process,
     runtime: Handle,
-    pub(crate) https: SocketAddr,
     pub(crate) admin: SocketAddr,
 }
 
 impl Berth {
-    /// Starts one on free ports and waits until it serves, ready or not.
-    pub(crate) fn start(runtime: &Handle, name: &str, logs: &Path, flags: &[&str]) -> Self {
+    /// Starts one on free ports, and waits until its admin port is open.
+    pub(crate) fn start(runtime: &Handle, name: &str, logs: &Path, flags: &[String]) -> Self {
         let mut command = programs::berth();
         command
             .args(["serve", "--log-format=json"])
             .args(["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"])
             .args(flags);
         let mut process = Process::start(name, command, logs);
-        let line = wait::until("berth serves", || {
+        let admin = wait::until("berth starts", || {
             process.check();
-            let lines = json_lines(process.log());
-            let serving = lines.into_iter().find(|line| line["message"] == "serving");
-            serving.ok_or_else(|| process.log().text())
+            address(process.log(), "admin").ok_or_else(|| process.log().text())
         });
-        let address = |name: &str| line[name].as_str().unwrap().parse().unwrap();
         Self {
             process,
             runtime: runtime.clone(),
-            https: address("https"),
-            admin: address("admin"),
+            admin,
         }
+    }
+
+    /// Where it serves HTTPS, if it does by now: not before it has a certificate.
+    pub(crate) fn https(&self) -> Option<SocketAddr> {
+        address(self.process.log(), "https")
     }
 
     /// What `/readyz` says.
@@ -72,7 +72,9 @@ impl Berth {
             .filter(|rest| rest.starts_with([' ', '{', ',', '}']))
             .map(|rest| rest.rsplit(' ').next().unwrap().parse().unwrap())
             .collect();
-        assert!(!values.is_empty(), "no series {series} in\n{text}");
+        let name = series.split('{').next().unwrap();
+        let near: Vec<&str> = text.lines().filter(|l| l.starts_with(name)).collect();
+        assert!(!values.is_empty(), "no series {series} among {near:#?}");
         // Counters and gauges here are whole numbers, and small.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let sum = values.iter().sum::<f64>() as u64;
@@ -81,8 +83,8 @@ impl Berth {
 
     /// Asks as a caller with this CA does.
     pub(crate) fn caller(&self, ca: &Path) -> Api {
-        let url = format!("https://127.0.0.1:{}", self.https.port());
-        Api::anonymous(&self.runtime, &url, ca)
+        let https = self.https().expect("HTTPS is served");
+        Api::anonymous(&self.runtime, &format!("https://{https}"), ca)
     }
 
     /// The lines of the log.
@@ -105,6 +107,13 @@ impl Berth {
     fn get(&self, path: &str) -> (u16, String) {
         self.runtime.block_on(http::get(self.admin, path)).unwrap()
     }
+}
+
+/// An address that the log tells.
+fn address(log: &Log, field: &str) -> Option<SocketAddr> {
+    let lines = json_lines(log);
+    let told = lines.iter().find_map(|line| line[field].as_str());
+    told.map(|address| address.parse().unwrap())
 }
 
 /// A log in JSON, without a line that is being written.

@@ -52,11 +52,21 @@ impl Manifests {
     }
 
     /// The configuration file of berth in its `ConfigMap`.
-    pub(crate) fn config(&self) -> String {
+    pub(crate) fn config(&self) -> Value {
         let file = self
             .of_kind("ConfigMap")
             .find_map(|map| map["data"]["config.yaml"].as_str());
-        file.expect("a ConfigMap with config.yaml").to_owned()
+        document(file.expect("a ConfigMap with config.yaml"))
+    }
+
+    /// The Secret in which berth keeps its certificates.
+    pub(crate) fn tls_secret(&self) -> String {
+        let deployment = self.of_kind("Deployment").next().expect("a Deployment");
+        let variables = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
+        let variables = variables.as_array().unwrap();
+        let secret = variables.iter().find(|v| v["name"] == "BERTH_TLS_SECRET");
+        let secret = secret.and_then(|variable| variable["value"].as_str());
+        secret.expect("BERTH_TLS_SECRET").to_owned()
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use crate::berth::Berth;
 use crate::http;
 use crate::relay::Relay;
 use crate::wait;
@@ -68,10 +69,10 @@ impl Service {
     }
 
     /// Another replica, which gets connections once it is ready.
-    pub(crate) fn add(&self, https: SocketAddr, admin: SocketAddr) {
+    pub(crate) fn add(&self, berth: &Berth) {
         self.replicas.lock().unwrap().push(Replica {
-            https,
-            admin,
+            https: berth.https().expect("HTTPS is served"),
+            admin: berth.admin,
             published: false,
             differs: None,
         });

@@ -55,9 +55,8 @@ pub(crate) fn run_vmi(api: &Api, namespace: &str, name: &str, node: &str) -> Val
     api.post(&vmis(namespace), &vmi)
 }
 
-/// The pod that is to take over a VMI, as virt-controller makes it; before KubeVirt 1.5.1 without a
-/// selector of the machine type, which leaves it to berth.
-pub(crate) fn target_pod(vmi: &Value, selector: bool) -> Value {
+/// The pod that is to take over a VMI, as virt-controller made it before KubeVirt 1.5.1.
+pub(crate) fn target_pod(vmi: &Value) -> Value {
     let captured = &captures::capture("filter-names-migration-no-selector")["Pod"];
     let (namespace, name) = (&vmi["metadata"]["namespace"], &vmi["metadata"]["name"]);
     let uid = &vmi["metadata"]["uid"];
@@ -87,25 +86,32 @@ pub(crate) fn target_pod(vmi: &Value, selector: bool) -> Value {
     let rules = &mut spec["affinity"]["podAntiAffinity"];
     let rule = &mut rules["requiredDuringSchedulingIgnoredDuringExecution"][0];
     rule["labelSelector"]["matchLabels"]["kubevirt.io/created-by"] = uid.clone();
-    if selector {
-        spec["nodeSelector"][format!("{MACHINE_LABEL}{MACHINE_TYPE}")] = "true".into();
-    }
     pod
+}
+
+/// Adds what virt-controller adds from KubeVirt 1.5.1 on.
+pub(crate) fn select_machine_type(pod: &mut Value) {
+    let label = format!("{MACHINE_LABEL}{MACHINE_TYPE}");
+    pod["spec"]["nodeSelector"][label] = "true".into();
 }
 
 /// What kube-scheduler asks of a target pod of a VMI.
 pub(crate) fn filter_args(vmi: &Value, nodes: &[&str]) -> Value {
-    let mut pod = target_pod(vmi, false);
+    let mut pod = target_pod(vmi);
     pod["metadata"]["name"] = "virt-launcher".into();
     json!({"Pod": pod, "Nodes": null, "NodeNames": nodes})
 }
 
-/// Makes a target pod, and returns the path to it.
-pub(crate) fn start_target(api: &Api, vmi: &Value) -> String {
-    let pod = target_pod(vmi, false);
+/// Makes a pod, and returns the path to it.
+pub(crate) fn start_pod(api: &Api, pod: &Value) -> String {
     let pods = pods(pod["metadata"]["namespace"].as_str().unwrap());
-    let pod = api.post(&pods, &pod);
+    let pod = api.post(&pods, pod);
     format!("{pods}/{}", pod["metadata"]["name"].as_str().unwrap())
+}
+
+/// Makes the target pod of a VMI, and returns the path to it.
+pub(crate) fn start_target(api: &Api, vmi: &Value) -> String {
+    start_pod(api, &target_pod(vmi))
 }
 
 /// Makes the migration of a VMI, which virt-controller makes a target pod for.

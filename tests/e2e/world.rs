@@ -70,7 +70,7 @@ impl World {
         let scheduler_kubeconfig = plane.client("scheduler", "system:kube-scheduler", None);
         let authority = Authority::new(dir.path(), "berth");
         let config = dir.path().join("config.yaml");
-        fs::write(&config, manifests.config()).unwrap();
+        fs::write(&config, manifests.config().to_string()).unwrap();
         let own = programs::repository("tests/e2e/data/kubevirt-crds.yaml");
         let world = Self {
             plane,
@@ -102,6 +102,7 @@ impl World {
         } = self;
         plane.start_server(programs, self.runtime.handle());
         self.api.delete(WEBHOOKS);
+        self.api.delete(&self.tls_secret(manifests::NAMESPACE));
         self.install_crds();
         for namespace in self.namespaces.borrow().iter() {
             self.api.delete(&vms::pods(namespace));
@@ -228,8 +229,36 @@ impl World {
             flag("tls-cert", cert),
             flag("tls-key", key),
         ];
-        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         Berth::start(self.runtime(), name, &logs(self.dir()), &flags)
+    }
+
+    /// Starts a replica that manages its certificates, and the CA in one webhook configuration.
+    pub(crate) fn start_managing_berth(
+        &self,
+        name: &str,
+        kubeconfig: &Path,
+        webhooks: &str,
+    ) -> Berth {
+        let mut config = self.manifests.config();
+        config["tls"]["managed"] = json!({
+            // kube-apiserver is given a URL here.
+            "extraNames": ["127.0.0.1"],
+            "webhookConfigurations": [webhooks],
+        });
+        let file = self.dir().join(format!("{name}.yaml"));
+        fs::write(&file, config.to_string()).unwrap();
+        let flags = [
+            flag("kubeconfig", kubeconfig),
+            flag("config", &file),
+            format!("--tls-secret={}", self.manifests.tls_secret()),
+        ];
+        Berth::start(self.runtime(), name, &logs(self.dir()), &flags)
+    }
+
+    /// The path to the Secret with berth's certificates.
+    pub(crate) fn tls_secret(&self, namespace: &str) -> String {
+        let name = self.manifests.tls_secret();
+        format!("/api/v1/namespaces/{namespace}/secrets/{name}")
     }
 
     /// Starts a ready replica of the manifests' `ServiceAccount`.
@@ -239,11 +268,20 @@ impl World {
         berth
     }
 
+    /// The CA that such a replica has made, as a file.
+    pub(crate) fn managed_ca(&self, namespace: &str) -> PathBuf {
+        let secret = self.api.get(&self.tls_secret(namespace));
+        let text = secret["data"]["ca.crt"].as_str().expect("ca.crt");
+        let file = self.dir().join(format!("{namespace}-ca.crt"));
+        fs::write(&file, BASE64_STANDARD.decode(text).unwrap()).unwrap();
+        file
+    }
+
     /// A Service in front of ready replicas.
     pub(crate) fn service(&self, replicas: &[&Berth]) -> Service {
         let service = Service::start(self.runtime());
         for berth in replicas {
-            service.add(berth.https, berth.admin);
+            service.add(berth);
         }
         service.wait_for(replicas.len());
         service
@@ -257,13 +295,18 @@ impl World {
     /// The same with changes to each webhook.
     pub(crate) fn register_changed_webhooks(&self, url: &str, change: impl Fn(&mut Value)) {
         let mut configuration = self.manifests.webhooks(url);
-        let bundle = BASE64_STANDARD.encode(fs::read(&self.ca).unwrap());
+        let bundle = self.files_ca();
         for webhook in configuration["webhooks"].as_array_mut().unwrap() {
-            webhook["clientConfig"]["caBundle"] = bundle.as_str().into();
+            webhook["clientConfig"]["caBundle"] = bundle.clone();
             change(webhook);
         }
         self.kubectl.apply(&[configuration]);
         wait::until("the webhooks are asked", || self.probe_webhooks());
+    }
+
+    /// The CA of the certificate from files, as a bundle of a webhook.
+    pub(crate) fn files_ca(&self) -> Value {
+        BASE64_STANDARD.encode(fs::read(&self.ca).unwrap()).into()
     }
 
     /// Whether a VM would get the annotation now.

@@ -11,7 +11,7 @@ use berth::cluster::watch::watch;
 use berth::cluster::{View, WatchStats};
 use serde_json::Value;
 use tokio::sync::watch as signals;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 
 use crate::apiserver::ApiServer;
@@ -95,6 +95,12 @@ impl Watching {
 
     pub(crate) async fn until_complete(&mut self) -> View {
         self.until("complete", View::is_complete).await
+    }
+
+    /// Waits for the end of what runs for ever.
+    pub(crate) async fn ended(mut self) -> Result<(), JoinError> {
+        let ended = timeout(PATIENCE, &mut self.task).await;
+        ended.expect("it goes on")
     }
 
     /// Waits for a count that no view tells of.

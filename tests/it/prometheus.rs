@@ -151,6 +151,8 @@ fn a_real_prometheus_scrapes_it() {
             "BerthDown",
             "BerthCertificateExpires",
             "BerthCertificateRefused",
+            "BerthCertificatesNotManaged",
+            "BerthNextCertificateAuthority",
             "BerthRefusesRequests",
             "BerthCannotReadObjects",
             "BerthViewIsOld",

@@ -7,6 +7,7 @@ use berth::api::Cause;
 use berth::cluster::{ObjectKind, View};
 use berth::domain::{AgentState, DefaultBinding};
 use serde_json::{Value, json};
+use tower::service_fn;
 
 use crate::apiserver::{ApiServer, Fault, Request, Verb};
 use crate::live::{Watching, captured, client, load};
@@ -495,4 +496,91 @@ async fn a_watch_on_a_connection_that_is_lost_without_a_word_is_noticed() {
         .until("what was not seen", has_node("unseen"))
         .await;
     assert_eq!(watching.stats.lists(ObjectKind::Node), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_panics_ends_the_watch_with_what_it_said() {
+    let server = ApiServer::start();
+    load(&server);
+    let client = client(&server).await;
+    let broken = service_fn(move |request: hyper::Request<kube::client::Body>| {
+        let client = client.clone();
+        async move {
+            assert!(!request.uri().path().ends_with("/namespaces"), "a defect");
+            client.send(request).await
+        }
+    });
+    let watching = Watching::start_with(kube::Client::new(broken, "default"));
+    let error = watching.ended().await.unwrap_err();
+    assert_eq!(error.into_panic().downcast_ref(), Some(&"a defect"));
+}
+
+#[tokio::test]
+async fn a_server_that_takes_a_question_and_says_nothing_is_still_failing() {
+    for silent in [Verb::List, Verb::Watch] {
+        let server = ApiServer::start();
+        load(&server);
+        let mut watching = Watching::start(&server).await;
+        watching.until_complete().await;
+        server.wait_for_watches(1, "nodes").await;
+        // A watch that fails, and then nothing comes any more to the question that follows.
+        let status = if silent == Verb::List { 410 } else { 503 };
+        server.fail(
+            Fault::status(status)
+                .verb(Verb::Watch)
+                .resource("nodes")
+                .times(1),
+        );
+        server.fail(Fault::hang().verb(silent).resource("nodes"));
+        let asked = server.count(|request| request.resource == "nodes");
+        server.cut_watches().await;
+        server
+            .wait_for(asked + 2, |request| request.resource == "nodes")
+            .await;
+        assert!(watching.stats.is_failing(ObjectKind::Node));
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(25)).await;
+        tokio::time::resume();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(watching.stats.is_failing(ObjectKind::Node), "{silent:?}");
+        server.heal();
+        server.apply(mk_node("after"));
+        watching.until("what came after", has_node("after")).await;
+        assert!(!watching.stats.is_failing(ObjectKind::Node));
+    }
+}
+
+/// Nothing happens in it, and nobody has to wait for something to happen.
+#[tokio::test]
+async fn a_watch_that_is_open_again_goes_well_after_a_while() {
+    let server = ApiServer::start();
+    load(&server);
+    let mut watching = Watching::start(&server).await;
+    watching.until_complete().await;
+    server.wait_for_watches(1, "nodes").await;
+    server.fail(
+        Fault::status(503)
+            .verb(Verb::Watch)
+            .resource("nodes")
+            .times(1),
+    );
+    server.cut_watches().await;
+    watching
+        .until_counted("that it fails", |stats| stats.is_failing(ObjectKind::Node))
+        .await;
+    server.wait_for(3, watches_of("nodes")).await;
+    server.wait_for_watches(1, "nodes").await;
+    tokio::time::pause();
+    for _ in 0..50 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::task::yield_now().await;
+    }
+    tokio::time::resume();
+    watching
+        .until_counted("that it goes on", |stats| {
+            !stats.is_failing(ObjectKind::Node)
+        })
+        .await;
 }

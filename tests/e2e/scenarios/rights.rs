@@ -8,6 +8,12 @@ use crate::vms;
 use crate::wait;
 use crate::world::World;
 
+/// The resource in which berth keeps the CA of its certificate.
+const WEBHOOKS: &str = "mutatingwebhookconfigurations";
+
+/// The kinds that berth's view is made of.
+const KINDS: u64 = 7;
+
 /// How many replicas run at a time.
 const AT_ONCE: usize = 6;
 
@@ -35,19 +41,24 @@ impl Right {
         format!("cannot {verb} resource \"{resource}\" in API group \"{group}\"")
     }
 
-    fn rule(&self) -> Value {
-        let Self {
-            group,
-            resource,
-            names,
-            verb,
-            ..
-        } = self;
+    /// A right to read what berth decides by.
+    fn is_of_view(&self) -> bool {
+        !["secrets", WEBHOOKS].contains(&self.resource.as_str())
+    }
+
+    /// The rule that gives it to a replica whose webhook configuration is named so.
+    fn rule(&self, webhooks: &str) -> Value {
+        let names = if self.resource == WEBHOOKS {
+            assert_eq!(self.names, json!(["berth"]));
+            json!([webhooks])
+        } else {
+            self.names.clone()
+        };
         json!({
-            "apiGroups": [group],
-            "resources": [resource],
+            "apiGroups": [self.group],
+            "resources": [self.resource],
             "resourceNames": names,
-            "verbs": [verb],
+            "verbs": [self.verb],
         })
     }
 }
@@ -101,10 +112,10 @@ fn each(rule: &Value, own: bool) -> Vec<Right> {
 }
 
 /// A namespace with an account that has these rights.
-fn account(namespace: &str, rights: &[&Right]) -> Vec<Value> {
+fn account(namespace: &str, rights: &[Right]) -> Vec<Value> {
     let rules = |own| -> Vec<Value> {
         let chosen = rights.iter().filter(|right| right.own == own);
-        chosen.map(|right| right.rule()).collect()
+        chosen.map(|right| right.rule(namespace)).collect()
     };
     let api = "rbac.authorization.k8s.io";
     let subjects = json!([{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": namespace}]);
@@ -143,11 +154,30 @@ fn account(namespace: &str, rights: &[&Right]) -> Vec<Value> {
     ]
 }
 
-/// Makes berth do what it does only when it is asked: to read a VMI that no watch has brought.
-fn ask(world: &World, berth: &Berth) {
+/// A webhook configuration that is called for nothing, and whose CA berth is to keep.
+fn webhooks(world: &World, name: &str) -> Value {
+    let mut configuration = world.manifests.webhooks("https://127.0.0.1:1");
+    configuration["metadata"]["name"] = name.into();
+    for webhook in configuration["webhooks"].as_array_mut().unwrap() {
+        webhook["rules"][0]["apiGroups"] = json!(["nobody.berth.dev"]);
+        webhook["rules"].as_array_mut().unwrap().truncate(1);
+    }
+    configuration
+}
+
+/// Makes berth do what it does only when it has to: to write its Secret anew, and to read a VMI that
+/// no watch has brought.
+fn bother(world: &World, berth: &Berth, namespace: &str) {
+    let secret = world.tls_secret(namespace);
+    if world.api.find(&secret).is_some() {
+        world.api.merge(&secret, &json!({"data": {"tls.crt": ""}}));
+    }
+    if berth.https().is_none() {
+        return;
+    }
     let metadata = json!({"namespace": "default", "name": "nobody", "uid": "none"});
     let args = vms::filter_args(&json!({"metadata": metadata}), &["el9-0"]);
-    let caller = berth.caller(&world.ca);
+    let caller = berth.caller(&world.managed_ca(namespace));
     // Before it is ready, it refuses.
     let _ = caller.try_post("/scheduler/filter", &args);
 }
@@ -177,12 +207,27 @@ fn complaints(berth: &Berth) -> Vec<String> {
 }
 
 pub(crate) fn the_rights_of_the_manifests_suffice(world: &mut World) {
-    let berth = world.berth("berth");
-    ask(world, &berth);
-    wait::until("a VMI was read", || {
-        match berth.metric("berth_vmi_lookups_total{outcome=\"absent\"") {
-            0 => Err("not yet".to_owned()),
-            _ => Ok(()),
+    world.kubectl.apply(&[webhooks(world, "berth")]);
+    let account = world.berths_account();
+    let berth = world.start_managing_berth("berth", &account, "berth");
+    berth.wait_until_ready();
+    bother(world, &berth, NAMESPACE);
+    wait::until("everything was done", || {
+        let done = [
+            ("berth_vmi_lookups_total{outcome=\"absent\"", 1),
+            (
+                "berth_tls_issued_total{cause=\"first\",certificate=\"leaf\"",
+                1,
+            ),
+            ("berth_tls_secret_repairs_total", 1),
+            ("berth_tls_ca_bundle_writes_total{cause=\"rotated\"", 1),
+        ];
+        match done
+            .iter()
+            .find(|(series, count)| berth.metric(series) < *count)
+        {
+            Some((series, _)) => Err(format!("{series} is too low")),
+            None => Ok(()),
         }
     });
     assert_eq!(complaints(&berth), [""; 0]);
@@ -194,37 +239,34 @@ pub(crate) fn the_rights_of_the_manifests_suffice(world: &mut World) {
 }
 
 pub(crate) fn every_right_of_the_manifests_is_needed(world: &mut World) {
-    let mut rights = rights(&world.manifests);
-    // With certificates from files it keeps neither a Secret nor a CA in its webhooks.
-    rights.retain(|right| {
-        !["secrets", "mutatingwebhookconfigurations"].contains(&right.resource.as_str())
-    });
+    let rights = rights(&world.manifests);
     assert!(!rights.is_empty());
     let namespace = |index: usize| format!("without-{index}");
-    let mut accounts = Vec::new();
+    let mut objects = Vec::new();
     for index in 0..rights.len() {
-        let others = rights
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != index);
-        let others: Vec<&Right> = others.map(|(_, right)| right).collect();
-        accounts.extend(account(&namespace(index), &others));
+        let mut others = rights.clone();
+        others.remove(index);
+        objects.extend(account(&namespace(index), &others));
+        objects.push(webhooks(world, &namespace(index)));
     }
-    world.kubectl.apply(&accounts);
-    let lacking: Vec<(usize, &Right)> = rights.iter().enumerate().collect();
+    world.kubectl.apply(&objects);
+    let lacking: Vec<(String, &Right)> = rights
+        .iter()
+        .enumerate()
+        .map(|(index, right)| (namespace(index), right))
+        .collect();
     for some in lacking.chunks(AT_ONCE) {
-        let started: Vec<(&Right, Berth)> = some
+        let started: Vec<Berth> = some
             .iter()
-            .map(|(index, right)| {
-                let namespace = namespace(*index);
-                let account = world.account(&namespace, ACCOUNT, &world.plane.url());
-                (*right, world.start_berth(&namespace, &account))
+            .map(|(namespace, _)| {
+                let account = world.account(namespace, ACCOUNT, &world.plane.url());
+                world.start_managing_berth(namespace, &account, namespace)
             })
             .collect();
-        for (right, berth) in &started {
+        for ((namespace, right), berth) in some.iter().zip(&started) {
             let refusal = right.refusal();
             wait::until(&format!("berth misses {right:?}"), || {
-                ask(world, berth);
+                bother(world, berth, namespace);
                 let log = messages(berth);
                 if !log.iter().any(|message| message.contains(&refusal)) {
                     return Err(format!("the log does not say so: {log:#?}"));
@@ -234,8 +276,27 @@ pub(crate) fn every_right_of_the_manifests_is_needed(world: &mut World) {
                 }
                 Ok(())
             });
-            // Whatever is listed is needed to begin.
-            assert_eq!(berth.readyz().0 == 200, right.verb != "list", "{right:?}");
+            if right.is_of_view() {
+                wait_for_all_that_can_be_listed(berth, right);
+            }
         }
     }
+}
+
+/// Whatever is listed is needed to begin, and nothing else of it.
+fn wait_for_all_that_can_be_listed(berth: &Berth, right: &Right) {
+    let missing = match (right.verb.as_str(), right.resource.as_str()) {
+        // Agents and migration targets.
+        ("list", "pods") => 2,
+        ("list", _) => 1,
+        _ => 0,
+    };
+    wait::until(&format!("{missing} kinds are missing"), || {
+        let synced = berth.metric("berth_cluster_synced");
+        let ready = berth.readyz();
+        if synced + missing == KINDS && (ready.0 == 200) == (missing == 0) {
+            return Ok(());
+        }
+        Err(format!("{synced} are there, {ready:?}"))
+    });
 }

@@ -137,7 +137,7 @@ fn restart(world: &World, service: &Service, old: Berth) -> Berth {
     assert_eq!(log.lines_with("\"level\":\"WARN\""), [""; 0]);
     assert_eq!(log.lines_with("\"level\":\"ERROR\""), [""; 0]);
     let new = world.berth("berth-new");
-    service.add(new.https, new.admin);
+    service.add(&new);
     service.wait_for(2);
     new
 }

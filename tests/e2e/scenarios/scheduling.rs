@@ -41,7 +41,11 @@ pub(crate) fn a_target_lands_on_a_right_node_and_never_on_a_wrong_one(world: &mu
     for round in 0..4 {
         for source in RIGHT {
             let vmi = vms::run_vmi(api, &namespace, &format!("{source}-{round}"), source);
-            targets.push((source, vms::start_target(api, &vmi)));
+            let mut pod = vms::target_pod(&vmi);
+            if round % 2 == 1 {
+                vms::select_machine_type(&mut pod);
+            }
+            targets.push((source, vms::start_pod(api, &pod)));
         }
     }
     for (source, pod) in targets {
@@ -50,6 +54,15 @@ pub(crate) fn a_target_lands_on_a_right_node_and_never_on_a_wrong_one(world: &mu
         assert_ne!(node, source, "{pod} is where its VM runs");
     }
     assert_eq!(berth.metric(JUDGED), 16);
+
+    // The first pod of a VM is asked about, and goes where it likes.
+    let vmi = vms::run_vmi(api, &namespace, "new", "");
+    let mut pod = vms::target_pod(&vmi);
+    let labels = pod["metadata"]["labels"].as_object_mut().unwrap();
+    labels.remove("kubevirt.io/migrationJobUID");
+    vms::wait_until_bound(api, &vms::start_pod(api, &pod));
+    let not_guarded = "berth_extender_requests_total{outcome=\"not_guarded\"";
+    assert_eq!(berth.metric(not_guarded), 1);
     scheduler.assert_always_answered();
 }
 
@@ -84,6 +97,18 @@ fn obstruct(api: &Api) {
 /// What people read of a pod whose VM runs on `el9-0` while everything is in its way.
 const REJECTED: &str = "0/9 nodes are available: 1 OVN agents not ready, 1 migration source node, 1 node network unavailable, 2 OVN chassis not registered, 4 machine type pc-q35-rhel9.2.0 not supported.";
 
+/// What events say of pods that are not scheduled.
+fn events(api: &Api, namespace: &str) -> Vec<String> {
+    let events = api.list(&format!("/api/v1/namespaces/{namespace}/events"));
+    let failed = events.iter().filter(|e| e["reason"] == "FailedScheduling");
+    failed
+        .map(|event| event["message"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// None of that is cured by evicting somebody.
+const NOT_PREEMPTING: &str = "0/9 nodes are available: 9 Preemption is not helpful for scheduling.";
+
 pub(crate) fn a_pod_that_fits_nowhere_says_why_and_the_same_every_time(world: &mut World) {
     let (berth, _service, scheduler) = serve(world);
     let namespace = world.namespace("nowhere");
@@ -93,18 +118,14 @@ pub(crate) fn a_pod_that_fits_nowhere_says_why_and_the_same_every_time(world: &m
     let pod = vms::start_target(api, &vmi);
     let text = vms::wait_until_rejected(api, &pod);
     assert!(text.starts_with(REJECTED), "{text}");
-    let events = wait::until("there is an event", || {
-        let events = api.list(&format!("/api/v1/namespaces/{namespace}/events"));
-        if events.is_empty() {
-            return Err("none".to_owned());
+    assert!(text.ends_with(NOT_PREEMPTING), "{text}");
+    wait::until("events say so", || {
+        let events = events(api, &namespace);
+        if !events.is_empty() && events.iter().all(|event| *event == text) {
+            return Ok(());
         }
-        Ok(events)
+        Err(format!("{events:#?}"))
     });
-    let [event] = &events[..] else {
-        panic!("{events:#?}");
-    };
-    assert_eq!(event["reason"], "FailedScheduling");
-    assert_eq!(event["message"], *text);
 
     // What happens on nodes wakes the pod: it is tried again, and what it says stays.
     let before = api.get(&pod);
@@ -122,6 +143,7 @@ pub(crate) fn a_pod_that_fits_nowhere_says_why_and_the_same_every_time(world: &m
         }
     });
     assert_eq!(api.get(&pod), before);
+    assert!(events(api, &namespace).iter().all(|event| *event == text));
     scheduler.assert_always_answered();
 }
 
@@ -160,6 +182,64 @@ pub(crate) fn a_rejected_pod_is_scheduled_soon_after_its_obstacle_goes(world: &m
         assert_eq!(bound, node);
         set(api, true);
     }
+    scheduler.assert_always_answered();
+}
+
+const CLASSES: &str = "/apis/scheduling.k8s.io/v1/priorityclasses";
+
+pub(crate) fn nobody_is_evicted_where_the_guard_rejects(world: &mut World) {
+    let (berth, _service, scheduler) = serve(world);
+    let namespace = world.namespace("evicting");
+    let api = &world.api;
+    for (name, value) in [("vital", 1_000), ("some", 10)] {
+        api.delete(&format!("{CLASSES}/{name}"));
+        let class = json!({"metadata": {"name": name}, "value": value});
+        api.post(CLASSES, &class);
+    }
+    // Every node is full, and who is on a right one is worth more: kube-scheduler alone would evict
+    // on a wrong one.
+    let pods = vms::pods(&namespace);
+    for node in api.list("/api/v1/nodes") {
+        let node = node["metadata"]["name"].as_str().unwrap();
+        let class = RIGHT[1..].contains(&node).then_some("some");
+        let devices = json!({"devices.kubevirt.io/tun": "1k"});
+        let container = json!({"name": "c", "image": "none", "resources": {"limits": devices}});
+        let mut pod = json!({
+            "metadata": {"name": node},
+            "spec": {"nodeName": node, "containers": [container]},
+        });
+        if let Some(class) = class {
+            pod["spec"]["priorityClassName"] = class.into();
+        }
+        api.post(&pods, &pod);
+    }
+    let vmi = vms::run_vmi(api, &namespace, "web", "el9-0");
+    let mut target = vms::target_pod(&vmi);
+    let spec = target["spec"].as_object_mut().unwrap();
+    spec.retain(|field, _| !["priority", "preemptionPolicy"].contains(&field.as_str()));
+    spec.insert("priorityClassName".to_owned(), json!("vital"));
+    let target = api.post(&pods, &target);
+    let target = format!("{pods}/{}", target["metadata"]["name"].as_str().unwrap());
+    let nominated = wait::until("a node is nominated", || {
+        let status = api.get(&target)["status"].take();
+        let node = status["nominatedNodeName"].as_str().map(str::to_owned);
+        node.ok_or_else(|| status.to_string())
+    });
+    assert!(RIGHT[1..].contains(&nominated.as_str()), "{nominated}");
+    let evicted = wait::until("somebody is evicted", || {
+        let pods = api.list(&pods).into_iter();
+        let evicted: Vec<Value> = pods
+            .filter(|pod| !pod["metadata"]["deletionTimestamp"].is_null())
+            .map(|mut pod| pod["spec"]["nodeName"].take())
+            .collect();
+        if evicted.is_empty() {
+            return Err("nobody".to_owned());
+        }
+        Ok(evicted)
+    });
+    assert_eq!(evicted, [json!(nominated)]);
+    let asked = berth.metric("berth_extender_requests_total{outcome=\"judged\",verb=\"preempt\"");
+    assert!(asked > 0);
     scheduler.assert_always_answered();
 }
 

@@ -58,6 +58,8 @@ fn every_kustomization_that_is_shown_builds_and_changes_something() {
         // What it is put on top of.
         let overlay = if block.contains("kube-scheduler") {
             "second-scheduler"
+        } else if block.contains("DaemonSet") {
+            "loopback"
         } else {
             "cluster-ip"
         };
