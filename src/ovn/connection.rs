@@ -83,7 +83,7 @@ impl Connection {
                 "the server has closed the connection",
             )),
             Ok(count) => Ok(count),
-            Err(error) => Err(Fault::new(Cause::Closed, error.to_string())),
+            Err(error) => Err(broken(&error)),
         }
     }
 
@@ -95,7 +95,7 @@ impl Connection {
         });
         match sent.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Fault::new(Cause::Closed, error.to_string())),
+            Ok(Err(error)) => Err(broken(&error)),
             Err(_) => Err(Fault::new(
                 Cause::Timeout,
                 format!("the server takes nothing for {WRITE:?}"),
@@ -140,6 +140,13 @@ async fn config(tls: Option<&ClientFiles>) -> Result<Arc<ClientConfig>, Fault> {
         Ok(loaded) => loaded.map_err(|error| Fault::new(Cause::Tls, error.to_string())),
         Err(error) => Err(Fault::new(Cause::Tls, error.to_string())),
     }
+}
+
+/// A server that does not take berth's certificate says so only after the handshake.
+fn broken(error: &io::Error) -> Fault {
+    let tls: Option<&rustls::Error> = error.get_ref().and_then(|inner| inner.downcast_ref());
+    let cause = tls.map_or(Cause::Closed, |_| Cause::Tls);
+    Fault::new(cause, error.to_string())
 }
 
 fn unreachable(error: &io::Error) -> Fault {

@@ -63,13 +63,14 @@ impl Server {
 /// Follows one connection, and tells what was told, with the fault that ended it at the end.
 async fn follow(stream: DuplexStream, stats: &ClientStats) -> Vec<String> {
     let mut said = Vec::new();
+    let endpoints = Endpoints::parse("test", "tcp:localhost:1").unwrap();
     let mut follower = Follower {
         session: Session::new(SUBJECT),
         connection: Connection::over(stream),
         stats,
         inactivity: INACTIVITY,
         synced: None,
-        endpoint: &"tcp:test:1",
+        endpoint: endpoints.at(0),
     };
     let mut tell = |told: Told<'_>| {
         said.push(match told {

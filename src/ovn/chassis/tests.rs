@@ -1,0 +1,429 @@
+//! Rows of four tables, and what they make of a chassis.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::ovn::replica::Replica;
+use crate::ovn::schema::{Plan, Schema};
+
+const ALLOWED: Duration = Duration::from_secs(15);
+
+/// A database with its index, and a clock of its own.
+struct Db {
+    replica: Replica,
+    index: ChassisIndex,
+    now: Instant,
+}
+
+impl Db {
+    /// A database with these rows, just connected.
+    fn new(rows: &Value) -> Self {
+        Self::lacking(&[], rows)
+    }
+
+    /// One without some columns.
+    fn lacking(columns: &[(&str, &str)], rows: &Value) -> Self {
+        let text = || json!({"type": "string"});
+        let integer = || json!({"type": "integer"});
+        let many = |key: &str| json!({"type": {"key": key, "min": 0, "max": "unlimited"}});
+        let map =
+            || json!({"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}});
+        let mut schema = json!({
+            "SB_Global": {"columns": {"nb_cfg": integer()}},
+            "Chassis": {"columns": {"name": text(), "hostname": text(), "encaps": many("uuid"), "other_config": map()}},
+            "Chassis_Private": {"columns": {"name": text(), "nb_cfg": integer()}},
+            "Encap": {"columns": {"ip": text()}},
+        });
+        for (table, column) in columns {
+            let columns = schema[table]["columns"].as_object_mut().unwrap();
+            assert!(columns.remove(*column).is_some());
+        }
+        let schema = json!({ "tables": schema }).to_string();
+        let mut db = Self {
+            replica: Replica::default(),
+            index: ChassisIndex::default(),
+            now: Instant::now(),
+        };
+        db.replica
+            .plan(Plan::new(&WANTED, &Schema::parse(&schema).unwrap()));
+        db.sync(rows);
+        db
+    }
+
+    /// All that is there, after a connection.
+    fn sync(&mut self, rows: &Value) {
+        let changes = self.replica.reset2(&rows.to_string()).unwrap();
+        let missing = self.replica.planned().missing.clone();
+        self.index.synced(&changes, &missing, self.now);
+    }
+
+    fn update(&mut self, rows: &Value) {
+        let changes = self.replica.update2(&rows.to_string()).unwrap();
+        self.index.changed(&changes, self.now);
+    }
+
+    fn wait(&mut self, seconds: u64) {
+        self.now += Duration::from_secs(seconds);
+    }
+
+    fn bump(&mut self, nb_cfg: i64) {
+        self.update(&json!({"SB_Global": {id(0): {"modify": {"nb_cfg": nb_cfg}}}}));
+    }
+
+    fn answer(&mut self, number: u8, nb_cfg: i64) {
+        self.update(
+            &json!({"Chassis_Private": {id(number + 0x20): {"modify": {"nb_cfg": nb_cfg}}}}),
+        );
+    }
+
+    /// What is wrong with the chassis that a node claims.
+    fn judge(&self, node: &str, chassis: &str) -> Vec<&'static str> {
+        let view = self.index.view();
+        let problems = view.judge(node, chassis, self.now, ALLOWED);
+        problems.iter().map(Problem::name).collect()
+    }
+
+    fn lag(&self, chassis: &str) -> Option<u64> {
+        let lag = self.index.view().lag(chassis, self.now);
+        lag.map(|lag| lag.as_secs())
+    }
+
+    fn response(&self, chassis: &str) -> Option<(u64, u64)> {
+        let view = self.index.view();
+        let Response { last, mean } = view.chassis(chassis)?.response()?;
+        Some((last.as_secs(), mean.as_secs()))
+    }
+}
+
+fn id(number: u8) -> String {
+    format!("00000000-0000-4000-8000-0000000000{number:02x}")
+}
+
+fn rows(parts: impl IntoIterator<Item = Value>) -> Value {
+    let mut all = json!({});
+    for part in parts {
+        for (table, rows) in part.as_object().unwrap() {
+            for (id, row) in rows.as_object().unwrap() {
+                all[table][id] = row.clone();
+            }
+        }
+    }
+    all
+}
+
+fn global(nb_cfg: i64) -> Value {
+    json!({"SB_Global": {id(0): {"initial": {"nb_cfg": nb_cfg}}}})
+}
+
+/// The rows of a chassis `c{number}` on a host.
+fn chassis(number: u8, hostname: &str, nb_cfg: i64) -> Value {
+    let (row, encap, private) = (id(number), id(number + 0x10), id(number + 0x20));
+    let name = format!("c{number}");
+    json!({
+        "Chassis": {row: {"insert": {"name": name, "hostname": hostname, "encaps": ["uuid", encap]}}},
+        "Encap": {encap: {"insert": {"ip": "10.0.0.1"}}},
+        "Chassis_Private": {private: {"insert": {"name": name, "nb_cfg": nb_cfg}}},
+    })
+}
+
+fn two() -> Db {
+    Db::new(&rows([global(5), chassis(1, "a", 5), chassis(2, "b", 5)]))
+}
+
+#[test]
+fn a_chassis_in_order_has_no_problem_and_one_that_is_not_there_is_not_registered() {
+    let mut db = two();
+    assert_eq!(db.judge("a", "c1"), [""; 0]);
+    assert_eq!(db.judge("a", "c3"), ["not_registered"]);
+    let gone = json!({"Chassis": {id(1): {"delete": null}}});
+    db.update(&gone);
+    assert_eq!(db.judge("a", "c1"), ["not_registered"]);
+    assert_eq!(db.index.view().count(), 1);
+    // Whatever else stays of it makes no chassis, and nothing is left when that goes as well.
+    let rest = json!({"Encap": {id(0x11): {"delete": null}}, "Chassis_Private": {id(0x21): {"delete": null}}});
+    db.update(&rest);
+    assert_eq!(db.index.rows_of.len(), 1);
+    assert_eq!(db.index.users.len(), 1);
+    assert_eq!(db.judge("b", "c2"), [""; 0]);
+}
+
+#[test]
+fn nothing_is_wrong_with_any_chassis_before_the_database_was_seen() {
+    let view = ChassisView::default();
+    let problems = view.judge("a", "c1", Instant::now(), ALLOWED);
+    assert!(problems.is_empty() && view.judged().is_empty());
+}
+
+#[test]
+fn a_chassis_is_that_of_one_host_alone() {
+    let mut db = two();
+    let rename = |hostname: &str| json!({"Chassis": {id(1): {"modify": {"hostname": hostname}}}});
+    db.update(&rename("a.example.com"));
+    assert_eq!(db.judge("a", "c1"), ["identity"]);
+    db.update(&rename("b"));
+    assert_eq!(db.judge("a", "c1"), ["identity"]);
+    assert_eq!(db.judge("b", "c2"), ["identity"], "two rows claim it");
+    let view = db.index.view();
+    assert_eq!(view.on_host("b").collect::<Vec<_>>(), ["c1", "c2"]);
+    assert_eq!(view.on_host("a").count(), 0);
+    db.update(&rename("a"));
+    assert_eq!(db.judge("a", "c1"), [""; 0]);
+    assert_eq!(db.judge("b", "c2"), [""; 0]);
+}
+
+#[test]
+fn a_host_that_was_installed_again_has_two_chassis_until_the_old_one_goes() {
+    let mut db = two();
+    db.update(&chassis(3, "a", 5));
+    assert_eq!(db.judge("a", "c3"), ["identity"]);
+    assert_eq!(db.judge("a", "c1"), ["identity"]);
+    db.update(&json!({"Chassis": {id(1): {"delete": null}}}));
+    assert_eq!(db.judge("a", "c3"), [""; 0]);
+    assert_eq!(db.judge("a", "c1"), ["not_registered"]);
+}
+
+#[test]
+fn a_chassis_under_another_name_is_another_chassis() {
+    let mut db = two();
+    db.update(&json!({"Chassis": {id(1): {"modify": {"name": "c9"}}}}));
+    assert_eq!(db.judge("a", "c1"), ["not_registered"]);
+    assert_eq!(db.judge("a", "c9"), [""; 0]);
+    // Another row takes the name over in the same moment.
+    db.update(&rows([
+        json!({"Chassis": {id(1): {"delete": null}}}),
+        json!({"Chassis": {id(9): {"insert": {"name": "c9", "hostname": "a"}}}}),
+    ]));
+    assert_eq!(db.judge("a", "c9"), ["tunnel"]);
+    assert_eq!(db.index.view().on_host("a").collect::<Vec<_>>(), ["c9"]);
+}
+
+#[test]
+fn a_remote_chassis_claims_no_host() {
+    let mut db = two();
+    let remote = |value: &str| {
+        let config = json!(["map", [["is-remote", value]]]);
+        json!({"Chassis": {id(2): {"modify": {"hostname": "a", "other_config": config}}}})
+    };
+    db.update(&remote("true"));
+    assert_eq!(db.judge("a", "c1"), [""; 0]);
+    assert!(db.index.view().chassis("c2").unwrap().is_remote());
+    db.update(&remote("true"));
+    assert_eq!(db.judge("a", "c1"), ["identity"]);
+}
+
+#[test]
+fn a_tunnel_needs_an_address() {
+    let mut db = two();
+    let encap = |ip: &str| json!({"Encap": {id(0x11): {"modify": {"ip": ip}}}});
+    db.update(&encap(""));
+    assert_eq!(db.judge("a", "c1"), ["tunnel"]);
+    db.update(&encap("10.0.0.2"));
+    assert_eq!(db.judge("a", "c1"), [""; 0]);
+    let none = json!({"Chassis": {id(1): {"modify": {"encaps": ["uuid", id(0x11)]}}}});
+    db.update(&none);
+    assert_eq!(db.judge("a", "c1"), ["tunnel"]);
+    // One of two will do, and it may come before the chassis knows of it.
+    db.update(&json!({"Encap": {id(0x1f): {"insert": {"ip": "10.0.0.3"}}}}));
+    assert_eq!(db.judge("a", "c1"), ["tunnel"]);
+    let both = json!(["set", [["uuid", id(0x11)], ["uuid", id(0x1f)]]]);
+    db.update(&json!({"Chassis": {id(1): {"modify": {"encaps": both}}}}));
+    db.update(&encap(""));
+    assert_eq!(db.judge("a", "c1"), [""; 0]);
+}
+
+#[test]
+fn a_chassis_is_behind_since_the_first_question_that_it_did_not_answer() {
+    let mut db = two();
+    db.wait(100);
+    assert_eq!(db.lag("c1"), None);
+    db.bump(6);
+    db.wait(10);
+    db.answer(2, 6);
+    db.bump(7);
+    db.wait(5);
+    assert_eq!((db.lag("c1"), db.lag("c2")), (Some(15), Some(5)));
+    assert_eq!(db.judge("a", "c1"), [""; 0], "as long as it may be");
+    db.wait(1);
+    assert_eq!(db.judge("a", "c1"), ["unresponsive"]);
+    assert_eq!(db.judge("b", "c2"), [""; 0]);
+    // One answer is not all of them.
+    db.answer(1, 6);
+    assert_eq!(db.lag("c1"), Some(6));
+    db.answer(1, 7);
+    assert_eq!(db.lag("c1"), None);
+    assert_eq!(db.judge("a", "c1"), [""; 0]);
+}
+
+#[test]
+fn a_lag_that_was_there_before_is_timed_from_the_connection() {
+    let mut db = Db::new(&rows([global(5), chassis(1, "a", 2)]));
+    assert_eq!(db.lag("c1"), Some(0));
+    db.wait(16);
+    assert_eq!(db.judge("a", "c1"), ["unresponsive"]);
+}
+
+#[test]
+fn while_nothing_is_seen_a_lag_stands_still() {
+    let mut db = two();
+    db.bump(6);
+    db.wait(10);
+    db.index.lost(db.now);
+    db.wait(3600);
+    assert_eq!(db.lag("c1"), Some(10));
+    db.sync(&rows([global(6), chassis(1, "a", 5), chassis(2, "b", 6)]));
+    assert_eq!((db.lag("c1"), db.lag("c2")), (Some(10), None));
+    db.wait(6);
+    assert_eq!(db.judge("a", "c1"), ["unresponsive"]);
+    // What was asked and answered in the dark is timed from the light.
+    db.index.lost(db.now);
+    db.wait(3600);
+    db.sync(&rows([global(9), chassis(1, "a", 7), chassis(2, "b", 6)]));
+    assert_eq!((db.lag("c1"), db.lag("c2")), (Some(0), Some(0)));
+    assert_eq!((db.response("c1"), db.response("c2")), (None, None));
+}
+
+#[test]
+fn a_new_chassis_has_all_the_time_that_is_allowed() {
+    let mut db = two();
+    db.wait(100);
+    db.bump(6);
+    db.wait(100);
+    db.update(&chassis(3, "c", 0));
+    assert_eq!((db.lag("c3"), db.lag("c1")), (Some(0), Some(100)));
+    // One that began again, in the same row or in another.
+    db.wait(20);
+    db.answer(1, 0);
+    assert_eq!((db.lag("c3"), db.lag("c1")), (Some(20), Some(0)));
+    db.update(&json!({"Chassis": {id(3): {"delete": null}}}));
+    db.wait(1);
+    db.update(&json!({"Chassis": {id(4): {"insert": {"name": "c3", "hostname": "c"}}}}));
+    assert_eq!(db.lag("c3"), Some(0));
+}
+
+#[test]
+fn a_chassis_that_never_said_anything_is_behind() {
+    let mut db = two();
+    let silent = json!({"Chassis": {id(3): {"insert": {"name": "c3", "hostname": "c"}}}});
+    db.update(&silent);
+    db.wait(20);
+    assert_eq!(db.judge("c", "c3"), ["tunnel", "unresponsive"]);
+}
+
+#[test]
+fn a_database_that_began_again_forgets_what_was_asked() {
+    let mut db = two();
+    db.bump(6);
+    db.wait(100);
+    db.sync(&rows([global(1), chassis(1, "a", 0), chassis(2, "b", 1)]));
+    assert_eq!((db.lag("c1"), db.lag("c2")), (Some(0), None));
+    assert_eq!(db.index.view().nb_cfg(), Some(1));
+    db.sync(&json!({}));
+    assert_eq!(db.index.view().nb_cfg(), None);
+    assert_eq!(db.judge("a", "c1"), ["not_registered"]);
+}
+
+#[test]
+fn how_fast_a_chassis_answers_is_measured_from_the_question_that_it_answers() {
+    let mut db = two();
+    db.bump(6);
+    db.wait(4);
+    db.answer(1, 6);
+    assert_eq!(db.response("c1"), Some((4, 4)));
+    db.wait(60);
+    db.bump(7);
+    db.wait(3);
+    db.bump(8);
+    db.wait(12);
+    db.answer(1, 8);
+    assert_eq!(db.response("c1"), Some((12, 6)), "(3 * 4 + 12) / 4");
+    assert_eq!(db.response("c2"), None);
+    // An answer to what was asked before the connection says nothing.
+    let mut db = Db::new(&rows([global(5), chassis(1, "a", 2)]));
+    db.wait(3);
+    db.answer(1, 5);
+    assert_eq!((db.response("c1"), db.lag("c1")), (None, None));
+}
+
+#[test]
+fn what_a_database_lacks_is_not_judged() {
+    let nothing_right = rows([
+        global(5),
+        json!({
+            "Chassis": {id(1): {"insert": {"name": "c1", "hostname": "x"}}},
+            "Chassis_Private": {id(2): {"insert": {"name": "c1"}}},
+        }),
+    ]);
+    for (columns, c1, other) in [
+        (
+            &[][..],
+            &["identity", "tunnel", "unresponsive"][..],
+            &["not_registered"][..],
+        ),
+        (
+            &[("Chassis", "hostname")],
+            &["tunnel", "unresponsive"],
+            &["not_registered"],
+        ),
+        (
+            &[("Chassis", "encaps")],
+            &["identity", "unresponsive"],
+            &["not_registered"],
+        ),
+        (
+            &[("Chassis", "other_config"), ("Encap", "ip")],
+            &["identity", "tunnel", "unresponsive"],
+            &["not_registered"],
+        ),
+        (
+            &[("SB_Global", "nb_cfg")],
+            &["identity", "tunnel"],
+            &["not_registered"],
+        ),
+        (
+            &[("Chassis_Private", "nb_cfg")],
+            &["identity", "tunnel"],
+            &["not_registered"],
+        ),
+        (&[("Chassis", "name")], &[], &[]),
+    ] {
+        let mut db = Db::lacking(columns, &nothing_right);
+        db.wait(20);
+        assert_eq!(db.judge("a", "c1"), c1, "{columns:?}");
+        assert_eq!(db.judge("a", "c9"), other, "{columns:?}");
+    }
+    let table = |table| Missing {
+        table,
+        column: None,
+    };
+    assert_eq!(not_judged(&[table("Chassis")]), Problems::all());
+    assert_eq!(not_judged(&[table("Encap")]), Problems::default());
+    let responsive = [Problem::Unresponsive].into_iter().collect();
+    assert_eq!(not_judged(&[table("Chassis_Private")]), responsive);
+}
+
+#[test]
+fn without_addresses_an_encap_alone_is_a_tunnel() {
+    let db = Db::lacking(&[("Encap", "ip")], &rows([global(5), chassis(1, "a", 5)]));
+    assert_eq!(db.judge("a", "c1"), [""; 0]);
+}
+
+#[test]
+fn a_view_stays_as_it_was() {
+    let mut db = two();
+    let before = db.index.view();
+    db.update(&json!({"Chassis": {id(1): {"delete": null}}}));
+    db.bump(6);
+    db.wait(20);
+    assert_eq!((before.count(), before.nb_cfg()), (2, Some(5)));
+    assert!(before.judge("a", "c1", db.now, ALLOWED).is_empty());
+}
+
+#[test]
+fn all_lists_the_problems_in_their_order() {
+    let position = |(i, problem): (usize, &Problem)| i == *problem as usize;
+    assert!(Problem::ALL.iter().enumerate().all(position));
+    assert_eq!(
+        format!("{:?}", Problems::all()),
+        "{NotRegistered, Identity, Tunnel, Unresponsive}"
+    );
+}

@@ -1,0 +1,216 @@
+//! Whatever happens to a database, its replica is what a fresh copy would be, and the chassis are
+//! what they would be to somebody who just came.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use berth::ovn::chassis::{self, ChassisIndex};
+use berth::ovn::frame::Framer;
+use berth::ovn::replica::{Change, Replica, Row};
+use berth::ovn::schema::{Plan, Schema};
+use berth::ovn::value::Uuid;
+use berth::ovn::view::{ChassisView, Problem};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::ovn_model::{Choices, Database, Step, WANTED, plan};
+
+type Rows = BTreeMap<(&'static str, Uuid), Row>;
+
+fn rows_of(replica: &Replica) -> Rows {
+    let tables = WANTED.iter().map(|wanted| wanted.table);
+    tables
+        .flat_map(|table| {
+            replica
+                .rows(table)
+                .map(move |(id, row)| ((table, id), row.clone()))
+        })
+        .collect()
+}
+
+fn mk_replica() -> Replica {
+    let mut replica = Replica::default();
+    replica.plan(plan());
+    replica
+}
+
+/// What somebody knows who is told of changes only.
+fn hear(known: &mut Rows, changes: Vec<Change>) {
+    for Change { table, id, row } in changes {
+        match row {
+            Some(row) => known.insert((table, id), row),
+            None => known.remove(&(table, id)),
+        };
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn ovn_replica_is_a_fresh_copy_after_any_changes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let mut choices = Choices(&bytes);
+        let (mut database, mut told) = (Database::default(), Database::default());
+        let (mut replica, mut first) = (mk_replica(), mk_replica());
+        let (mut known, mut known_of_first) = (Rows::new(), Rows::new());
+        while choices.are_left() {
+            let step = database.transact(&mut choices);
+            let (changes, changes_of_first) = if step == Step::Lost {
+                (
+                    replica.reset2(&database.initial().to_string()).unwrap(),
+                    first.reset(&database.initial1().to_string()).unwrap(),
+                )
+            } else {
+                (
+                    replica.update2(&database.update2(&told).to_string()).unwrap(),
+                    first.update(&database.update1(&told).to_string()).unwrap(),
+                )
+            };
+            told = database.clone();
+            let mut fresh = mk_replica();
+            fresh.reset2(&database.initial().to_string()).unwrap();
+            let expect = rows_of(&fresh);
+            hear(&mut known, changes);
+            hear(&mut known_of_first, changes_of_first);
+            prop_assert_eq!(&rows_of(&replica), &expect);
+            prop_assert_eq!(&rows_of(&first), &expect);
+            prop_assert_eq!(&known, &expect);
+            prop_assert_eq!(&known_of_first, &expect);
+        }
+    }
+
+    #[test]
+    fn ovn_messages_are_the_same_however_the_stream_is_cut(
+        bytes in prop::collection::vec(any::<u8>(), 0..100),
+        cuts in prop::collection::vec(1usize..50, 1..20),
+    ) {
+        let mut choices = Choices(&bytes);
+        let mut database = Database::default();
+        let mut messages = Vec::new();
+        while choices.are_left() {
+            database.transact(&mut choices);
+            messages.push(database.initial().to_string());
+        }
+        let stream = messages.join("\n");
+        let mut rest = stream.as_bytes();
+        let mut framer = Framer::new(1 << 20);
+        let mut found = Vec::new();
+        for cut in cuts.iter().cycle() {
+            let (piece, after) = rest.split_at(rest.len().min(*cut));
+            rest = after;
+            framer.push(piece);
+            while let Some(message) = framer.next_message().unwrap() {
+                found.push(String::from_utf8(message.to_vec()).unwrap());
+            }
+            if rest.is_empty() {
+                break;
+            }
+        }
+        prop_assert_eq!(found, messages);
+    }
+
+    #[test]
+    fn ovn_chassis_are_what_they_are_to_somebody_who_just_came(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+        let mut choices = Choices(&bytes);
+        let now = Instant::now();
+        let mut tables = json!({});
+        let mut replica = chassis_replica();
+        let mut index = ChassisIndex::default();
+        index.synced(&[], &[], now);
+        while choices.are_left() {
+            for _ in 0..=choices.below(3) {
+                change_a_row(&mut tables, &mut choices);
+            }
+            let all = tables.to_string();
+            let changes = replica.reset2(&all).unwrap();
+            index.changed(&changes, now);
+
+            let mut fresh = ChassisIndex::default();
+            fresh.synced(&chassis_replica().reset2(&all).unwrap(), &[], now);
+            prop_assert_eq!(look(&index.view(), now), look(&fresh.view(), now), "{}", all);
+        }
+    }
+}
+
+fn chassis_replica() -> Replica {
+    let schema = json!({"tables": {
+        "SB_Global": {"columns": {"nb_cfg": {"type": "integer"}}},
+        "Chassis": {"columns": {
+            "name": {"type": "string"}, "hostname": {"type": "string"},
+            "encaps": {"type": {"key": "uuid", "min": 0, "max": "unlimited"}},
+            "other_config": {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}}},
+        "Chassis_Private": {"columns": {"name": {"type": "string"}, "nb_cfg": {"type": "integer"}}},
+        "Encap": {"columns": {"ip": {"type": "string"}}},
+    }});
+    let mut replica = Replica::default();
+    let schema = Schema::parse(&schema.to_string()).unwrap();
+    replica.plan(Plan::new(&chassis::WANTED, &schema));
+    replica
+}
+
+/// Names are one of three, hosts one of two, and nothing keeps anybody from being anything.
+fn change_a_row(tables: &mut Value, choices: &mut Choices<'_>) {
+    let number = choices.below(4);
+    let uuid =
+        |table: u8, number: u8| format!("00000000-0000-4000-8000-00000000{table:02}{number:02}");
+    let name = format!("c{}", choices.below(3));
+    let (table, at, row) = match choices.below(4) {
+        0 => ("SB_Global", 0, json!({"nb_cfg": choices.below(3)})),
+        1 => {
+            let encaps: Vec<_> = (0..choices.below(3))
+                .map(|_| json!(["uuid", uuid(3, choices.below(4))]))
+                .collect();
+            let remote = if choices.below(5) == 0 {
+                "true"
+            } else {
+                "false"
+            };
+            let host = format!("h{}", choices.below(2));
+            let config = json!(["map", [["is-remote", remote]]]);
+            (
+                "Chassis",
+                1,
+                json!({"name": name, "hostname": host, "encaps": ["set", encaps], "other_config": config}),
+            )
+        }
+        2 => (
+            "Chassis_Private",
+            2,
+            json!({"name": name, "nb_cfg": choices.below(3)}),
+        ),
+        _ => {
+            let ip = ["", "10.0.0.1"][usize::from(choices.below(2))];
+            ("Encap", 3, json!({ "ip": ip }))
+        }
+    };
+    let id = uuid(at, if at == 0 { 0 } else { number });
+    if choices.below(4) == 0 {
+        if let Some(rows) = tables[table].as_object_mut() {
+            rows.remove(&id);
+        }
+    } else {
+        tables[table][id] = json!({ "initial": row });
+    }
+    if tables[table].is_null() {
+        tables.as_object_mut().unwrap().remove(table);
+    }
+}
+
+/// All that a view tells, but for times.
+fn look(view: &ChassisView, now: Instant) -> Vec<String> {
+    let mut seen = vec![format!("{:?} {}", view.nb_cfg(), view.count())];
+    for host in ["h0", "h1"] {
+        seen.push(format!(
+            "{host} {:?}",
+            view.on_host(host).collect::<Vec<_>>()
+        ));
+        for name in ["c0", "c1", "c2"] {
+            // Whether it is behind at all shows where nothing is allowed, a while later.
+            let later = now + Duration::from_secs(1);
+            let problems = view.judge(host, name, later, Duration::ZERO);
+            let problems: Vec<_> = problems.iter().map(Problem::name).collect();
+            seen.push(format!("{host} {name} {problems:?}"));
+        }
+    }
+    seen
+}
