@@ -178,6 +178,7 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
     if let Some(level) = log_level {
         config.log.level = level;
     }
+    config.southbound.check().map_err(AppError::Refused)?;
     Ok(config)
 }
 

@@ -69,14 +69,14 @@ impl Southbound {
     /// The servers, where there are any.
     pub fn servers(&self) -> Result<Option<Endpoints>, Refusal> {
         let list = self.endpoints.as_deref();
-        let parse = |list| Endpoints::parse("southbound.endpoints", list);
+        let parse = |list| Endpoints::parse("southbound.endpoints, --ovn-sb", list);
         list.map(parse)
             .transpose()
             .map_err(|error| Refusal::Combination(error.to_string()))
     }
 
     /// Refuses what can't be had together.
-    pub(super) fn check(&self) -> Result<(), Refusal> {
+    pub fn check(&self) -> Result<(), Refusal> {
         let refuse = |text: &str| Err(Refusal::Combination(format!("southbound{text}")));
         if self.cert_file.is_some() != self.key_file.is_some() {
             return refuse(": certFile and keyFile go together, only one is set");

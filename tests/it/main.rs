@@ -40,6 +40,7 @@ mod prometheus;
 mod properties;
 mod service;
 mod snapshots;
+mod southbound;
 mod support;
 mod tidy;
 mod tools;

@@ -1,0 +1,249 @@
+//! What a real southbound database says of chassis, in the verdicts of the filter and of the metrics.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use berth::config::Config;
+use berth::facts::{Sources, SouthboundSource, Staleness};
+use berth::http::Service;
+use berth::metrics::Metrics;
+use berth::ovn::{ChassisView, ClientStats, Endpoints, Settings, southbound};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use crate::ovn_lab::{Ovn, Server, insert_chassis};
+use crate::process::{Served, berth, get, snapshot};
+use crate::support::{Asked, capture_json, cluster, view};
+
+const NODES: [&str; 4] = ["el9-1", "el9-2", "el9-3", "el9-nochassis"];
+
+/// A southbound database with the chassis that the nodes of the captured cluster claim.
+struct Southbound {
+    ovn: Ovn,
+    server: Server,
+    _dir: TempDir,
+}
+
+impl Southbound {
+    fn start() -> Option<Self> {
+        let ovn = Ovn::find()?;
+        let dir = tempfile::tempdir().unwrap();
+        let mut schema = ovn.schema("OVN_Southbound");
+        schema["tables"]["Chassis"]["columns"]["encaps"]["type"]["min"] = json!(0);
+        let database = "OVN_Southbound";
+        let server = Server::create(&ovn, &dir.path().join("sb"), database, &schema, &[]);
+        let southbound = Self {
+            ovn,
+            server,
+            _dir: dir,
+        };
+        southbound.transact(&[json!({"op": "insert", "table": "SB_Global", "row": {}})]);
+        for (number, node) in [(2, "el9-1"), (3, "el9-2"), (4, "el9-3")] {
+            let address = format!("127.0.2.{number}");
+            southbound.transact(&insert_chassis(&chassis(number), node, &address));
+        }
+        Some(southbound)
+    }
+
+    fn transact(&self, operations: &[Value]) {
+        self.server.transact(&self.ovn, operations);
+    }
+
+    fn set(&self, table: &str, number: u32, column: &str, value: &Value) {
+        let name = [["name", "==", &chassis(number)]];
+        self.transact(&[
+            json!({"op": "update", "table": table, "where": name, "row": {column: value}}),
+        ]);
+    }
+}
+
+fn chassis(number: u32) -> String {
+    format!("{number:08}-1111-4222-8333-444455556666")
+}
+
+/// A service on the captured cluster that follows the database.
+struct Following {
+    asked: Asked,
+    source: SouthboundSource,
+    task: JoinHandle<()>,
+}
+
+impl Following {
+    fn start(southbound: &Southbound, config: &str, staleness: Staleness) -> Self {
+        let config = Config::parse(config).unwrap();
+        let source = SouthboundSource {
+            view: Arc::new(ArcSwap::from_pointee(ChassisView::default())),
+            stats: Arc::new(ClientStats::default()),
+            staleness,
+        };
+        let settings = Settings {
+            endpoints: Endpoints::parse("test", &southbound.server.unix()).unwrap(),
+            tls: None,
+            subject: southbound::subject(false),
+            inactivity: Duration::from_secs(1),
+        };
+        let (view_of, stats) = (Arc::clone(&source.view), Arc::clone(&source.stats));
+        let task = tokio::spawn(southbound::watch(settings, view_of, stats, |_| ()));
+        let sources = Sources {
+            cluster: Arc::new(ArcSwap::from_pointee(view(&cluster()))),
+            southbound: Some(source.clone()),
+        };
+        let metrics = Metrics::new().unwrap();
+        metrics.watch_southbound(source.clone()).unwrap();
+        metrics
+            .watch_view(sources.clone(), config.policy())
+            .unwrap();
+        let policy = config.policy();
+        let service = Service::new(sources, None, policy, metrics.clone(), &config.limits);
+        Self {
+            asked: Asked { service, metrics },
+            source,
+            task,
+        }
+    }
+
+    /// The reason of each node that does not pass.
+    async fn reasons(&self) -> BTreeMap<String, String> {
+        let mut args = capture_json("filter-names-migration");
+        args["NodeNames"] = json!(NODES);
+        let reply = self.asked.ask("/scheduler/filter", args.to_string()).await;
+        assert_eq!(reply["Error"], "");
+        serde_json::from_value(reply["FailedAndUnresolvableNodes"].clone()).unwrap()
+    }
+
+    async fn until(&self, reasons: &[(&str, &str)]) {
+        let expect: BTreeMap<String, String> = reasons
+            .iter()
+            .map(|(node, reason)| ((*node).to_owned(), (*reason).to_owned()))
+            .collect();
+        let mut last = BTreeMap::new();
+        let waited = tokio::time::timeout(Duration::from_secs(30), async {
+            while last != expect {
+                last = self.reasons().await;
+                tokio::task::yield_now().await;
+            }
+        });
+        let waited = waited.await;
+        assert!(waited.is_ok(), "{last:#?}, not {expect:#?}");
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+const UNCLAIMED: (&str, &str) = ("el9-nochassis", "OVN chassis not registered");
+const PATIENT: Staleness = Staleness {
+    after: Duration::from_hours(1),
+    rejects: false,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ovn_verdict_follows_what_becomes_of_a_chassis() {
+    let Some(southbound) = Southbound::start() else {
+        return;
+    };
+    let following = Following::start(&southbound, "southbound: {allowedLag: 1ms}", PATIENT);
+    // Until it is read, the database is not held against anybody.
+    following.until(&[UNCLAIMED]).await;
+
+    let gone = json!({"op": "delete", "table": "Chassis", "where": [["name", "==", chassis(2)]]});
+    southbound.transact(&[gone]);
+    southbound.set("Chassis", 3, "hostname", &json!("el9-2.example.com"));
+    southbound.set("Chassis", 4, "encaps", &json!(["set", []]));
+    let bad = [
+        ("el9-1", "OVN chassis not registered"),
+        ("el9-2", "OVN chassis identity mismatch"),
+        ("el9-3", "OVN chassis has no tunnel endpoint"),
+        UNCLAIMED,
+    ];
+    following.until(&bad).await;
+    for node in NODES {
+        let ready = format!("berth_chassis_ready{{node=\"{node}\"}}");
+        assert_eq!(following.asked.metric(&ready), 0.0, "{node}");
+    }
+    assert_eq!(following.asked.metric("berth_southbound_connected"), 1.0);
+    assert_eq!(following.asked.metric("berth_southbound_chassis"), 2.0);
+
+    southbound.transact(&insert_chassis(&chassis(2), "el9-1", "127.0.2.42"));
+    southbound.set("Chassis", 3, "hostname", &json!("el9-2"));
+    let rival = insert_chassis("another", "el9-2", "127.0.2.43");
+    southbound.transact(&rival);
+    following.until(&[bad[1], bad[2], UNCLAIMED]).await;
+
+    // Everyone is asked, and nobody answers.
+    let asked = json!({"op": "update", "table": "SB_Global", "where": [], "row": {"nb_cfg": 7}});
+    southbound.transact(&[asked]);
+    let late = "OVN chassis not responding";
+    following
+        .until(&[("el9-1", late), bad[1], bad[2], UNCLAIMED])
+        .await;
+    southbound.set("Chassis_Private", 2, "nb_cfg", &json!(7));
+    following.until(&[bad[1], bad[2], UNCLAIMED]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ovn_database_out_of_reach_is_left_out_or_held_against_everyone() {
+    for (rejects, standing) in [(false, "left_out"), (true, "rejects")] {
+        let Some(mut southbound) = Southbound::start() else {
+            return;
+        };
+        southbound.set("Chassis", 3, "hostname", &json!("another"));
+        let staleness = Staleness {
+            after: Duration::from_secs(2),
+            rejects,
+        };
+        let following = Following::start(&southbound, "", staleness);
+        let fresh = [("el9-2", "OVN chassis identity mismatch"), UNCLAIMED];
+        following.until(&fresh).await;
+        southbound.server.kill();
+        let late = "OVN chassis not responding";
+        let stale = [("el9-1", late), ("el9-2", late), ("el9-3", late), UNCLAIMED];
+        following
+            .until(if rejects { &stale } else { &[UNCLAIMED] })
+            .await;
+        let holds = format!("berth_southbound_standing{{standing=\"{standing}\"}}");
+        assert_eq!(following.asked.metric(&holds), 1.0);
+        assert_eq!(following.asked.metric("berth_southbound_connected"), 0.0);
+        southbound.server.start(&southbound.ovn);
+        following.until(&fresh).await;
+        assert!(following.source.stats.connections() > 1);
+    }
+}
+
+#[test]
+fn ovn_database_is_waited_for_before_berth_is_ready() {
+    let Some(mut southbound) = Southbound::start() else {
+        return;
+    };
+    let endpoint = southbound.server.unix();
+    southbound.server.kill();
+    let served = Served::start(&["--ovn-sb", &endpoint]);
+    let missing = "not ready: the southbound database is not replicated yet\n";
+    assert_eq!(get(served.admin, "/readyz"), (503, missing.to_owned()));
+    southbound.server.start(&southbound.ovn);
+    while get(served.admin, "/readyz").0 != 200 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_endpoint_that_is_none_is_named() {
+    let output = berth()
+        .args(["serve", "--ovn-sb", "tcp:ovn-sb", "--snapshot"])
+        .arg(snapshot())
+        .args(["--tls-cert", "/none", "--tls-key", "/none"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said.starts_with("error: ") && said.contains("tcp:ovn-sb") && said.contains("6642"),
+        "{said}"
+    );
+}
