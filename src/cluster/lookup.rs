@@ -65,6 +65,10 @@ impl VmiReader {
 
     /// Reads a VMI, or joins the read of it that is on its way.
     pub async fn read(&self, namespace: &str, name: &str) -> Lookup {
+        // Nothing in the cluster has another name, and no caller is to write a path or a query.
+        if !is_name(namespace) || !is_name(name) {
+            return Lookup::Absent;
+        }
         let place = Place::new(namespace, name);
         self.join_or_begin(&place, namespace, name).await
     }
@@ -106,6 +110,20 @@ impl std::fmt::Debug for VmiReader {
             .field("patience", &self.patience)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether the API server lets an object have this name (RFC 1123, a subdomain).
+fn is_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let bytes = label.as_bytes();
+        let inside = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        bytes.iter().all(inside)
+            && !matches!(
+                (bytes.first(), bytes.last()),
+                (None | Some(b'-'), _) | (_, Some(b'-'))
+            )
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
 }
 
 fn read(client: Client, patience: Duration, namespace: &str, name: &str) -> Read {

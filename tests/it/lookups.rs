@@ -172,6 +172,41 @@ async fn a_vmi_that_is_not_there_or_is_another_is_said_to_be_absent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_no_object_has_is_not_asked_for() {
+    let late = Late::start().await;
+    let long = "a".repeat(254);
+    for name in [
+        "",
+        "?watch=true",
+        "web?limit=1",
+        "web/status",
+        "../web",
+        "..",
+        "a..b",
+        "-a",
+        "a-",
+        "a b",
+        "Web",
+        "we%62",
+        &long,
+    ] {
+        for (namespace, name) in [("default", name), (name, "web")] {
+            assert_eq!(
+                late.reader.read(namespace, name).await,
+                Lookup::Absent,
+                "{namespace} {name}"
+            );
+        }
+    }
+    assert_eq!(late.server.log().len(), 0);
+    let absent = format!("a.{}", &long[..251]);
+    for name in ["web", "a", "0.b-c", &absent] {
+        late.reader.read("default", name).await;
+    }
+    assert_eq!(late.server.count(is_read), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_read_that_fails_says_why() {
     let mut late = Late::start().await;
     let unread = |why: &str| format!("berth: {WEB} is not known yet, and could not be read: {why}");
