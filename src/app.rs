@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{oneshot, watch as signals};
+use tokio::sync::{Notify, oneshot, watch as signals};
 use tokio::task::JoinHandle;
 
 use crate::api::{self, ClientError};
@@ -238,7 +238,9 @@ impl Running {
         let metrics = Metrics::new()?;
         let readiness = Arc::new(Readiness::default());
         let view = Arc::new(ArcSwap::from_pointee(View::default()));
-        let (southbound, following) = match southbound::follow(&config.southbound, &readiness)? {
+        let news = Arc::new(Notify::new());
+        let followed = southbound::follow(&config.southbound, &readiness, &news)?;
+        let (southbound, following) = match followed {
             Some((source, following)) => (Some(source), following),
             None => (None, pending().boxed()),
         };
@@ -248,10 +250,11 @@ impl Running {
         let sources = Sources {
             cluster: Arc::clone(&view),
             southbound,
+            news,
         };
         metrics.watch_view(sources.clone(), policy.clone())?;
 
-        let (reader, watching) = follow(cluster, &config, &view, &readiness, &metrics)?;
+        let (reader, watching) = follow(cluster, &config, &sources, &readiness, &metrics)?;
         let service = Service::new(sources, reader, policy, metrics.clone(), &config.limits);
         let limits = connection_limits(&config);
         let admin_limits = Limits {
@@ -366,7 +369,7 @@ impl Running {
 fn follow(
     cluster: Cluster,
     config: &Config,
-    view: &Arc<ArcSwap<View>>,
+    sources: &Sources,
     readiness: &Arc<Readiness>,
     metrics: &Metrics,
 ) -> Result<(Option<Arc<VmiReader>>, BoxFuture<'static, ()>), AppError> {
@@ -374,7 +377,7 @@ fn follow(
     match cluster {
         Cluster::Snapshot(snapshot) => {
             let snapshot = Arc::new(snapshot);
-            view.store(Arc::clone(&snapshot));
+            sources.cluster.store(Arc::clone(&snapshot));
             readiness.holds(Condition::ClusterView);
             let watching = async move {
                 announcer.look(&snapshot);
@@ -388,15 +391,23 @@ fn follow(
             let reader = Arc::new(reader);
             metrics.watch_watches(Arc::clone(&stats), Arc::clone(&reader))?;
             let readiness = Arc::clone(readiness);
+            let news = Arc::clone(&sources.news);
             let mut is_complete = false;
             let changed = move |view: &View| {
+                news.notify_waiters();
                 announcer.look(view);
                 if !is_complete {
                     is_complete = tell_completeness(view, &readiness);
                 }
             };
             let namespace = config.agents.namespace.clone();
-            let watching = watch(client, namespace, Arc::clone(view), stats, changed);
+            let watching = watch(
+                client,
+                namespace,
+                Arc::clone(&sources.cluster),
+                stats,
+                changed,
+            );
             Ok((Some(reader), watching.boxed()))
         }
     }

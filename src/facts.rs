@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
+use tokio::sync::Notify;
 
 use crate::cluster::View;
 use crate::cluster::view::NodeEntry;
@@ -48,6 +49,8 @@ pub struct Sources {
     pub cluster: Arc<ArcSwap<View>>,
     /// The southbound database, where it is read.
     pub southbound: Option<SouthboundSource>,
+    /// Told of each change of any of them.
+    pub news: Arc<Notify>,
 }
 
 /// The southbound database, as it is followed.
@@ -91,6 +94,7 @@ impl From<Arc<ArcSwap<View>>> for Sources {
         Self {
             cluster,
             southbound: None,
+            news: Arc::default(),
         }
     }
 }

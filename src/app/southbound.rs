@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
 
 use super::AppError;
 use crate::config::southbound::{OnStale, Southbound};
@@ -17,6 +18,7 @@ use crate::tls::{ClientFiles, Identity};
 pub(super) fn follow(
     config: &Southbound,
     readiness: &Arc<Readiness>,
+    news: &Arc<Notify>,
 ) -> Result<Option<(SouthboundSource, BoxFuture<'static, ()>)>, AppError> {
     let Some(endpoints) = config.servers().map_err(AppError::Refused)? else {
         return Ok(None);
@@ -37,7 +39,11 @@ pub(super) fn follow(
         inactivity: config.inactivity_probe.0,
     };
     let readiness = Arc::clone(readiness);
-    let publish = move |_: &ChassisView| readiness.holds(Condition::Southbound);
+    let news = Arc::clone(news);
+    let publish = move |_: &ChassisView| {
+        readiness.holds(Condition::Southbound);
+        news.notify_waiters();
+    };
     let (view, stats) = (Arc::clone(&source.view), Arc::clone(&source.stats));
     let following = southbound::watch(settings, view, stats, publish).boxed();
     Ok(Some((source, following)))

@@ -16,7 +16,7 @@ use crate::decide::reason::{NOT_YET_KNOWN, Reason};
 use crate::domain::{Agents, NodeFacts};
 use crate::facts::Facts;
 use crate::http::decision::{self, Details};
-use crate::http::lane::Answered;
+use crate::http::lane::{Answered, Attempt};
 use crate::http::refusal::Refusal;
 use crate::http::vmi::{NoVmi, VmiRef, find_vmi};
 use crate::http::{LONGEST_TEXT, Service};
@@ -35,15 +35,23 @@ fn answer(
     service: &Service,
     text: &str,
     start: Instant,
-    lookup: Option<&Lookup>,
+    attempt: &Attempt,
 ) -> Result<Answered, Refusal> {
     let known = service.known()?;
-    let mut answer = filter(text, &known.facts(), &service.policy, lookup)?;
+    let mut answer = filter(
+        text,
+        &known.facts(),
+        &service.policy,
+        attempt.lookup.as_ref(),
+    )?;
     if let Some(vmi) = answer.unknown.take()
-        && lookup.is_none()
+        && attempt.lookup.is_none()
         && service.can_read()
     {
         return Ok(Answered::Unknown(vmi));
+    }
+    if answer.is_hopeless() && !attempt.is_last {
+        return Ok(Answered::Hopeless);
     }
     if let Some(problem) = &answer.problem {
         service.problem(Surface::Extender, problem);
@@ -71,6 +79,11 @@ pub struct FilterAnswer {
 }
 
 impl FilterAnswer {
+    /// Nodes were judged, and none passes.
+    fn is_hopeless(&self) -> bool {
+        self.outcome == ExtenderOutcome::Judged && self.tally.passed() == 0
+    }
+
     fn error(outcome: ExtenderOutcome, message: &str) -> Self {
         let message = shorten(message, LONGEST_TEXT);
         Self {

@@ -26,9 +26,17 @@ use crate::metrics::{Metrics, RefusalCause, Surface};
 /// serve everyone's connections.
 const LARGE_BODY: usize = 256 << 10;
 
-/// Answers the text of a body; `Instant` is when the request's head had come, [`Lookup`] what came
-/// of a question that the answer had.
-pub(super) type Answer = fn(&Service, &str, Instant, Option<&Lookup>) -> Result<Answered, Refusal>;
+/// Answers the text of a body; `Instant` is when the request's head had come.
+pub(super) type Answer = fn(&Service, &str, Instant, &Attempt) -> Result<Answered, Refusal>;
+
+/// What the attempts before this one came to.
+#[derive(Default)]
+pub(super) struct Attempt {
+    /// The VMI that was asked for.
+    pub(super) lookup: Option<Lookup>,
+    /// There was nothing new to wait for.
+    pub(super) is_last: bool,
+}
 
 /// What an [`Answer`] comes to.
 pub(super) enum Answered {
@@ -36,6 +44,8 @@ pub(super) enum Answered {
     Json(Vec<u8>),
     /// First this VMI is to be read from the API server, and then everything once more.
     Unknown(VmiRef),
+    /// No node passes: once more when something is new, if that is soon.
+    Hopeless,
 }
 
 /// The bounds of one caller.
@@ -144,16 +154,26 @@ impl Lane {
             answer,
             share,
         };
-        let mut lookup = None;
+        let mut attempt = Attempt::default();
+        let mut until = None;
         loop {
+            // Before the facts are looked at, so that nothing new comes in between.
+            let news = service.sources.news.notified();
             let answered;
-            (answered, work) = work.run(lookup.take(), deadline, patience).await?;
+            (answered, attempt, work) = work.run(attempt, deadline, patience).await?;
             match answered {
                 Answered::Json(json) => return Ok((json, work.share)),
                 Answered::Unknown(vmi) => {
                     let reading = service.read(&vmi);
                     let late = |_| Refusal::Late(patience);
-                    lookup = Some(timeout_at(deadline, reading).await.map_err(late)?);
+                    attempt.lookup = Some(timeout_at(deadline, reading).await.map_err(late)?);
+                }
+                Answered::Hopeless => {
+                    let hope = *until.get_or_insert_with(|| service.hope(Instant::now()));
+                    attempt.is_last = match hope {
+                        Some(until) => timeout_at(until.min(deadline), news).await.is_err(),
+                        None => true,
+                    };
                 }
             }
         }
@@ -172,15 +192,15 @@ struct Work {
 impl Work {
     async fn run(
         self,
-        lookup: Option<Lookup>,
+        attempt: Attempt,
         deadline: Instant,
         patience: Duration,
-    ) -> Result<(Answered, Self), Refusal> {
+    ) -> Result<(Answered, Attempt, Self), Refusal> {
         let is_large = self.text.len() >= LARGE_BODY;
         // The share goes along: work that outlasts the deadline, or its client, still counts.
         let work = move || {
-            let answered = (self.answer)(&self.service, &self.text, self.start, lookup.as_ref())?;
-            Ok((answered, self))
+            let answered = (self.answer)(&self.service, &self.text, self.start, &attempt)?;
+            Ok((answered, attempt, self))
         };
         if !is_large {
             return work();

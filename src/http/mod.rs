@@ -19,6 +19,7 @@ use axum::extract::State;
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use tokio::time::Instant;
 
 use crate::cluster::{Lookup, VmiReader};
 use crate::config::Limits;
@@ -39,6 +40,10 @@ pub use vmi::VmiRef;
 /// How often a kind of refusal, which callers can cause at will, is logged.
 const LOG_PERIOD: Duration = Duration::from_secs(1);
 
+/// How long an answer in which no node passes waits for something new, and how often one may.
+const HOPE: Duration = Duration::from_millis(150);
+const HOPE_EVERY: Duration = Duration::from_secs(2);
+
 /// What is quoted of a request's own words in an answer or a log line, in characters.
 const LONGEST_TEXT: usize = 400;
 
@@ -52,6 +57,7 @@ pub struct Service {
     handler_timeout: Duration,
     admission: Lane,
     extender: Lane,
+    next_hope: Mutex<Option<Instant>>,
     refusals: [Mutex<Throttle>; RefusalCause::ALL.len()],
     problems: Mutex<Throttle>,
 }
@@ -72,6 +78,7 @@ impl Service {
             admission: Lane::admission(limits, &metrics),
             extender: Lane::extender(limits, &metrics),
             handler_timeout: limits.handler_timeout.0,
+            next_hope: Mutex::default(),
             refusals: RefusalCause::ALL.map(|_| throttle()),
             problems: throttle(),
             sources,
@@ -90,6 +97,22 @@ impl Service {
         } else {
             Err(Refusal::NotReady)
         }
+    }
+
+    /// Until when an answer in which no node passes may wait for something new. What wakes a rejected
+    /// pod in kube-scheduler comes to berth as well, and may come there first by a moment; the pod
+    /// would wait for the next thing that happens to a node. But kube-scheduler does one pod at a
+    /// time: only a small part of its time is taken, however many pods fit nowhere.
+    fn hope(&self, now: Instant) -> Option<Instant> {
+        let mut next = self
+            .next_hope
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if next.is_some_and(|next| now < next) {
+            return None;
+        }
+        *next = Some(now + HOPE_EVERY);
+        Some(now + HOPE)
     }
 
     fn can_read(&self) -> bool {

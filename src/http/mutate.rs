@@ -11,10 +11,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::cluster::{Lookup, View};
+use crate::cluster::View;
 use crate::config::units::parse_duration;
 use crate::decide::inject::{self, Decision, Operation, Outcome, Surroundings};
-use crate::http::lane::Answered;
+use crate::http::lane::{Answered, Attempt};
 use crate::http::refusal::Refusal;
 use crate::http::{LONGEST_TEXT, Service};
 use crate::metrics::Surface;
@@ -60,12 +60,7 @@ fn patience(
     }
 }
 
-fn answer(
-    service: &Service,
-    text: &str,
-    start: Instant,
-    _: Option<&Lookup>,
-) -> Result<Answered, Refusal> {
+fn answer(service: &Service, text: &str, start: Instant, _: &Attempt) -> Result<Answered, Refusal> {
     let answer = mutate(text, service.known()?.view())?;
     if let Some(problem) = &answer.problem {
         service.problem(Surface::Admission, problem);

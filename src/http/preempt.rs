@@ -14,7 +14,7 @@ use crate::decide::guard::{Guard, Journey, Policy};
 use crate::facts::Facts;
 use crate::http::Service;
 use crate::http::decision::{self, Details};
-use crate::http::lane::Answered;
+use crate::http::lane::{Answered, Attempt};
 use crate::http::refusal::Refusal;
 use crate::http::vmi::{NoVmi, VmiRef, find_vmi};
 use crate::metrics::{ExtenderOutcome, Surface, Verb};
@@ -30,12 +30,17 @@ fn answer(
     service: &Service,
     text: &str,
     start: Instant,
-    lookup: Option<&Lookup>,
+    attempt: &Attempt,
 ) -> Result<Answered, Refusal> {
     let known = service.known()?;
-    let mut answer = preempt(text, &known.facts(), &service.policy, lookup)?;
+    let mut answer = preempt(
+        text,
+        &known.facts(),
+        &service.policy,
+        attempt.lookup.as_ref(),
+    )?;
     if let Some(vmi) = answer.unknown.take()
-        && lookup.is_none()
+        && attempt.lookup.is_none()
         && service.can_read()
     {
         return Ok(Answered::Unknown(vmi));

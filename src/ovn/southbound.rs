@@ -52,9 +52,9 @@ pub async fn watch(
             Told::Changed(changes) => index.changed(changes, now),
             Told::Lost => index.lost(now),
         }
-        let next = index.view();
+        let next = Arc::new(index.view());
+        view.store(Arc::clone(&next));
         publish(&next);
-        view.store(Arc::new(next));
     };
     replicate(settings, stats, told).await;
 }

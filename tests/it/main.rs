@@ -27,6 +27,7 @@ mod live_process;
 mod lookups;
 mod managed_certificates;
 mod manifests;
+mod news;
 mod overload;
 mod ovn_lab;
 mod ovn_large;

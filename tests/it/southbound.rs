@@ -90,6 +90,7 @@ impl Following {
         let sources = Sources {
             cluster: Arc::new(ArcSwap::from_pointee(view(&cluster()))),
             southbound: Some(source.clone()),
+            news: Arc::default(),
         };
         let metrics = Metrics::new().unwrap();
         metrics.watch_southbound(source.clone()).unwrap();
@@ -170,7 +171,9 @@ async fn ovn_verdict_follows_what_becomes_of_a_chassis() {
     assert_eq!(following.asked.metric("berth_southbound_connected"), 1.0);
     assert_eq!(following.asked.metric("berth_southbound_chassis"), 2.0);
 
-    southbound.transact(&insert_chassis(&chassis(2), "el9-1", "127.0.2.42"));
+    // Its Chassis_Private was left.
+    let [encap, row, _] = insert_chassis(&chassis(2), "el9-1", "127.0.2.42");
+    southbound.transact(&[encap, row]);
     southbound.set("Chassis", 3, "hostname", &json!("el9-2"));
     let rival = insert_chassis("another", "el9-2", "127.0.2.43");
     southbound.transact(&rival);

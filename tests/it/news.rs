@@ -1,0 +1,77 @@
+//! A pod that fits nowhere is told so a moment later than it could be: what woke it in kube-scheduler
+//! may be on its way to berth.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use berth::config::Config;
+use berth::facts::Sources;
+use berth::http::Service;
+use berth::metrics::Metrics;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::support::{Asked, capture_json, cluster, item, view};
+
+/// A service whose only candidate has no machine type that would do, and its sources.
+fn mk_service() -> (Arc<Asked>, Sources, Value) {
+    let mut cluster = cluster();
+    let labels = &mut item(&mut cluster, "Node", "el9-1")["metadata"]["labels"];
+    let labels = labels.as_object_mut().unwrap();
+    labels.remove("machine-type.node.kubevirt.io/pc-q35-rhel9.2.0");
+    let sources = Sources::from(Arc::new(ArcSwap::from_pointee(view(&cluster))));
+    let config = Config::default();
+    let metrics = Metrics::new().unwrap();
+    let service = Service::new(
+        sources.clone(),
+        None,
+        config.policy(),
+        metrics.clone(),
+        &config.limits,
+    );
+    let mut args = capture_json("filter-names-migration");
+    args["NodeNames"] = json!(["el9-1"]);
+    (Arc::new(Asked { service, metrics }), sources, args)
+}
+
+async fn passes(asked: Arc<Asked>, args: Value) -> bool {
+    let reply = asked.ask("/scheduler/filter", args.to_string()).await;
+    reply["NodeNames"] == json!(["el9-1"])
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_a_moment_after_the_question_is_in_the_answer() {
+    let (asked, sources, args) = mk_service();
+    let begun = Instant::now();
+    let answer = tokio::spawn(passes(Arc::clone(&asked), args));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    // Something else first, which does not help.
+    sources.news.notify_waiters();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!answer.is_finished());
+    sources.cluster.store(Arc::new(view(&cluster())));
+    sources.news.notify_waiters();
+    assert!(answer.await.unwrap());
+    assert_eq!(begun.elapsed(), Duration::from_millis(40));
+    // One answer, whatever was tried for it.
+    let judged = r#"berth_extender_requests_total{outcome="judged",verb="filter"}"#;
+    assert_eq!(asked.metric(judged), 1.0);
+    let rejected = r#"berth_nodes_judged_total{reason="machine_type",verdict="rejected"}"#;
+    assert_eq!(asked.metric(rejected), 0.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_comes_the_answer_does_and_the_next_one_does_not_wait() {
+    let (asked, _sources, args) = mk_service();
+    for (pause, wait) in [(0, 150), (0, 0), (1_000, 0), (1_000, 150), (0, 0)] {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let begun = Instant::now();
+        assert!(!passes(Arc::clone(&asked), args.clone()).await);
+        assert_eq!(
+            begun.elapsed(),
+            Duration::from_millis(wait),
+            "after {pause}"
+        );
+    }
+}
