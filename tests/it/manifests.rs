@@ -188,6 +188,7 @@ fn components_take_each_other_beside_them() {
         "cert-manager",
         "admission-policy",
         "pod-monitor",
+        "southbound",
     ];
     let folders = fs::read_dir(root().join("manifests/components")).unwrap();
     assert_eq!(folders.count(), all.len());

@@ -181,3 +181,27 @@ fn certificates_come_from_one_place() {
     assert_eq!(&certificate["spec"]["dnsNames"], &json!([called]));
     assert_eq!(find(&base, "Certificate", "berth-tls"), None);
 }
+
+#[test]
+fn the_southbound_component_names_the_database_and_lets_berth_out_to_it() {
+    let (Some(base), Some(objects)) = (overlay("base"), with_components("base", &["southbound"]))
+    else {
+        return;
+    };
+    let container = |objects: &[Value]| {
+        get(objects, "Deployment", "berth")["spec"]["template"]["spec"]["containers"][0]["env"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    let mut env = container(&base);
+    env.push(json!({"name": "BERTH_OVN_SB", "value": "tcp:ovn-sb.kube-system.svc:6642"}));
+    assert_eq!(container(&objects), env);
+    let egress = |objects: &[Value]| {
+        let policy = get(objects, "NetworkPolicy", "berth");
+        policy["spec"]["egress"].as_array().unwrap().clone()
+    };
+    let mut out = egress(&base);
+    out.push(json!({"ports": [{"port": 6642}]}));
+    assert_eq!(egress(&objects), out);
+}
