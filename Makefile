@@ -1,13 +1,13 @@
 # The one task file: what CI runs is `make test`.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test setup fmt fmt-check lint tree unit doc fuzz fuzz-smoke fuzz-lock deny clean
+.PHONY: help test setup fmt fmt-check lint tree unit e2e doc bench fuzz fuzz-smoke fuzz-lock deny clean
 
 # Where tests/setup.sh puts what it does not install for the whole machine.
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
 		while IFS='|' read -r name what; do printf '%-12s %s\n' "$$name" "$$what"; done
 
 # Cheapest first. The documentation's tests stand before the others, so that a run closes on the
@@ -28,6 +28,7 @@ fmt-check: ## Fail on code that is not formatted
 
 lint: ## Clippy on every target; a warning is an error
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --test e2e -- -D warnings
 
 # One TLS implementation and one crypto provider, without the tool that `make deny` needs.
 tree: ## No openssl and no second crypto provider among the dependencies
@@ -40,6 +41,11 @@ tree: ## No openssl and no second crypto provider among the dependencies
 unit: ## Unit and integration tests
 	cargo test --locked --lib --bins --tests
 
+# No part of `make test`: the control plane's programs are not brought by this repository.
+e2e: ## berth in a real control plane: make e2e [ONLY=part-of-a-name] [CRDS=KubeVirt's own, a file]
+	@tests/e2e/assets.sh
+	BERTH_E2E_CRDS=$(CRDS) cargo test --locked --test e2e -- $(ONLY)
+
 doc: ## The documentation's examples and links
 	cargo test --locked --doc
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
@@ -48,6 +54,10 @@ doc: ## The documentation's examples and links
 fuzz-smoke: ## Every fuzz target for 10 seconds over its committed corpus
 	@if command -v "$${CXX:-c++}" >/dev/null || [ "$$CI" = true ]; then fuzz/smoke.sh; \
 	else echo "left out: the smoke of every fuzz target (no c++; install the Debian package g++)"; fi
+
+bench: ## The answers without the network, and what a live cluster costs
+	cargo bench --locked --bench answers
+	cargo bench --locked --bench cluster
 
 SECS ?= 600
 fuzz: ## One fuzz target for longer: make fuzz TARGET=mutate SECS=600 (adds new inputs to the corpus)

@@ -4,6 +4,7 @@
 
 #![expect(
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a benchmark that can't run ends with a message, and one that can prints"
@@ -248,7 +249,7 @@ impl Berth {
         }
         self.rest();
         let events = u32::try_from(EVENTS).unwrap();
-        (self.cpu() - before).as_secs_f64() * 1e6 / f64::from(events)
+        self.cpu().saturating_sub(before).as_secs_f64() * 1e6 / f64::from(events)
     }
 }
 

@@ -1,13 +1,14 @@
 //! The composition root: what `berth serve` is made of, in the order in which it starts and ends.
 
 mod announce;
+mod certificates;
 
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
@@ -15,11 +16,12 @@ use futures_util::future::BoxFuture;
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch as signals;
+use tokio::sync::{oneshot, watch as signals};
 use tokio::task::JoinHandle;
 
 use crate::api::{self, ClientError};
 use crate::app::announce::Announcer;
+use crate::app::certificates::{Certificates, Served};
 use crate::args::Serve;
 use crate::cluster::file::SnapshotError;
 use crate::cluster::watch::watch;
@@ -27,10 +29,11 @@ use crate::cluster::{ObjectKind, View, VmiReader, WatchStats, file};
 use crate::config::{AdminListen, Config, ConfigError, Listen};
 use crate::http::{Service, admin_router, router};
 use crate::metrics::Metrics;
+use crate::pki::NameError;
 use crate::readiness::{Condition, Readiness};
-use crate::server::{self, Drained, Limits, Server};
+use crate::server::{self, Drained, Limits, Phase, Server};
 use crate::telemetry;
-use crate::tls::{CertificateStore, ReloadOutcome, TlsError, TlsFiles};
+use crate::tls::TlsError;
 
 /// Why the service does not start, or ends by itself. The message is the line that the operator
 /// reads.
@@ -46,8 +49,21 @@ pub enum AppError {
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     /// There is no certificate.
-    #[error("no certificate to serve with: set --tls-cert FILE and --tls-key FILE")]
+    #[error(
+        "no certificate to serve with: set --tls-cert FILE and --tls-key FILE, or --tls-secret NAME for one that berth makes"
+    )]
     NoCertificate,
+    /// Certificates from files and managed ones.
+    #[error(
+        "--tls-cert and --tls-key exclude --tls-secret: set files, or the name of a secret that berth fills"
+    )]
+    TwoCertificates,
+    /// A Secret to manage, and no API server that has it.
+    #[error("--tls-secret needs an api server that has the secret, which --snapshot excludes")]
+    NoApiServer,
+    /// A name that can't be in a certificate.
+    #[error("tls.managed: {0}")]
+    Name(#[from] NameError),
     /// One of certificate and key alone.
     #[error("--tls-cert and --tls-key go together: {missing} is missing")]
     HalfACertificate {
@@ -93,7 +109,12 @@ pub async fn serve(args: Serve) -> Result<(), AppError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(AppError::System)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::System)?;
 
-    let mut running = Running::start(config, cluster).await?;
+    let mut running = tokio::select! {
+        started = Running::start(config, cluster) => started?,
+        // There may be no certificate for a while, and then there is nothing to drain.
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     let name = tokio::select! {
         task = running.ended() => return Err(AppError::TaskEnded { task }),
         _ = terminate.recv() => "SIGTERM",
@@ -121,6 +142,7 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
         admin_listen,
         tls_cert,
         tls_key,
+        tls_secret,
         client_ca,
         log_format,
         log_level,
@@ -138,6 +160,9 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
     override_path(&mut config.tls.cert_file, tls_cert);
     override_path(&mut config.tls.key_file, tls_key);
     override_path(&mut config.tls.client_ca_file, client_ca);
+    if tls_secret.is_some() {
+        config.tls.managed.secret_name = tls_secret;
+    }
     if let Some(format) = log_format {
         config.log.format = format;
     }
@@ -150,24 +175,6 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
 fn override_path(path: &mut Option<PathBuf>, flag: Option<PathBuf>) {
     if flag.is_some() {
         *path = flag;
-    }
-}
-
-fn tls_files(config: &Config) -> Result<TlsFiles, AppError> {
-    let tls = &config.tls;
-    match (&tls.cert_file, &tls.key_file) {
-        (Some(cert), Some(key)) => Ok(TlsFiles {
-            cert: cert.clone(),
-            key: key.clone(),
-            client_ca: tls.client_ca_file.clone(),
-        }),
-        (None, None) => Err(AppError::NoCertificate),
-        (None, Some(_)) => Err(AppError::HalfACertificate {
-            missing: "--tls-cert",
-        }),
-        (Some(_), None) => Err(AppError::HalfACertificate {
-            missing: "--tls-key",
-        }),
     }
 }
 
@@ -185,6 +192,15 @@ pub enum Cluster {
     Live(Client),
 }
 
+impl Cluster {
+    fn client(&self) -> Option<&Client> {
+        match self {
+            Self::Snapshot(_) => None,
+            Self::Live(client) => Some(client),
+        }
+    }
+}
+
 /// A service that serves.
 #[derive(Debug)]
 pub struct Running {
@@ -194,24 +210,23 @@ pub struct Running {
     pub admin: SocketAddr,
     shutdown_delay: Duration,
     readiness: Arc<Readiness>,
-    stop_https: signals::Sender<bool>,
-    stop_admin: signals::Sender<bool>,
+    https_phase: signals::Sender<Phase>,
+    admin_phase: signals::Sender<Phase>,
     https_task: JoinHandle<Drained>,
     admin_task: JoinHandle<Drained>,
-    reload_task: JoinHandle<()>,
+    certificates_task: JoinHandle<()>,
     watch_task: JoinHandle<()>,
 }
 
 impl Running {
-    /// Starts the service. Everything that can be refused is, before a port is bound.
+    /// Starts the service. Everything that can be refused is, before a port is bound. HTTPS is
+    /// served once there is a certificate, the admin port before.
     pub async fn start(config: Config, cluster: Cluster) -> Result<Self, AppError> {
         let policy = config.policy();
-        let files = tls_files(&config)?;
-        let certificates = Arc::new(CertificateStore::open(files)?);
+        let certificates = Certificates::open(&config, cluster.client())?;
         let metrics = Metrics::new()?;
         let view = Arc::new(ArcSwap::from_pointee(View::default()));
         metrics.watch_view(Arc::clone(&view), policy.clone())?;
-        metrics.certificate_expires(unix_seconds(certificates.not_after()));
 
         let readiness = Arc::new(Readiness::default());
         let (reader, watching) = follow(cluster, &config, &view, &readiness, &metrics)?;
@@ -225,33 +240,53 @@ impl Running {
             max_connections: ADMIN_CONNECTIONS,
         };
         server::allow_connections(limits.max_connections.saturating_add(ADMIN_CONNECTIONS));
-        let https_server = Server::https(router(service), limits, Arc::clone(&certificates));
         let admin_server = Server::http(
             admin_router(metrics.clone(), Arc::clone(&readiness)),
             admin_limits,
         );
-        metrics.watch_listeners(https_server.stats(), admin_server.stats())?;
-
-        let (https_listener, https) = bind("--listen", config.listen.0).await?;
+        let admin_stats = admin_server.stats();
         let (admin_listener, admin) = bind("--admin-listen", config.admin_listen.0).await?;
-        let (stop_https, https_stopped) = signals::channel(false);
-        let (stop_admin, admin_stopped) = signals::channel(false);
-        let https_task = tokio::spawn(https_server.serve(https_listener, https_stopped));
-        let admin_task = tokio::spawn(admin_server.serve(admin_listener, admin_stopped));
-        let reload_task = tokio::spawn(reload(certificates, config.tls.reload_interval.0, metrics));
+        let (admin_phase, admin_phases) = signals::channel(Phase::Serving);
+        let admin_task = tokio::spawn(admin_server.serve(admin_listener, admin_phases));
+
+        let is_soon = !certificates.are_to_come();
+        let (serving, is_serving) = oneshot::channel();
+        let watch_task = tokio::spawn(async move {
+            // Who has to wait for a certificate gets to know the cluster meanwhile. Else the first
+            // word is that berth serves, or why it does not.
+            if is_soon && is_serving.await.is_err() {
+                return;
+            }
+            watching.await;
+        });
+        if certificates.are_to_come() {
+            readiness.waits(Condition::HttpsListener, "a certificate");
+            tracing::info!(%admin, "HTTPS is served once there is a certificate");
+        }
+        let Served {
+            store,
+            task: certificates_task,
+        } = certificates
+            .serve(config.tls.reload_interval.0, metrics.clone())
+            .await?;
+        let https_server = Server::https(router(service), limits, store);
+        metrics.watch_listeners(https_server.stats(), admin_stats)?;
+        let (https_listener, https) = bind("--listen", config.listen.0).await?;
+        let (https_phase, https_phases) = signals::channel(Phase::Serving);
+        let https_task = tokio::spawn(https_server.serve(https_listener, https_phases));
         readiness.holds(Condition::HttpsListener);
         tracing::info!(%https, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
-        let watch_task = tokio::spawn(watching);
+        let _ = serving.send(());
         Ok(Self {
             https,
             admin,
             shutdown_delay: config.shutdown.delay.0,
             readiness,
-            stop_https,
-            stop_admin,
+            https_phase,
+            admin_phase,
             https_task,
             admin_task,
-            reload_task,
+            certificates_task,
             watch_task,
         })
     }
@@ -261,37 +296,39 @@ impl Running {
         tokio::select! {
             _ = &mut self.https_task => "the HTTPS listener",
             _ = &mut self.admin_task => "the admin listener",
-            _ = &mut self.reload_task => "the certificate reload",
+            _ = &mut self.certificates_task => "the renewal of certificates",
             _ = &mut self.watch_task => "the watch of the cluster",
         }
     }
 
-    /// Ends in order: say no to `/readyz`, go on serving until everyone has seen that, take no
-    /// more connections, let requests in progress finish, and close the admin port last.
+    /// Ends in order: say no to `/readyz`, go on serving until everyone has seen that, send who asks
+    /// meanwhile elsewhere, take no more connections, let requests in progress finish, and close the
+    /// admin port last.
     pub async fn shut_down(self) {
         let Self {
             shutdown_delay,
             readiness,
-            stop_https,
-            stop_admin,
+            https_phase,
+            admin_phase,
             https_task,
             admin_task,
-            reload_task,
+            certificates_task,
             watch_task,
             ..
         } = self;
         readiness.lacks(Condition::NotDraining);
-        tokio::time::sleep(shutdown_delay).await;
         // An error means that the listener is gone already.
-        let _ = stop_https.send(true);
+        let _ = https_phase.send(Phase::Leaving);
+        tokio::time::sleep(shutdown_delay).await;
+        let _ = https_phase.send(Phase::Stopped);
         match https_task.await {
             // The listener itself says what it had to cut.
             Ok(Drained { .. }) => tracing::info!("HTTPS has ended"),
             Err(error) => tracing::error!("the HTTPS listener did not end well: {error}"),
         }
-        reload_task.abort();
+        certificates_task.abort();
         watch_task.abort();
-        let _ = stop_admin.send(true);
+        let _ = admin_phase.send(Phase::Stopped);
         if let Err(error) = admin_task.await {
             tracing::error!("the admin listener did not end well: {error}");
         }
@@ -376,24 +413,4 @@ fn connection_limits(config: &Config) -> Limits {
         drain_timeout: config.shutdown.timeout.0,
         max_connections: usize::try_from(limits.connections).unwrap_or(usize::MAX),
     }
-}
-
-async fn reload(certificates: Arc<CertificateStore>, interval: Duration, metrics: Metrics) {
-    let store = Arc::clone(&certificates);
-    let observe = |outcome: &ReloadOutcome| match outcome {
-        ReloadOutcome::Unchanged => {}
-        ReloadOutcome::Reloaded { .. } => {
-            metrics.certificate_changed(outcome);
-            metrics.certificate_expires(unix_seconds(store.not_after()));
-        }
-        ReloadOutcome::Refused(_) => metrics.certificate_changed(outcome),
-    };
-    certificates.run(interval, observe).await;
-}
-
-fn unix_seconds(time: SystemTime) -> i64 {
-    time.duration_since(SystemTime::UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_secs()).ok())
-        .unwrap_or(0)
 }

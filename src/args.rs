@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::LogFormat;
 use crate::config::level::LogLevel;
+use crate::config::names::ObjectName;
 
 /// A safe berth for every migrating VM: lets bridge-bound KubeVirt VMs migrate, and keeps them off
 /// nodes where their machine type does not run or their network can't follow.
@@ -70,6 +71,10 @@ pub struct Serve {
     /// Private key of the certificate (PEM)
     #[arg(long, env = "BERTH_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+
+    /// Secret with certificates that berth makes and renews by itself, in place of files
+    #[arg(long, env = "BERTH_TLS_SECRET", value_name = "NAME")]
+    pub tls_secret: Option<ObjectName>,
 
     /// CAs whose client certificates are accepted (PEM); with it every HTTPS client needs one
     #[arg(long, env = "BERTH_CLIENT_CA", value_name = "FILE")]

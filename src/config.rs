@@ -14,11 +14,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::level::LogLevel;
+use crate::config::managed::Managed;
 use crate::config::units::{Size, Span};
 use crate::decide::guard::{self, Policy};
 use crate::decide::reason::{Reason, Reasons};
 
 pub mod level;
+pub mod managed;
+pub mod names;
 pub mod units;
 
 /// The default configuration with a comment on every field.
@@ -149,6 +152,8 @@ pub struct Tls {
     pub client_ca_file: Option<PathBuf>,
     /// How often the files are looked at for a new certificate.
     pub reload_interval: Span,
+    /// Certificates that berth manages by itself, in place of files.
+    pub managed: Managed,
 }
 
 impl Default for Tls {
@@ -158,6 +163,7 @@ impl Default for Tls {
             key_file: None,
             client_ca_file: None,
             reload_interval: Span(Duration::from_secs(10)),
+            managed: Managed::default(),
         }
     }
 }
@@ -425,6 +431,12 @@ impl Config {
                 "tls: certFile and keyFile go together, only one is set".to_owned(),
             ));
         }
+        if self.tls.cert_file.is_some() && self.tls.managed.secret_name.is_some() {
+            return Err(Refusal::Combination(
+                "tls: certFile and managed.secretName exclude each other, both are set".to_owned(),
+            ));
+        }
+        self.tls.managed.check()?;
         for (wanted, others) in &self.machine_type.equivalents {
             if others.is_empty() {
                 return Err(Refusal::Combination(format!(
@@ -601,6 +613,10 @@ mod tests {
             (
                 "tls: {certFile: /a}",
                 "tls: certFile and keyFile go together, only one is set",
+            ),
+            (
+                "tls: {certFile: /a, keyFile: /b, managed: {secretName: berth-tls}}",
+                "tls: certFile and managed.secretName exclude each other, both are set",
             ),
             (
                 "machineType: {equivalents: {q35: []}}",

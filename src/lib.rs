@@ -11,6 +11,7 @@ pub mod domain;
 pub mod http;
 pub mod metrics;
 pub mod ovn;
+pub mod pki;
 pub mod readiness;
 pub mod scheduler_config;
 pub mod server;

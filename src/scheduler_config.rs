@@ -6,13 +6,13 @@ use std::io;
 use std::path::PathBuf;
 
 use axum::http::Uri;
-use k8s_openapi::ByteString;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use x509_parser::parse_x509_certificate;
 
 use crate::args::SchedulerConfig;
+use crate::pki::x509::{base64, certificate_pem};
 
 /// Why there is no stanza.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +69,8 @@ pub fn stanza(args: &SchedulerConfig) -> Result<String, StanzaError> {
 extenders:
 - urlPrefix: {url}
   filterVerb: filter
+  # Nobody is evicted where the filter rejects.
+  preemptVerb: preempt
   # berth knows the nodes: names are enough, and a call is 100 times smaller.
   nodeCacheCapable: true
   # VMs are scheduled without the guard, rather than not at all, when no berth answers.
@@ -141,27 +143,11 @@ fn read_ca(path: &PathBuf) -> Result<String, StanzaError> {
             )));
         }
     }
-    let text: String = certificates.iter().map(|der| to_pem(der)).collect();
+    let text: String = certificates
+        .iter()
+        .map(|der| certificate_pem(der))
+        .collect();
     Ok(base64(text.as_bytes()))
-}
-
-fn to_pem(der: &[u8]) -> String {
-    let encoded = base64(der);
-    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
-    for line in encoded.as_bytes().chunks(64) {
-        text.push_str(&String::from_utf8_lossy(line));
-        text.push('\n');
-    }
-    text.push_str("-----END CERTIFICATE-----\n");
-    text
-}
-
-/// Base64 as Kubernetes writes bytes.
-fn base64(bytes: &[u8]) -> String {
-    match serde_json::to_value(ByteString(bytes.to_vec())) {
-        Ok(serde_json::Value::String(text)) => text,
-        _ => String::new(),
-    }
 }
 
 /// A JSON string, which is a YAML string whatever is in it.
@@ -210,6 +196,7 @@ mod tests {
             serde_json::json!({"extenders": [{
                 "urlPrefix": "https://10.96.0.77:443/scheduler",
                 "filterVerb": "filter",
+                "preemptVerb": "preempt",
                 "nodeCacheCapable": true,
                 "ignorable": true,
                 "httpTimeout": "5s",

@@ -50,6 +50,19 @@ pub struct Limits {
     pub max_connections: usize,
 }
 
+/// How far a server is on the way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// It serves.
+    Serving,
+    /// It serves on, and each answer sends its client elsewhere: an HTTP/1 connection ends with it,
+    /// an HTTP/2 one takes no more requests. A connection in use so never meets the close at the
+    /// end, which a POST on its way would be lost to.
+    Leaving,
+    /// It takes no more connections and no more requests.
+    Stopped,
+}
+
 /// A listener's router, bounds and counts.
 #[derive(Debug)]
 pub struct Server {
@@ -106,15 +119,15 @@ impl Server {
         Arc::clone(&self.shared.stats)
     }
 
-    /// Serves until `stop` holds `true` or its sender is gone, then closes the listener, lets
-    /// requests in flight finish within [`Limits::drain_timeout`] and cuts what is left.
-    pub async fn serve(self, listener: TcpListener, stop: watch::Receiver<bool>) -> Drained {
-        accept::run(self.shared, listener, stop).await
+    /// Serves until `phase` is [`Phase::Stopped`] or its sender is gone, then closes the listener,
+    /// lets requests in flight finish within [`Limits::drain_timeout`] and cuts what is left.
+    pub async fn serve(self, listener: TcpListener, phase: watch::Receiver<Phase>) -> Drained {
+        accept::run(self.shared, listener, phase).await
     }
 }
 
 /// Returns once the server is told to stop.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+async fn stopped(phase: &mut watch::Receiver<Phase>) {
     // An error says that the sender is gone, which means the same.
-    drop(stop.wait_for(|stop| *stop).await);
+    drop(phase.wait_for(|phase| *phase == Phase::Stopped).await);
 }

@@ -1,8 +1,8 @@
 //! TLS credentials: PEM files checked as a whole before they are served, and reloaded while serving.
 //!
-//! [`TlsFiles`] names the files, [`Credentials`] is what they hold once checked, and
-//! [`CertificateStore`] keeps the pair in use and replaces it when the files change. [`ClientFiles`]
-//! is the same for where berth is the client.
+//! [`Source`] names the files or the Secret, [`Credentials`] is what they hold once checked, and
+//! [`CertificateStore`] keeps the pair in use and replaces it when another comes.
+//! [`ClientFiles`] is the same for where berth is the client.
 //! Key material is never logged, shown in an error or printable with `Debug`.
 
 mod client;
@@ -10,12 +10,14 @@ mod credentials;
 mod error;
 mod files;
 mod pem;
+mod source;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use client::{ClientFiles, Identity};
 pub use credentials::Credentials;
-pub use error::{KeyKind, PemFault, PemFile, Role, TlsError};
+pub use error::{KeyKind, PemFault, PemPart, Place, Role, TlsError};
 pub use files::{Material, TlsFiles};
+pub use source::{Source, TlsSecret};
 pub use store::{CertificateStore, ReloadOutcome};

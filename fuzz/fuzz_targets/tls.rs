@@ -17,5 +17,5 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
         key: parts.next().unwrap_or_default(),
         client_ca: parts.next(),
     };
-    let _ = Credentials::parse(&files, &material);
+    let _ = Credentials::parse(&files.into(), &material);
 });

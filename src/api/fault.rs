@@ -111,6 +111,13 @@ impl From<&Status> for Fault {
             code,
             ..
         } = status;
+        if *code == 0 {
+            // What kube makes of an event of a watch that it can't decode.
+            return Self::new(
+                Cause::Unreadable,
+                "an event of a watch is no Kubernetes object",
+            );
+        }
         let said = match (message.trim(), reason.as_str()) {
             ("", "") => "no reason given",
             ("", reason) => reason,
@@ -197,6 +204,11 @@ mod tests {
                 Status::failure("", "").with_code(500),
                 Cause::Server,
                 "no reason given (status 500)".to_owned(),
+            ),
+            (
+                Status::failure("", ""),
+                Cause::Unreadable,
+                "an event of a watch is no Kubernetes object".to_owned(),
             ),
         ] {
             let fault = Fault::from(&kube::Error::Api(status.boxed()));

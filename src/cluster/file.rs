@@ -103,7 +103,10 @@ pub fn parse(text: &str, agent_namespace: &str) -> Result<View, FormatError> {
     let mut latest = BTreeMap::new();
     for value in &objects {
         let metadata = value.get("metadata").unwrap_or(&Value::Null);
+        let version = text_at(value, "apiVersion").unwrap_or_default();
+        let group = version.rsplit_once('/').map(|(group, _)| group.to_owned());
         let key = [
+            group,
             text_at(value, "kind"),
             text_at(metadata, "namespace"),
             text_at(metadata, "name"),
@@ -263,6 +266,9 @@ mod tests {
         check_nodes(NODE_YAML, 1);
         check_nodes(&format!("---\n{NODE_YAML}---\n{OTHER}\n---\n"), 2);
         check_nodes(r#"{"kind":"List","items":[]}"#, 0);
+        // Longhorn's and others' nodes are no other words about the same one.
+        let foreign = r#"{"apiVersion":"example.com/v1","kind":"Node","metadata":{"name":"a"}}"#;
+        check_nodes(&format!("{NODE}\n{foreign}"), 1);
     }
 
     #[test]

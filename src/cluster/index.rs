@@ -17,8 +17,8 @@ pub struct Index {
     agent_pods: HashMap<Place, AgentPod>,
     migrations: HashMap<Place, Migration>,
     targets: HashMap<Place, TargetPod>,
-    /// The target pods of a migration, by its UID.
-    targets_of: HashMap<Box<str>, HashSet<Place>>,
+    /// The target pods of a migration, by its UID: one, but for the moment in which another is made.
+    targets_of: HashMap<Box<str>, Vec<Place>>,
     /// The UIDs of migrations that are not over.
     active: HashSet<Box<str>>,
 }
@@ -234,7 +234,7 @@ impl Index {
             self.count_arriving(node, 1);
         }
         let pods = self.targets_of.entry(pod.migration.clone()).or_default();
-        pods.insert(place.clone());
+        pods.push(place.clone());
         self.targets.insert(place, pod);
         true
     }
@@ -253,7 +253,7 @@ impl Index {
             self.count_arriving(&node, -1);
         }
         if let Some(pods) = self.targets_of.get_mut(&migration) {
-            pods.remove(place);
+            pods.retain(|pod| pod != place);
             if pods.is_empty() {
                 self.targets_of.remove(&migration);
             }

@@ -46,8 +46,10 @@ pub struct VmiReader {
     client: Client,
     patience: Duration,
     reads: Mutex<HashMap<Place, WeakShared<Read>>>,
-    outcomes: [AtomicU64; Lookup::OUTCOMES.len()],
+    outcomes: Arc<Outcomes>,
 }
+
+type Outcomes = [AtomicU64; Lookup::OUTCOMES.len()];
 
 impl VmiReader {
     /// A reader that waits so long for an answer.
@@ -57,19 +59,14 @@ impl VmiReader {
             client,
             patience,
             reads: Mutex::default(),
-            outcomes: Default::default(),
+            outcomes: Arc::default(),
         }
     }
 
     /// Reads a VMI, or joins the read of it that is on its way.
     pub async fn read(&self, namespace: &str, name: &str) -> Lookup {
         let place = Place::new(namespace, name);
-        let (read, is_mine) = self.join_or_begin(&place, namespace, name);
-        let lookup = read.await;
-        if is_mine {
-            self.outcomes[lookup.outcome()].fetch_add(1, Relaxed);
-        }
-        lookup
+        self.join_or_begin(&place, namespace, name).await
     }
 
     /// How many reads came to an outcome, in the order of [`Lookup::OUTCOMES`].
@@ -78,18 +75,24 @@ impl VmiReader {
         std::array::from_fn(|outcome| self.outcomes[outcome].load(Relaxed))
     }
 
-    fn join_or_begin(&self, place: &Place, namespace: &str, name: &str) -> (Shared<Read>, bool) {
+    fn join_or_begin(&self, place: &Place, namespace: &str, name: &str) -> Shared<Read> {
         let mut reads = self.lock();
         // A read that is done, or that everyone gave up, is none to join.
         reads.retain(|_, read| read.upgrade().is_some_and(|read| read.peek().is_none()));
         if let Some(read) = reads.get(place).and_then(WeakShared::upgrade) {
-            return (read, false);
+            return read;
         }
-        let read = read(self.client.clone(), self.patience, namespace, name).shared();
+        let reading = read(self.client.clone(), self.patience, namespace, name);
+        let outcomes = Arc::clone(&self.outcomes);
+        // Counted by whoever is left: the one who began it may have given up.
+        let count = move |lookup: &Lookup| {
+            outcomes[lookup.outcome()].fetch_add(1, Relaxed);
+        };
+        let read = reading.inspect(count).boxed().shared();
         if let Some(weak) = read.downgrade() {
             reads.insert(place.clone(), weak);
         }
-        (read, true)
+        read
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Place, WeakShared<Read>>> {

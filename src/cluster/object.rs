@@ -2,12 +2,14 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::domain::{Agent, AgentState, DefaultBinding, NodeFacts, Vmi};
 
-/// Where an object is: `namespace/name`, or its name alone where its kind has no namespaces.
+/// Where an object is: `namespace/name`, or its name alone where its kind has no namespaces. Its
+/// copies share the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place(Box<str>);
+pub struct Place(Arc<str>);
 
 impl Place {
     /// The place of a namespaced object, or of one without where the namespace is empty.

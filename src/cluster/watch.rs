@@ -4,8 +4,10 @@
 //! A task for each kind lists, watches and starts over, by kube's watcher; one task has the index,
 //! so that nobody waits for a lock. What goes wrong is counted, and the last view stays.
 
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -39,7 +41,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// From one watch of a kind to the next, where nothing failed in between.
 const PACE: Duration = Duration::from_millis(500);
 
-/// Until a CRD that is not installed is asked for again.
+/// Until a CRD that is not installed is asked for again, or a list that does not last.
 const ABSENT_WAIT: Duration = Duration::from_secs(5);
 
 /// A watch that has not failed for so long goes well, also when nothing happens in it.
@@ -98,24 +100,28 @@ pub async fn watch(
     drop(follow);
 
     let mut index = Index::default();
-    while let Some(change) = receive.recv().await {
+    loop {
+        let change = tokio::select! {
+            biased;
+            Some(ended) = tasks.join_next() => match ended {
+                // One that is gone leaves its kind as it was for ever: told as what it was.
+                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+                _ => continue,
+            },
+            change = receive.recv() => match change {
+                Some(change) => change,
+                None => return,
+            },
+        };
         let different = match change {
             Change::Listed(kind, objects) => index.reset(kind, objects),
             Change::Applied(object) => index.apply(object),
             Change::Gone(kind, place) => index.delete(kind, &place),
         };
         if different {
-            let next = index.view();
+            let next = Arc::new(index.view());
+            view.store(Arc::clone(&next));
             changed(&next);
-            view.store(Arc::new(next));
-        }
-    }
-    // The tasks end only by a panic, which is told as what it was.
-    while let Some(ended) = tasks.join_next().await {
-        if let Err(error) = ended
-            && error.is_panic()
-        {
-            std::panic::resume_unwind(error.into_panic());
         }
     }
 }
@@ -138,20 +144,21 @@ impl Follow {
         namespace: Option<&str>,
         config: watcher::Config,
     ) {
-        let client = self.counted(K::KIND);
+        let open = Open::default();
+        let client = self.counted(K::KIND, open.clone());
         let api = match namespace {
             Some(namespace) => Api::namespaced(client, namespace),
             None => Api::all(client),
         };
         let follow = self.clone();
         tasks.spawn(async move {
-            let Err(Over) = follow.run::<K>(api, config).await;
+            let Err(Over) = follow.run::<K>(api, config, open).await;
         });
     }
 
     /// kube's watcher goes on by itself, at once and without a word, where a watch ends. So watches
     /// are counted here, and a server that ends them as soon as they begin is not asked in a loop.
-    fn counted(&self, kind: ObjectKind) -> Client {
+    fn counted(&self, kind: ObjectKind, open: Open) -> Client {
         let stats = Arc::clone(&self.stats);
         let namespace = self.client.default_namespace().to_owned();
         let client = self.client.clone();
@@ -166,9 +173,13 @@ impl Follow {
                 Instant::now()
             };
             let client = client.clone();
+            let open = open.clone();
             async move {
+                open.set(false);
                 sleep_until(start).await;
-                client.send(request).await
+                let answer = client.send(request).await?;
+                open.set(is_watch && answer.status().is_success());
+                Ok::<_, kube::Error>(answer)
             }
         });
         Client::new(counted, namespace)
@@ -178,8 +189,9 @@ impl Follow {
         &self,
         api: Api<Seen<K>>,
         config: watcher::Config,
+        open: Open,
     ) -> Result<std::convert::Infallible, Over> {
-        let mut trouble = Trouble::<K>::new(Arc::clone(&self.stats));
+        let mut trouble = Trouble::<K>::new(Arc::clone(&self.stats), open);
         loop {
             self.list_and_watch(&api, &config, &mut trouble).await?;
         }
@@ -265,6 +277,20 @@ impl Follow {
     }
 }
 
+/// Whether the server has said yes to a watch that goes on.
+#[derive(Clone, Debug, Default)]
+struct Open(Arc<AtomicBool>);
+
+impl Open {
+    fn set(&self, open: bool) {
+        self.0.store(open, Relaxed);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
 /// When something may be done that is not to be done again and again.
 #[derive(Debug, Default)]
 struct Pace {
@@ -298,11 +324,14 @@ struct Trouble<K> {
     stats: Arc<WatchStats>,
     waits: ExponentialBackoff,
     failing: Option<Cause>,
+    /// When a new list was due for the last time.
+    expired: Option<Instant>,
+    open: Open,
     kind: std::marker::PhantomData<K>,
 }
 
 impl<K: Watched> Trouble<K> {
-    fn new(stats: Arc<WatchStats>) -> Self {
+    fn new(stats: Arc<WatchStats>, open: Open) -> Self {
         let waits = ExponentialBuilder::default()
             .with_min_delay(FIRST_WAIT)
             .with_max_delay(LONGEST_WAIT)
@@ -312,17 +341,21 @@ impl<K: Watched> Trouble<K> {
             stats,
             waits: waits.into(),
             failing: None,
+            expired: None,
+            open,
             kind: std::marker::PhantomData,
         }
     }
 
     /// The next event. While nothing happens in a watch after a failure, nothing but time tells that
-    /// it goes well again.
+    /// it goes well again; but a list or watch that nobody answers does not go well.
     async fn next<S: StreamExt + Unpin>(&mut self, events: &mut S) -> Option<S::Item> {
-        if self.failing.is_some() {
+        while self.failing.is_some() {
+            let was_open = self.open.get();
             match timeout(SETTLED, events.next()).await {
                 Ok(event) => return event,
-                Err(_) => self.is_over(),
+                Err(_) if was_open && self.open.get() => self.is_over(),
+                Err(_) => {}
             }
         }
         events.next().await
@@ -336,16 +369,24 @@ impl<K: Watched> Trouble<K> {
         }
     }
 
+    /// How long to wait after what failed now.
+    fn wait(&mut self, cause: Cause, now: Instant) -> Duration {
+        match cause {
+            Cause::NotFound => ABSENT_WAIT,
+            Cause::Expired => match self.expired.replace(now) {
+                // What was listed a moment ago is forgotten again: no list will help that soon.
+                Some(last) if now - last < SETTLED => ABSENT_WAIT,
+                _ => Duration::ZERO,
+            },
+            _ => self.waits.next().unwrap_or(LONGEST_WAIT),
+        }
+    }
+
     /// Says what it is, once until it is another or over, and waits.
     async fn is_here(&mut self, fault: &Fault) {
         self.stats.failed(K::KIND, fault.cause);
         let known = self.failing.replace(fault.cause) == Some(fault.cause);
-        let wait = match fault.cause {
-            Cause::NotFound => ABSENT_WAIT,
-            // A new list is due, and waits only if it fails as well.
-            Cause::Expired if !known => Duration::ZERO,
-            _ => self.waits.next().unwrap_or(LONGEST_WAIT),
-        };
+        let wait = self.wait(fault.cause, Instant::now());
         self.stats
             .set_failing(K::KIND, fault.cause != Cause::NotFound);
         let (kind, cause) = (K::API_KIND, fault.cause.name());
@@ -368,6 +409,20 @@ impl<K: Watched> Trouble<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_that_expires_at_once_is_not_asked_for_in_a_loop() {
+        let mut trouble = Trouble::<Nodes>::new(Arc::default(), Open::default());
+        let mut now = Instant::now();
+        let mut wait = |after: Duration| {
+            now += after;
+            trouble.wait(Cause::Expired, now)
+        };
+        assert_eq!(wait(Duration::ZERO), Duration::ZERO);
+        assert_eq!(wait(PACE), ABSENT_WAIT);
+        assert_eq!(wait(ABSENT_WAIT), ABSENT_WAIT);
+        assert_eq!(wait(SETTLED), Duration::ZERO);
+    }
 
     #[test]
     fn what_is_asked_for_at_once_is_done_one_after_the_other() {

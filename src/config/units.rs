@@ -33,8 +33,9 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-/// The units of a duration, in seconds. Those whose name begins as another's come first.
-const SECONDS: [(&str, f64); 7] = [
+/// The units of a duration, in seconds. Those whose name begins as another's come first. Go knows
+/// no days, which come last.
+const SECONDS: [(&str, f64); 8] = [
     ("ns", 1e-9),
     ("us", 1e-6),
     ("µs", 1e-6),
@@ -42,6 +43,7 @@ const SECONDS: [(&str, f64); 7] = [
     ("s", 1.0),
     ("m", 60.0),
     ("h", 3600.0),
+    ("d", 86400.0),
 ];
 
 /// No wait of a service is longer, and no sum of such waits overflows a clock.
@@ -51,18 +53,23 @@ const LONGEST: Duration = Duration::from_hours(24);
 /// the same and panics on a number that is too large (kube 5.0); jiff's reads more.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
+    sum(text, &SECONDS[..7]).filter(|total| *total <= LONGEST)
+}
+
+/// A sum of parts above zero, each a number and one of `units`.
+fn sum(text: &str, units: &[(&str, f64)]) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
     while !rest.is_empty() {
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, unit) = rest.split_at(end);
         let number: f64 = number.parse().ok()?;
-        let (name, seconds) = SECONDS.iter().find(|(name, _)| unit.starts_with(name))?;
+        let (name, seconds) = units.iter().find(|(name, _)| unit.starts_with(name))?;
         let part = Duration::try_from_secs_f64(number * seconds).ok()?;
         total = total.checked_add(part)?;
         rest = &unit[name.len()..];
     }
-    (!total.is_zero() && total <= LONGEST).then_some(total)
+    (!total.is_zero()).then_some(total)
 }
 
 impl JsonSchema for Span {
@@ -75,6 +82,77 @@ impl JsonSchema for Span {
             "type": "string",
             "description": "A duration above zero and up to 24h, such as 10s or 1m30s",
             "pattern": r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$",
+        })
+    }
+}
+
+/// How long a certificate lasts: a duration above zero and up to a hundred years, in which `d` is a
+/// day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lifetime(pub Duration);
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// The last time that a certificate can say is thousands of years away.
+const LONGEST_LIFE: Duration = Duration::from_hours(24 * 36_500);
+
+impl Lifetime {
+    /// So many days.
+    #[must_use]
+    pub const fn days(days: u32) -> Self {
+        Self(Duration::from_hours(24 * days as u64))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        sum(text, &SECONDS)
+            .filter(|total| *total <= LONGEST_LIFE)
+            .map(Self)
+    }
+}
+
+/// In the largest unit that needs no fraction.
+impl fmt::Display for Lifetime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        for (unit, size) in [("d", DAY.as_secs()), ("h", 3600), ("m", 60)] {
+            if seconds.is_multiple_of(size) {
+                return write!(f, "{}{unit}", seconds / size);
+            }
+        }
+        write!(f, "{seconds}s")
+    }
+}
+
+impl<'de> Deserialize<'de> for Lifetime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LifetimeVisitor;
+
+        impl Visitor<'_> for LifetimeVisitor {
+            type Value = Lifetime;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration up to 36500d, such as \"30d\" or \"12h\"")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Lifetime, E> {
+                Lifetime::parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+            }
+        }
+
+        deserializer.deserialize_str(LifetimeVisitor)
+    }
+}
+
+impl JsonSchema for Lifetime {
+    fn schema_name() -> Cow<'static, str> {
+        "Lifetime".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A duration above zero and up to 36500d, such as 30d or 12h",
+            "pattern": r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d))+$",
         })
     }
 }
@@ -199,6 +277,7 @@ mod tests {
             ("7ns", Some(Duration::from_nanos(7))),
             ("24h", Some(Duration::from_hours(24))),
             ("24h1ns", None),
+            ("1d", None),
             ("0s", None),
             ("-1s", None),
             ("+1s", None),
@@ -214,6 +293,26 @@ mod tests {
             ("99999999999999999999h", None),
         ] {
             assert_eq!(parse_duration(text), expect, "{text}");
+        }
+    }
+
+    #[test]
+    fn lifetimes_have_days() {
+        for (text, expect, shown) in [
+            ("30d", Some(Lifetime::days(30)), "30d"),
+            ("1d12h", Some(Lifetime(Duration::from_hours(36))), "36h"),
+            ("90m", Some(Lifetime(Duration::from_mins(90))), "90m"),
+            ("10s", Some(Lifetime(Duration::from_secs(10))), "10s"),
+            ("36500d", Some(Lifetime::days(36_500)), "36500d"),
+            ("36501d", None, ""),
+            ("0d", None, ""),
+            ("10y", None, ""),
+            ("d", None, ""),
+        ] {
+            assert_eq!(Lifetime::parse(text), expect, "{text}");
+            if let Some(lifetime) = expect {
+                assert_eq!(lifetime.to_string(), shown);
+            }
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `POST /scheduler/filter`: which of these nodes may the pod land on?
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -10,25 +9,21 @@ use axum::response::Response;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use crate::api::Fault;
 use crate::cluster::Lookup;
 use crate::cluster::view::{NodeEntry, View};
-use crate::decide::explain::Explained;
 use crate::decide::guard::{Candidate, Fleet, Guard, Journey, Policy};
-use crate::decide::reason::{NOT_YET_KNOWN, Reason, Reasons};
-use crate::domain::{Agents, NodeFacts, Vmi};
+use crate::decide::reason::{NOT_YET_KNOWN, Reason};
+use crate::domain::{Agents, NodeFacts};
+use crate::http::decision::{self, Details};
 use crate::http::lane::Answered;
 use crate::http::refusal::Refusal;
+use crate::http::vmi::{NoVmi, VmiRef, find_vmi};
 use crate::http::{LONGEST_TEXT, Service};
-use crate::metrics::{ExtenderOutcome, Surface, Tally};
+use crate::metrics::{ExtenderOutcome, Surface, Tally, Verb};
 use crate::wire::extender::{
     self, ArgsError, Asked, Failure, FilterArgs, FilterResult, NodeList, Passed,
 };
-use crate::wire::objects::{Owner, Pod};
 use crate::wire::{Text, shorten};
-
-/// Nodes that one log line gives the details of.
-const DETAILED_NODES: usize = 50;
 
 pub(super) async fn handle(State(service): State<Arc<Service>>, body: Body) -> Response {
     let patience = service.handler_timeout;
@@ -53,7 +48,8 @@ fn answer(
     }
     service
         .metrics
-        .filter(answer.outcome, &answer.tally, start.elapsed());
+        .extender(Verb::Filter, answer.outcome, start.elapsed());
+    service.metrics.nodes(answer.outcome, &answer.tally);
     Ok(Answered::Json(answer.json))
 }
 
@@ -85,48 +81,6 @@ impl FilterAnswer {
     }
 }
 
-/// A VMI as its launcher pod names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VmiRef {
-    /// Its namespace.
-    pub namespace: Box<str>,
-    /// Its name.
-    pub name: Box<str>,
-    /// Its UID.
-    pub uid: Box<str>,
-}
-
-impl fmt::Display for VmiRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            namespace,
-            name,
-            uid,
-        } = self;
-        write!(
-            f,
-            "VirtualMachineInstance {namespace}/{name} with UID {uid}"
-        )
-    }
-}
-
-/// Why a pod's VMI is not there to judge by.
-#[derive(Debug, thiserror::Error)]
-enum NoVmi {
-    /// The pod does not say which it is.
-    #[error("pod {0} has the labels of a virt-launcher, but no VirtualMachineInstance controls it")]
-    Unowned(String),
-    /// It is not in the view.
-    #[error("{0} is not known")]
-    Unknown(VmiRef),
-    /// It is neither in the view nor in the cluster, or another one has its name.
-    #[error("{0} is not in the cluster")]
-    Absent(VmiRef),
-    /// It is not in the view, and could not be read.
-    #[error("{0} is not known yet, and could not be read: {1}")]
-    Unread(VmiRef, Arc<Fault>),
-}
-
 /// Answers a filter call. A VMI that is not in the view is the one that was looked up for it.
 ///
 /// # Errors
@@ -156,7 +110,7 @@ fn judge(
 ) -> Result<FilterAnswer, ArgsError> {
     let FilterArgs { pod, asked } = FilterArgs::read(body)?;
     let Some(journey) = Journey::of(pod.is_launcher(), pod.belongs_to_migration(), policy) else {
-        log_not_guarded(&pod);
+        decision::not_guarded(Verb::Filter, &pod);
         return pass_all(asked);
     };
     let vmi = match find_vmi(&pod, view, lookup) {
@@ -188,7 +142,8 @@ fn judge(
             Passed::Nodes(list.with_items(items))
         }
     };
-    log(&pod, vmi, journey, &sorter);
+    let counts = (sorter.tally.passed(), sorter.not_passed());
+    decision::judged(Verb::Filter, &pod, vmi, journey, counts, &sorter.details);
     let Sorter {
         failed,
         unresolvable,
@@ -224,31 +179,6 @@ fn pass_all(asked: Asked<'_>) -> Result<FilterAnswer, ArgsError> {
         unknown: None,
         json: result.encode(),
     })
-}
-
-fn find_vmi<'v>(
-    pod: &Pod<'_>,
-    view: &'v View,
-    lookup: Option<&'v Lookup>,
-) -> Result<&'v Vmi, NoVmi> {
-    let namespace = pod.namespace();
-    let Some(Owner { name, uid }) = pod.vmi() else {
-        return Err(NoVmi::Unowned(format!("{namespace}/{}", pod.name())));
-    };
-    if let Some(vmi) = view.vmi(namespace, name, uid) {
-        return Ok(vmi);
-    }
-    let vmi = VmiRef {
-        namespace: namespace.into(),
-        name: name.into(),
-        uid: uid.into(),
-    };
-    match lookup {
-        None => Err(NoVmi::Unknown(vmi)),
-        Some(Lookup::Found(found)) if found.uid == vmi.uid => Ok(found),
-        Some(Lookup::Found(_) | Lookup::Absent) => Err(NoVmi::Absent(vmi)),
-        Some(Lookup::Failed(fault)) => Err(NoVmi::Unread(vmi, Arc::clone(fault))),
-    }
 }
 
 /// A node of a `NodeList`, with what is known of it: by the view, or else by the list.
@@ -361,6 +291,10 @@ impl<'a> Sorter<'a> {
         false
     }
 
+    fn not_passed(&self) -> u64 {
+        (self.failed.len() + self.unresolvable.len()) as u64
+    }
+
     fn unknown(&mut self, name: &Text<'a>) {
         self.tally.unknown();
         self.details.add_unknown(name.as_str());
@@ -369,65 +303,4 @@ impl<'a> Sorter<'a> {
             text: NOT_YET_KNOWN,
         });
     }
-}
-
-/// The details of nodes that did not pass, collected only when the log wants them.
-struct Details(Option<Vec<String>>);
-
-impl Details {
-    fn if_wanted() -> Self {
-        Self(tracing::enabled!(target: "berth::decision", tracing::Level::DEBUG).then(Vec::new))
-    }
-
-    fn add(&mut self, candidate: Candidate<'_>, reasons: Reasons) {
-        self.push(|| Explained { candidate, reasons }.to_string());
-    }
-
-    fn add_unknown(&mut self, name: &str) {
-        self.push(|| format!("{name}: not_yet_known"));
-    }
-
-    fn push(&mut self, detail: impl FnOnce() -> String) {
-        if let Some(details) = &mut self.0
-            && details.len() < DETAILED_NODES
-        {
-            details.push(detail());
-        }
-    }
-}
-
-fn log_not_guarded(pod: &Pod<'_>) {
-    tracing::debug!(
-        target: "berth::decision",
-        surface = "extender",
-        verb = "filter",
-        pod = format_args!("{}/{}", pod.namespace(), pod.name()),
-        launcher = pod.is_launcher(),
-        migration = pod.belongs_to_migration(),
-        "pod is not guarded"
-    );
-}
-
-fn log(pod: &Pod<'_>, vmi: &Vmi, journey: Journey, sorted: &Sorter<'_>) {
-    let Details(Some(details)) = &sorted.details else {
-        return;
-    };
-    let not_passed = sorted.failed.len() + sorted.unresolvable.len();
-    let more = not_passed - details.len();
-    let more = (more > 0).then(|| format!("and {more} more"));
-    let details: Vec<&str> = details.iter().chain(&more).map(String::as_str).collect();
-    tracing::debug!(
-        target: "berth::decision",
-        surface = "extender",
-        verb = "filter",
-        pod = format_args!("{}/{}", pod.namespace(), pod.name()),
-        vmi = format_args!("{}/{}", vmi.namespace, vmi.name),
-        journey = journey.name(),
-        machine_type = vmi.machine_type.as_deref(),
-        source = vmi.node.as_deref(),
-        passed = sorted.tally.passed(),
-        not_passed,
-        details = details.join("; "),
-        "nodes judged"
-    );
 }

@@ -17,9 +17,9 @@ use crate::cluster::Lookup;
 use crate::config::Limits;
 use crate::http::Service;
 use crate::http::body::{self, Budget, Lease};
-use crate::http::filter::VmiRef;
 use crate::http::held::Held;
 use crate::http::refusal::Refusal;
+use crate::http::vmi::VmiRef;
 use crate::metrics::{Metrics, RefusalCause, Surface};
 
 /// A body of this size takes a good part of a millisecond, and is answered off the threads that

@@ -2,11 +2,14 @@
 
 mod admin;
 mod body;
+mod decision;
 mod filter;
 mod held;
 mod lane;
 mod mutate;
+mod preempt;
 mod refusal;
+mod vmi;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,8 +31,10 @@ use crate::throttle::Throttle;
 use crate::wire::shorten;
 
 pub use admin::admin_router;
-pub use filter::{FilterAnswer, VmiRef, filter};
+pub use filter::{FilterAnswer, filter};
 pub use mutate::{MutateAnswer, mutate};
+pub use preempt::{PreemptAnswer, preempt};
+pub use vmi::VmiRef;
 
 /// How often a kind of refusal, which callers can cause at will, is logged.
 const LOG_PERIOD: Duration = Duration::from_secs(1);
@@ -133,6 +138,7 @@ pub fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/mutate", post(mutate::handle))
         .route("/scheduler/filter", post(filter::handle))
+        .route("/scheduler/preempt", post(preempt::handle))
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_route)
         .with_state(service)

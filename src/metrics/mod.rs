@@ -2,6 +2,7 @@
 //! a request, except the node of `berth_chassis_ready`.
 
 mod listener;
+pub mod managed;
 mod view;
 mod watch;
 
@@ -19,6 +20,7 @@ use crate::decide::guard::Policy;
 use crate::decide::inject::{Operation, Outcome};
 use crate::decide::reason::{Reason, Reasons};
 use crate::metrics::listener::ListenerCollector;
+use crate::metrics::managed::ManagedCertificates;
 use crate::metrics::view::ViewCollector;
 use crate::metrics::watch::WatchCollector;
 use crate::server::ServerStats;
@@ -128,6 +130,29 @@ impl ExtenderOutcome {
             Self::Judged => "judged",
             Self::VmiUnknown => "vmi_unknown",
             Self::BadArgs => "bad_args",
+        }
+    }
+}
+
+/// What kube-scheduler asks an extender for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Which nodes may the pod land on?
+    Filter,
+    /// On which nodes may others be evicted for it?
+    Preempt,
+}
+
+impl Verb {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Filter, Self::Preempt];
+
+    /// The name in metric labels and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Preempt => "preempt",
         }
     }
 }
@@ -274,9 +299,11 @@ impl Metrics {
 
     /// A series that appears with its first event makes that event invisible to `rate()`.
     fn zero(&self) {
-        for outcome in ExtenderOutcome::ALL {
-            self.extender_requests
-                .with_label_values(&["filter", outcome.name()]);
+        for verb in Verb::ALL {
+            for outcome in ExtenderOutcome::ALL {
+                self.extender_requests
+                    .with_label_values(&[verb.name(), outcome.name()]);
+            }
         }
         for reason in Reason::ALL {
             self.obstacles.with_label_values(&[reason.name()]);
@@ -337,6 +364,14 @@ impl Metrics {
         self.register(ListenerCollector::new(https, admin)?)
     }
 
+    /// Adds the certificates that berth manages by itself.
+    ///
+    /// # Errors
+    /// As [`Metrics::new`].
+    pub fn managed_certificates(&self) -> Result<ManagedCertificates, prometheus::Error> {
+        ManagedCertificates::new(&self.registry)
+    }
+
     fn register(&self, collector: impl Collector + 'static) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(collector))
     }
@@ -358,14 +393,18 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// A filter call was answered.
-    pub fn filter(&self, outcome: ExtenderOutcome, tally: &Tally, took: Duration) {
+    /// An extender call was answered.
+    pub fn extender(&self, verb: Verb, outcome: ExtenderOutcome, took: Duration) {
         self.extender_requests
-            .with_label_values(&["filter", outcome.name()])
+            .with_label_values(&[verb.name(), outcome.name()])
             .inc();
         self.extender_duration
-            .with_label_values(&["filter"])
+            .with_label_values(&[verb.name()])
             .observe(took.as_secs_f64());
+    }
+
+    /// A filter call came to verdicts, or to none.
+    pub fn nodes(&self, outcome: ExtenderOutcome, tally: &Tally) {
         if outcome == ExtenderOutcome::Judged {
             self.add_nodes(tally);
         }

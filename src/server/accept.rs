@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
 use super::stats::ServerStats;
-use super::{Drained, LOG_PERIOD, Shared, connection, panics, stopped};
+use super::{Drained, LOG_PERIOD, Phase, Shared, connection, panics, stopped};
 use crate::throttle::Throttle;
 
 /// The pause after an accept error such as EMFILE, which lasts until something is closed.
@@ -41,7 +41,7 @@ impl Accept for TcpListener {
 pub(super) async fn run<A: Accept>(
     shared: Arc<Shared>,
     mut listener: A,
-    mut stop: watch::Receiver<bool>,
+    mut phase: watch::Receiver<Phase>,
 ) -> Drained {
     let mut tasks = JoinSet::new();
     let mut errors = Throttle::new(LOG_PERIOD);
@@ -50,7 +50,7 @@ pub(super) async fn run<A: Accept>(
     loop {
         let accepted = tokio::select! {
             biased;
-            () = stopped(&mut stop) => break,
+            () = stopped(&mut phase) => break,
             Some(ended) = tasks.join_next() => {
                 report(&shared.stats, ended);
                 continue;
@@ -75,7 +75,7 @@ pub(super) async fn run<A: Accept>(
                     io,
                     peer,
                     Arc::clone(&shared),
-                    stop.clone(),
+                    phase.clone(),
                 ));
             }
             Err(error) if is_of_peer(&error) => {}

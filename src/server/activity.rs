@@ -179,6 +179,8 @@ pub(super) struct Activity {
     state: Mutex<State>,
     /// Wakes the connection's task, see [`State::request_ended`].
     pub(super) ended: Notify,
+    /// Tells the connection's task that an HTTP/2 client has to go elsewhere.
+    pub(super) leaving: Notify,
     stats: Arc<ServerStats>,
 }
 
@@ -187,6 +189,7 @@ impl Activity {
         Arc::new(Self {
             state: Mutex::new(State::new(Instant::now())),
             ended: Notify::new(),
+            leaving: Notify::new(),
             stats,
         })
     }

@@ -20,7 +20,7 @@ use super::activity::Activity;
 use super::service::{PeerAddr, Service};
 use super::stats::{ServerStats, Timeout};
 use super::watched::Watched;
-use super::{Limits, Shared, panics, stopped};
+use super::{Limits, Phase, Shared, panics, stopped};
 
 /// The most an HTTP/1 head may have, in bytes. Hyper applies it to its buffers as a whole.
 const MAX_H1_BUFFER: usize = 64 * 1024;
@@ -40,27 +40,27 @@ pub(super) async fn serve<Io>(
     io: Io,
     peer: SocketAddr,
     shared: Arc<Shared>,
-    mut stop: watch::Receiver<bool>,
+    mut phase: watch::Receiver<Phase>,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let _open = Open::new(&shared.stats);
     let Some(tls) = &shared.tls else {
-        return serve_http(io, peer, &shared, stop).await;
+        return serve_http(io, peer, &shared, phase).await;
     };
     let handshake = TlsAcceptor::from(tls.config()).accept(io).into_fallible();
     let shaken = tokio::select! {
         biased;
-        () = stopped(&mut stop) => return,
+        () = stopped(&mut phase) => return,
         shaken = timeout(shared.limits.handshake_timeout, handshake) => shaken,
     };
     match shaken {
-        Ok(Ok(stream)) => serve_http(stream, peer, &shared, stop).await,
+        Ok(Ok(stream)) => serve_http(stream, peer, &shared, phase).await,
         Ok(Err((error, io))) => {
             shared.stats.failed_handshakes.add();
             log_failed_handshake(&shared, peer, &error);
             tokio::select! {
-                () = stopped(&mut stop) => {}
+                () = stopped(&mut phase) => {}
                 () = linger(io) => {}
             }
         }
@@ -82,8 +82,12 @@ async fn linger<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) {
     drop(timeout(LINGER, drained).await);
 }
 
-async fn serve_http<Io>(io: Io, peer: SocketAddr, shared: &Shared, mut stop: watch::Receiver<bool>)
-where
+async fn serve_http<Io>(
+    io: Io,
+    peer: SocketAddr,
+    shared: &Shared,
+    mut phase: watch::Receiver<Phase>,
+) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let Shared {
@@ -99,6 +103,7 @@ where
         peer: PeerAddr(peer),
         activity: Arc::clone(&activity),
         stats: Arc::clone(stats),
+        phase: phase.clone(),
     };
     let io = TokioIo::new(Watched::new(io, Arc::clone(&activity)));
     // Declared before the connection, and so dropped after it: streams end with the connection.
@@ -120,8 +125,9 @@ where
                 }
                 return;
             }
-            () = stopped(&mut stop), if !closing => {}
+            () = stopped(&mut phase), if !closing => {}
             () = activity.ended.notified() => continue,
+            () = activity.leaving.notified(), if !closing => {}
             overdue = std::future::poll_fn(|cx| watchdog.poll_overdue(cx)) => {
                 stats.timed_out(overdue);
                 debug!(%peer, waited_for = overdue.label(), "connection timed out");

@@ -8,15 +8,17 @@ use std::task::{Context, Poll, ready};
 
 use axum::Router;
 use axum::body::{Body, HttpBody};
-use axum::http::{Request, Response, StatusCode};
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Request, Response, StatusCode, Version};
 use bytes::Bytes;
 use hyper::body::{Frame, Incoming, SizeHint};
+use tokio::sync::watch;
 use tower::Service as _;
 use tracing::error;
 
 use super::activity::{Activity, InFlight};
-use super::panics;
 use super::stats::ServerStats;
+use super::{Phase, panics};
 
 /// The other end of the connection, as an extension of each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +30,7 @@ pub(super) struct Service {
     pub(super) peer: PeerAddr,
     pub(super) activity: Arc<Activity>,
     pub(super) stats: Arc<ServerStats>,
+    pub(super) phase: watch::Receiver<Phase>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Service {
@@ -40,11 +43,15 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         let mut in_flight = InFlight::begin(Arc::clone(&self.activity));
         let mut router = self.router.clone();
         let stats = Arc::clone(&self.stats);
+        let activity = Arc::clone(&self.activity);
+        let phase = self.phase.clone();
         Box::pin(async move {
+            let version = request.version();
             let method = request.method().clone();
             let uri = request.uri().clone();
             // The call itself runs code of the router too, so it is inside.
-            let response = match panics::caught(async move { router.call(request).await }).await {
+            let mut response = match panics::caught(async move { router.call(request).await }).await
+            {
                 Ok(Ok(response)) => response,
                 Err(panic) => {
                     stats.panics.add();
@@ -55,9 +62,22 @@ impl hyper::service::Service<Request<Incoming>> for Service {
                     response
                 }
             };
+            if *phase.borrow() != Phase::Serving {
+                send_elsewhere(version, &mut response, &activity);
+            }
             in_flight.response_begun();
             Ok(response.map(|body| TrackedBody { body, in_flight }))
         })
+    }
+}
+
+/// Ends the client's use of the connection, in the way of its protocol.
+fn send_elsewhere(version: Version, response: &mut Response<Body>, activity: &Activity) {
+    if version == Version::HTTP_2 {
+        activity.leaving.notify_one();
+    } else {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
     }
 }
 

@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::accept::{self, Accept};
-use super::{Drained, Limits, PeerAddr, Server, ServerStats};
+use super::{Drained, Limits, PeerAddr, Phase, Server, ServerStats};
 
 const HANDSHAKE: Duration = Duration::from_secs(5);
 const HEADER: Duration = Duration::from_secs(10);
@@ -120,7 +120,7 @@ struct Harness {
     stats: Arc<ServerStats>,
     release: Arc<Semaphore>,
     connections: mpsc::UnboundedSender<io::Result<DuplexStream>>,
-    stop: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     serving: JoinHandle<Drained>,
 }
 
@@ -138,13 +138,13 @@ impl Harness {
         let server = mk_server(mk_router(Arc::clone(&release)));
         let stats = server.stats();
         let (connections, pipes) = mpsc::unbounded_channel();
-        let (stop, stopping) = watch::channel(false);
-        let serving = tokio::spawn(accept::run(server.shared, Pipes(pipes), stopping));
+        let (phase, phases) = watch::channel(Phase::Serving);
+        let serving = tokio::spawn(accept::run(server.shared, Pipes(pipes), phases));
         Self {
             stats,
             release,
             connections,
-            stop,
+            phase,
             serving,
         }
     }
@@ -156,7 +156,7 @@ impl Harness {
     }
 
     async fn stop(self) -> Drained {
-        self.stop.send_replace(true);
+        self.phase.send_replace(Phase::Stopped);
         self.serving.await.unwrap()
     }
 }

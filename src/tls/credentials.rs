@@ -16,7 +16,7 @@ use x509_parser::oid_registry::{
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{KeyKind, Material, PemFile, Role, TlsError, TlsFiles, pem};
+use super::{KeyKind, Material, PemPart, Role, Source, TlsError, pem};
 
 /// What a server needs to speak TLS: every part checked, and the key known to fit the certificate.
 #[derive(Clone)]
@@ -30,27 +30,27 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Checks `material`; `files` serves only to name the culprit in an error.
-    pub fn parse(files: &TlsFiles, material: &Material) -> Result<Self, TlsError> {
+    /// Checks `material`; `source` serves only to name the culprit in an error.
+    pub fn parse(source: &Source, material: &Material) -> Result<Self, TlsError> {
         let Material {
             cert,
             key,
             client_ca,
         } = material;
-        let cert_file = PemFile::new(Role::Certificate, &files.cert);
-        let key_file = PemFile::new(Role::Key, &files.key);
+        let cert_part = source.part(Role::Certificate);
+        let key_part = source.part(Role::Key);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
 
-        let chain = pem::certificates(&cert_file, cert)?;
-        let leaf = check_chain(&cert_file, &chain)?;
+        let chain = pem::certificates(&cert_part, cert)?;
+        let leaf = check_chain(&cert_part, &chain)?;
         let key = provider
             .key_provider
-            .load_private_key(pem::private_key(&key_file, key)?)
+            .load_private_key(pem::private_key(&key_part, key)?)
             .map_err(|_| TlsError::UnusableKey {
-                file: key_file.clone(),
+                part: key_part.clone(),
             })?;
         let pair = CertifiedKey::new(chain, key);
-        check_pair(cert_file, leaf.key_kind, key_file, &pair)?;
+        check_pair(cert_part, leaf.key_kind, key_part, &pair)?;
 
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13, &TLS12])
@@ -59,9 +59,8 @@ impl Credentials {
             })?;
         let builder = match client_ca {
             Some(bundle) => {
-                let path = files.client_ca.as_deref().unwrap_or("client-ca".as_ref());
-                let file = PemFile::new(Role::ClientCa, path);
-                builder.with_client_cert_verifier(client_verifier(&file, bundle, provider)?)
+                let part = source.part(Role::ClientCa);
+                builder.with_client_cert_verifier(client_verifier(&part, bundle, provider)?)
             }
             None => builder.with_no_client_auth(),
         };
@@ -92,24 +91,24 @@ pub(super) struct Leaf {
 }
 
 /// Every certificate must parse: a damaged intermediate would only be found by the clients.
-pub(super) fn check_chain(file: &PemFile, chain: &[CertificateDer<'_>]) -> Result<Leaf, TlsError> {
+pub(super) fn check_chain(part: &PemPart, chain: &[CertificateDer<'_>]) -> Result<Leaf, TlsError> {
     let mut leaf = None;
     for (index, der) in chain.iter().enumerate() {
-        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| not_x509(file, index))?;
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| not_x509(part, index))?;
         leaf.get_or_insert_with(|| Leaf {
             not_before: system_time(certificate.validity().not_before.timestamp()),
             not_after: system_time(certificate.validity().not_after.timestamp()),
             key_kind: key_kind(&certificate),
         });
     }
-    leaf.ok_or_else(|| TlsError::NoCertificate { file: file.clone() })
+    leaf.ok_or_else(|| TlsError::NoCertificate { part: part.clone() })
 }
 
 /// rustls would let a pair pass that it cannot compare; here only a proven match passes.
 pub(super) fn check_pair(
-    cert: PemFile,
+    cert: PemPart,
     cert_kind: Option<KeyKind>,
-    key: PemFile,
+    key: PemPart,
     pair: &CertifiedKey,
 ) -> Result<(), TlsError> {
     let key_kind = match pair.key.algorithm() {
@@ -134,7 +133,7 @@ pub(super) fn check_pair(
             InconsistentKeys::KeyMismatch | InconsistentKeys::Unknown,
         )) => Err(TlsError::Mismatch { cert, key }),
         Err(error) => Err(TlsError::BadCertificate {
-            file: cert,
+            part: cert,
             number: 1,
             cause: error.to_string(),
         }),
@@ -143,13 +142,13 @@ pub(super) fn check_pair(
 
 /// Accepts a client that shows a certificate of one of the authorities, and no other.
 fn client_verifier(
-    file: &PemFile,
+    part: &PemPart,
     bundle: &[u8],
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
-    for (index, der) in pem::certificates(file, bundle)?.into_iter().enumerate() {
-        roots.add(der).map_err(|_| not_x509(file, index))?;
+    for (index, der) in pem::certificates(part, bundle)?.into_iter().enumerate() {
+        roots.add(der).map_err(|_| not_x509(part, index))?;
     }
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
@@ -158,9 +157,9 @@ fn client_verifier(
         })
 }
 
-pub(super) fn not_x509(file: &PemFile, index: usize) -> TlsError {
+pub(super) fn not_x509(part: &PemPart, index: usize) -> TlsError {
     TlsError::BadCertificate {
-        file: file.clone(),
+        part: part.clone(),
         number: index + 1,
         cause: "it is not X.509".to_owned(),
     }

@@ -1,4 +1,4 @@
-//! Why credentials were not taken: one variant per cause, each naming the file and what to do.
+//! Why credentials were not taken: one variant per cause, each naming the part and what to do.
 
 use std::fmt;
 use std::io;
@@ -11,83 +11,83 @@ use std::path::{Path, PathBuf};
 pub enum TlsError {
     /// The file does not exist or may not be read.
     #[error(
-        "cannot read {file}: {cause}; mount the secret, or correct the path or its permissions"
+        "cannot read {part}: {cause}; mount the secret, or correct the path or its permissions"
     )]
     Unreadable {
-        /// The file at fault.
-        file: PemFile,
+        /// The part at fault.
+        part: PemPart,
         /// What the system said.
         cause: io::Error,
     },
     /// The file is far larger than any certificate bundle, so the path is probably wrong.
-    #[error("{file} is larger than {limit} bytes; point the path at a PEM file")]
+    #[error("{part} is larger than {limit} bytes; point the path at a PEM file")]
     TooLarge {
-        /// The file at fault.
-        file: PemFile,
+        /// The part at fault.
+        part: PemPart,
         /// The most that is read, in bytes.
         limit: u64,
     },
     /// Something writes the files faster than they can be read twice alike.
     #[error(
-        "{file} and the files beside it keep changing while they are read; write them all at once"
+        "{part} and the files beside it keep changing while they are read; write them all at once"
     )]
     Unstable {
-        /// The certificate file, standing for the set.
-        file: PemFile,
+        /// The certificate, standing for the set.
+        part: PemPart,
     },
     /// The file is there but holds nothing, as a secret does whose issuer has not run yet.
-    #[error("{file} is empty; wait for the issuer to fill the secret, or write PEM into it")]
+    #[error("{part} is empty; wait for the issuer to fill the secret, or write PEM into it")]
     Empty {
-        /// The file at fault.
-        file: PemFile,
+        /// The part at fault.
+        part: PemPart,
     },
     /// A PEM section in the file is damaged.
-    #[error("{file} is not valid PEM: {fault}; write it again from its source")]
+    #[error("{part} is not valid PEM: {fault}; write it again from its source")]
     MalformedPem {
-        /// The file at fault.
-        file: PemFile,
+        /// The part at fault.
+        part: PemPart,
         /// What is wrong with the section.
         fault: PemFault,
     },
     /// No certificate in a file that must hold one.
-    #[error("no certificate in {file}; write a PEM section CERTIFICATE into it")]
+    #[error("no certificate in {part}; write a PEM section CERTIFICATE into it")]
     NoCertificate {
-        /// The file at fault.
-        file: PemFile,
+        /// The part at fault.
+        part: PemPart,
     },
     /// No private key in the key file.
-    #[error("no private key in {file}; write a PEM section PRIVATE KEY into it")]
+    #[error("no private key in {part}; write a PEM section PRIVATE KEY into it")]
     NoKey {
-        /// The file at fault.
-        file: PemFile,
+        /// The part at fault.
+        part: PemPart,
     },
     /// The file holds what another should: the two paths are probably swapped.
-    #[error("{file} holds a {found} instead; check that the paths are not swapped")]
+    #[error("{part} holds a {found} instead; check that the paths are not swapped")]
     WrongKind {
-        /// The file at fault.
-        file: PemFile,
+        /// The part at fault.
+        part: PemPart,
         /// What was found in it.
         found: &'static str,
     },
     /// More than one private key, and no way to tell which is meant.
-    #[error("{file} holds {count} private keys; keep the one that belongs to the certificate")]
+    #[error("{part} holds {count} private keys; keep the one that belongs to the certificate")]
     ManyKeys {
-        /// The file at fault.
-        file: PemFile,
+        /// The part at fault.
+        part: PemPart,
         /// How many there are.
         count: usize,
     },
     /// The private key needs a passphrase, and nobody is there to type it.
-    #[error("the private key in {file} is encrypted; store it without a passphrase")]
+    #[error("the private key in {part} is encrypted; store it without a passphrase")]
     EncryptedKey {
-        /// The file at fault.
-        file: PemFile,
+        /// The part at fault.
+        part: PemPart,
     },
     /// A certificate section does not hold a certificate that can be used.
-    #[error("cannot use certificate {number} in {file}: {cause}; have it issued again")]
+    #[error("cannot use certificate {number} in {part}: {cause}; have it issued again")]
     BadCertificate {
-        /// The file at fault.
-        file: PemFile,
+        /// The part at fault.
+        part: PemPart,
         /// Its place in the file, from 1.
         number: usize,
         /// What the parser said.
@@ -95,23 +95,23 @@ pub enum TlsError {
     },
     /// The private key is damaged, or of a kind or size that is not supported.
     #[error(
-        "cannot use the private key in {file}; have it issued again as RSA of 2048 bits or more, ECDSA P-256 or P-384, or Ed25519"
+        "cannot use the private key in {part}; have it issued again as RSA of 2048 bits or more, ECDSA P-256 or P-384, or Ed25519"
     )]
     UnusableKey {
-        /// The file at fault.
-        file: PemFile,
+        /// The part at fault.
+        part: PemPart,
     },
     /// Certificate and key are not even of one algorithm.
     #[error(
         "{cert} is for {cert_kind} but {key} holds {key_kind}; mount a pair that was issued together"
     )]
     DifferentKinds {
-        /// The certificate file.
-        cert: PemFile,
+        /// The certificate.
+        cert: PemPart,
         /// The algorithm of its first certificate.
         cert_kind: KeyKind,
-        /// The key file.
-        key: PemFile,
+        /// The key.
+        key: PemPart,
         /// The algorithm of the key.
         key_kind: KeyKind,
     },
@@ -120,26 +120,26 @@ pub enum TlsError {
         "the first certificate in {cert} is not for the key in {key}; mount a pair that was issued together, leaf first"
     )]
     Mismatch {
-        /// The certificate file.
-        cert: PemFile,
-        /// The key file.
-        key: PemFile,
+        /// The certificate.
+        cert: PemPart,
+        /// The key.
+        key: PemPart,
     },
     /// A reload brought an expired certificate while the one in use is still valid.
-    #[error("{file} expired at {not_after}; renew it, the certificate in use is still valid")]
+    #[error("{part} expired at {not_after}; renew it, the certificate in use is still valid")]
     Expired {
-        /// The certificate file.
-        file: PemFile,
+        /// The certificate.
+        part: PemPart,
         /// The end of its validity, in UTC.
         not_after: String,
     },
     /// A reload brought a certificate whose time has not come while the one in use is still valid.
     #[error(
-        "{file} is valid from {not_before} on; check the clock of this node, the certificate in use is still valid"
+        "{part} is valid from {not_before} on; check the clock of this node, the certificate in use is still valid"
     )]
     NotYetValid {
-        /// The certificate file.
-        file: PemFile,
+        /// The certificate.
+        part: PemPart,
         /// The beginning of its validity, in UTC.
         not_before: String,
     },
@@ -151,32 +151,56 @@ pub enum TlsError {
     },
 }
 
-/// A file of the set, as messages name it.
+/// A part of the credentials, as messages name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PemFile {
-    /// What the file is for.
+pub struct PemPart {
+    /// What it is for.
     pub role: Role,
     /// Where it is.
-    pub path: PathBuf,
+    pub place: Place,
 }
 
-impl PemFile {
-    pub(super) fn new(role: Role, path: &Path) -> Self {
-        Self {
-            role,
-            path: path.to_owned(),
+impl PemPart {
+    pub(super) fn file(role: Role, path: &Path) -> Self {
+        let place = Place::File(path.to_owned());
+        Self { role, place }
+    }
+}
+
+impl fmt::Display for PemPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { role, place } = self;
+        match place {
+            Place::File(_) => write!(f, "{role} file {place}"),
+            Place::Secret { .. } => write!(f, "{role} {place}"),
         }
     }
 }
 
-impl fmt::Display for PemFile {
+/// Where a part of the credentials is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a file.
+    File(PathBuf),
+    /// In a Secret of the cluster.
+    Secret {
+        /// Its namespace and name.
+        secret: String,
+        /// The key in it.
+        key: &'static str,
+    },
+}
+
+impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { role, path } = self;
-        write!(f, "{role} {}", path.display())
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Secret { secret, key } => write!(f, "{key} of secret {secret}"),
+        }
     }
 }
 
-/// What a file is for.
+/// What a part is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// The serving certificate and its chain.
@@ -185,17 +209,17 @@ pub enum Role {
     Key,
     /// The authorities whose client certificates are accepted.
     ClientCa,
-    /// The authorities whose server certificates are accepted.
+    /// The authorities whose server certificates are accepted, where berth is the client.
     ServerCa,
 }
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Certificate => "certificate file",
-            Self::Key => "key file",
-            Self::ClientCa => "client ca file",
-            Self::ServerCa => "server ca file",
+            Self::Certificate => "certificate",
+            Self::Key => "key",
+            Self::ClientCa => "client ca",
+            Self::ServerCa => "server ca",
         })
     }
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{Credentials, PemFile, Role, TlsError};
+use super::{Credentials, PemPart, Role, TlsError};
 
 /// The most that is read of a file; a large CA bundle is a quarter of it.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -27,14 +27,14 @@ pub struct TlsFiles {
 impl TlsFiles {
     /// Reads the files and checks them as a whole. Blocks on the file system.
     pub fn load(&self) -> Result<Credentials, TlsError> {
-        Credentials::parse(self, &self.read()?)
+        Credentials::parse(&self.clone().into(), &self.read()?)
     }
 
     /// Reads all files twice, until both times agree, so that a swap of the mounted directory
     /// between two reads does not look like a mismatched pair. Blocks on the file system.
     pub fn read(&self) -> Result<Material, TlsError> {
         read_stable(|| self.read_once())?.ok_or_else(|| TlsError::Unstable {
-            file: PemFile::new(Role::Certificate, &self.cert),
+            part: PemPart::file(Role::Certificate, &self.cert),
         })
     }
 
@@ -45,17 +45,17 @@ impl TlsFiles {
             client_ca,
         } = self;
         Ok(Material {
-            cert: read_file(&PemFile::new(Role::Certificate, cert))?,
-            key: read_file(&PemFile::new(Role::Key, key))?,
+            cert: read_file(Role::Certificate, cert)?,
+            key: read_file(Role::Key, key)?,
             client_ca: match client_ca {
-                Some(path) => Some(read_file(&PemFile::new(Role::ClientCa, path))?),
+                Some(path) => Some(read_file(Role::ClientCa, path)?),
                 None => None,
             },
         })
     }
 }
 
-/// What the files hold, byte for byte and not yet checked.
+/// Credentials byte for byte, not yet checked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Material {
     /// The certificate chain in PEM.
@@ -87,20 +87,20 @@ pub(super) fn read_stable<T: PartialEq, E>(
     Ok(None)
 }
 
-pub(super) fn read_file(file: &PemFile) -> Result<Vec<u8>, TlsError> {
+pub(super) fn read_file(role: Role, path: &Path) -> Result<Vec<u8>, TlsError> {
     let unreadable = |cause| TlsError::Unreadable {
-        file: file.clone(),
+        part: PemPart::file(role, path),
         cause,
     };
     let mut bytes = Vec::new();
-    File::open(&file.path)
+    File::open(path)
         .map_err(unreadable)?
         .take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(TlsError::TooLarge {
-            file: file.clone(),
+            part: PemPart::file(role, path),
             limit: MAX_FILE_BYTES,
         });
     }

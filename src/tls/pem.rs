@@ -1,18 +1,18 @@
-//! PEM text to certificates and keys, with an error for each way a file can be the wrong one.
+//! PEM text to certificates and keys, with an error for each way a text can be the wrong one.
 
 use rustls::pki_types::pem::{self, PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::{PemFault, PemFile, TlsError};
+use super::{PemFault, PemPart, TlsError};
 
-/// All certificates in the file, at least one, in the order of the file.
+/// All certificates in the text, at least one, in its order.
 pub(super) fn certificates(
-    file: &PemFile,
+    part: &PemPart,
     text: &[u8],
 ) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let mut certificates = Vec::new();
     let mut holds_key = false;
-    for (kind, der) in sections(file, text)? {
+    for (kind, der) in sections(part, text)? {
         if kind == SectionKind::Certificate {
             certificates.push(CertificateDer::from(der));
         } else if is_private_key(kind) {
@@ -22,21 +22,21 @@ pub(super) fn certificates(
     match certificates.is_empty() {
         false => Ok(certificates),
         true if holds_key => Err(TlsError::WrongKind {
-            file: file.clone(),
+            part: part.clone(),
             found: "private key",
         }),
-        true => Err(TlsError::NoCertificate { file: file.clone() }),
+        true => Err(TlsError::NoCertificate { part: part.clone() }),
     }
 }
 
-/// The only private key in the file.
-pub(super) fn private_key(file: &PemFile, text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+/// The only private key in the text.
+pub(super) fn private_key(part: &PemPart, text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
     if is_encrypted(text) {
-        return Err(TlsError::EncryptedKey { file: file.clone() });
+        return Err(TlsError::EncryptedKey { part: part.clone() });
     }
     let mut keys = Vec::new();
     let mut holds_certificate = false;
-    for (kind, der) in sections(file, text)? {
+    for (kind, der) in sections(part, text)? {
         if kind == SectionKind::Certificate {
             holds_certificate = true;
         } else {
@@ -46,33 +46,33 @@ pub(super) fn private_key(file: &PemFile, text: &[u8]) -> Result<PrivateKeyDer<'
     match (keys.len(), keys.pop()) {
         (1, Some(key)) => Ok(key),
         (count, Some(_)) => Err(TlsError::ManyKeys {
-            file: file.clone(),
+            part: part.clone(),
             count,
         }),
         (_, None) if holds_certificate => Err(TlsError::WrongKind {
-            file: file.clone(),
+            part: part.clone(),
             found: "certificate",
         }),
-        (_, None) => Err(TlsError::NoKey { file: file.clone() }),
+        (_, None) => Err(TlsError::NoKey { part: part.clone() }),
     }
 }
 
 /// Sections of known kinds; others, such as `EC PARAMETERS`, are passed over.
-fn sections(file: &PemFile, text: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, TlsError> {
+fn sections(part: &PemPart, text: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, TlsError> {
     if text.trim_ascii().is_empty() {
-        return Err(TlsError::Empty { file: file.clone() });
+        return Err(TlsError::Empty { part: part.clone() });
     }
     <(SectionKind, Vec<u8>)>::pem_slice_iter(text)
         .map(|section| {
             section.map_err(|error| TlsError::MalformedPem {
-                file: file.clone(),
+                part: part.clone(),
                 fault: fault(&error),
             })
         })
         .collect()
 }
 
-/// Only the kind of error goes on: the library's own text can quote the file.
+/// Only the kind of error goes on: the library's own words can quote the text.
 fn fault(error: &pem::Error) -> PemFault {
     match error {
         pem::Error::IllegalSectionStart { .. } => PemFault::Start,

@@ -9,16 +9,17 @@ use time::OffsetDateTime;
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
-use super::{Credentials, Material, PemFile, Role, TlsError, TlsFiles};
+use super::source::Update;
+use super::{Credentials, Material, Role, Source, TlsError, TlsFiles};
 
 /// Holds the credentials for new connections; a connection keeps those it began with.
 ///
-/// The files are polled by content. That sees every way they can change, the kubelet's swap of
+/// Files are polled by content. That sees every way they can change, the kubelet's swap of
 /// the `..data` symlink included, which a watch on the file itself misses, and it needs no
 /// inotify instance, of which a node has few.
 #[derive(Debug)]
 pub struct CertificateStore {
-    files: TlsFiles,
+    source: Source,
     current: ArcSwap<Credentials>,
     // Also serialises reloads.
     seen: Mutex<Seen>,
@@ -77,11 +78,12 @@ impl CertificateStore {
     }
 
     /// As [`Self::open`], with material that is at hand; later changes come by [`Self::offer`].
-    pub fn new(files: TlsFiles, material: Material) -> Result<Self, TlsError> {
-        let credentials = Credentials::parse(&files, &material)?;
-        warn_of_validity(&files, &credentials, SystemTime::now());
+    pub fn new(source: impl Into<Source>, material: Material) -> Result<Self, TlsError> {
+        let source = source.into();
+        let credentials = Credentials::parse(&source, &material)?;
+        warn_of_validity(&source, &credentials, SystemTime::now());
         Ok(Self {
-            files,
+            source,
             current: ArcSwap::from_pointee(credentials),
             seen: Mutex::new(Seen {
                 taken: material,
@@ -104,12 +106,25 @@ impl CertificateStore {
 
     /// Looks at the files once. Blocks on the file system.
     pub fn reload(&self) -> ReloadOutcome {
-        self.judge(self.files.read(), SystemTime::now())
+        self.judge(self.source.read(), SystemTime::now())
     }
 
     /// Takes `material` if it is new and good, as [`Self::reload`] does with what it reads.
     pub fn offer(&self, material: Material) -> ReloadOutcome {
-        self.judge(Ok(material), SystemTime::now())
+        self.judge(Ok(Update::All(material)), SystemTime::now())
+    }
+
+    /// Takes another certificate and key beside the client authorities in use, by a clock of the
+    /// caller's.
+    pub fn offer_pair(&self, cert: Vec<u8>, key: Vec<u8>, now: SystemTime) -> ReloadOutcome {
+        self.judge(Ok(Update::Pair { cert, key }), now)
+    }
+
+    /// Whether this certificate is in use.
+    #[must_use]
+    pub fn serves(&self, cert: &[u8]) -> bool {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.taken.cert == cert
     }
 
     /// Looks at the files every `interval`, for ever, and tells `observe` of each change: of
@@ -132,9 +147,9 @@ impl CertificateStore {
 
     /// Refused material is judged anew at each look, as the verdict can change with the clock,
     /// and reported only if the content or the verdict is another one.
-    pub(super) fn judge(&self, read: Result<Material, TlsError>, now: SystemTime) -> ReloadOutcome {
+    pub(super) fn judge(&self, read: Result<Update, TlsError>, now: SystemTime) -> ReloadOutcome {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let material = match read {
+        let material = match read.map(|update| update.onto(&seen.taken)) {
             Ok(material) if material == seen.taken => {
                 seen.refused = None;
                 return ReloadOutcome::Unchanged;
@@ -144,14 +159,15 @@ impl CertificateStore {
         };
         match self.check(&material, now) {
             Ok(credentials) => {
-                warn_of_validity(&self.files, &credentials, now);
+                warn_of_validity(&self.source, &credentials, now);
                 let not_after = credentials.not_after;
                 self.current.store(Arc::new(credentials));
                 *seen = Seen {
                     taken: material,
                     refused: None,
                 };
-                info!(cert = %self.files.cert.display(), not_after = utc(not_after), "took new certificate");
+                let cert = self.source.part(Role::Certificate).place;
+                info!(%cert, not_after = utc(not_after), "took new certificate");
                 ReloadOutcome::Reloaded { not_after }
             }
             Err(error) => seen.refuse(Some(material), error),
@@ -159,20 +175,20 @@ impl CertificateStore {
     }
 
     fn check(&self, material: &Material, now: SystemTime) -> Result<Credentials, TlsError> {
-        let credentials = Credentials::parse(&self.files, material)?;
+        let credentials = Credentials::parse(&self.source, material)?;
         let in_use_is_valid = {
             let current = self.current.load();
             (current.not_before..=current.not_after).contains(&now)
         };
         if in_use_is_valid && now < credentials.not_before {
             return Err(TlsError::NotYetValid {
-                file: PemFile::new(Role::Certificate, &self.files.cert),
+                part: self.source.part(Role::Certificate),
                 not_before: utc(credentials.not_before),
             });
         }
         if in_use_is_valid && credentials.not_after < now {
             return Err(TlsError::Expired {
-                file: PemFile::new(Role::Certificate, &self.files.cert),
+                part: self.source.part(Role::Certificate),
                 not_after: utc(credentials.not_after),
             });
         }
@@ -195,8 +211,8 @@ impl Seen {
     }
 }
 
-fn warn_of_validity(files: &TlsFiles, credentials: &Credentials, now: SystemTime) {
-    let cert = files.cert.display();
+fn warn_of_validity(source: &Source, credentials: &Credentials, now: SystemTime) {
+    let cert = source.part(Role::Certificate).place;
     if credentials.not_after < now {
         warn!(%cert, not_after = utc(credentials.not_after), "certificate has expired, clients will refuse it until it is renewed");
     } else if now < credentials.not_before {

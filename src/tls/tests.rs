@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -17,7 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::files::read_stable;
-use super::{CertificateStore, Material, ReloadOutcome, TlsError, TlsFiles};
+use super::source::Update;
+use super::{CertificateStore, Material, ReloadOutcome, TlsError, TlsFiles, TlsSecret};
 
 const RSA_A: &str = include_str!("testdata/rsa_a.pkcs8.b64");
 const RSA_A_PKCS1: &str = include_str!("testdata/rsa_a.pkcs1.b64");
@@ -319,8 +320,8 @@ fn an_expired_leaf_is_served_at_start_and_refused_at_reload() {
 
     // A renewal is taken, and another expired one while that lasts is not.
     let now = not_after + days(365);
-    assert_eq!(store.judge(Ok(valid.material()), now).label(), "reloaded");
-    let refused = store.judge(Ok(expired.material()), now);
+    assert_eq!(judge(&store, &valid, now).label(), "reloaded");
+    let refused = judge(&store, &expired, now);
     let ReloadOutcome::Refused(error) = refused else {
         panic!("{refused:?}");
     };
@@ -332,7 +333,7 @@ fn an_expired_leaf_is_served_at_start_and_refused_at_reload() {
 
     // When both have expired there is nothing left to protect.
     let now = not_after + days(3660);
-    assert_eq!(store.judge(Ok(expired.material()), now).label(), "reloaded");
+    assert_eq!(judge(&store, &expired, now).label(), "reloaded");
     assert_eq!(store.not_after(), not_after);
 }
 
@@ -342,7 +343,7 @@ fn a_leaf_whose_time_has_not_come_waits_while_the_old_one_is_valid() {
     let early = mk_pair_between(2028, 2040);
     let store = mk_store(&current);
     let in_2026 = UNIX_EPOCH + days(20_454);
-    let refused = store.judge(Ok(early.material()), in_2026);
+    let refused = judge(&store, &early, in_2026);
     let ReloadOutcome::Refused(error) = refused else {
         panic!("{refused:?}");
     };
@@ -351,7 +352,7 @@ fn a_leaf_whose_time_has_not_come_waits_while_the_old_one_is_valid() {
         "certificate file /tls.crt is valid from 2028-01-01T00:00:00Z on; check the clock of this node, the certificate in use is still valid"
     );
     // Looked at again, it is taken as soon as it is good.
-    let judge = |now| store.judge(Ok(early.material()), now).label();
+    let judge = |now| judge(&store, &early, now).label();
     assert_eq!(judge(in_2026 + days(1)), "unchanged");
     assert_eq!(judge(in_2026 + days(800)), "reloaded");
 }
@@ -376,6 +377,52 @@ async fn with_a_client_ca_clients_must_show_its_certificate() {
     assert_eq!(store.reload().label(), "reloaded");
     handshake(&store, &server, Some(&stranger)).await.unwrap();
     handshake(&store, &server, Some(&known)).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_pair_that_is_handed_over_goes_with_the_client_ca_of_the_file() {
+    let (ours, theirs) = (mk_authority(), mk_authority());
+    let [first, second] = [mk_pair(), mk_pair()];
+    let mount = Mount::new(&first, Some(&ours.pem()));
+    let secret = TlsSecret {
+        namespace: "ns".to_owned(),
+        name: "berth-tls".to_owned(),
+        client_ca: mount.files(true).client_ca,
+    };
+    let material = Material {
+        client_ca: secret.read_client_ca().unwrap(),
+        ..first.material()
+    };
+    let store = CertificateStore::new(secret, material).unwrap();
+    let (known, stranger) = (mk_client(&ours), mk_client(&theirs));
+    let offer = |pair: &Pair| {
+        let Material { cert, key, .. } = pair.material();
+        store.offer_pair(cert, key, SystemTime::now())
+    };
+    assert_eq!(offer(&second).label(), "reloaded");
+    assert_eq!(offer(&second).label(), "unchanged");
+    assert!(store.serves(second.cert.as_bytes()) && !store.serves(first.cert.as_bytes()));
+    handshake(&store, &second, Some(&known)).await.unwrap();
+    handshake(&store, &second, Some(&stranger))
+        .await
+        .unwrap_err();
+
+    // The file may change as well; the pair is the one that was handed over last.
+    mount.swap("..next", &first, Some(&theirs.pem()));
+    assert_eq!(store.reload().label(), "reloaded");
+    handshake(&store, &second, Some(&stranger)).await.unwrap();
+
+    let torn = Pair {
+        key: first.key.clone(),
+        ..second
+    };
+    let ReloadOutcome::Refused(error) = offer(&torn) else {
+        panic!("it was not refused");
+    };
+    assert_eq!(
+        error.to_string(),
+        "the first certificate in certificate tls.crt of secret ns/berth-tls is not for the key in key tls.key of secret ns/berth-tls; mount a pair that was issued together, leaf first"
+    );
 }
 
 #[tokio::test]
@@ -471,6 +518,10 @@ fn mk_client(issuer: &CertifiedIssuer<'_, KeyPair>) -> Pair {
         cert: params.signed_by(&key, issuer).unwrap().pem(),
         key: key.serialize_pem(),
     }
+}
+
+fn judge(store: &CertificateStore, pair: &Pair, now: SystemTime) -> ReloadOutcome {
+    store.judge(Ok(Update::All(pair.material())), now)
 }
 
 fn mk_store(pair: &Pair) -> CertificateStore {

@@ -13,18 +13,27 @@ use crate::domain::NodeFacts;
 use crate::wire::Text;
 use crate::wire::objects::{Node, Pod};
 
-/// Why a filter call can't be answered.
+/// Why a call can't be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum ArgsError {
     /// The body is not JSON, or not of the shape of `ExtenderArgs`.
     #[error("the body is not ExtenderArgs: {0}")]
     NotArgs(#[source] serde_json::Error),
+    /// The body is not JSON, or not of the shape of `ExtenderPreemptionArgs`.
+    #[error("the body is not ExtenderPreemptionArgs: {0}")]
+    NotPreemption(#[source] serde_json::Error),
     /// `Pod` is null or missing.
-    #[error("ExtenderArgs has no Pod")]
+    #[error("the call has no Pod")]
     NoPod,
     /// `Pod` is there and not readable.
-    #[error("the Pod of ExtenderArgs is not readable: {0}")]
+    #[error("the Pod of the call is not readable: {0}")]
     BadPod(#[source] serde_json::Error),
+    /// Both maps of victims are null or missing.
+    #[error("ExtenderPreemptionArgs has neither NodeNameToVictims nor NodeNameToMetaVictims")]
+    NoVictims,
+    /// Both maps of victims are given: which of them is meant?
+    #[error("ExtenderPreemptionArgs has both NodeNameToVictims and NodeNameToMetaVictims")]
+    BothVictims,
     /// Both `Nodes` and `NodeNames` are null or missing.
     #[error("ExtenderArgs has neither Nodes nor NodeNames")]
     NoNodes,
@@ -53,7 +62,7 @@ impl ArgsError {
     /// and drops the body of any other status.
     #[must_use]
     pub const fn is_foreign(&self) -> bool {
-        matches!(self, Self::NotArgs(_))
+        matches!(self, Self::NotArgs(_) | Self::NotPreemption(_))
     }
 }
 
@@ -355,10 +364,10 @@ mod tests {
 
     #[test]
     fn a_call_without_a_pod_or_with_no_clear_form_is_an_error_that_says_so() {
-        check_error("{}", "ExtenderArgs has no Pod", false);
+        check_error("{}", "the call has no Pod", false);
         check_error(
             r#"{"Pod":null,"NodeNames":[]}"#,
-            "ExtenderArgs has no Pod",
+            "the call has no Pod",
             false,
         );
         check_error(
@@ -378,7 +387,7 @@ mod tests {
         );
         check_error(
             r#"{"Pod":7,"NodeNames":[]}"#,
-            "the Pod of ExtenderArgs is not readable: invalid type: integer `7`, expected struct Pod at line 1 column 1",
+            "the Pod of the call is not readable: invalid type: integer `7`, expected struct Pod at line 1 column 1",
             false,
         );
     }

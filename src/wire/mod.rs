@@ -8,6 +8,7 @@ pub mod kubevirt;
 mod map;
 pub mod objects;
 pub mod patch;
+pub mod preempt;
 mod text;
 
 use map::Map;

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use axum::http::request::Parts;
 use axum::http::{self, StatusCode};
 use axum::response::Response;
 
+use super::delete::delete;
 use super::faults::{Effect, failed, forbidden};
-use super::kinds::{Kind, Scope};
+use super::form::Form;
+use super::kinds::{KINDS, Kind, Origin, Scope};
 use super::list::list;
 use super::patch::patch;
 use super::reply;
@@ -17,7 +19,7 @@ use super::request::{Request, Verb};
 use super::shared::Shared;
 use super::status::Status;
 use super::watch::watch;
-use super::write::{create, delete, existing, update};
+use super::write::{create, existing, update};
 
 /// The real server's limit.
 const LARGEST_BODY: usize = 3 << 20;
@@ -42,8 +44,7 @@ async fn checked(
     head: &Parts,
     body: Body,
 ) -> Result<Response, Box<Status>> {
-    let bearer = head.headers.get(AUTHORIZATION);
-    let bearer = bearer.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let bearer = header(head, &AUTHORIZATION).strip_prefix("Bearer ");
     let struck = {
         let mut state = shared.lock();
         if state.token.is_some() && state.token.as_deref() != bearer {
@@ -53,6 +54,7 @@ async fn checked(
     };
     match struck {
         Some(Effect::Status(status)) => return Ok(failed(status, request)),
+        Some(Effect::Initializing) => return Err(Status::initializing()),
         Some(Effect::Hang) => {
             shared.wait_until(|state| state.faults.is_clear()).await;
         }
@@ -62,48 +64,68 @@ async fn checked(
         return Err(forbidden(request));
     }
     let Some(kind) = served(shared, request) else {
-        return Ok(reply::page_not_found());
+        let built_in = KINDS.iter().filter(|kind| kind.origin == Origin::BuiltIn);
+        let known = !request.resource.is_empty()
+            && built_in
+                .map(|kind| kind.group)
+                .any(|group| group == request.group);
+        return if known {
+            Err(Status::no_such_path())
+        } else {
+            Ok(reply::page_not_found())
+        };
     };
+    if !has_subresource(kind, &request.subresource) {
+        return Err(match kind.origin {
+            Origin::BuiltIn => Status::no_such_path(),
+            Origin::CustomResource => Status::not_found(kind, &request.name),
+        });
+    }
     let body = to_bytes(body, LARGEST_BODY).await;
     let body = body.map_err(|_| Status::too_large(LARGEST_BODY))?;
-    let content_type = head.headers.get(CONTENT_TYPE);
-    let content_type = content_type.and_then(|value| value.to_str().ok()?.split(';').next());
-    dispatch(
-        shared,
-        kind,
-        request,
-        content_type.unwrap_or_default(),
-        &body,
-    )
+    let form = Form::accepted(header(head, &ACCEPT));
+    let content_type = header(head, &CONTENT_TYPE).split(';').next();
+    let body = (content_type.unwrap_or_default(), &body[..]);
+    dispatch(shared, kind, form, request, body)
+}
+
+fn header<'a>(head: &'a Parts, name: &HeaderName) -> &'a str {
+    let value = head.headers.get(name);
+    value
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 /// The kind that a path is about, if there is such a path.
 fn served(shared: &Shared, request: &Request) -> Option<&'static Kind> {
     let kind = Kind::at(&request.group, &request.version, &request.resource)?;
     let installed = shared.lock().store.table(kind).installed;
-    let subresource = match request.subresource.as_str() {
-        "" => true,
-        "status" => kind.status,
-        _ => false,
-    };
     let in_namespace = request.namespace.is_some();
     let placed = match kind.scope {
         Scope::Cluster => !in_namespace,
         // A collection of all namespaces can be read, no object of it.
         Scope::Namespaced => in_namespace || request.name.is_empty(),
     };
-    (installed && subresource && placed).then_some(kind)
+    (installed && placed).then_some(kind)
+}
+
+fn has_subresource(kind: &Kind, subresource: &str) -> bool {
+    match subresource {
+        "" => true,
+        "status" => kind.status,
+        _ => false,
+    }
 }
 
 fn dispatch(
     shared: &Arc<Shared>,
     kind: &'static Kind,
+    form: Form,
     request: &Request,
-    content_type: &str,
-    body: &[u8],
+    (content_type, body): (&str, &[u8]),
 ) -> Result<Response, Box<Status>> {
     if request.verb == Verb::Watch {
-        return watch(shared, kind, request);
+        return watch(shared, kind, form, request);
     }
     if request.query.contains_key("dryRun") {
         return Err(Status::bad_request("dryRun is not supported"));
@@ -113,8 +135,8 @@ fn dispatch(
     let store = &mut state.store;
     let answer = match request.verb {
         Verb::Get => existing(store, kind, request)
-            .map(|object| reply::json(StatusCode::OK, object.json().to_owned())),
-        Verb::List => list(store, kind, request),
+            .map(|object| reply::json(StatusCode::OK, form.of(&object).into_owned())),
+        Verb::List => list(store, kind, form, request),
         Verb::Create if request.name.is_empty() && placed_for_write(kind, request) => {
             create(store, kind, request, body)
         }

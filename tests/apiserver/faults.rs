@@ -23,6 +23,8 @@ pub(crate) struct Fault {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Effect {
     Status(u16),
+    /// The 429 of a custom resource that was installed a moment ago.
+    Initializing,
     /// No answer for as long as there is any fault.
     Hang,
 }
@@ -36,6 +38,10 @@ pub(crate) struct Faults {
 impl Fault {
     pub(crate) fn status(status: u16) -> Self {
         Self::new(Effect::Status(status))
+    }
+
+    pub(crate) fn initializing() -> Self {
+        Self::new(Effect::Initializing)
     }
 
     pub(crate) fn hang() -> Self {
@@ -111,7 +117,7 @@ impl Faults {
         Some(fault.effect)
     }
 
-    /// The resource is written as RBAC writes it: `nodes`, `nodes/status`.
+    /// The resource is written as RBAC writes it: `nodes`, `nodes/status`, `*`.
     pub(crate) fn deny(&mut self, verb: Verb, resource: &str) {
         self.denied.push((verb, resource.to_owned()));
     }
@@ -122,8 +128,10 @@ impl Faults {
     }
 
     pub(crate) fn denies(&self, request: &Request) -> bool {
+        let resource = rbac_resource(request);
         self.denied
-            .contains(&(request.verb, rbac_resource(request)))
+            .iter()
+            .any(|(verb, denied)| *verb == request.verb && (denied == "*" || *denied == resource))
     }
 }
 
@@ -159,19 +167,26 @@ pub(crate) fn failed(code: u16, request: &Request) -> Response {
 /// RBAC's refusal.
 pub(crate) fn forbidden(request: &Request) -> Box<Status> {
     let Request {
-        verb, group, name, ..
+        verb,
+        path,
+        group,
+        resource,
+        name,
+        ..
     } = request;
-    let scope = match &request.namespace {
+    if resource.is_empty() {
+        let why = format!(r#"User "{USER}" cannot {verb} path "{path}""#);
+        return Status::forbidden(group, resource, name, &why);
+    }
+    // RBAC takes a namespace to be in itself.
+    let itself = (resource == "namespaces" && !name.is_empty()).then_some(name);
+    let scope = match request.namespace.as_ref().or(itself) {
         Some(namespace) => format!(r#"in the namespace "{namespace}""#),
         None => "at the cluster scope".to_owned(),
     };
-    let resource = rbac_resource(request);
-    Status::forbidden(
-        group,
-        &request.resource,
-        name,
-        &format!(
-            r#"User "{USER}" cannot {verb} resource "{resource}" in API group "{group}" {scope}"#
-        ),
-    )
+    let why = format!(
+        r#"User "{USER}" cannot {verb} resource "{}" in API group "{group}" {scope}"#,
+        rbac_resource(request)
+    );
+    Status::forbidden(group, resource, name, &why)
 }

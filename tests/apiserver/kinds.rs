@@ -14,6 +14,8 @@ pub(crate) struct Kind {
     pub(crate) status: bool,
     /// An update needs no resourceVersion.
     pub(crate) unconditional_update: bool,
+    /// An update of what is not there creates it.
+    pub(crate) update_creates: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,18 +36,18 @@ use Scope::{Cluster, Namespaced};
 
 #[rustfmt::skip]
 pub(crate) static KINDS: [Kind; 12] = [
-    Kind { group: "", version: "v1", plural: "nodes", name: "Node", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true },
-    Kind { group: "", version: "v1", plural: "namespaces", name: "Namespace", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true },
-    Kind { group: "", version: "v1", plural: "pods", name: "Pod", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true },
-    Kind { group: "", version: "v1", plural: "secrets", name: "Secret", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true },
-    Kind { group: "", version: "v1", plural: "events", name: "Event", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true },
-    Kind { group: "events.k8s.io", version: "v1", plural: "events", name: "Event", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true },
-    Kind { group: "admissionregistration.k8s.io", version: "v1", plural: "mutatingwebhookconfigurations", name: "MutatingWebhookConfiguration", scope: Cluster, origin: BuiltIn, status: false, unconditional_update: false },
-    Kind { group: "coordination.k8s.io", version: "v1", plural: "leases", name: "Lease", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: false },
-    Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachines", name: "VirtualMachine", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false },
-    Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachineinstances", name: "VirtualMachineInstance", scope: Namespaced, origin: CustomResource, status: false, unconditional_update: false },
-    Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachineinstancemigrations", name: "VirtualMachineInstanceMigration", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false },
-    Kind { group: "kubevirt.io", version: "v1", plural: "kubevirts", name: "KubeVirt", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false },
+    Kind { group: "", version: "v1", plural: "nodes", name: "Node", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
+    Kind { group: "", version: "v1", plural: "namespaces", name: "Namespace", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
+    Kind { group: "", version: "v1", plural: "pods", name: "Pod", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
+    Kind { group: "", version: "v1", plural: "secrets", name: "Secret", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true, update_creates: false },
+    Kind { group: "", version: "v1", plural: "events", name: "Event", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true, update_creates: true },
+    Kind { group: "events.k8s.io", version: "v1", plural: "events", name: "Event", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true, update_creates: true },
+    Kind { group: "admissionregistration.k8s.io", version: "v1", plural: "mutatingwebhookconfigurations", name: "MutatingWebhookConfiguration", scope: Cluster, origin: BuiltIn, status: false, unconditional_update: false, update_creates: false },
+    Kind { group: "coordination.k8s.io", version: "v1", plural: "leases", name: "Lease", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: false, update_creates: true },
+    Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachines", name: "VirtualMachine", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false, update_creates: false },
+    Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachineinstances", name: "VirtualMachineInstance", scope: Namespaced, origin: CustomResource, status: false, unconditional_update: false, update_creates: false },
+    Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachineinstancemigrations", name: "VirtualMachineInstanceMigration", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false, update_creates: false },
+    Kind { group: "kubevirt.io", version: "v1", plural: "kubevirts", name: "KubeVirt", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false, update_creates: false },
 ];
 
 impl Kind {
@@ -95,6 +97,12 @@ impl Kind {
             "" => self.name.to_owned(),
             group => format!("{}.{group}", self.name),
         }
+    }
+
+    /// Whether `metadata.generation` counts the changes of what is wanted.
+    pub(crate) fn has_generations(&self) -> bool {
+        self.origin == Origin::CustomResource
+            || matches!(self.name, "Pod" | "MutatingWebhookConfiguration")
     }
 
     /// Where an object is in the order of lists.

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use super::form::Form;
 use super::kinds::{Kind, Origin};
 use super::reply;
 use super::request::Request;
@@ -39,12 +40,17 @@ impl Continue {
     }
 }
 
-pub(crate) fn list(store: &Store, kind: &Kind, request: &Request) -> Result<Response, Box<Status>> {
+pub(crate) fn list(
+    store: &Store,
+    kind: &Kind,
+    form: Form,
+    request: &Request,
+) -> Result<Response, Box<Status>> {
     let selector = Selector::of(kind, request)?;
     let limit = match request.parameter("limit") {
         // The watch cache answers this one, and it knows no pages.
         Some(_) if request.parameter("resourceVersion") == Some("0") => None,
-        Some(limit) => Some(limit.parse().map_err(|_| Status::bad_request("limit"))?),
+        Some(limit) => Some(limit.parse().map_err(|_| Status::not_a_number(limit))?),
         None => None,
     };
     let limit = limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
@@ -69,7 +75,10 @@ pub(crate) fn list(store: &Store, kind: &Kind, request: &Request) -> Result<Resp
             if taken > 0 {
                 items.push(',');
             }
-            object.write_item(&mut items);
+            match form {
+                Form::Whole => object.write_item(&mut items),
+                Form::Metadata => items.push_str(&form.of(object)),
+            }
             taken += 1;
         }
     }
@@ -84,7 +93,7 @@ pub(crate) fn list(store: &Store, kind: &Kind, request: &Request) -> Result<Resp
         }),
         remaining: (more > 0 && selector.is_empty()).then_some(more),
     };
-    Ok(reply::json(StatusCode::OK, page.write(kind, &items)))
+    Ok(reply::json(StatusCode::OK, page.write(kind, form, &items)))
 }
 
 /// The revision to list, and the key to begin at.
@@ -100,25 +109,27 @@ fn begin(store: &Store, request: &Request, paged: bool) -> Result<(u64, String),
         let token = Continue::decode(token)?;
         return Ok((u64::try_from(token.rv).unwrap_or(now), token.start));
     }
-    let asked = match asked {
-        None => return Ok((now, String::new())),
-        Some(asked) => revision(asked)?,
+    let matching = request.parameter("resourceVersionMatch");
+    let asked = match (asked, matching) {
+        (None, None) => return Ok((now, String::new())),
+        (None, Some(_)) => {
+            return Err(Status::bad_match(
+                "resourceVersionMatch is forbidden unless resourceVersion is provided",
+            ));
+        }
+        (Some(asked), _) => asked
+            .parse()
+            .map_err(|_| Status::not_a_version(asked, true))?,
     };
     if asked > now {
         return Err(Status::too_large_revision(asked, now));
     }
-    let exact = match request.parameter("resourceVersionMatch") {
+    let exact = match matching {
         Some("Exact") => true,
         Some(_) => false,
         None => paged && asked > 0,
     };
     Ok((if exact { asked } else { now }, String::new()))
-}
-
-/// Reads a resourceVersion.
-pub(crate) fn revision(text: &str) -> Result<u64, Box<Status>> {
-    text.parse()
-        .map_err(|_| Status::bad_request(format!("invalid resource version: {text:?}")))
 }
 
 struct Page {
@@ -128,31 +139,30 @@ struct Page {
 }
 
 impl Page {
-    fn write(&self, kind: &Kind, items: &str) -> String {
+    fn write(&self, kind: &Kind, form: Form, items: &str) -> String {
         let Self {
             revision,
             next,
             remaining,
         } = self;
-        let api_version = kind.api_version();
-        let name = kind.name;
+        let (name, api_version) = form.type_of(kind);
         let remaining = remaining
             .map(|count| format!(r#","remainingItemCount":{count}"#))
             .unwrap_or_default();
         match kind.origin {
-            Origin::BuiltIn => {
+            Origin::CustomResource if form == Form::Whole => {
+                let next = next.as_deref().unwrap_or_default();
+                format!(
+                    r#"{{"apiVersion":"{api_version}","items":[{items}],"kind":"{name}List","metadata":{{"continue":"{next}"{remaining},"resourceVersion":"{revision}"}}}}"#
+                )
+            }
+            _ => {
                 let next = next
                     .as_ref()
                     .map(|next| format!(r#","continue":"{next}""#))
                     .unwrap_or_default();
                 format!(
                     r#"{{"kind":"{name}List","apiVersion":"{api_version}","metadata":{{"resourceVersion":"{revision}"{next}{remaining}}},"items":[{items}]}}"#
-                )
-            }
-            Origin::CustomResource => {
-                let next = next.as_deref().unwrap_or_default();
-                format!(
-                    r#"{{"apiVersion":"{api_version}","items":[{items}],"kind":"{name}List","metadata":{{"continue":"{next}"{remaining},"resourceVersion":"{revision}"}}}}"#
                 )
             }
         }

@@ -5,7 +5,11 @@
 
 mod answer;
 mod body;
+mod delete;
+mod event;
 mod faults;
+mod form;
+mod given;
 mod kinds;
 mod list;
 mod object;
@@ -110,8 +114,8 @@ impl ApiServer {
             let revision = state.store.revision();
             let metadata = &mut object["metadata"];
             for (field, fresh) in [
-                ("uid", write::uid(revision)),
-                ("creationTimestamp", write::now()),
+                ("uid", given::uid(revision)),
+                ("creationTimestamp", given::now()),
             ] {
                 if metadata[field].is_null() {
                     let before = before["metadata"][field].as_str();
@@ -183,15 +187,20 @@ impl ApiServer {
             .change(|state| state.faults.allow(verb, resource));
     }
 
-    /// Closes the connection of every watch, without an end to its body.
-    pub(crate) fn cut_watches(&self) {
-        self.shared
-            .change(|state| state.watches.cut(Cut::BetweenLines));
+    /// Closes the connection of every watch, without an end to its body. What happened before is
+    /// still sent.
+    pub(crate) async fn cut_watches(&self) {
+        self.cut(Cut::BetweenLines).await;
     }
 
     /// The same after half an event.
-    pub(crate) fn cut_watches_in_a_line(&self) {
-        self.shared.change(|state| state.watches.cut(Cut::InALine));
+    pub(crate) async fn cut_watches_in_a_line(&self) {
+        self.cut(Cut::InALine).await;
+    }
+
+    async fn cut(&self, cut: Cut) {
+        self.shared.change(|state| state.watches.cut(cut));
+        self.wait(|state| state.watches.are_cut()).await;
     }
 
     /// Keeps watches silent on connections that stay open, until it is taken back.
@@ -242,11 +251,8 @@ impl ApiServer {
     /// Waits until so many watches are open on a resource.
     pub(crate) async fn wait_for_watches(&self, times: usize, resource: &str) {
         let plural = Kind::named(resource).plural;
-        self.wait(move |state| {
-            let open = state.watches.open.iter();
-            open.filter(|open| **open == plural).count() == times
-        })
-        .await;
+        self.wait(move |state| state.watches.open(plural) == times)
+            .await;
     }
 
     /// Patience is measured by this server's clock: a test may have stopped its own.

@@ -26,49 +26,45 @@ impl Object {
     /// An object as clients make them, at a revision.
     pub(crate) fn new(kind: &Kind, mut value: Value, revision: u64) -> Self {
         value["metadata"]["resourceVersion"] = revision.to_string().into();
-        let key = kind.key(
-            value["metadata"]["namespace"].as_str(),
-            value["metadata"]["name"].as_str().unwrap_or_default(),
-        );
         value["kind"] = kind.name.into();
         value["apiVersion"] = kind.api_version().into();
-        match kind.origin {
-            Origin::CustomResource => {
-                Self::described(key, &value, value.to_string(), None, revision)
+        let mut object = Self::described(&value, revision);
+        object.key = kind.key(value["metadata"]["namespace"].as_str(), &object.name);
+        if kind.origin == Origin::BuiltIn {
+            let fields = value.as_object_mut().unwrap();
+            let mut take = |name| fields.remove(name).unwrap_or_default();
+            let (name, api_version) = (take("kind"), take("apiVersion"));
+            let metadata = take("metadata");
+            let head = format!(r#"{{"kind":{name},"apiVersion":{api_version},"#);
+            let mut json = format!(r#"{head}"metadata":{metadata}"#);
+            match serde_json::to_string(&value).unwrap().as_str() {
+                "{}" => json.push('}'),
+                rest => json.extend([",", &rest[1..]]),
             }
-            Origin::BuiltIn => {
-                let mut fields = value.clone();
-                let map = fields.as_object_mut().unwrap();
-                map.remove("kind");
-                map.remove("apiVersion");
-                let head = format!(
-                    r#"{{"kind":"{}","apiVersion":"{}","#,
-                    kind.name,
-                    kind.api_version()
-                );
-                let json = format!("{head}{}", &fields.to_string()[1..]);
-                Self::described(key, &value, json, Some(head.len()), revision)
-            }
+            object.json = json.into();
+            object.untyped_from = Some(head.len());
+        } else {
+            object.json = serde_json::to_string(&value).unwrap().into();
         }
+        object
     }
 
     /// Any JSON at all. It is sent as it is.
     pub(crate) fn raw(key: &str, value: &Value, revision: u64) -> Self {
-        Self::described(key.to_owned(), value, value.to_string(), None, revision)
+        Self {
+            key: key.to_owned(),
+            json: value.to_string().into(),
+            ..Self::described(value, revision)
+        }
     }
 
-    fn described(
-        key: String,
-        value: &Value,
-        json: String,
-        untyped_from: Option<usize>,
-        revision: u64,
-    ) -> Self {
+    /// What is known of it, before it has a place and bytes.
+    fn described(value: &Value, revision: u64) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let metadata = &value["metadata"];
         let labels = metadata["labels"].as_object().into_iter().flatten();
         Self {
-            key,
+            key: String::new(),
             name: text(&metadata["name"]),
             namespace: text(&metadata["namespace"]),
             uid: text(&metadata["uid"]),
@@ -78,8 +74,8 @@ impl Object {
                 .collect(),
             node_name: text(&value["spec"]["nodeName"]),
             phase: text(&value["status"]["phase"]),
-            json: json.into(),
-            untyped_from,
+            json: Arc::default(),
+            untyped_from: None,
         }
     }
 

@@ -38,6 +38,9 @@ pub(crate) fn patch(
         Origin::BuiltIn => &[JSON, MERGE, STRATEGIC, APPLY],
         Origin::CustomResource => &[JSON, MERGE, APPLY],
     };
+    if ![JSON, MERGE, STRATEGIC, APPLY].contains(&content_type) {
+        return Err(Status::unknown_media_type());
+    }
     if !accepted.contains(&content_type) {
         return Err(Status::unsupported_media_type(accepted));
     }
@@ -113,11 +116,14 @@ fn merge_strategically(target: &mut Value, patch: &Value) -> Result<(), Box<Stat
 }
 
 fn merge_items(items: &mut Vec<Value>, patch: &[Value], key: &str) -> Result<(), Box<Status>> {
+    let mut new = Vec::new();
     for change in patch {
         match items.iter_mut().find(|item| item[key] == change[key]) {
             Some(item) => merge_strategically(item, change)?,
-            None => items.push(change.clone()),
+            None => new.push(change.clone()),
         }
     }
+    // The real one puts them there too.
+    items.splice(0..0, new);
     Ok(())
 }

@@ -3,10 +3,13 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::kinds::Kind;
 use super::reply;
+
+/// The group that options belong to.
+const META: &str = "meta.k8s.io";
 
 /// The object that says what went wrong, in the real one's order of fields.
 #[derive(Debug, Clone, Serialize)]
@@ -83,19 +86,40 @@ impl Status {
         Self::new(400, "BadRequest", message)
     }
 
+    /// A parameter that should be a number.
+    pub(crate) fn not_a_number(text: &str) -> Box<Self> {
+        Self::bad_request(format!(
+            r#"strconv.ParseInt: parsing "{text}": invalid syntax"#
+        ))
+    }
+
+    /// A resourceVersion that is none. A list is refused as a bad request, a watch is not.
+    pub(crate) fn not_a_version(text: &str, listing: bool) -> Box<Self> {
+        let message = format!(
+            r#"resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax"#
+        );
+        if listing {
+            Self::bad_request(format!("invalid resource version: {message}"))
+        } else {
+            Self::new(500, "", message)
+        }
+    }
+
     pub(crate) fn unauthorized() -> Box<Self> {
         Self::new(401, "Unauthorized", "Unauthorized")
     }
 
     pub(crate) fn forbidden(group: &str, resource: &str, name: &str, why: &str) -> Box<Self> {
-        let mut qualified = resource.to_owned();
-        if !group.is_empty() {
-            qualified = format!("{resource}.{group}");
-        }
-        if !name.is_empty() {
-            qualified = format!(r#"{qualified} "{name}""#);
-        }
-        let mut status = Self::new(403, "Forbidden", format!("{qualified} is forbidden: {why}"));
+        let qualified = match group {
+            "" => resource.to_owned(),
+            group => format!("{resource}.{group}"),
+        };
+        let message = match (resource, name) {
+            ("", _) => format!("forbidden: {why}"),
+            (_, "") => format!("{qualified} is forbidden: {why}"),
+            (_, name) => format!(r#"{qualified} "{name}" is forbidden: {why}"#),
+        };
+        let mut status = Self::new(403, "Forbidden", message);
         status.details = Some(Details {
             name: name.to_owned(),
             group: group.to_owned(),
@@ -108,6 +132,14 @@ impl Status {
     pub(crate) fn not_found(kind: &Kind, name: &str) -> Box<Self> {
         let message = format!(r#"{} "{name}" not found"#, kind.resource());
         Self::new(404, "NotFound", message).about(kind, name)
+    }
+
+    /// A path that a built-in group does not have.
+    pub(crate) fn no_such_path() -> Box<Self> {
+        let message = "the server could not find the requested resource";
+        let mut status = Self::new(404, "NotFound", message);
+        status.details = Some(Details::default());
+        status
     }
 
     pub(crate) fn method_not_allowed() -> Box<Self> {
@@ -131,11 +163,23 @@ impl Status {
     }
 
     pub(crate) fn conflict(kind: &Kind, name: &str, why: &str) -> Box<Self> {
-        let message = format!(
-            r#"Operation cannot be fulfilled on {} "{name}": {why}"#,
-            kind.resource()
-        );
+        let resource = kind.resource();
+        let message = format!(r#"Operation cannot be fulfilled on {resource} "{name}": {why}"#);
         Self::new(409, "Conflict", message).about(kind, name)
+    }
+
+    /// A deletion of another object than the one that is there. It names the kind, not the resource.
+    pub(crate) fn precondition(kind: &Kind, name: &str, why: &str) -> Box<Self> {
+        let qualified = kind.qualified_kind();
+        let message = format!(r#"Operation cannot be fulfilled on {qualified} "{name}": {why}"#);
+        let mut status = Self::new(409, "Conflict", message);
+        status.details = Some(Details {
+            name: name.to_owned(),
+            group: kind.group.to_owned(),
+            kind: kind.name.to_owned(),
+            ..Details::default()
+        });
+        status
     }
 
     pub(crate) fn expired(message: impl Into<String>) -> Box<Self> {
@@ -151,6 +195,14 @@ impl Status {
         status
     }
 
+    /// A patch of no known type is refused before anybody looks at the resource.
+    pub(crate) fn unknown_media_type() -> Box<Self> {
+        let message = "415: Unsupported Media Type";
+        let mut status = Self::new(415, "UnsupportedMediaType", message);
+        status.details = Some(Details::default());
+        status
+    }
+
     pub(crate) fn unsupported_media_type(accepted: &[&str]) -> Box<Self> {
         Self::new(
             415,
@@ -162,23 +214,57 @@ impl Status {
         )
     }
 
-    /// A field of the body that can't be as it is.
-    pub(crate) fn invalid(
-        kind: &Kind,
-        name: &str,
+    /// A new object that has neither a name nor the beginning of one.
+    pub(crate) fn nameless(kind: &Kind) -> Box<Self> {
+        let why = "Required value: name or generateName is required";
+        let subject = (kind.group, kind.name, "");
+        Self::invalid(subject, "metadata.name", "FieldValueRequired", why)
+    }
+
+    /// An update of a kind that wants to know what it is an update of.
+    pub(crate) fn unversioned(kind: &Kind, name: &str) -> Box<Self> {
+        let why = "Invalid value: 0: must be specified for an update";
+        let subject = (kind.group, kind.plural, name);
+        let field = "metadata.resourceVersion";
+        Self::invalid(subject, field, "FieldValueInvalid", why)
+    }
+
+    /// Parameters of a list or watch that don't go together.
+    pub(crate) fn bad_match(why: &str) -> Box<Self> {
+        let why = format!("Forbidden: {why}");
+        let field = "resourceVersionMatch";
+        Self::invalid(
+            (META, "ListOptions", ""),
+            field,
+            "FieldValueForbidden",
+            &why,
+        )
+    }
+
+    pub(crate) fn no_field_manager() -> Box<Self> {
+        let why = "Required value: is required for apply patch";
+        let subject = (META, "PatchOptions", "");
+        Self::invalid(subject, "fieldManager", "FieldValueRequired", why)
+    }
+
+    /// A field that can't be as it is, of a subject with a group, a kind and a name.
+    fn invalid(
+        subject: (&str, &str, &str),
         field: &'static str,
         reason: &'static str,
         why: &str,
     ) -> Box<Self> {
-        let message = format!(
-            r#"{} "{name}" is invalid: {field}: {why}"#,
-            kind.qualified_kind()
-        );
+        let (group, kind, name) = subject;
+        let qualified = match group {
+            "" => kind.to_owned(),
+            group => format!("{kind}.{group}"),
+        };
+        let message = format!(r#"{qualified} "{name}" is invalid: {field}: {why}"#);
         let mut status = Self::new(422, "Invalid", message);
         status.details = Some(Details {
             name: name.to_owned(),
-            group: kind.group.to_owned(),
-            kind: kind.name.to_owned(),
+            group: group.to_owned(),
+            kind: kind.to_owned(),
             causes: vec![Cause {
                 reason,
                 message: why.to_owned(),
@@ -194,23 +280,6 @@ impl Status {
         let message = "the server rejected our request due to an error in our request";
         let mut status = Self::new(422, "Invalid", message);
         status.details = Some(Details::default());
-        status
-    }
-
-    pub(crate) fn no_field_manager() -> Box<Self> {
-        let why = "Required value: is required for apply patch";
-        let message = format!(r#"PatchOptions.meta.k8s.io "" is invalid: fieldManager: {why}"#);
-        let mut status = Self::new(422, "Invalid", message);
-        status.details = Some(Details {
-            group: "meta.k8s.io".to_owned(),
-            kind: "PatchOptions".to_owned(),
-            causes: vec![Cause {
-                reason: "FieldValueRequired",
-                message: why.to_owned(),
-                field: "fieldManager",
-            }],
-            ..Details::default()
-        });
         status
     }
 
@@ -236,6 +305,12 @@ impl Status {
         status
     }
 
+    /// What a custom resource answers in its first moments.
+    pub(crate) fn initializing() -> Box<Self> {
+        let message = "storage is (re)initializing";
+        Self::new(429, "TooManyRequests", message).retry_after(1)
+    }
+
     pub(crate) fn service_unavailable() -> Box<Self> {
         let message = "the request has been made before all known HTTP paths have been installed, please try again";
         Self::new(503, "ServiceUnavailable", message).retry_after(1)
@@ -255,10 +330,12 @@ impl Status {
 
     /// The JSON of what a deletion answers.
     pub(crate) fn deleted(kind: &Kind, name: &str, uid: &str) -> String {
-        let mut details = json!({ "name": name, "kind": kind.plural, "uid": uid });
-        if !kind.group.is_empty() {
-            details["group"] = kind.group.into();
-        }
+        let group = match kind.group {
+            "" => String::new(),
+            group => format!(r#""group":"{group}","#),
+        };
+        let plural = kind.plural;
+        let details = format!(r#"{{"name":"{name}",{group}"kind":"{plural}","uid":"{uid}"}}"#);
         let head = r#""kind":"Status","apiVersion":"v1","metadata":{},"status":"Success""#;
         format!(r#"{{{head},"details":{details}}}"#)
     }
@@ -270,9 +347,15 @@ impl Status {
     pub(crate) fn response(&self) -> Response {
         let code = StatusCode::from_u16(self.code).unwrap();
         let mut response = reply::json(code, self.json());
+        let headers = response.headers_mut();
+        if self.code == 403 {
+            headers.insert(
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            );
+        }
         let details = self.details.as_ref();
         if let Some(seconds) = details.and_then(|details| details.retry_after_seconds) {
-            let headers = response.headers_mut();
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::kinds::{KINDS, Kind, Origin};
 use super::object::Object;
 
 /// How many changes a kind remembers, compacted or not.
-const REMEMBERED: usize = 50_000;
+const REMEMBERED: usize = 10_000;
 
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -44,6 +44,7 @@ pub(crate) struct TooOld {
 }
 
 impl Store {
+    /// A cluster as it is before anybody uses it.
     pub(crate) fn new() -> Self {
         let tables = KINDS.iter().map(|kind| {
             let table = Table {
@@ -53,10 +54,19 @@ impl Store {
             };
             (kind.resource(), table)
         });
-        Self {
+        let mut store = Self {
             revision: 1,
             tables: tables.collect(),
+        };
+        for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
+            let namespace = json!({
+                "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } },
+                "spec": { "finalizers": ["kubernetes"] },
+                "status": { "phase": "Active" },
+            });
+            store.put(Kind::named("namespaces"), namespace);
         }
+        store
     }
 
     pub(crate) fn revision(&self) -> u64 {

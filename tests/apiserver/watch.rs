@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::body::{self, Part};
+use super::event::{bookmark, half_a_line, line};
+use super::form::Form;
 use super::kinds::Kind;
-use super::list::revision;
 use super::object::Object;
 use super::reply;
 use super::request::Request;
@@ -26,8 +27,7 @@ const TIMEOUT: Duration = Duration::from_mins(30);
 /// What all watches have in common.
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
-    /// The kinds that are being watched, once a watch.
-    pub(crate) open: Vec<&'static str>,
+    open: Vec<Open>,
     /// Whether they write nothing, though their connections stay.
     pub(crate) stalled: bool,
     /// Whether a watch from too long ago is refused before it begins, instead of ended by an event.
@@ -35,6 +35,13 @@ pub(crate) struct Watches {
     bookmarks: u64,
     cuts: u64,
     cut: Cut,
+}
+
+/// A watch that is open: what it watches, and how many cuts it came after.
+#[derive(Debug, PartialEq)]
+struct Open {
+    plural: &'static str,
+    cuts: u64,
 }
 
 /// Where a connection is cut.
@@ -46,6 +53,17 @@ pub(crate) enum Cut {
 }
 
 impl Watches {
+    /// How many watches are open on a kind.
+    pub(crate) fn open(&self, plural: &str) -> usize {
+        let open = self.open.iter();
+        open.filter(|open| open.plural == plural).count()
+    }
+
+    /// Whether all watches are gone that were open at the last cut.
+    pub(crate) fn are_cut(&self) -> bool {
+        self.open.iter().all(|open| open.cuts == self.cuts)
+    }
+
     pub(crate) fn bookmark(&mut self) {
         self.bookmarks += 1;
     }
@@ -61,7 +79,10 @@ struct Watch {
     shared: Arc<Shared>,
     kind: &'static Kind,
     selector: Selector,
-    allow_bookmarks: bool,
+    form: Form,
+    bookmarks_allowed: bool,
+    /// What comes first.
+    initial: Vec<String>,
     /// All up to here is written.
     revision: u64,
     /// How often these had happened when it began, or when it last acted on them.
@@ -77,43 +98,77 @@ enum Then {
     Cut,
 }
 
+/// What a watch asks for, besides the objects.
+struct Asked {
+    /// A state to begin at; none is the present.
+    from: Option<u64>,
+    /// Whether what is there comes first, as if it were added.
+    initial: bool,
+    bookmarks: bool,
+    timeout: Duration,
+}
+
+impl Asked {
+    fn read(request: &Request) -> Result<Self, Box<Status>> {
+        let from = match request.parameter("resourceVersion") {
+            None | Some("0") => None,
+            Some(from) => Some(
+                from.parse()
+                    .map_err(|_| Status::not_a_version(from, false))?,
+            ),
+        };
+        let initial = request.parameter("sendInitialEvents");
+        let matching = request.parameter("resourceVersionMatch");
+        if initial.is_some() && matching != Some("NotOlderThan") {
+            return Err(Status::bad_match(
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            ));
+        }
+        let timeout = match request.parameter("timeoutSeconds") {
+            None | Some("0") => TIMEOUT,
+            Some(text) => {
+                let seconds = text.parse().map_err(|_| Status::not_a_number(text))?;
+                Duration::from_secs(seconds)
+            }
+        };
+        Ok(Self {
+            from,
+            initial: initial.map_or(from.is_none(), |initial| initial == "true"),
+            bookmarks: request.parameter("allowWatchBookmarks") == Some("true"),
+            timeout,
+        })
+    }
+}
+
 /// Answers a watch.
 pub(crate) fn watch(
     shared: &Arc<Shared>,
     kind: &'static Kind,
+    form: Form,
     request: &Request,
 ) -> Result<Response, Box<Status>> {
     let selector = Selector::of(kind, request)?;
-    let is = |name| request.parameter(name) == Some("true");
-    let seconds = request.parameter("timeoutSeconds").map(str::parse::<u64>);
-    let timeout = match seconds {
-        None | Some(Ok(0)) => TIMEOUT,
-        Some(Ok(seconds)) => Duration::from_secs(seconds),
-        Some(Err(_)) => return Err(Status::bad_request("timeoutSeconds")),
-    };
-    let from = request.parameter("resourceVersion").map(revision);
-    let from = from.transpose()?.unwrap_or_default();
-
+    let asked = Asked::read(request)?;
     let (out, written) = body::channel();
     let response = reply::json(StatusCode::OK, Body::new(written));
     let mut state = shared.lock();
     let table = state.store.table(kind);
-    let mut lines = Vec::new();
-    let mut begin = from;
-    if from == 0 || is("sendInitialEvents") {
-        begin = state.store.revision();
+    let mut initial = Vec::new();
+    if asked.initial {
         let objects = table.objects().filter(|object| selector.matches(object));
-        lines.extend(objects.map(|object| line("ADDED", object.json())));
-        if is("sendInitialEvents") {
-            lines.push(bookmark(kind, begin, true));
+        initial.extend(objects.map(|object| line("ADDED", form.of(object))));
+        if asked.bookmarks {
+            initial.push(bookmark(kind, form, state.store.revision(), true));
         }
-    } else if let Err(TooOld { oldest }) = table.remembers(from) {
+    } else if let Some(from) = asked.from
+        && let Err(TooOld { oldest }) = table.remembers(from)
+    {
         let message = format!("too old resource version: {from} ({})", oldest - 1);
         let status = Status::expired(message);
         if state.watches.refuse_expired {
             return Err(status);
         }
-        let sent = out.try_send(Part::Line(line("ERROR", &status.json())));
+        let sent = out.try_send(Part::Line(line("ERROR", status.json())));
         sent.unwrap_or_else(|_| panic!("a new channel has room"));
         return Ok(response);
     }
@@ -121,22 +176,35 @@ pub(crate) fn watch(
         shared: Arc::clone(shared),
         kind,
         selector,
-        allow_bookmarks: is("allowWatchBookmarks"),
-        revision: begin,
+        form,
+        bookmarks_allowed: asked.bookmarks,
+        initial,
+        revision: match asked.from {
+            Some(from) if !asked.initial => from,
+            _ => state.store.revision(),
+        },
         removals: table.removals.len(),
         bookmarks: state.watches.bookmarks,
         cuts: state.watches.cuts,
         out,
     };
-    state.watches.open.push(kind.plural);
+    state.watches.open.push(watch.open());
     drop(state);
     shared.tell();
-    tokio::spawn(watch.run(lines, Instant::now() + timeout));
+    tokio::spawn(watch.run(Instant::now() + asked.timeout));
     Ok(response)
 }
 
 impl Watch {
-    async fn run(mut self, mut lines: Vec<String>, deadline: Instant) {
+    fn open(&self) -> Open {
+        Open {
+            plural: self.kind.plural,
+            cuts: self.cuts,
+        }
+    }
+
+    async fn run(mut self, deadline: Instant) {
+        let mut lines = Vec::new();
         let shared = Arc::clone(&self.shared);
         let mut changes = shared.changes();
         let mut over = false;
@@ -165,24 +233,25 @@ impl Watch {
         }
     }
 
-    /// Adds what there is to write, and says what follows.
+    /// Adds what there is to write, and says what follows. What came before a cut is written.
     fn advance(&mut self, state: &State, lines: &mut Vec<String>, over: bool) -> Then {
-        let Watches {
-            stalled,
-            bookmarks,
-            cuts,
-            cut,
-            ..
-        } = state.watches;
-        if cuts > self.cuts {
-            if matches!(cut, Cut::InALine) {
-                lines.push(half_a_line(self.kind));
-            }
-            return Then::Cut;
+        let Watches { cuts, cut, .. } = state.watches;
+        let then = if state.watches.stalled {
+            Then::Wait
+        } else {
+            self.catch_up(state, lines, over)
+        };
+        if cuts == self.cuts {
+            return then;
         }
-        if stalled {
-            return Then::Wait;
+        if matches!(cut, Cut::InALine) {
+            lines.push(half_a_line(self.kind));
         }
+        Then::Cut
+    }
+
+    fn catch_up(&mut self, state: &State, lines: &mut Vec<String>, over: bool) -> Then {
+        lines.append(&mut self.initial);
         let table = state.store.table(self.kind);
         let removal = table.removals.get(self.removals).copied();
         let Some(changes) = table.changes_after(self.revision) else {
@@ -196,10 +265,11 @@ impl Watch {
         if removal.is_some() {
             return Then::End;
         }
-        self.revision = state.store.revision();
-        if self.allow_bookmarks && (bookmarks > self.bookmarks || over) {
+        self.revision = self.revision.max(state.store.revision());
+        let bookmarks = state.watches.bookmarks;
+        if self.bookmarks_allowed && (bookmarks > self.bookmarks || over) {
             self.bookmarks = bookmarks;
-            lines.push(bookmark(self.kind, self.revision, false));
+            lines.push(bookmark(self.kind, self.form, self.revision, false));
         }
         if over { Then::End } else { Then::Wait }
     }
@@ -213,11 +283,11 @@ impl Watch {
         };
         match (seen(&change.before), seen(&change.after)) {
             (None, None) => None,
-            (None, Some(after)) => Some(line("ADDED", after.json())),
-            (Some(_), Some(after)) => Some(line("MODIFIED", after.json())),
+            (None, Some(after)) => Some(line("ADDED", self.form.of(&after))),
+            (Some(_), Some(after)) => Some(line("MODIFIED", self.form.of(&after))),
             (Some(before), None) => {
                 let last = before.at(self.kind, change.revision);
-                Some(line("DELETED", last.json()))
+                Some(line("DELETED", self.form.of(&last)))
             }
         }
     }
@@ -227,36 +297,9 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         let open = &mut state.watches.open;
-        let at = open.iter().position(|plural| *plural == self.kind.plural);
+        let at = open.iter().position(|open| *open == self.open());
         open.swap_remove(at.unwrap());
         drop(state);
         self.shared.tell();
     }
-}
-
-fn line(kind: &str, object: &str) -> String {
-    format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n")
-}
-
-fn half_a_line(kind: &Kind) -> String {
-    format!(
-        r#"{{"type":"MODIFIED","object":{{"apiVersion":"{}","kind":"{}","metadata":{{"na"#,
-        kind.api_version(),
-        kind.name
-    )
-}
-
-/// The revision that has been reached, and whether the initial events end with it.
-fn bookmark(kind: &Kind, revision: u64, initial: bool) -> String {
-    let annotations = if initial {
-        r#","annotations":{"k8s.io/initial-events-end":"true"}"#
-    } else {
-        ""
-    };
-    let object = format!(
-        r#"{{"kind":"{}","apiVersion":"{}","metadata":{{"resourceVersion":"{revision}"{annotations}}}}}"#,
-        kind.name,
-        kind.api_version()
-    );
-    line("BOOKMARK", &object)
 }

@@ -1,12 +1,13 @@
-//! Writes: create, update and delete, with the checks that keep writers from undoing each other.
+//! Creation and update, with the checks that keep writers from undoing each other.
 
 use std::sync::Arc;
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use k8s_openapi::jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::delete::is_over;
+use super::given::{now, suffix, uid};
 use super::kinds::{Kind, Origin};
 use super::object::Object;
 use super::reply;
@@ -39,28 +40,32 @@ pub(crate) fn create_value(
     }
     if text(&metadata["name"]).is_none() {
         let Some(prefix) = text(&metadata["generateName"]) else {
-            let why = "Required value: name or generateName is required";
-            return Err(Status::invalid(
-                kind,
-                "",
-                "metadata.name",
-                "FieldValueRequired",
-                why,
-            ));
+            return Err(Status::nameless(kind));
         };
         metadata["name"] = format!("{prefix}{}", suffix(store.revision())).into();
     }
     metadata["uid"] = uid(store.revision()).into();
     metadata["creationTimestamp"] = now().into();
-    if kind.status && kind.name == "Pod" {
+    if kind.name == "Pod" {
         value["status"] = json!({ "phase": "Pending" });
+    } else if kind.name == "Secret" && value["type"].is_null() {
+        value["type"] = "Opaque".into();
     } else if kind.status && kind.origin == Origin::CustomResource {
         value.as_object_mut().unwrap().remove("status");
+    }
+    if kind.has_generations() {
+        value["metadata"]["generation"] = 1.into();
     }
     let name = text(&value["metadata"]["name"]).unwrap();
     let key = kind.key(request.namespace.as_deref(), &name);
     if store.get(kind, &key).is_some() {
         return Err(Status::already_exists(kind, &name));
+    }
+    if let Some(namespace) = &request.namespace {
+        let namespaces = Kind::named("namespaces");
+        if store.get(namespaces, namespace).is_none() {
+            return Err(Status::not_found(namespaces, namespace));
+        }
     }
     Ok(store.put(kind, value).json().to_owned())
 }
@@ -73,22 +78,16 @@ pub(crate) fn update(
 ) -> Result<Response, Box<Status>> {
     let mut value = read(kind, body)?;
     place(request, &mut value)?;
-    let name = text(&value["metadata"]["name"]).unwrap_or_default();
-    if name != request.name {
-        return Err(Status::bad_request(format!(
-            "the name of the object ({name}) does not match the name on the URL ({})",
-            request.name
-        )));
-    }
-    let old = existing(store, kind, request)?;
+    check_name(request, &value)?;
+    let Ok(old) = existing(store, kind, request) else {
+        if !kind.update_creates {
+            return Err(Status::not_found(kind, &request.name));
+        }
+        let object = create_value(store, kind, request, value)?;
+        return Ok(reply::json(StatusCode::CREATED, object));
+    };
     if text(&value["metadata"]["resourceVersion"]).is_none() && !kind.unconditional_update {
-        return Err(Status::invalid(
-            kind,
-            &name,
-            "metadata.resourceVersion",
-            "FieldValueInvalid",
-            "Invalid value: 0: must be specified for an update",
-        ));
+        return Err(Status::unversioned(kind, &request.name));
     }
     let object = replace(store, kind, request, &old, value)?;
     Ok(reply::json(StatusCode::OK, object))
@@ -102,14 +101,17 @@ pub(crate) fn replace(
     old: &Object,
     mut value: Value,
 ) -> Result<String, Box<Status>> {
+    // A patch may have made anything of it.
+    check_name(request, &value)?;
+    place(request, &mut value)?;
     let before = old.value();
     let metadata = &value["metadata"];
     if let Some(uid) = text(&metadata["uid"])
         && uid != old.uid
     {
         let why = format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-            old.uid
+            "StorageError: invalid object, Code: 4, Key: /registry/{}/{}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            kind.plural, old.key, old.uid
         );
         return Err(Status::conflict(kind, &request.name, &why));
     }
@@ -128,68 +130,28 @@ pub(crate) fn replace(
     } else if kind.status {
         move_field("status", &mut before.clone(), &mut value);
     }
-    for field in ["uid", "creationTimestamp", "deletionTimestamp"] {
+    for field in [
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ] {
         move_field(
             field,
             &mut before["metadata"].clone(),
             &mut value["metadata"],
         );
     }
-    if is_deleted(&value) && finalizers(&value) == 0 {
+    if kind.has_generations() {
+        let generation = before["metadata"]["generation"].as_u64().unwrap_or(1);
+        let changed = wanted(kind, &before) != wanted(kind, &value);
+        value["metadata"]["generation"] = (generation + u64::from(changed)).into();
+    }
+    if is_over(&value) {
         store.remove(kind, &old.key);
-        return Ok(value.to_string());
+        return Ok(Object::new(kind, value, old.revision).json().to_owned());
     }
     Ok(store.put(kind, value).json().to_owned())
-}
-
-pub(crate) fn delete(
-    store: &mut Store,
-    kind: &Kind,
-    request: &Request,
-    body: &[u8],
-) -> Result<Response, Box<Status>> {
-    let old = existing(store, kind, request)?;
-    let options: Value = match body {
-        [] => Value::Null,
-        body => {
-            serde_json::from_slice(body).map_err(|error| Status::bad_request(error.to_string()))?
-        }
-    };
-    let mut value = old.value();
-    let preconditions = &options["preconditions"];
-    for (field, name) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
-        let (Some(asked), Some(is)) =
-            (text(&preconditions[field]), text(&value["metadata"][field]))
-        else {
-            continue;
-        };
-        if asked != is {
-            let rest = match field {
-                "uid" => "The object might have been deleted and then recreated",
-                _ => "The object might have been modified",
-            };
-            let why = format!(
-                "the {name} in the precondition ({asked}) does not match the {name} in record ({is}). {rest}"
-            );
-            return Err(Status::conflict(kind, &request.name, &why));
-        }
-    }
-    if finalizers(&value) > 0 {
-        if !is_deleted(&value) {
-            value["metadata"]["deletionTimestamp"] = now().into();
-            value["metadata"]["deletionGracePeriodSeconds"] = 0.into();
-            value = store.put(kind, value).value();
-        }
-        return Ok(reply::json(StatusCode::OK, value.to_string()));
-    }
-    store.remove(kind, &old.key);
-    if kind.name == "Pod" {
-        return Ok(reply::json(StatusCode::OK, old.json().to_owned()));
-    }
-    Ok(reply::json(
-        StatusCode::OK,
-        Status::deleted(kind, &request.name, &old.uid),
-    ))
 }
 
 /// The object that the path names.
@@ -206,29 +168,44 @@ pub(crate) fn existing(
 
 /// Reads an object of this kind.
 pub(crate) fn read(kind: &Kind, body: &[u8]) -> Result<Value, Box<Status>> {
-    let mut value: Value = serde_json::from_slice(body).map_err(|error| {
+    let fields: Map<String, Value> = serde_json::from_slice(body).map_err(|error| {
         Status::bad_request(format!(
             "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: {error}",
             kind.name
         ))
     })?;
+    let mut value = Value::Object(fields);
     let api_version = kind.api_version();
     for (field, expected) in [("apiVersion", api_version.as_str()), ("kind", kind.name)] {
-        match text(&value[field]) {
-            None if kind.origin == Origin::BuiltIn => value[field] = expected.into(),
-            Some(is) if is == expected => {}
-            is => {
-                return Err(Status::bad_request(format!(
-                    "the {field} in the data ({}) does not match the expected {field} ({expected})",
-                    is.unwrap_or_default()
-                )));
-            }
+        let is = text(&value[field]).unwrap_or_default();
+        if is.is_empty() && kind.origin == Origin::BuiltIn {
+            value[field] = expected.into();
+        } else if is != expected && field == "apiVersion" {
+            return Err(Status::bad_request(format!(
+                "the API version in the data ({is}) does not match the expected API version ({expected})"
+            )));
+        } else if is != expected {
+            return Err(Status::bad_request(format!(
+                r#"{is} in version "{}" cannot be handled as a {expected}"#,
+                kind.version
+            )));
         }
     }
     if !value["metadata"].is_object() {
         value["metadata"] = json!({});
     }
     Ok(value)
+}
+
+fn check_name(request: &Request, value: &Value) -> Result<(), Box<Status>> {
+    let name = text(&value["metadata"]["name"]).unwrap_or_default();
+    if name == request.name {
+        return Ok(());
+    }
+    Err(Status::bad_request(format!(
+        "the name of the object ({name}) does not match the name on the URL ({})",
+        request.name
+    )))
 }
 
 /// Gives an object the namespace of its path.
@@ -259,38 +236,19 @@ fn move_field(field: &str, from: &mut Value, to: &mut Value) {
     }
 }
 
-fn is_deleted(value: &Value) -> bool {
-    value["metadata"]["deletionTimestamp"].is_string()
+/// What the generation counts: all but metadata, and status where that is written by itself.
+fn wanted(kind: &Kind, value: &Value) -> Value {
+    let mut wanted = value.clone();
+    let fields = wanted.as_object_mut().unwrap();
+    fields.remove("metadata");
+    if kind.status {
+        fields.remove("status");
+    }
+    wanted
 }
 
-fn finalizers(value: &Value) -> usize {
-    let finalizers = value["metadata"]["finalizers"].as_array();
-    finalizers.map_or(0, Vec::len)
-}
-
-fn text(value: &Value) -> Option<String> {
+/// A string that says something.
+pub(crate) fn text(value: &Value) -> Option<String> {
     let text = value.as_str().filter(|text| !text.is_empty());
     text.map(str::to_owned)
-}
-
-pub(crate) fn now() -> String {
-    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// A uid that no other write gives.
-pub(crate) fn uid(revision: u64) -> String {
-    format!("5eed0000-0000-4000-8000-{revision:012x}")
-}
-
-/// What comes after a generated name's prefix: the real one's alphabet, counted instead of thrown.
-fn suffix(mut number: u64) -> String {
-    const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    let base = ALPHABET.len() as u64;
-    let letter = |digit: u64| char::from(ALPHABET[usize::try_from(digit).unwrap()]);
-    let mut suffix = String::new();
-    for _ in 0..5 {
-        suffix.insert(0, letter(number % base));
-        number /= base;
-    }
-    suffix
 }

@@ -176,19 +176,19 @@ async fn wrong_paths_and_methods_say_what_there_is() {
             Method::POST,
             "/",
             404,
-            "no such path: there are POST /mutate and POST /scheduler/filter",
+            "no such path: there are POST /mutate, /scheduler/filter and /scheduler/preempt",
         ),
         (
             Method::POST,
             "/mutate/",
             404,
-            "no such path: there are POST /mutate and POST /scheduler/filter",
+            "no such path: there are POST /mutate, /scheduler/filter and /scheduler/preempt",
         ),
         (
             Method::GET,
             "/metrics",
             404,
-            "no such path: there are POST /mutate and POST /scheduler/filter",
+            "no such path: there are POST /mutate, /scheduler/filter and /scheduler/preempt",
         ),
     ] {
         let request = Request::builder()
@@ -244,7 +244,7 @@ async fn a_filter_call_without_what_it_needs_gets_an_error_that_kube_scheduler_s
     for (change, expect) in [
         (
             (|args| args["Pod"] = Value::Null) as Change,
-            "berth: ExtenderArgs has no Pod",
+            "berth: the call has no Pod",
         ),
         (
             |args| args["NodeNames"] = Value::Null,
@@ -264,7 +264,7 @@ async fn a_filter_call_without_what_it_needs_gets_an_error_that_kube_scheduler_s
         ),
         (
             |args| args["Pod"]["metadata"]["labels"] = json!(7),
-            "berth: the Pod of ExtenderArgs is not readable: ",
+            "berth: the Pod of the call is not readable: ",
         ),
         (
             |args| {

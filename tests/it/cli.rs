@@ -125,7 +125,7 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
     check_failure(
         &["serve", "--snapshot", cluster],
         1,
-        "error: no certificate to serve with: set --tls-cert FILE and --tls-key FILE",
+        "error: no certificate to serve with: set --tls-cert FILE and --tls-key FILE, or --tls-secret NAME for one that berth makes",
     );
     check_failure(
         &["serve", "--snapshot", cluster, "--tls-cert", cert],
@@ -253,4 +253,28 @@ fn the_manifest_for_kube_scheduler_is_what_is_printed() {
         assert!(extender["tlsConfig"]["caData"].take().is_string());
     }
     assert_eq!(shown, expected);
+}
+
+#[test]
+fn the_readme_has_every_field_of_the_configuration_and_every_route() {
+    let readme = include_str!("../../README.md");
+    let default: serde_json::Value = serde_saphyr::from_str(berth::config::DEFAULT).unwrap();
+    for (section, fields) in default.as_object().unwrap() {
+        if ["apiVersion", "kind"].contains(&section.as_str()) {
+            continue;
+        }
+        let fields = fields.as_object().into_iter().flatten();
+        for (field, _) in fields {
+            let alone = format!("`{section}.{field}");
+            let after_another = format!("`.{field}`");
+            assert!(
+                readme.contains(&alone) || readme.contains(&after_another),
+                "{section}.{field}"
+            );
+        }
+        assert!(readme.contains(&format!("| `{section}")), "{section}");
+    }
+    for route in ["/mutate", "/scheduler/filter", "/scheduler/preempt"] {
+        assert!(readme.contains(&format!("`{route}`")), "{route}");
+    }
 }

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use berth::decide::guard::{Candidate, Guard, Journey, Policy};
 use serde_json::{Value, json};
 
-use crate::support::{Asked, capture, capture_json, cluster, items, view};
+use crate::support::{Asked, capture, capture_json, cluster, items};
 
 const NOT_SUPPORTED: &str = "machine type pc-q35-rhel9.2.0 not supported";
 const NOT_REGISTERED: &str = "OVN chassis not registered";
@@ -252,53 +251,19 @@ fn raw_nodes(text: &str) -> Vec<(String, String)> {
 }
 
 /// The preempt call itself has no route yet; its pod and its nodes are judged like any others.
-#[test]
-fn of_the_nodes_offered_for_preemption_the_one_without_a_chassis_is_no_place() {
-    let call = capture_json("preempt-nodes-migration");
-    let vmi = capture_json("preempt-nodes-migration.vmi");
-    let uid = call["Pod"]["metadata"]["ownerReferences"][0]["uid"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let view = view(&cluster_with(vmi));
-    let vmi = view.vmi("default", "big", &uid).unwrap();
-    assert_eq!(vmi.machine_type.as_deref(), Some("pc-q35-rhel9.4.0"));
-    let policy = Policy::default();
-    let guard = Guard::new(&policy, view.fleet(), Journey::Migration, vmi);
-    let dropped: Vec<&str> = call["NodeNameToVictims"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .filter(|name| {
-            let entry = view.node(name).unwrap();
-            let candidate = Candidate {
-                name,
-                facts: entry.facts().unwrap(),
-                agents: entry.agents(),
-            };
-            !guard.judge(&candidate).is_empty()
-        })
-        .collect();
-    assert_eq!(dropped, ["el9-nochassis"]);
-}
-
 #[tokio::test]
 async fn verbs_that_are_not_served_are_not_found() {
     let asked = Asked::new(&cluster(), "");
-    for (path, name) in [
-        (
-            "/scheduler/prioritize",
-            "prioritize-names-migration-no-selector",
-        ),
-        ("/scheduler/preempt", "preempt-nodes-migration"),
-    ] {
+    for (path, name) in [(
+        "/scheduler/prioritize",
+        "prioritize-names-migration-no-selector",
+    )] {
         let (status, text) = asked.post(path, capture(name)).await;
         assert_eq!(
             (status.as_u16(), text.as_str()),
             (
                 404,
-                "berth: no such path: there are POST /mutate and POST /scheduler/filter\n"
+                "berth: no such path: there are POST /mutate, /scheduler/filter and /scheduler/preempt\n"
             )
         );
     }

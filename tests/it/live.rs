@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -10,7 +11,7 @@ use berth::cluster::watch::watch;
 use berth::cluster::{View, WatchStats};
 use serde_json::Value;
 use tokio::sync::watch as signals;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 
 use crate::apiserver::ApiServer;
@@ -45,6 +46,7 @@ pub(crate) fn captured(kind: &str, name: &str) -> Value {
 pub(crate) struct Watching {
     pub(crate) view: Arc<ArcSwap<View>>,
     pub(crate) stats: Arc<WatchStats>,
+    made: Arc<AtomicUsize>,
     views: signals::Receiver<View>,
     task: JoinHandle<()>,
 }
@@ -58,7 +60,12 @@ impl Watching {
         let view = Arc::new(ArcSwap::from_pointee(View::default()));
         let stats = Arc::new(WatchStats::default());
         let (send, views) = signals::channel(View::default());
-        let changed = move |view: &View| drop(send.send(view.clone()));
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&made);
+        let changed = move |view: &View| {
+            count.fetch_add(1, Relaxed);
+            drop(send.send(view.clone()));
+        };
         let task = tokio::spawn(watch(
             client,
             "kube-system".to_owned(),
@@ -69,9 +76,15 @@ impl Watching {
         Self {
             view,
             stats,
+            made,
             views,
             task,
         }
+    }
+
+    /// How many views there were so far.
+    pub(crate) fn made(&self) -> usize {
+        self.made.load(Relaxed)
     }
 
     /// Waits for a view of which this is true.
@@ -82,6 +95,12 @@ impl Watching {
 
     pub(crate) async fn until_complete(&mut self) -> View {
         self.until("complete", View::is_complete).await
+    }
+
+    /// Waits for the end of what runs for ever.
+    pub(crate) async fn ended(mut self) -> Result<(), JoinError> {
+        let ended = timeout(PATIENCE, &mut self.task).await;
+        ended.expect("it goes on")
     }
 
     /// Waits for a count that no view tells of.

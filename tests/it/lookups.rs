@@ -6,11 +6,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use berth::cluster::{View, VmiReader};
+use berth::cluster::{Lookup, View, VmiReader};
 use berth::config::Config;
 use berth::http::{Service, router};
 use berth::metrics::Metrics;
 use futures_util::future::join_all;
+use futures_util::poll;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -122,6 +123,28 @@ async fn calls_for_the_same_vmi_share_one_read() {
     }
     assert_eq!(late.server.count(is_read), 1);
     assert_eq!(late.reader.outcomes(), [1, 0, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_goes_on_when_the_one_who_began_it_leaves() {
+    let late = Late::start().await;
+    let hang = Fault::hang()
+        .verb(Verb::Get)
+        .resource("virtualmachineinstances");
+    late.server.fail(hang);
+    let mut first = Box::pin(late.reader.read("default", "web"));
+    let mut second = Box::pin(late.reader.read("default", "web"));
+    assert!(poll!(&mut first).is_pending());
+    assert!(poll!(&mut second).is_pending());
+    drop(first);
+    late.server.heal();
+    assert!(matches!(second.await, Lookup::Found(vmi) if vmi.name.as_ref() == "web"));
+    assert_eq!(late.server.count(is_read), 1);
+    assert_eq!(late.reader.outcomes(), [1, 0, 0]);
+    // It is over, and the next one begins anew.
+    late.reader.read("default", "web").await;
+    assert_eq!(late.server.count(is_read), 2);
+    assert_eq!(late.reader.outcomes(), [2, 0, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

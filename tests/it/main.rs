@@ -10,20 +10,22 @@
 #![expect(clippy::similar_names, reason = "names and named, parsed and passed")]
 
 mod admission_captures;
-#[expect(dead_code, reason = "the tests that need the rest are being written")]
 #[path = "../apiserver/mod.rs"]
 mod apiserver;
-mod apiserver_fidelity;
+mod apiserver_stand_in;
 mod bad_input;
 mod certificates;
 mod certs;
 mod cli;
+mod end_to_end;
 mod filter_captures;
 mod hostile;
+mod image;
 mod index;
 mod live;
 mod live_process;
 mod lookups;
+mod managed_certificates;
 mod manifests;
 mod overload;
 mod ovn_lab;
@@ -32,6 +34,7 @@ mod ovn_model;
 mod ovn_properties;
 mod ovn_southbound;
 mod ovn_tls;
+mod preempt_captures;
 mod process;
 mod prometheus;
 mod properties;

@@ -128,7 +128,7 @@ fn a_real_prometheus_scrapes_it() {
     let prometheus = Prometheus::start(&program, served.admin);
     for (query, value) in [
         ("up", "1"),
-        ("sum(berth_cluster_objects)", "34"),
+        ("sum(berth_cluster_objects)", "38"),
         ("sum(berth_chassis_ready)", "8"),
         ("berth_build_info", "1"),
         ("count(process_resident_memory_bytes)", "1"),
@@ -151,8 +151,12 @@ fn a_real_prometheus_scrapes_it() {
             "BerthDown",
             "BerthCertificateExpires",
             "BerthCertificateRefused",
+            "BerthCertificatesNotManaged",
+            "BerthNextCertificateAuthority",
             "BerthRefusesRequests",
             "BerthCannotReadObjects",
+            "BerthViewIsOld",
+            "BerthCannotReadTheCluster",
             "BerthMigrationsNotGuarded",
             "BerthPanics",
         ]

@@ -80,7 +80,7 @@ fn template() -> impl Strategy<Value = Value> {
 }
 
 /// A review of one of the four kinds.
-fn review() -> impl Strategy<Value = Value> {
+pub(crate) fn review() -> impl Strategy<Value = Value> {
     let kinds = vec![
         ("kubevirt.io", "VirtualMachine"),
         ("kubevirt.io", "VirtualMachineInstance"),
@@ -122,7 +122,7 @@ fn review() -> impl Strategy<Value = Value> {
 }
 
 /// The patch of a review.
-fn patch_of(review: &Value) -> Option<Patch> {
+pub(crate) fn patch_of(review: &Value) -> Option<Patch> {
     let answer = mutate(&review.to_string(), &View::default()).unwrap();
     let reply: Value = serde_json::from_slice(&answer.json).unwrap();
     let patch = reply["response"].get("patch")?.as_str().unwrap();

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each layer may import of the crate. ARCHITECTURE.md has the reasons.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("api", &["api"]),
     ("domain", &[]),
     ("decide", &["decide", "domain"]),
@@ -21,11 +21,12 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("throttle", &[]),
     ("server", &["server", "throttle", "tls"]),
     ("tls", &["tls"]),
+    ("pki", &["api", "pki"]),
     ("telemetry", &["config"]),
     (
         "metrics",
         &[
-            "api", "cluster", "decide", "domain", "metrics", "server", "tls", "wire",
+            "api", "cluster", "decide", "domain", "metrics", "pki", "server", "tls", "wire",
         ],
     ),
     (

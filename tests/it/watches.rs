@@ -7,6 +7,7 @@ use berth::api::Cause;
 use berth::cluster::{ObjectKind, View};
 use berth::domain::{AgentState, DefaultBinding};
 use serde_json::{Value, json};
+use tower::service_fn;
 
 use crate::apiserver::{ApiServer, Fault, Request, Verb};
 use crate::live::{Watching, captured, client, load};
@@ -147,9 +148,9 @@ async fn a_watch_that_breaks_goes_on_where_it_was() {
         watching.until_complete().await;
         server.wait_for_watches(1, "nodes").await;
         if in_a_line {
-            server.cut_watches_in_a_line();
+            server.cut_watches_in_a_line().await;
         } else {
-            server.cut_watches();
+            server.cut_watches().await;
         }
         server.apply(mk_node("after"));
         watching.until("what came after", has_node("after")).await;
@@ -177,7 +178,7 @@ async fn a_watch_goes_on_from_the_last_bookmark() {
     watching.until("node b", has_node("b")).await;
     server.compact();
     server.wait_for_watches(1, "namespaces").await;
-    server.cut_watches();
+    server.cut_watches().await;
     server.wait_for(2, watches_of("namespaces")).await;
     server.wait_for_watches(1, "namespaces").await;
     let versions: Vec<u64> = server
@@ -204,7 +205,7 @@ async fn a_state_that_the_server_forgot_is_listed_anew() {
 
         // While nobody watches, a node goes and another comes, and that is forgotten.
         server.fail(Fault::status(503).verb(Verb::Watch).resource("nodes"));
-        server.cut_watches();
+        server.cut_watches().await;
         server.delete("nodes", None, "gone");
         server.apply(mk_node("new"));
         server.compact();
@@ -444,7 +445,7 @@ async fn events_that_change_nothing_make_no_new_view() {
     let mut watching = Watching::start(&server).await;
     watching.until_complete().await;
     server.wait_for_watches(1, "nodes").await;
-    let before = watching.view.load_full();
+    let before = watching.made();
     let mut node = captured("Node", "el9-1");
     for beat in 0..20 {
         node["metadata"]["annotations"]["kubevirt.io/heartbeat"] = json!(beat.to_string());
@@ -452,11 +453,7 @@ async fn events_that_change_nothing_make_no_new_view() {
     }
     server.apply(mk_node("last"));
     watching.until("the last node", has_node("last")).await;
-    // Two strong counts: nothing came between.
-    assert_eq!(
-        before.count(ObjectKind::Node) + 1,
-        watching.view.load().count(ObjectKind::Node)
-    );
+    assert_eq!(watching.made(), before + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -468,7 +465,7 @@ async fn replicas_that_start_at_other_times_have_the_same_view() {
     server.wait_for_watches(1, "nodes").await;
     server.apply(mk_node("new"));
     server.delete("nodes", None, "el9-2");
-    server.cut_watches();
+    server.cut_watches().await;
     server.delete("pods", Some("kube-system"), "ovs-ovn-el9-11");
     server.apply(mk_node("last"));
     let mut second = Watching::start_with(client(&server).await);
@@ -499,4 +496,91 @@ async fn a_watch_on_a_connection_that_is_lost_without_a_word_is_noticed() {
         .until("what was not seen", has_node("unseen"))
         .await;
     assert_eq!(watching.stats.lists(ObjectKind::Node), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_panics_ends_the_watch_with_what_it_said() {
+    let server = ApiServer::start();
+    load(&server);
+    let client = client(&server).await;
+    let broken = service_fn(move |request: hyper::Request<kube::client::Body>| {
+        let client = client.clone();
+        async move {
+            assert!(!request.uri().path().ends_with("/namespaces"), "a defect");
+            client.send(request).await
+        }
+    });
+    let watching = Watching::start_with(kube::Client::new(broken, "default"));
+    let error = watching.ended().await.unwrap_err();
+    assert_eq!(error.into_panic().downcast_ref(), Some(&"a defect"));
+}
+
+#[tokio::test]
+async fn a_server_that_takes_a_question_and_says_nothing_is_still_failing() {
+    for silent in [Verb::List, Verb::Watch] {
+        let server = ApiServer::start();
+        load(&server);
+        let mut watching = Watching::start(&server).await;
+        watching.until_complete().await;
+        server.wait_for_watches(1, "nodes").await;
+        // A watch that fails, and then nothing comes any more to the question that follows.
+        let status = if silent == Verb::List { 410 } else { 503 };
+        server.fail(
+            Fault::status(status)
+                .verb(Verb::Watch)
+                .resource("nodes")
+                .times(1),
+        );
+        server.fail(Fault::hang().verb(silent).resource("nodes"));
+        let asked = server.count(|request| request.resource == "nodes");
+        server.cut_watches().await;
+        server
+            .wait_for(asked + 2, |request| request.resource == "nodes")
+            .await;
+        assert!(watching.stats.is_failing(ObjectKind::Node));
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(25)).await;
+        tokio::time::resume();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(watching.stats.is_failing(ObjectKind::Node), "{silent:?}");
+        server.heal();
+        server.apply(mk_node("after"));
+        watching.until("what came after", has_node("after")).await;
+        assert!(!watching.stats.is_failing(ObjectKind::Node));
+    }
+}
+
+/// Nothing happens in it, and nobody has to wait for something to happen.
+#[tokio::test]
+async fn a_watch_that_is_open_again_goes_well_after_a_while() {
+    let server = ApiServer::start();
+    load(&server);
+    let mut watching = Watching::start(&server).await;
+    watching.until_complete().await;
+    server.wait_for_watches(1, "nodes").await;
+    server.fail(
+        Fault::status(503)
+            .verb(Verb::Watch)
+            .resource("nodes")
+            .times(1),
+    );
+    server.cut_watches().await;
+    watching
+        .until_counted("that it fails", |stats| stats.is_failing(ObjectKind::Node))
+        .await;
+    server.wait_for(3, watches_of("nodes")).await;
+    server.wait_for_watches(1, "nodes").await;
+    tokio::time::pause();
+    for _ in 0..50 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        tokio::task::yield_now().await;
+    }
+    tokio::time::resume();
+    watching
+        .until_counted("that it goes on", |stats| {
+            !stats.is_failing(ObjectKind::Node)
+        })
+        .await;
 }

@@ -4,9 +4,10 @@ use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 use super::{
-    DRAIN, HEADER, Harness, get2, http2, response, seconds_until_closed, send, served, text, until,
+    DRAIN, GET, HEADER, Harness, get2, http2, response, seconds_until_closed, send, served, text,
+    until,
 };
-use crate::server::Drained;
+use crate::server::{Drained, Phase};
 
 const HELD: &str = "GET /held HTTP/1.1\r\nhost: berth\r\n\r\n";
 
@@ -25,7 +26,7 @@ async fn requests_in_flight_finish_and_idle_connections_end() {
     until(|| harness.stats.in_flight() == 2).await;
 
     let since = Instant::now();
-    harness.stop.send_replace(true);
+    harness.phase.send_replace(Phase::Stopped);
     assert_eq!(seconds_until_closed(&mut fresh).await, 0);
     assert_eq!(seconds_until_closed(&mut idle).await, 0);
     idle2_connection.await.unwrap().unwrap();
@@ -42,6 +43,43 @@ async fn requests_in_flight_finish_and_idle_connections_end() {
     busy2_connection.await.unwrap().unwrap();
     assert_eq!(harness.serving.await.unwrap(), Drained::default());
     assert_eq!(since.elapsed().as_secs(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_serves_on_and_sends_clients_elsewhere() {
+    let harness = Harness::new();
+    let mut idle = harness.connect();
+    served(&mut idle).await;
+    let mut used = harness.connect();
+    served(&mut used).await;
+    let (mut used2, used2_connection) = http2(harness.connect(), 1024).await;
+    text(used2.send_request(get2("/")).await.unwrap()).await;
+    let held2 = tokio::spawn(used2.clone().send_request(get2("/held")));
+    until(|| harness.stats.in_flight() == 1).await;
+
+    let since = Instant::now();
+    harness.phase.send_replace(Phase::Leaving);
+    for client in [&mut used, &mut harness.connect()] {
+        send(client, GET).await;
+        let (head, body) = response(client).await;
+        assert!(head.contains("connection: close\r\n"), "{head}");
+        assert_eq!(body, "ok");
+        assert_eq!(seconds_until_closed(client).await, 0);
+    }
+    assert_eq!(
+        text(used2.send_request(get2("/")).await.unwrap()).await,
+        "ok"
+    );
+    harness.release.add_permits(1);
+    assert_eq!(text(held2.await.unwrap().unwrap()).await, "held");
+    // It ends by itself, with its client still there.
+    used2_connection.await.unwrap().unwrap();
+    assert_eq!(since.elapsed().as_secs(), 0);
+
+    // Who asks for nothing is only let go at the end.
+    assert_eq!(harness.stats.open(), 1);
+    assert_eq!(harness.stop().await, Drained::default());
+    assert_eq!(seconds_until_closed(&mut idle).await, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -78,7 +116,7 @@ async fn half_a_head_holds_up_the_end_no_longer_than_a_head_may() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_sender_stops_the_server() {
-    let Harness { stop, serving, .. } = Harness::new();
-    drop(stop);
+    let Harness { phase, serving, .. } = Harness::new();
+    drop(phase);
     assert_eq!(serving.await.unwrap(), Drained::default());
 }

@@ -14,7 +14,7 @@ use super::{
     HANDSHAKE, Harness, get2, http2, mk_limits, mk_router, seconds_until_closed, send, served,
     text, until,
 };
-use crate::server::{Drained, Server, Timeout};
+use crate::server::{Drained, Phase, Server, Timeout};
 use crate::tls::{CertificateStore, Material, TlsFiles};
 
 #[tokio::test]
@@ -25,8 +25,8 @@ async fn both_protocols_are_served_over_sockets() {
     let stats = server.stats();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (stop, stopping) = watch::channel(false);
-    let serving = tokio::spawn(server.serve(listener, stopping));
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let serving = tokio::spawn(server.serve(listener, phases));
     let connect = || async { TcpStream::connect(address).await.unwrap() };
 
     let mut garbage = connect().await;
@@ -42,7 +42,7 @@ async fn both_protocols_are_served_over_sockets() {
     let answer = requests.send_request(get2("/")).await.unwrap();
     assert_eq!(text(answer).await, "ok");
 
-    stop.send_replace(true);
+    phase.send_replace(Phase::Stopped);
     assert_eq!(serving.await.unwrap(), Drained::default());
     assert_eq!(seconds_until_closed(&mut client).await, 0);
     connection.await.unwrap().unwrap();

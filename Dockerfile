@@ -1,0 +1,24 @@
+# berth as an image: docker build -t berth:0.1.0 .   (or podman, or buildah)
+#
+# Both stages are of Debian 12, so that the C library that berth is linked with is the one that it
+# runs on. Where these registries are out of reach: --build-arg BUILDER=… --build-arg RUNTIME=…
+ARG BUILDER=docker.io/library/rust:1.95.0-bookworm
+ARG RUNTIME=gcr.io/distroless/cc-debian12:nonroot
+
+FROM ${BUILDER} AS build
+WORKDIR /src
+# .dockerignore lets in what the build reads, and nothing else.
+COPY . .
+RUN cargo build --release --locked --bin berth
+
+# No shell and no package manager: berth is one file, and needs the C library and libgcc.
+FROM ${RUNTIME}
+COPY --from=build /src/target/release/berth /usr/local/bin/berth
+# The lists of a large cluster come through once: given back, not kept for later (docs/benchmarks.md).
+ENV MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072
+# By number, so that the kubelet can tell that it is not root.
+USER 65532:65532
+# HTTPS, and the admin port.
+EXPOSE 8443 8080
+ENTRYPOINT ["/usr/local/bin/berth"]
+CMD ["serve"]

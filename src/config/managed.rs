@@ -1,0 +1,126 @@
+//! Certificates that berth manages by itself.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Refusal;
+use super::names::{HostName, ObjectName};
+use super::units::Lifetime;
+
+/// Certificates that berth makes, in a Secret that its replicas share.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Managed {
+    /// The Secret in berth's own namespace; it is made if it is not there. Without it nothing is
+    /// managed.
+    pub secret_name: Option<ObjectName>,
+    /// The Service in front of berth: its names in the cluster are in the certificate.
+    pub service: ObjectName,
+    /// Other names in the certificate: DNS names and IP addresses.
+    pub extra_names: Vec<HostName>,
+    /// The `MutatingWebhookConfigurations` whose `caBundle` is kept current, in every webhook.
+    pub webhook_configurations: Vec<ObjectName>,
+    /// How long a certificate lasts; another one is made after two thirds of that.
+    pub leaf_lifetime: Lifetime,
+    /// How long a CA lasts; its successor is made, and trusted beside it, after two thirds of that.
+    pub ca_lifetime: Lifetime,
+}
+
+impl Default for Managed {
+    fn default() -> Self {
+        Self {
+            secret_name: None,
+            service: ObjectName::berth(),
+            extra_names: Vec::new(),
+            webhook_configurations: vec![ObjectName::berth()],
+            leaf_lifetime: Lifetime::days(30),
+            ca_lifetime: Lifetime::days(3650),
+        }
+    }
+}
+
+/// A third of it is left when it is renewed, which has to be much longer than clocks are off and
+/// an API server is away.
+const SHORTEST_LEAF: Duration = Duration::from_hours(6);
+
+/// What renews by itself has no need to last.
+const LONGEST_LEAF: Lifetime = Lifetime::days(365);
+
+/// A CA signs to five sixths of its life, and its last leaf has to end within it.
+const LEAVES_PER_CA: u32 = 6;
+
+impl Managed {
+    /// Refuses what can't be had together.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        let Self {
+            secret_name: _,
+            service,
+            extra_names: _,
+            webhook_configurations: _,
+            leaf_lifetime: leaf,
+            ca_lifetime: ca,
+        } = self;
+        let refuse = |text: String| Err(Refusal::Combination(text));
+        if service.as_str().contains('.') || service.as_str().len() > 63 {
+            return refuse(format!(
+                "tls.managed.service: {service} is no name of a Service: one label of up to 63 characters"
+            ));
+        }
+        if leaf.0 < SHORTEST_LEAF || LONGEST_LEAF < *leaf {
+            return refuse(format!(
+                "tls.managed.leafLifetime: {leaf} is not from {} to {LONGEST_LEAF}",
+                Lifetime(SHORTEST_LEAF)
+            ));
+        }
+        if ca.0 < leaf.0 * LEAVES_PER_CA {
+            return refuse(format!(
+                "tls.managed.caLifetime: {ca} is less than {LEAVES_PER_CA} times tls.managed.leafLifetime, {leaf}: no ca could be replaced in time"
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+
+    #[test]
+    fn what_is_refused_is_named_by_path_and_value() {
+        for (text, expect) in [
+            (
+                "tls: {managed: {secretName: Berth}}",
+                "tls.managed.secretName: \"Berth\" is no name of an object: lower-case letters, digits, '-' and '.', from a letter or digit to one, up to 253",
+            ),
+            (
+                "tls: {managed: {service: a.b}}",
+                "tls.managed.service: a.b is no name of a Service: one label of up to 63 characters",
+            ),
+            (
+                "tls: {managed: {extraNames: [\"https://a\"]}}",
+                "tls.managed.extraNames[0]: \"https://a\" is neither a DNS name nor an IP address",
+            ),
+            (
+                "tls: {managed: {leafLifetime: 10}}",
+                "tls.managed.leafLifetime: invalid type: integer `10`, expected a duration up to 36500d, such as \"30d\" or \"12h\"",
+            ),
+            (
+                "tls: {managed: {leafLifetime: 1h}}",
+                "tls.managed.leafLifetime: 1h is not from 6h to 365d",
+            ),
+            (
+                "tls: {managed: {leafLifetime: 400d}}",
+                "tls.managed.leafLifetime: 400d is not from 6h to 365d",
+            ),
+            (
+                "tls: {managed: {caLifetime: 90d}}",
+                "tls.managed.caLifetime: 90d is less than 6 times tls.managed.leafLifetime, 30d: no ca could be replaced in time",
+            ),
+        ] {
+            let error = Config::parse(text).unwrap_err().to_string();
+            assert_eq!(error, expect, "{text}");
+        }
+    }
+}

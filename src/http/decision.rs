@@ -1,0 +1,81 @@
+//! Decisions in the log, at debug: one line each, with what was found against every node.
+
+use crate::decide::explain::Explained;
+use crate::decide::guard::{Candidate, Journey};
+use crate::decide::reason::Reasons;
+use crate::domain::Vmi;
+use crate::metrics::Verb;
+use crate::wire::objects::Pod;
+
+/// Nodes that one log line gives the details of.
+const DETAILED_NODES: usize = 50;
+
+/// The details of nodes that did not pass, collected only when the log wants them.
+pub(super) struct Details(Option<Vec<String>>);
+
+impl Details {
+    pub(super) fn if_wanted() -> Self {
+        Self(tracing::enabled!(target: "berth::decision", tracing::Level::DEBUG).then(Vec::new))
+    }
+
+    pub(super) fn add(&mut self, candidate: Candidate<'_>, reasons: Reasons) {
+        self.push(|| Explained { candidate, reasons }.to_string());
+    }
+
+    pub(super) fn add_unknown(&mut self, name: &str) {
+        self.push(|| format!("{name}: not_yet_known"));
+    }
+
+    fn push(&mut self, detail: impl FnOnce() -> String) {
+        if let Some(details) = &mut self.0
+            && details.len() < DETAILED_NODES
+        {
+            details.push(detail());
+        }
+    }
+}
+
+pub(super) fn not_guarded(verb: Verb, pod: &Pod<'_>) {
+    tracing::debug!(
+        target: "berth::decision",
+        surface = "extender",
+        verb = verb.name(),
+        pod = format_args!("{}/{}", pod.namespace(), pod.name()),
+        launcher = pod.is_launcher(),
+        migration = pod.belongs_to_migration(),
+        "pod is not guarded"
+    );
+}
+
+/// A pod's nodes were judged: so many passed, so many did not.
+pub(super) fn judged(
+    verb: Verb,
+    pod: &Pod<'_>,
+    vmi: &Vmi,
+    journey: Journey,
+    (passed, not_passed): (u64, u64),
+    details: &Details,
+) {
+    let Details(Some(details)) = details else {
+        return;
+    };
+    let more = usize::try_from(not_passed)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(details.len());
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let details: Vec<&str> = details.iter().chain(&more).map(String::as_str).collect();
+    tracing::debug!(
+        target: "berth::decision",
+        surface = "extender",
+        verb = verb.name(),
+        pod = format_args!("{}/{}", pod.namespace(), pod.name()),
+        vmi = format_args!("{}/{}", vmi.namespace, vmi.name),
+        journey = journey.name(),
+        machine_type = vmi.machine_type.as_deref(),
+        source = vmi.node.as_deref(),
+        passed,
+        not_passed,
+        details = details.join("; "),
+        "nodes judged"
+    );
+}

@@ -1,0 +1,128 @@
+//! `POST /scheduler/preempt`: on which of these nodes may pods be evicted for this one?
+//!
+//! A node that the guard rejects stays rejected whoever is evicted there, so that it is no candidate.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use tokio::time::Instant;
+
+use crate::cluster::{Lookup, View};
+use crate::decide::guard::{Candidate, Guard, Journey, Policy};
+use crate::http::Service;
+use crate::http::decision::{self, Details};
+use crate::http::lane::Answered;
+use crate::http::refusal::Refusal;
+use crate::http::vmi::{NoVmi, VmiRef, find_vmi};
+use crate::metrics::{ExtenderOutcome, Surface, Verb};
+use crate::wire::extender::ArgsError;
+use crate::wire::preempt::{PreemptArgs, preempt_result};
+
+pub(super) async fn handle(State(service): State<Arc<Service>>, body: Body) -> Response {
+    let patience = service.handler_timeout;
+    service.extender.run(&service, patience, body, answer).await
+}
+
+fn answer(
+    service: &Service,
+    text: &str,
+    start: Instant,
+    lookup: Option<&Lookup>,
+) -> Result<Answered, Refusal> {
+    let mut answer = preempt(text, &*service.view()?, &service.policy, lookup)?;
+    if let Some(vmi) = answer.unknown.take()
+        && lookup.is_none()
+        && service.can_read()
+    {
+        return Ok(Answered::Unknown(vmi));
+    }
+    if let Some(problem) = &answer.problem {
+        service.problem(Surface::Extender, problem);
+    }
+    service
+        .metrics
+        .extender(Verb::Preempt, answer.outcome, start.elapsed());
+    Ok(Answered::Json(answer.json))
+}
+
+/// An answered preempt call.
+#[derive(Debug)]
+pub struct PreemptAnswer {
+    /// What came of it.
+    pub outcome: ExtenderOutcome,
+    /// Why there is no candidate at all, for the log.
+    pub problem: Option<String>,
+    /// The VMI that is not in the view, and that a look at the API server may bring.
+    pub unknown: Option<VmiRef>,
+    /// The reply.
+    pub json: Vec<u8>,
+}
+
+/// Answers a preempt call. Without the pod's VMI no node is a candidate: nobody is evicted for a pod
+/// that can't be judged, and the filter has said so already.
+///
+/// # Errors
+/// The body is no preempt call. The protocol has no other way to say so.
+pub fn preempt(
+    body: &str,
+    view: &View,
+    policy: &Policy,
+    lookup: Option<&Lookup>,
+) -> Result<PreemptAnswer, ArgsError> {
+    let PreemptArgs {
+        pod,
+        mut candidates,
+    } = PreemptArgs::read(body)?;
+    let answered = |outcome, json| PreemptAnswer {
+        outcome,
+        problem: None,
+        unknown: None,
+        json,
+    };
+    let Some(journey) = Journey::of(pod.is_launcher(), pod.belongs_to_migration(), policy) else {
+        decision::not_guarded(Verb::Preempt, &pod);
+        let json = preempt_result(&candidates);
+        return Ok(answered(ExtenderOutcome::NotGuarded, json));
+    };
+    let vmi = match find_vmi(&pod, view, lookup) {
+        Ok(vmi) => vmi,
+        Err(problem) => {
+            let text = format!("{}/{}: {problem}", pod.namespace(), pod.name());
+            return Ok(PreemptAnswer {
+                problem: Some(text),
+                unknown: match problem {
+                    NoVmi::Unknown(vmi) => Some(vmi),
+                    _ => None,
+                },
+                ..answered(ExtenderOutcome::VmiUnknown, preempt_result(&[]))
+            });
+        }
+    };
+    let guard = Guard::new(policy, view.fleet(), journey, vmi);
+    let mut details = Details::if_wanted();
+    let offered = candidates.len();
+    candidates.retain(|(name, _)| {
+        let entry = view.node(name.as_str());
+        let Some((facts, agents)) = entry.and_then(|e| Some((e.facts()?, e.agents()))) else {
+            details.add_unknown(name.as_str());
+            return false;
+        };
+        let candidate = Candidate {
+            name: name.as_str(),
+            facts,
+            agents,
+        };
+        let reasons = guard.judge(&candidate);
+        if !reasons.is_empty() {
+            details.add(candidate, reasons);
+        }
+        reasons.is_empty()
+    });
+    let kept = candidates.len() as u64;
+    let counts = (kept, offered as u64 - kept);
+    decision::judged(Verb::Preempt, &pod, vmi, journey, counts, &details);
+    let json = preempt_result(&candidates);
+    Ok(answered(ExtenderOutcome::Judged, json))
+}

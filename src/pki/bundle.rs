@@ -1,0 +1,245 @@
+//! The `caBundle` of a webhook configuration: what it trusts, and the patch that makes it current.
+//!
+//! What is missing is added at once. What is too much may be the CA of a leaf that another replica
+//! still serves, or that an earlier way of managing certificates did, and is left for
+//! [`LEFT_ALONE`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use json_patch::jsonptr::PointerBuf;
+use json_patch::{AddOperation, Patch, PatchOperation, TestOperation};
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use serde_json::Value;
+
+use super::contents::{CERT_MANAGER, State};
+use super::decide::Published;
+use super::time::{between, later};
+use super::x509::{Id, LeafCertificate, base64, certificates};
+
+/// How long a CA that is not berth's stays in a bundle.
+pub const LEFT_ALONE: Duration = Duration::from_hours(1);
+
+/// How long a CA has to be published before something new is signed by it: API servers hear of a
+/// changed configuration one after the other.
+pub const SETTLE: Duration = Duration::from_secs(10);
+
+/// The most foreign CAs that are left alone in one bundle.
+const MAX_STRAYS: usize = 8;
+
+/// A webhook configuration, as far as berth writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Configuration {
+    /// Its name.
+    pub name: String,
+    /// The annotation of somebody else who writes the same fields.
+    pub contested: Option<String>,
+    version: String,
+    webhooks: Vec<Webhook>,
+}
+
+/// What was seen of a webhook configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// There is none of that name, so nobody calls because of it.
+    Absent,
+    /// It could not be read.
+    Unknown,
+    /// It is there.
+    There(Configuration),
+}
+
+impl Seen {
+    pub(super) fn of(configuration: Option<&MutatingWebhookConfiguration>) -> Self {
+        configuration.map_or(Self::Absent, |configuration| {
+            Self::There(Configuration::read(configuration))
+        })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Webhook {
+    name: String,
+    trusts: BTreeSet<Id>,
+    damaged: bool,
+}
+
+impl Configuration {
+    /// Reads what the API server has.
+    #[must_use]
+    pub fn read(configuration: &MutatingWebhookConfiguration) -> Self {
+        let metadata = &configuration.metadata;
+        let mut annotations = metadata.annotations.iter().flatten();
+        let webhooks = configuration.webhooks.iter().flatten().map(|webhook| {
+            let pem = webhook.client_config.ca_bundle.as_ref();
+            let (trusts, damaged) = pem.map_or_else(Default::default, |pem| read_bundle(&pem.0));
+            Webhook {
+                name: webhook.name.clone(),
+                trusts,
+                damaged,
+            }
+        });
+        Self {
+            name: metadata.name.clone().unwrap_or_default(),
+            contested: annotations
+                .find(|(key, _)| key.starts_with(CERT_MANAGER))
+                .map(|(key, _)| key.clone()),
+            version: metadata.resource_version.clone().unwrap_or_default(),
+            webhooks: webhooks.collect(),
+        }
+    }
+
+    /// What all of its webhooks trust; nothing to say of one without webhooks.
+    fn trusts(&self) -> Option<BTreeSet<Id>> {
+        self.webhooks
+            .iter()
+            .map(|webhook| webhook.trusts.clone())
+            .reduce(|all, own| &all & &own)
+    }
+
+    /// The patch that makes every webhook trust `wanted`, and nothing else but `strays`; `None` if
+    /// they do.
+    ///
+    /// It tests the version that was read, so that it fits no other order of the webhooks, and each
+    /// webhook's name, so that a person who reads it sees which one it is for.
+    #[must_use]
+    pub fn patch(&self, wanted: &[Id], strays: &BTreeSet<Id>) -> Option<Patch> {
+        let mut operations = vec![test(&["metadata", "resourceVersion"], &self.version)];
+        for (index, webhook) in self.webhooks.iter().enumerate() {
+            let stray = |id: &&Id| strays.contains(*id) && !wanted.contains(*id);
+            let kept = webhook.trusts.iter().filter(stray);
+            let goal: Vec<&Id> = wanted.iter().chain(kept).collect();
+            let same = goal.iter().copied().cloned().collect::<BTreeSet<Id>>() == webhook.trusts;
+            if same && !webhook.damaged {
+                continue;
+            }
+            let index = index.to_string();
+            let pem: String = goal.iter().map(|id| id.pem()).collect();
+            operations.push(test(&["webhooks", &index, "name"], &webhook.name));
+            operations.push(PatchOperation::Add(AddOperation {
+                path: PointerBuf::from_tokens(["webhooks", &index, "clientConfig", "caBundle"]),
+                value: Value::from(base64(pem.as_bytes())),
+            }));
+        }
+        (operations.len() > 1).then_some(Patch(operations))
+    }
+}
+
+fn test(path: &[&str], value: &str) -> PatchOperation {
+    PatchOperation::Test(TestOperation {
+        path: PointerBuf::from_tokens(path.iter().copied()),
+        value: Value::from(value),
+    })
+}
+
+/// The certificates of a bundle, and whether there is something else in it.
+fn read_bundle(pem: &[u8]) -> (BTreeSet<Id>, bool) {
+    let (found, mut damaged) = certificates(pem);
+    let mut trusts = BTreeSet::new();
+    for der in &found {
+        // Go trusts a certificate of no CA as well, if it is the server's own.
+        match LeafCertificate::read(der) {
+            Some(certificate) => {
+                trusts.insert(certificate.id);
+            }
+            None => damaged = true,
+        }
+    }
+    damaged |= trusts.is_empty() && !pem.trim_ascii().is_empty();
+    (trusts, damaged)
+}
+
+/// The CAs to publish: those of the Secret, in its order.
+#[must_use]
+pub fn wanted(state: &State) -> Vec<Id> {
+    state
+        .bundle
+        .iter()
+        .map(|trusted| trusted.authority.id.clone())
+        .collect()
+}
+
+/// What was seen in the webhook configurations over time.
+#[derive(Clone, Debug, Default)]
+pub struct Sightings {
+    /// Since when all configurations trust a CA.
+    published: BTreeMap<Id, SystemTime>,
+    /// Since when a configuration trusts a CA that is not in the Secret.
+    strays: BTreeMap<(String, Id), SystemTime>,
+    /// Whether a configuration was seen at all.
+    any: bool,
+}
+
+impl Sightings {
+    /// Takes in what was seen of all configurations. Of one that could not be read, nothing is
+    /// known to be trusted.
+    pub fn see(&mut self, seen: &[Seen], known: &[Id], now: SystemTime) {
+        let trusts = seen.iter().filter_map(|seen| match seen {
+            Seen::Absent => None,
+            Seen::Unknown => Some(BTreeSet::new()),
+            Seen::There(configuration) => configuration.trusts(),
+        });
+        let everywhere = trusts.reduce(|all, own| &all & &own);
+        self.any = everywhere.is_some();
+        let everywhere = everywhere.unwrap_or_default();
+        self.published.retain(|id, _| everywhere.contains(id));
+        for id in everywhere {
+            self.published.entry(id).or_insert(now);
+        }
+
+        let strays: BTreeSet<(String, Id)> = seen
+            .iter()
+            .filter_map(|seen| match seen {
+                Seen::Absent | Seen::Unknown => None,
+                Seen::There(configuration) => Some(configuration),
+            })
+            .flat_map(|configuration| {
+                let trusted = configuration.webhooks.iter().flat_map(|hook| &hook.trusts);
+                trusted
+                    .filter(|id| !known.contains(id))
+                    .map(|id| (configuration.name.clone(), id.clone()))
+            })
+            .collect();
+        self.strays.retain(|stray, _| strays.contains(stray));
+        for stray in strays {
+            self.strays.entry(stray).or_insert(now);
+        }
+    }
+
+    /// The CAs that all configurations trust, for [`SETTLE`] or, `at_once`, from when they were
+    /// seen to.
+    #[must_use]
+    pub fn published(&self, now: SystemTime, at_once: bool) -> Published {
+        if !self.any {
+            return Published::Everything;
+        }
+        let settled = self
+            .published
+            .iter()
+            .filter(|(_, since)| at_once || later(**since, SETTLE) <= now)
+            .map(|(id, _)| id.clone());
+        Published::These(settled.collect())
+    }
+
+    /// The CAs that a configuration trusts, are not in the Secret, and are left alone.
+    #[must_use]
+    pub fn strays(&self, configuration: &str, now: SystemTime) -> BTreeSet<Id> {
+        let own = self.strays.iter().filter(|((name, id), since)| {
+            let certificate = LeafCertificate::read(id.der());
+            name == configuration
+                && between(**since, now) < LEFT_ALONE
+                && certificate.is_some_and(|certificate| !certificate.validity.is_over(now))
+        });
+        own.map(|((_, id), _)| id.clone())
+            .take(MAX_STRAYS)
+            .collect()
+    }
+
+    /// When time alone changes something.
+    #[must_use]
+    pub fn next_change(&self, now: SystemTime) -> Option<SystemTime> {
+        let settled = self.published.values().map(|since| later(*since, SETTLE));
+        let strays = self.strays.values().map(|since| later(*since, LEFT_ALONE));
+        settled.chain(strays).filter(|time| now < *time).min()
+    }
+}

@@ -1,0 +1,35 @@
+//! End-to-end tests: berth with a real kube-apiserver and kube-scheduler. `make e2e` runs them.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a scenario fails by panicking, and a person reads how it went"
+)]
+
+mod api;
+mod authority;
+mod berth;
+mod captures;
+mod fleet;
+mod http;
+mod kubectl;
+mod manifests;
+mod plane;
+mod process;
+mod programs;
+mod relay;
+mod runner;
+mod scenarios;
+mod scheduler;
+mod service;
+mod vms;
+mod wait;
+mod world;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runner::run(scenarios::ALL)
+}

@@ -1,0 +1,46 @@
+//! What is shown, in the order in which it is. A scenario is a function of one of the modules.
+
+mod certificates;
+mod crds;
+mod injection;
+mod outage;
+mod rights;
+mod rolling;
+mod scheduling;
+mod table;
+
+use crate::runner::Scenario;
+
+macro_rules! scenarios {
+    ($($module:ident::$play:ident,)*) => {
+        &[$(Scenario {
+            name: concat!(stringify!($module), "::", stringify!($play)),
+            play: $module::$play,
+        },)*]
+    };
+}
+
+/// All of it.
+pub(crate) const ALL: &[Scenario] = scenarios![
+    injection::a_bridge_bound_vm_is_annotated_however_it_is_applied,
+    injection::every_kind_that_vmis_come_from_is_annotated,
+    injection::what_is_not_bridge_bound_or_opts_out_is_left_alone,
+    injection::warnings_reach_kubectl,
+    injection::an_update_annotates_what_was_there_before_berth,
+    injection::calls_that_would_change_nothing_are_not_made,
+    injection::without_berth_a_vm_is_stored_as_it_is,
+    table::the_webhook_is_asked_as_the_table_says,
+    table::the_policy_patches_as_the_table_says,
+    scheduling::a_target_lands_on_a_right_node_and_never_on_a_wrong_one,
+    scheduling::a_pod_that_fits_nowhere_says_why_and_the_same_every_time,
+    scheduling::a_rejected_pod_is_scheduled_soon_after_its_obstacle_goes,
+    scheduling::nobody_is_evicted_where_the_guard_rejects,
+    scheduling::a_vmi_that_no_watch_has_brought_is_read,
+    certificates::both_callers_trust_what_two_replicas_made,
+    certificates::what_others_spoil_is_repaired,
+    rights::the_rights_of_the_manifests_suffice,
+    rights::every_right_of_the_manifests_is_needed,
+    rolling::a_rolling_restart_under_load_is_not_noticed,
+    outage::berth_answers_while_the_api_server_is_away_and_catches_up,
+    crds::kubevirt_may_come_after_berth_and_go_before_it,
+];

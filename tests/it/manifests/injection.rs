@@ -1,0 +1,315 @@
+//! When kube-apiserver asks berth, and what its own policy does instead of asking.
+
+use std::sync::LazyLock;
+
+use berth::cluster::View;
+use berth::http::mutate;
+use berth::wire::kubevirt::Kind;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, MutatingWebhookConfiguration,
+};
+use proptest::prelude::*;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::cel::evaluate;
+use super::{find, get, overlay, text, with_components, yaml};
+use crate::properties;
+
+const WEBHOOK: &str = "manifests/base/mutating-webhook-configuration.yaml";
+const POLICY: &str = "manifests/components/admission-policy/policy.yaml";
+
+/// The object as its type, which has to know every field.
+fn typed<T: DeserializeOwned + serde::Serialize>(written: &Value) -> T {
+    let typed: T = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(&serde_json::to_value(&typed).unwrap(), written);
+    typed
+}
+
+/// Group and plural of the four kinds.
+fn served() -> Vec<(String, String)> {
+    let mut served: Vec<_> = Kind::ALL
+        .iter()
+        .map(|kind| {
+            (
+                kind.group().to_owned(),
+                format!("{}s", kind.name().to_lowercase()),
+            )
+        })
+        .collect();
+    served.sort();
+    served
+}
+
+/// Group and plural that rules match.
+fn asked<'a>(rules: impl IntoIterator<Item = &'a Value>) -> Vec<(String, String)> {
+    let mut asked = Vec::new();
+    for rule in rules {
+        assert_eq!(rule["apiVersions"], json!(["*"]));
+        assert_eq!(rule["operations"], json!(["CREATE", "UPDATE"]));
+        assert_eq!(rule["scope"], "Namespaced");
+        let group = rule["apiGroups"][0].as_str().unwrap();
+        for resource in rule["resources"].as_array().unwrap() {
+            asked.push((group.to_owned(), resource.as_str().unwrap().to_owned()));
+        }
+    }
+    asked.sort();
+    asked
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn not_disabled() -> Value {
+    json!({"matchExpressions": [
+        {"key": "berth.dev/inject", "operator": "NotIn", "values": ["disabled"]},
+    ]})
+}
+
+#[test]
+fn the_webhook_asks_about_the_four_kinds_and_is_never_in_the_way() {
+    let written = yaml(WEBHOOK);
+    let typed: MutatingWebhookConfiguration = typed(&written);
+    // A name before KubeVirt's.
+    assert!(typed.metadata.name.unwrap().as_str() < "virt-api-mutator");
+    let webhooks = &written["webhooks"];
+    assert_eq!(
+        asked(list(webhooks).flat_map(|w| list(&w["rules"]))),
+        served()
+    );
+    for webhook in list(webhooks) {
+        assert_eq!(webhook["failurePolicy"], "Ignore");
+        assert_eq!(webhook["sideEffects"], "None");
+        assert_eq!(webhook["reinvocationPolicy"], "IfNeeded");
+        assert!(webhook["timeoutSeconds"].as_i64().unwrap() <= 3);
+        assert_eq!(webhook["namespaceSelector"], not_disabled());
+        let service =
+            json!({"name": "berth", "namespace": "berth-system", "path": "/mutate", "port": 443});
+        assert_eq!(webhook["clientConfig"], json!({"service": service}));
+        assert_eq!(webhook["matchConditions"], webhooks[0]["matchConditions"]);
+    }
+    // The label on a VMI is its own; on what VMIs are made from it gets a warning.
+    assert_eq!(webhooks[0]["objectSelector"], not_disabled());
+    assert_eq!(webhooks[1].get("objectSelector"), None);
+}
+
+#[test]
+fn kustomize_keeps_the_webhook_as_it_is_written() {
+    let Some(objects) = overlay("base") else {
+        return;
+    };
+    let built = get(&objects, "MutatingWebhookConfiguration", "berth");
+    assert_eq!(built["webhooks"], yaml(WEBHOOK)["webhooks"]);
+}
+
+#[test]
+fn the_policy_matches_the_four_kinds_and_takes_the_place_of_the_webhook() {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text(POLICY)).unwrap();
+    let _: MutatingAdmissionPolicy = typed(&documents[0]);
+    let _: MutatingAdmissionPolicyBinding = typed(&documents[1]);
+    let spec = &documents[0]["spec"];
+    let constraints = &spec["matchConstraints"];
+    assert_eq!(asked(list(&constraints["resourceRules"])), served());
+    assert_eq!(constraints["namespaceSelector"], not_disabled());
+    assert_eq!(spec["failurePolicy"], "Ignore");
+    assert_eq!(spec["reinvocationPolicy"], "IfNeeded");
+    assert_eq!(
+        documents[1]["spec"]["policyName"],
+        documents[0]["metadata"]["name"]
+    );
+
+    let Some(objects) = with_components("base", &["admission-policy"]) else {
+        return;
+    };
+    get(&objects, "MutatingAdmissionPolicy", "berth");
+    get(&objects, "MutatingAdmissionPolicyBinding", "berth");
+    assert_eq!(
+        find(&objects, "MutatingWebhookConfiguration", "berth"),
+        None
+    );
+}
+
+/// What came of an object.
+#[derive(Debug, PartialEq)]
+struct Came {
+    asked: bool,
+    patched: bool,
+    warned: bool,
+}
+
+/// kube-apiserver's and berth's part in the review of an object, and the patch of the policy.
+fn came_of(webhook: &Value, policy: &Value, kubevirt: &Value, review: &Value) -> (Came, Value) {
+    let request = &review["request"];
+    let variables = json!({"request": request, "object": request["object"]});
+    let asked = list(&webhook["webhooks"][0]["matchConditions"])
+        .all(|c| evaluate(c["expression"].as_str().unwrap(), &variables) == true);
+    let answer = mutate(&review.to_string(), &View::default()).unwrap();
+    let answer: Value = serde_json::from_slice(&answer.json).unwrap();
+    let came = Came {
+        asked,
+        patched: answer["response"].get("patch").is_some(),
+        warned: answer["response"].get("warnings").is_some(),
+    };
+    (came, policy_patch(policy, kubevirt, variables))
+}
+
+/// What the policy makes of an object, in a namespace that has no annotations.
+fn policy_patch(policy: &Value, kubevirt: &Value, mut variables: Value) -> Value {
+    variables["params"] = kubevirt.clone();
+    variables["namespaceObject"] = json!({"metadata": {}});
+    variables["variables"] = json!({});
+    let spec = &policy["spec"];
+    for condition in list(&spec["matchConditions"]) {
+        if evaluate(condition["expression"].as_str().unwrap(), &variables) != true {
+            return json!([]);
+        }
+    }
+    for variable in list(&spec["variables"]) {
+        let value = evaluate(variable["expression"].as_str().unwrap(), &variables);
+        variables["variables"][variable["name"].as_str().unwrap()] = value;
+    }
+    assert_eq!(list(&spec["mutations"]).count(), 1);
+    let expression = spec["mutations"][0]["jsonPatch"]["expression"]
+        .as_str()
+        .unwrap();
+    // A map with the members of kube-apiserver's own type.
+    let expression = expression
+        .replace("JSONPatch{op:", "{'op':")
+        .replace("path: ", "'path': ")
+        .replace("value: ", "'value': ");
+    evaluate(&expression, &variables)
+}
+
+fn manifests() -> &'static (Value, Value) {
+    static MANIFESTS: LazyLock<(Value, Value)> = LazyLock::new(|| {
+        let mut documents: Vec<Value> = serde_saphyr::from_multiple(&text(POLICY)).unwrap();
+        (yaml(WEBHOOK), documents.remove(0))
+    });
+    &MANIFESTS
+}
+
+fn mk_review(object: &Value) -> Value {
+    let mut object = object.clone();
+    object["metadata"]["name"] = json!("x");
+    let version = object["apiVersion"].as_str().unwrap();
+    let (group, _) = version.split_once('/').unwrap();
+    json!({
+        "kind": "AdmissionReview",
+        "apiVersion": "admission.k8s.io/v1",
+        "request": {
+            "uid": "1",
+            "kind": {"group": group, "kind": object["kind"]},
+            "operation": "CREATE",
+            "namespace": "vms",
+            "object": object,
+        },
+    })
+}
+
+#[test]
+fn what_comes_of_an_object_is_what_the_table_says() {
+    let (webhook, policy) = manifests();
+    let table = yaml("tests/data/reviewed-objects.yaml");
+    for row in list(&table["objects"]) {
+        let what = row["what"].as_str().unwrap();
+        let (came, patch) = came_of(webhook, policy, &json!({}), &mk_review(&row["object"]));
+        let expect = Came {
+            asked: row["asked"].as_bool().unwrap(),
+            patched: row["patched"].as_bool().unwrap(),
+            warned: row["warned"].as_bool().unwrap(),
+        };
+        assert_eq!(came, expect, "{what}");
+        assert_eq!(patch != json!([]), expect.patched, "{what}: {patch}");
+    }
+}
+
+#[test]
+fn what_is_being_deleted_is_left_alone_by_all_three() {
+    let (webhook, policy) = manifests();
+    let table = yaml("tests/data/reviewed-objects.yaml");
+    for row in list(&table["objects"]) {
+        let mut review = mk_review(&row["object"]);
+        review["request"]["object"]["metadata"]["deletionTimestamp"] =
+            json!("2026-11-21T02:24:24Z");
+        let (came, patch) = came_of(webhook, policy, &json!({}), &review);
+        let nothing = Came {
+            asked: false,
+            patched: false,
+            warned: false,
+        };
+        assert_eq!((came, patch), (nothing, json!([])), "{row}");
+    }
+}
+
+#[test]
+fn the_policy_reads_the_default_binding_from_the_kubevirt_cr() {
+    let (_, policy) = manifests();
+    let vmi = json!({"kind": "VirtualMachineInstance", "metadata": {}, "spec": {"domain": {"devices": {}}}});
+    let request = json!({"kind": {"kind": "VirtualMachineInstance"}});
+    for (default, patched) in [("bridge", true), ("", true), ("masquerade", false)] {
+        let network = json!({"defaultNetworkInterface": default});
+        let kubevirt = json!({"spec": {"configuration": {"network": network}}});
+        let patch = policy_patch(
+            policy,
+            &kubevirt,
+            json!({"object": vmi, "request": request}),
+        );
+        assert_eq!(patch != json!([]), patched, "{default}");
+    }
+}
+
+#[test]
+fn the_policy_heeds_the_annotation_of_the_namespace() {
+    let (_, policy) = manifests();
+    let opted_out = list(&policy["spec"]["variables"])
+        .find(|variable| variable["name"] == "optedOut")
+        .unwrap();
+    let expression = opted_out["expression"].as_str().unwrap();
+    for (value, expect) in [("disabled", true), ("off", false)] {
+        let variables = json!({
+            "object": {"metadata": {}},
+            "variables": {"vmi": {}},
+            "namespaceObject": {"metadata": {"annotations": {"berth.dev/inject": value}}},
+        });
+        assert_eq!(evaluate(expression, &variables), expect, "{value}");
+    }
+}
+
+/// As kube-apiserver hands on an object of these kinds: without what their schemas do not know.
+fn pruned(review: &mut Value) {
+    let request = &mut review["request"];
+    if request["kind"]["kind"] == "VirtualMachineInstanceReplicaSet" {
+        let spec = request["object"]["spec"].as_object_mut().unwrap();
+        spec.remove("preference");
+    }
+    without_nulls(&mut request["object"]);
+}
+
+/// Metadata inside templates keeps its nulls.
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.iter_mut()
+                .filter(|(key, _)| *key != "metadata")
+                .for_each(|(_, value)| without_nulls(value));
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_nulls),
+        _ => {}
+    }
+}
+
+proptest! {
+    /// No patch and no warning of berth's is lost because it is not asked, and the policy makes the
+    /// same patch.
+    #[test]
+    fn what_is_not_asked_would_change_nothing(mut review in properties::review()) {
+        let (webhook, policy) = manifests();
+        pruned(&mut review);
+        let (came, patch) = came_of(webhook, policy, &json!({}), &review);
+        prop_assert!(came.asked || !(came.patched || came.warned), "{came:?} of {review}");
+        let berths = properties::patch_of(&review).map_or(json!([]), |patch| json!(patch));
+        prop_assert_eq!(patch, berths, "{}", review);
+    }
+}
