@@ -1,8 +1,8 @@
 //! TLS credentials: PEM files checked as a whole before they are served, and reloaded while serving.
 //!
 //! [`Source`] names the files or the Secret, [`Credentials`] is what they hold once checked, and
-//! [`CertificateStore`] keeps the pair in use and replaces it when another comes. [`ClientFiles`] is the
-//! same for where berth is the client.
+//! [`CertificateStore`] keeps the pair in use and replaces it when another comes.
+//! [`ClientFiles`] is the same for where berth is the client.
 //! Key material is never logged, shown in an error or printable with `Debug`.
 
 mod client;

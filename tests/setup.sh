@@ -136,6 +136,14 @@ fi
 have prometheus || left_out prometheus prometheus "scrape by a real Prometheus"
 have promtool || left_out promtool prometheus "metrics and alerts as promtool checks them"
 
+if ! have_ovn; then
+    if have apt-get && have dpkg-deb; then
+        update
+        echo "unpacking OVN and Open vSwitch from their Debian packages into target/tools/ovn"
+        unpack_ovn
+    fi
+fi
+have_ovn || left_out ovn-controller "ovn-central, ovn-host" "the southbound database of a real OVN"
 # pinned: what tests/requirements.txt names is there, kubectl as its project published it.
 pinned() { [ -x "$bin/kubectl" ] && cmp -s tests/requirements.txt "$tools/venv/requirements.txt"; }
 
@@ -169,14 +177,6 @@ if ! pinned; then
 fi
 have kubectl || left_out kubectl python3-venv "manifests as kustomize builds them"
 have kubernetes-validate || left_out kubernetes-validate python3-venv "manifests against the API's schemas"
-if ! have_ovn; then
-    if have apt-get && have dpkg-deb; then
-        update
-        echo "unpacking OVN and Open vSwitch from their Debian packages into target/tools/ovn"
-        unpack_ovn
-    fi
-fi
-have_ovn || left_out ovn-controller "ovn-central, ovn-host" "the southbound database of a real OVN"
 
 if [ "${CI:-}" = true ] && [ -s "$tools/left-out" ]; then
     echo "CI leaves no test out" >&2

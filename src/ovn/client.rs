@@ -100,7 +100,7 @@ pub async fn replicate(
                     ..
                 } = follower;
                 session = ended;
-                connection.close().await;
+                stats.failed(fault.cause);
                 if synced.is_some() {
                     tell(Told::Lost);
                 }
@@ -108,11 +108,14 @@ pub async fn replicate(
                     rounds.settled();
                     trouble.is_over();
                 }
+                connection.close().await;
                 fault
             }
-            Err(fault) => fault,
+            Err(fault) => {
+                stats.failed(fault.cause);
+                fault
+            }
         };
-        stats.failed(fault.cause);
         trouble.is_here(number, &endpoint.to_string(), &fault);
     }
 }

@@ -102,18 +102,18 @@ fn identity(
     key: &[u8],
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, TlsError> {
-    let cert_file = PemPart::file(Role::Certificate, &files.cert);
-    let key_file = PemPart::file(Role::Key, &files.key);
-    let chain = pem::certificates(&cert_file, cert)?;
-    let leaf = check_chain(&cert_file, &chain)?;
+    let cert_part = PemPart::file(Role::Certificate, &files.cert);
+    let key_part = PemPart::file(Role::Key, &files.key);
+    let chain = pem::certificates(&cert_part, cert)?;
+    let leaf = check_chain(&cert_part, &chain)?;
     let key = provider
         .key_provider
-        .load_private_key(pem::private_key(&key_file, key)?)
+        .load_private_key(pem::private_key(&key_part, key)?)
         .map_err(|_| TlsError::UnusableKey {
-            part: key_file.clone(),
+            part: key_part.clone(),
         })?;
     let pair = CertifiedKey::new(chain, key);
-    check_pair(cert_file, leaf.key_kind, key_file, &pair)?;
+    check_pair(cert_part, leaf.key_kind, key_part, &pair)?;
     Ok(pair)
 }
 
@@ -163,5 +163,136 @@ impl ServerCertVerifier for ChainVerifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{CertificateParams, CertifiedKey as Issued, KeyPair, generate_simple_self_signed};
+
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said_before_anybody_is_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let Issued { cert, signing_key } = generate_simple_self_signed(["ovn".to_owned()]).unwrap();
+        let other = KeyPair::generate().unwrap();
+        let encrypted =
+            "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let (cert, key) = (cert.pem(), signing_key.serialize_pem());
+        let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+        let load = || {
+            let files = ClientFiles {
+                ca: dir.path().join("cacert"),
+                identity: Some(Identity {
+                    cert: dir.path().join("cert"),
+                    key: dir.path().join("key"),
+                }),
+            };
+            let place = dir.path().display().to_string();
+            files
+                .load()
+                .map(drop)
+                .map_err(|error| error.to_string().replace(&place, "DIR"))
+        };
+        for (cacert, cert, key, expect) in [
+            (&*cert, &*cert, &*key, Ok(())),
+            (
+                "",
+                &cert,
+                &key,
+                Err(
+                    "server ca file DIR/cacert is empty; wait for the issuer to fill the secret, or write PEM into it",
+                ),
+            ),
+            (
+                &key,
+                &cert,
+                &key,
+                Err(
+                    "server ca file DIR/cacert holds a private key instead; check that the paths are not swapped",
+                ),
+            ),
+            (
+                &cert,
+                &key,
+                &cert,
+                Err(
+                    "certificate file DIR/cert holds a private key instead; check that the paths are not swapped",
+                ),
+            ),
+            (
+                &cert,
+                &cert,
+                encrypted,
+                Err(
+                    "the private key in key file DIR/key is encrypted; store it without a passphrase",
+                ),
+            ),
+            (
+                &cert,
+                &cert,
+                &other.serialize_pem(),
+                Err(
+                    "the first certificate in certificate file DIR/cert is not for the key in key file DIR/key; mount a pair that was issued together, leaf first",
+                ),
+            ),
+        ] {
+            write("cacert", cacert);
+            write("cert", cert);
+            write("key", key);
+            assert_eq!(load(), expect.map_err(str::to_owned));
+        }
+        fs::remove_file(dir.path().join("cacert")).unwrap();
+        assert_eq!(
+            load(),
+            Err("cannot read server ca file DIR/cacert: No such file or directory (os error 2); mount the secret, or correct the path or its permissions".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_server_is_taken_by_its_authority_and_its_time_and_not_by_its_name() {
+        let issuer = |name: &str| {
+            let mut params = CertificateParams::default();
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            params
+                .distinguished_name
+                .push(rcgen::DnType::CommonName, name);
+            rcgen::CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+        };
+        let (ours, theirs) = (issuer("ours"), issuer("theirs"));
+        let mut roots = RootCertStore::empty();
+        roots.add(ours.der().clone()).unwrap();
+        let provider = rustls::crypto::ring::default_provider();
+        let verifier = ChainVerifier {
+            roots,
+            algorithms: provider.signature_verification_algorithms,
+        };
+        let leaf = |issuer: &rcgen::CertifiedIssuer<'_, KeyPair>| {
+            let mut params = CertificateParams::new(["ovn".to_owned()]).unwrap();
+            params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+            params.not_after = rcgen::date_time_ymd(2030, 1, 1);
+            params
+                .signed_by(&KeyPair::generate().unwrap(), issuer)
+                .unwrap()
+        };
+        let year = |year: u64| {
+            let seconds = (year - 1970) * 31_557_600;
+            UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds))
+        };
+        for (issuer, name, now, taken) in [
+            (&ours, "ovn", year(2025), true),
+            (&ours, "192.0.2.1", year(2025), true),
+            (&ours, "ovn-sb.kube-system.svc", year(2025), true),
+            (&ours, "ovn", year(2031), false),
+            (&ours, "ovn", year(2019), false),
+            (&theirs, "ovn", year(2025), false),
+        ] {
+            let name = ServerName::try_from(name).unwrap();
+            let result = verifier.verify_server_cert(leaf(issuer).der(), &[], &name, &[], now);
+            assert_eq!(result.is_ok(), taken, "{name:?} {now:?}");
+        }
     }
 }

@@ -209,7 +209,7 @@ pub enum Role {
     Key,
     /// The authorities whose client certificates are accepted.
     ClientCa,
-    /// The authorities whose server certificates are accepted.
+    /// The authorities whose server certificates are accepted, where berth is the client.
     ServerCa,
 }
 

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -80,7 +81,7 @@ impl Ovn {
     fn start(&self, program: &str, dir: &Path, args: &[&str]) -> Daemon {
         // A log for each process, so that a failed test shows the one that was restarted as well.
         let taken = |number: &u32| !dir.join(format!("{program}.{number}.log")).exists();
-        let number = (0..1_000).find(taken).unwrap();
+        let number = (0..100).find(taken).unwrap();
         let log = dir.join(format!("{program}.{number}.log"));
         let file = fs::File::create(&log).unwrap();
         let child = self
@@ -232,6 +233,8 @@ impl Server {
         args.extend(self.args.iter().map(String::as_str));
         let mut daemon = ovn.start("ovsdb-server", &self.dir, &args);
         self.port = daemon.port();
+        let socket = self.socket();
+        daemon.until("its socket", |_| UnixStream::connect(&socket).is_ok());
         self.daemon = Some(daemon);
     }
 
@@ -384,7 +387,7 @@ impl Lab {
             &dir,
             &["conf.db", &remote, "--unixctl=ovsdb.ctl"],
         );
-        database.until("its socket", |_| socket.exists());
+        database.until("its socket", |_| UnixStream::connect(&socket).is_ok());
         let ids = [
             ("system-id", system_id.to_owned()),
             ("hostname", hostname.to_owned()),
