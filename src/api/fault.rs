@@ -27,7 +27,7 @@ pub enum Cause {
     Throttled,
     /// Any other status.
     Server,
-    /// The answer is none that a Kubernetes API gives.
+    /// The answer is none that a Kubernetes API gives, or the question none that it takes.
     Unreadable,
 }
 
@@ -87,12 +87,24 @@ pub struct Fault {
 impl Fault {
     /// A fault that berth itself found.
     #[must_use]
-    pub fn new(cause: Cause, message: impl Into<String>) -> Self {
+    pub fn new(cause: Cause, message: impl AsRef<str>) -> Self {
         Self {
             cause,
-            message: message.into(),
+            message: one_line(message.as_ref()),
         }
     }
+}
+
+/// What is kept of what others say, in characters. A proxy in between may say a page of HTML.
+const LONGEST: usize = 400;
+
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line = words.join(" ");
+    if line.chars().count() <= LONGEST {
+        return line;
+    }
+    line.chars().take(LONGEST - 1).chain(['…']).collect()
 }
 
 impl fmt::Display for Fault {
@@ -131,11 +143,12 @@ impl From<&kube::Error> for Fault {
     fn from(error: &kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::from(status.as_ref()),
+            // The answer, or what berth asked for.
             kube::Error::SerdeError(_)
             | kube::Error::FromUtf8(_)
-            | kube::Error::LinesCodecMaxLineLengthExceeded => {
-                Self::new(Cause::Unreadable, chain(error))
-            }
+            | kube::Error::LinesCodecMaxLineLengthExceeded
+            | kube::Error::BuildRequest(_)
+            | kube::Error::HttpError(_) => Self::new(Cause::Unreadable, chain(error)),
             kube::Error::Service(source) => {
                 let cause = if timed_out(source.as_ref()) {
                     Cause::Timeout
@@ -214,6 +227,18 @@ mod tests {
             let fault = Fault::from(&kube::Error::Api(status.boxed()));
             assert_eq!((fault.cause, fault.to_string()), (cause, text));
         }
+    }
+
+    #[test]
+    fn what_others_say_is_one_line_of_some_length() {
+        let page = format!("<html>\n  <body>{}</body>", "x".repeat(1000));
+        let fault = Fault::new(Cause::Server, page);
+        let line = fault.to_string();
+        assert!(
+            line.starts_with("<html> <body>xxx") && line.ends_with("x…"),
+            "{line}"
+        );
+        assert_eq!(line.chars().count(), LONGEST);
     }
 
     #[test]
