@@ -87,11 +87,46 @@ impl Southbound {
         {
             return refuse(".caFile: is not set, and an ssl: endpoint needs it");
         }
-        if self.stale_after <= self.inactivity_probe {
+        // A server that is asked may take as long again.
+        if self.stale_after.0 <= self.inactivity_probe.0 * 2 {
             return refuse(
-                ".staleAfter: is not more than inactivityProbe, and a quiet database would be stale",
+                ".staleAfter: is not more than twice inactivityProbe, and a quiet database would be stale",
             );
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    #[test]
+    fn what_can_not_be_had_together_is_refused() {
+        for (text, expect) in [
+            (
+                "{endpoints: 'ssl:ovn-sb:6642'}",
+                "southbound.caFile: is not set, and an ssl: endpoint needs it",
+            ),
+            (
+                "{certFile: /tls/cert}",
+                "southbound: certFile and keyFile go together, only one is set",
+            ),
+            (
+                "{staleAfter: 20s}",
+                "southbound.staleAfter: is not more than twice inactivityProbe, and a quiet database would be stale",
+            ),
+        ] {
+            let refusal = Config::parse(&format!("southbound: {text}")).unwrap_err();
+            assert_eq!(refusal.to_string(), expect);
+        }
+        let refusal = Config::parse("southbound: {endpoints: 'tcp:ovn-sb'}").unwrap_err();
+        let refusal = refusal.to_string();
+        assert!(
+            refusal.contains("southbound.endpoints") && refusal.contains("tcp:ovn-sb"),
+            "{refusal}"
+        );
+        let good = "{endpoints: 'tcp:a:6642,ssl:b:6642,unix:/c', caFile: /tls/ca}";
+        assert!(Config::parse(&format!("southbound: {good}")).is_ok());
     }
 }
