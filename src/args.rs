@@ -23,7 +23,7 @@ pub struct Cli {
 /// What berth can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve kube-apiserver (POST /mutate) and kube-scheduler (POST /scheduler/filter) over HTTPS
+    /// Serve kube-apiserver (POST /mutate) and kube-scheduler (POST /scheduler/…) over HTTPS
     Serve(Box<Serve>),
     /// Show on a sample cluster what berth does: start the service, talk to it, check the answers
     Demo(Demo),
