@@ -40,9 +40,11 @@ pub use vmi::VmiRef;
 /// How often a kind of refusal, which callers can cause at will, is logged.
 const LOG_PERIOD: Duration = Duration::from_secs(1);
 
-/// How long an answer in which no node passes waits for something new, and how often one may.
+/// How long an answer in which no node passes waits for something new, how often one may in the long
+/// run, and how many in a row.
 const HOPE: Duration = Duration::from_millis(150);
 const HOPE_EVERY: Duration = Duration::from_secs(2);
+const HOPES: u32 = 5;
 
 /// What is quoted of a request's own words in an answer or a log line, in characters.
 const LONGEST_TEXT: usize = 400;
@@ -108,10 +110,11 @@ impl Service {
             .next_hope
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if next.is_some_and(|next| now < next) {
+        let due = next.map_or(now, |next| next.max(now));
+        if due > now + HOPE_EVERY * (HOPES - 1) {
             return None;
         }
-        *next = Some(now + HOPE_EVERY);
+        *next = Some(due + HOPE_EVERY);
         Some(now + HOPE)
     }
 
