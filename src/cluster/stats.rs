@@ -1,6 +1,7 @@
 //! What the watches count, for the caller to export.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -55,7 +56,7 @@ impl WatchStats {
     /// Failures of lists and watches by their cause.
     #[must_use]
     pub fn failures(&self, kind: ObjectKind, cause: Cause) -> u64 {
-        self.of(kind).failures[cause as usize].load(Relaxed)
+        self.of(kind).failures[cause as usize].load(Acquire)
     }
 
     /// Objects that could not be read, each time they came.
@@ -79,7 +80,8 @@ impl WatchStats {
     }
 
     pub(super) fn failed(&self, kind: ObjectKind, cause: Cause) {
-        self.of(kind).failures[cause as usize].fetch_add(1, Relaxed);
+        // With what was set before it.
+        self.of(kind).failures[cause as usize].fetch_add(1, Release);
     }
 
     pub(super) fn set_failing(&self, kind: ObjectKind, failing: bool) {

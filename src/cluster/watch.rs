@@ -239,12 +239,13 @@ impl Follow {
                     let cause = fault.cause;
                     // No CRD, no objects: an answer, but for one that takes objects away it takes
                     // two, in case a server says so that does not know its CRDs yet.
-                    if cause == Cause::NotFound
-                        && (trouble.failing == Some(cause) || self.stats.lists(K::KIND) == 0)
-                    {
+                    let is_empty = cause == Cause::NotFound
+                        && (trouble.failing == Some(cause) || self.stats.lists(K::KIND) == 0);
+                    let wait = trouble.is_here(&fault);
+                    if is_empty {
                         self.send(Change::Listed(K::KIND, Vec::new())).await?;
                     }
-                    trouble.is_here(&fault).await;
+                    sleep(wait).await;
                     // A watch does not recover from these by itself.
                     if matches!(cause, Cause::NotFound | Cause::Expired) {
                         return Ok(());
@@ -382,13 +383,14 @@ impl<K: Watched> Trouble<K> {
         }
     }
 
-    /// Says what it is, once until it is another or over, and waits.
-    async fn is_here(&mut self, fault: &Fault) {
+    /// Says what it is, once until it is another or over, and how long to wait.
+    fn is_here(&mut self, fault: &Fault) -> Duration {
+        // Whoever sees the count sees the gauge as well.
+        let is_failing = fault.cause != Cause::NotFound;
+        self.stats.set_failing(K::KIND, is_failing);
         self.stats.failed(K::KIND, fault.cause);
         let known = self.failing.replace(fault.cause) == Some(fault.cause);
         let wait = self.wait(fault.cause, Instant::now());
-        self.stats
-            .set_failing(K::KIND, fault.cause != Cause::NotFound);
         let (kind, cause) = (K::API_KIND, fault.cause.name());
         match fault.cause {
             _ if known => tracing::debug!(kind, cause, "the watch fails again: {fault}"),
@@ -402,7 +404,7 @@ impl<K: Watched> Trouble<K> {
                 "the watch fails, and the last view stays: {fault}"
             ),
         }
-        sleep(wait).await;
+        wait
     }
 }
 
