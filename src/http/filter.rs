@@ -20,7 +20,7 @@ use crate::http::lane::{Answered, Attempt};
 use crate::http::refusal::Refusal;
 use crate::http::vmi::{NoVmi, VmiRef, find_vmi};
 use crate::http::{LONGEST_TEXT, Service};
-use crate::metrics::{ExtenderOutcome, Surface, Tally, Verb};
+use crate::metrics::{ExtenderOutcome, Tally, Verb};
 use crate::wire::extender::{
     self, ArgsError, Asked, Failure, FilterArgs, FilterResult, NodeList, Passed,
 };
@@ -44,21 +44,18 @@ fn answer(
         &service.policy,
         attempt.lookup.as_ref(),
     )?;
-    if let Some(vmi) = answer.unknown.take()
-        && attempt.lookup.is_none()
-        && service.can_read()
-    {
+    if let Some(vmi) = service.to_read(answer.unknown.take(), attempt) {
         return Ok(Answered::Unknown(vmi));
     }
     if answer.is_hopeless() && !attempt.is_last {
         return Ok(Answered::Hopeless);
     }
-    if let Some(problem) = &answer.problem {
-        service.problem(Surface::Extender, problem);
-    }
-    service
-        .metrics
-        .extender(Verb::Filter, answer.outcome, start.elapsed());
+    service.extended(
+        Verb::Filter,
+        answer.outcome,
+        answer.problem.as_deref(),
+        start,
+    );
     service.metrics.nodes(answer.outcome, &answer.tally);
     Ok(Answered::Json(answer.json))
 }

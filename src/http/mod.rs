@@ -25,9 +25,9 @@ use crate::cluster::{Lookup, VmiReader};
 use crate::config::Limits;
 use crate::decide::guard::Policy;
 use crate::facts::{Known, Sources};
-use crate::http::lane::Lane;
+use crate::http::lane::{Attempt, Lane};
 use crate::http::refusal::Refusal;
-use crate::metrics::{Metrics, RefusalCause, Surface};
+use crate::metrics::{ExtenderOutcome, Metrics, RefusalCause, Surface, Verb};
 use crate::throttle::Throttle;
 use crate::wire::shorten;
 
@@ -118,8 +118,23 @@ impl Service {
         Some(now + HOPE)
     }
 
-    fn can_read(&self) -> bool {
-        self.reader.is_some()
+    /// The VMI to read before an answer is final: one that was not asked for yet, where it can be.
+    fn to_read(&self, unknown: Option<VmiRef>, attempt: &Attempt) -> Option<VmiRef> {
+        unknown.filter(|_| attempt.lookup.is_none() && self.reader.is_some())
+    }
+
+    /// Records an answer to kube-scheduler.
+    fn extended(
+        &self,
+        verb: Verb,
+        outcome: ExtenderOutcome,
+        problem: Option<&str>,
+        start: Instant,
+    ) {
+        if let Some(problem) = problem {
+            self.problem(Surface::Extender, problem);
+        }
+        self.metrics.extender(verb, outcome, start.elapsed());
     }
 
     async fn read(&self, vmi: &VmiRef) -> Lookup {

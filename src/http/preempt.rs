@@ -17,7 +17,7 @@ use crate::http::decision::{self, Details};
 use crate::http::lane::{Answered, Attempt};
 use crate::http::refusal::Refusal;
 use crate::http::vmi::{NoVmi, VmiRef, find_vmi};
-use crate::metrics::{ExtenderOutcome, Surface, Verb};
+use crate::metrics::{ExtenderOutcome, Verb};
 use crate::wire::extender::ArgsError;
 use crate::wire::preempt::{PreemptArgs, preempt_result};
 
@@ -39,18 +39,15 @@ fn answer(
         &service.policy,
         attempt.lookup.as_ref(),
     )?;
-    if let Some(vmi) = answer.unknown.take()
-        && attempt.lookup.is_none()
-        && service.can_read()
-    {
+    if let Some(vmi) = service.to_read(answer.unknown.take(), attempt) {
         return Ok(Answered::Unknown(vmi));
     }
-    if let Some(problem) = &answer.problem {
-        service.problem(Surface::Extender, problem);
-    }
-    service
-        .metrics
-        .extender(Verb::Preempt, answer.outcome, start.elapsed());
+    service.extended(
+        Verb::Preempt,
+        answer.outcome,
+        answer.problem.as_deref(),
+        start,
+    );
     Ok(Answered::Json(answer.json))
 }
 

@@ -11,16 +11,14 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
-};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::credentials::{check_chain, check_pair, not_x509};
+use super::credentials::{not_x509, read_pair};
 use super::files::{read_file, read_stable};
 use super::{PemPart, Role, TlsError, pem};
 
@@ -75,7 +73,9 @@ impl ClientFiles {
             }));
         Ok(Arc::new(match (&self.identity, &material.identity) {
             (Some(files), Some((cert, key))) => {
-                let pair = identity(files, cert, key, &provider)?;
+                let cert_part = PemPart::file(Role::Certificate, &files.cert);
+                let key_part = PemPart::file(Role::Key, &files.key);
+                let (pair, _) = read_pair((cert_part, cert), (key_part, key), &provider)?;
                 builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
             }
             _ => builder.with_no_client_auth(),
@@ -94,27 +94,6 @@ impl ClientFiles {
             identity: identity.transpose()?,
         })
     }
-}
-
-fn identity(
-    files: &Identity,
-    cert: &[u8],
-    key: &[u8],
-    provider: &CryptoProvider,
-) -> Result<CertifiedKey, TlsError> {
-    let cert_part = PemPart::file(Role::Certificate, &files.cert);
-    let key_part = PemPart::file(Role::Key, &files.key);
-    let chain = pem::certificates(&cert_part, cert)?;
-    let leaf = check_chain(&cert_part, &chain)?;
-    let key = provider
-        .key_provider
-        .load_private_key(pem::private_key(&key_part, key)?)
-        .map_err(|_| TlsError::UnusableKey {
-            part: key_part.clone(),
-        })?;
-    let pair = CertifiedKey::new(chain, key);
-    check_pair(cert_part, leaf.key_kind, key_part, &pair)?;
-    Ok(pair)
 }
 
 /// Accepts a certificate of the authorities, whatever its name.

@@ -41,16 +41,7 @@ impl Credentials {
         let key_part = source.part(Role::Key);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
 
-        let chain = pem::certificates(&cert_part, cert)?;
-        let leaf = check_chain(&cert_part, &chain)?;
-        let key = provider
-            .key_provider
-            .load_private_key(pem::private_key(&key_part, key)?)
-            .map_err(|_| TlsError::UnusableKey {
-                part: key_part.clone(),
-            })?;
-        let pair = CertifiedKey::new(chain, key);
-        check_pair(cert_part, leaf.key_kind, key_part, &pair)?;
+        let (pair, leaf) = read_pair((cert_part, cert), (key_part, key), &provider)?;
 
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13, &TLS12])
@@ -90,8 +81,27 @@ pub(super) struct Leaf {
     pub(super) key_kind: Option<KeyKind>,
 }
 
+/// A chain and the key that it is known to be for, with what its leaf says.
+pub(super) fn read_pair(
+    (cert_part, cert): (PemPart, &[u8]),
+    (key_part, key): (PemPart, &[u8]),
+    provider: &CryptoProvider,
+) -> Result<(CertifiedKey, Leaf), TlsError> {
+    let chain = pem::certificates(&cert_part, cert)?;
+    let leaf = check_chain(&cert_part, &chain)?;
+    let key = provider
+        .key_provider
+        .load_private_key(pem::private_key(&key_part, key)?)
+        .map_err(|_| TlsError::UnusableKey {
+            part: key_part.clone(),
+        })?;
+    let pair = CertifiedKey::new(chain, key);
+    check_pair(cert_part, leaf.key_kind, key_part, &pair)?;
+    Ok((pair, leaf))
+}
+
 /// Every certificate must parse: a damaged intermediate would only be found by the clients.
-pub(super) fn check_chain(part: &PemPart, chain: &[CertificateDer<'_>]) -> Result<Leaf, TlsError> {
+fn check_chain(part: &PemPart, chain: &[CertificateDer<'_>]) -> Result<Leaf, TlsError> {
     let mut leaf = None;
     for (index, der) in chain.iter().enumerate() {
         let (_, certificate) = X509Certificate::from_der(der).map_err(|_| not_x509(part, index))?;
@@ -105,7 +115,7 @@ pub(super) fn check_chain(part: &PemPart, chain: &[CertificateDer<'_>]) -> Resul
 }
 
 /// rustls would let a pair pass that it cannot compare; here only a proven match passes.
-pub(super) fn check_pair(
+fn check_pair(
     cert: PemPart,
     cert_kind: Option<KeyKind>,
     key: PemPart,
