@@ -2,6 +2,7 @@
 
 mod announce;
 mod certificates;
+mod duties;
 mod southbound;
 
 use std::future::pending;
@@ -19,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot, watch as signals};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::api::{self, ClientError};
 use crate::app::announce::Announcer;
@@ -178,7 +180,7 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
     if let Some(level) = log_level {
         config.log.level = level;
     }
-    config.southbound.check().map_err(AppError::Refused)?;
+    config.southbound.check_whole().map_err(AppError::Refused)?;
     Ok(config)
 }
 
@@ -227,6 +229,7 @@ pub struct Running {
     certificates_task: JoinHandle<()>,
     watch_task: JoinHandle<()>,
     southbound_task: JoinHandle<()>,
+    duties_task: JoinHandle<()>,
 }
 
 impl Running {
@@ -254,6 +257,9 @@ impl Running {
         };
         metrics.watch_view(sources.clone(), policy.clone())?;
 
+        let (https_phase, https_phases) = signals::channel(Phase::Serving);
+        let leaving = left(https_phase.subscribe());
+        let duties = duties::run(&config, cluster.client(), &sources, &metrics, leaving)?;
         let (reader, watching) = follow(cluster, &config, &sources, &readiness, &metrics)?;
         let service = Service::new(sources, reader, policy, metrics.clone(), &config.limits);
         let limits = connection_limits(&config);
@@ -297,12 +303,12 @@ impl Running {
         let https_server = Server::https(router(service), limits, store);
         metrics.watch_listeners(https_server.stats(), admin_stats)?;
         let (https_listener, https) = bind("--listen", config.listen.0).await?;
-        let (https_phase, https_phases) = signals::channel(Phase::Serving);
         let https_task = tokio::spawn(https_server.serve(https_listener, https_phases));
         readiness.holds(Condition::HttpsListener);
         tracing::info!(%https, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
         let _ = serving.send(());
         let southbound_task = tokio::spawn(following);
+        let duties_task = tokio::spawn(duties);
         Ok(Self {
             https,
             admin,
@@ -315,6 +321,7 @@ impl Running {
             certificates_task,
             watch_task,
             southbound_task,
+            duties_task,
         })
     }
 
@@ -326,6 +333,7 @@ impl Running {
             _ = &mut self.certificates_task => "the renewal of certificates",
             _ = &mut self.watch_task => "the watch of the cluster",
             _ = &mut self.southbound_task => "the watch of the southbound database",
+            _ = &mut self.duties_task => "what one replica does for all",
         }
     }
 
@@ -343,6 +351,7 @@ impl Running {
             certificates_task,
             watch_task,
             southbound_task,
+            duties_task,
             ..
         } = self;
         readiness.lacks(Condition::NotDraining);
@@ -355,6 +364,10 @@ impl Running {
             Ok(Drained { .. }) => tracing::info!("HTTPS has ended"),
             Err(error) => tracing::error!("the HTTPS listener did not end well: {error}"),
         }
+        // The lease was given back while HTTPS ended, but for an API server that is slow.
+        if let Err(_late) = timeout(ADMIN_PATIENCE, duties_task).await {
+            tracing::info!("what this replica does for all is cut");
+        }
         certificates_task.abort();
         watch_task.abort();
         southbound_task.abort();
@@ -363,6 +376,12 @@ impl Running {
             tracing::error!("the admin listener did not end well: {error}");
         }
     }
+}
+
+/// Until requests are sent elsewhere.
+async fn left(mut phases: signals::Receiver<Phase>) {
+    // Whoever holds the other end is gone: that is an end as well.
+    let _ = phases.wait_for(|phase| *phase != Phase::Serving).await;
 }
 
 /// Fills the view: at once from a snapshot, else by what is to be spawned.

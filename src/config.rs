@@ -13,6 +13,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::duties::{Lease, NodeCondition};
 use crate::config::level::LogLevel;
 use crate::config::managed::Managed;
 use crate::config::southbound::Southbound;
@@ -20,6 +21,7 @@ use crate::config::units::{Size, Span};
 use crate::decide::guard::{self, Policy};
 use crate::decide::reason::{Reason, Reasons};
 
+pub mod duties;
 pub mod level;
 pub mod managed;
 pub mod names;
@@ -97,6 +99,10 @@ pub struct Config {
     pub agents: Agents,
     /// OVN's southbound database.
     pub southbound: Southbound,
+    /// The node condition `OVNChassisReady`.
+    pub node_condition: NodeCondition,
+    /// Which replica does what one does for all.
+    pub lease: Lease,
     /// What bounds a request and a connection.
     pub limits: Limits,
     /// What happens on SIGTERM.
@@ -451,6 +457,8 @@ impl Config {
         }
         self.tls.managed.check()?;
         self.southbound.check()?;
+        self.node_condition.check()?;
+        self.lease.check()?;
         for (wanted, others) in &self.machine_type.equivalents {
             if others.is_empty() {
                 return Err(Refusal::Combination(format!(
@@ -576,7 +584,7 @@ mod tests {
         for (text, expect) in [
             (
                 "lunches: true",
-                "lunches: unknown field `lunches`, expected one of `apiVersion`, `kind`, `listen`, `adminListen`, `tls`, `log`, `guard`, `machineType`, `agents`, `southbound`, `limits`, `shutdown`",
+                "lunches: unknown field `lunches`, expected one of `apiVersion`, `kind`, `listen`, `adminListen`, `tls`, `log`, `guard`, `machineType`, `agents`, `southbound`, `nodeCondition`, `lease`, `limits`, `shutdown`",
             ),
             (
                 "guard: {lunches: true}",

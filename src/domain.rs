@@ -1,6 +1,7 @@
 //! What berth knows about a cluster, in its own words: nodes, virtual machine instances and the
 //! facts that a decision needs of them. Nothing here knows a protocol; `std` is all it imports.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -62,20 +63,72 @@ pub struct NodeFacts {
     pub chassis: ChassisClaim,
     /// Whether the node condition `NetworkUnavailable` is `True`.
     pub network_unavailable: bool,
+    /// The node condition `OVNChassisReady`, once it was published.
+    pub published: Option<Box<ChassisReady>>,
+}
+
+/// The node condition `OVNChassisReady`: what berth says of a node's chassis to all who look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChassisReady {
+    /// Whether the chassis can take over a VM's network.
+    pub status: Status,
+    /// Why, in one word.
+    pub reason: Cow<'static, str>,
+    /// Why, for people.
+    pub message: Cow<'static, str>,
+}
+
+/// The status of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// It holds.
+    True,
+    /// It does not.
+    False,
+    /// Nobody can tell.
+    Unknown,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::True, Self::False, Self::Unknown];
+
+    /// As the API writes it, and in metrics and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
 }
 
 /// What is known of a node's chassis from OVN's southbound database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Southbound {
-    /// Nothing that counts: the database is not read, or what was read of it is too old and left out.
+    /// Nothing: the database is not read.
     #[default]
     Unknown,
+    /// What was read is too old, and left out.
+    LeftOut,
     /// What was read is too old to pass anybody on it.
     Stale,
     /// There is no chassis of the name that the node claims.
     NoChassis,
     /// There is one.
     Chassis(ChassisRow),
+}
+
+impl Southbound {
+    /// The chassis, where there is one.
+    #[must_use]
+    pub const fn row(self) -> Option<ChassisRow> {
+        match self {
+            Self::Chassis(row) => Some(row),
+            Self::Unknown | Self::LeftOut | Self::Stale | Self::NoChassis => None,
+        }
+    }
 }
 
 /// A chassis in the southbound database, seen from the node that claims it.

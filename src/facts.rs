@@ -25,8 +25,10 @@ pub struct Facts<'a> {
 /// What there is of the southbound database.
 #[derive(Clone, Copy, Debug)]
 pub enum Chassis<'a> {
-    /// It is not read, or is too old and left out.
+    /// It is not read.
     Unknown,
+    /// It is too old, and left out.
+    LeftOut,
     /// It is too old to pass anybody on it.
     Stale,
     /// It is as it was a moment ago, at the time of whoever asks.
@@ -133,7 +135,8 @@ impl Known {
         let chassis = match &self.chassis {
             Some((view, Standing::Fresh)) => Chassis::Known(view, self.now),
             Some((_, Standing::Rejects)) => Chassis::Stale,
-            Some((_, Standing::LeftOut)) | None => Chassis::Unknown,
+            Some((_, Standing::LeftOut)) => Chassis::LeftOut,
+            None => Chassis::Unknown,
         };
         Facts {
             view: &self.view,
@@ -156,7 +159,7 @@ impl<'a> Facts<'a> {
     #[must_use]
     pub fn fleet(&self) -> Fleet {
         Fleet {
-            southbound_counts: !matches!(self.chassis, Chassis::Unknown),
+            southbound_counts: matches!(self.chassis, Chassis::Stale | Chassis::Known(..)),
             ..self.view.fleet()
         }
     }
@@ -198,6 +201,7 @@ impl<'a> Facts<'a> {
     fn southbound(&self, node: &str, claim: &ChassisClaim) -> Southbound {
         let (view, now) = match self.chassis {
             Chassis::Unknown => return Southbound::Unknown,
+            Chassis::LeftOut => return Southbound::LeftOut,
             Chassis::Stale => return Southbound::Stale,
             Chassis::Known(view, now) => (view, now),
         };

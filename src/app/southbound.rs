@@ -49,7 +49,8 @@ pub(super) fn follow(
     Ok(Some((source, following)))
 }
 
-fn tls(config: &Southbound) -> Option<ClientFiles> {
+/// The files that both databases of OVN are reached with.
+pub(super) fn tls(config: &Southbound) -> Option<ClientFiles> {
     let identity = config.cert_file.as_ref().zip(config.key_file.as_ref());
     Some(ClientFiles {
         ca: config.ca_file.clone()?,

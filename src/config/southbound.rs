@@ -37,7 +37,32 @@ pub struct Southbound {
     pub stale_after: Span,
     /// What happens then.
     pub on_stale: OnStale,
+    /// The question that shows which chassis still answer.
+    pub probe: Probe,
 }
+
+/// Who asks, by one more in the northbound database.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Probe {
+    /// The servers of the northbound database, written and reached as those of the southbound one.
+    /// Without any nobody asks.
+    pub endpoints: Option<String>,
+    /// From one question to the next.
+    pub interval: Span,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self {
+            endpoints: None,
+            interval: Span(Duration::from_secs(30)),
+        }
+    }
+}
+
+/// A large cluster takes seconds to answer, and each answer is a write to the database.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What happens when the southbound database is out of reach for too long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -61,6 +86,7 @@ impl Default for Southbound {
             allowed_lag: Span(ALLOWED_LAG),
             stale_after: Span(Duration::from_mins(1)),
             on_stale: OnStale::default(),
+            probe: Probe::default(),
         }
     }
 }
@@ -68,11 +94,25 @@ impl Default for Southbound {
 impl Southbound {
     /// The servers, where there are any.
     pub fn servers(&self) -> Result<Option<Endpoints>, Refusal> {
-        let list = self.endpoints.as_deref();
-        let parse = |list| Endpoints::parse("southbound.endpoints, --ovn-sb", list);
-        list.map(parse)
-            .transpose()
-            .map_err(|error| Refusal::Combination(error.to_string()))
+        parse("southbound.endpoints, --ovn-sb", self.endpoints.as_deref())
+    }
+
+    /// The servers to ask by, where there are any.
+    pub fn probed(&self) -> Result<Option<Endpoints>, Refusal> {
+        parse(
+            "southbound.probe.endpoints",
+            self.probe.endpoints.as_deref(),
+        )
+    }
+
+    /// Refuses what can't be had together, once flags were applied as well.
+    pub fn check_whole(&self) -> Result<(), Refusal> {
+        if self.probe.endpoints.is_some() && self.endpoints.is_none() {
+            return Err(Refusal::Combination(
+                "southbound.probe.endpoints: is set, and neither southbound.endpoints nor --ovn-sb, where the answers would be".to_owned(),
+            ));
+        }
+        self.check()
     }
 
     /// Refuses what can't be had together.
@@ -81,11 +121,16 @@ impl Southbound {
         if self.cert_file.is_some() != self.key_file.is_some() {
             return refuse(": certFile and keyFile go together, only one is set");
         }
-        if let Some(servers) = self.servers()?
-            && servers.any_ssl()
-            && self.ca_file.is_none()
-        {
+        let (servers, probed) = (self.servers()?, self.probed()?);
+        let any_ssl = [&servers, &probed]
+            .into_iter()
+            .flatten()
+            .any(Endpoints::any_ssl);
+        if any_ssl && self.ca_file.is_none() {
             return refuse(".caFile: is not set, and an ssl: endpoint needs it");
+        }
+        if self.probe.interval.0 < SHORTEST_INTERVAL {
+            return refuse(".probe.interval: is shorter than 1s");
         }
         // A server that is asked may take as long again.
         if self.stale_after.0 <= self.inactivity_probe.0 * 2 {
@@ -95,6 +140,12 @@ impl Southbound {
         }
         Ok(())
     }
+}
+
+fn parse(from: &'static str, list: Option<&str>) -> Result<Option<Endpoints>, Refusal> {
+    list.map(|list| Endpoints::parse(from, list))
+        .transpose()
+        .map_err(|error| Refusal::Combination(error.to_string()))
 }
 
 #[cfg(test)]
@@ -116,6 +167,14 @@ mod tests {
                 "{staleAfter: 20s}",
                 "southbound.staleAfter: is not more than twice inactivityProbe, and a quiet database would be stale",
             ),
+            (
+                "{endpoints: 'tcp:ovn-sb:6642', probe: {endpoints: 'ssl:ovn-nb:6641'}}",
+                "southbound.caFile: is not set, and an ssl: endpoint needs it",
+            ),
+            (
+                "{probe: {interval: 500ms}}",
+                "southbound.probe.interval: is shorter than 1s",
+            ),
         ] {
             let refusal = Config::parse(&format!("southbound: {text}")).unwrap_err();
             assert_eq!(refusal.to_string(), expect);
@@ -126,7 +185,13 @@ mod tests {
             refusal.contains("southbound.endpoints") && refusal.contains("tcp:ovn-sb"),
             "{refusal}"
         );
-        let good = "{endpoints: 'tcp:a:6642,ssl:b:6642,unix:/c', caFile: /tls/ca}";
+        let unheard = "southbound: {probe: {endpoints: 'tcp:ovn-nb:6641'}}";
+        let refusal = Config::parse(unheard).unwrap().southbound.check_whole();
+        assert_eq!(
+            refusal.unwrap_err().to_string(),
+            "southbound.probe.endpoints: is set, and neither southbound.endpoints nor --ovn-sb, where the answers would be"
+        );
+        let good = "{endpoints: 'tcp:a:6642,ssl:b:6642,unix:/c', caFile: /tls/ca, probe: {endpoints: 'ssl:a:6641'}}";
         assert!(Config::parse(&format!("southbound: {good}")).is_ok());
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::decide::guard::Candidate;
 use crate::decide::reason::{Reason, Reasons};
-use crate::domain::{Agent, ChassisClaim, Southbound};
+use crate::domain::{Agent, ChassisClaim};
 
 /// Writes a rejected node with all that is against it:
 /// `el9-2: chassis_not_registered (annotation missing), agents_not_ready (ovs-ovn missing)`.
@@ -37,10 +37,7 @@ impl Explained<'_> {
             southbound,
             ..
         } = self.candidate;
-        let row = match southbound {
-            Southbound::Chassis(row) => Some(row),
-            Southbound::Unknown | Southbound::Stale | Southbound::NoChassis => None,
-        };
+        let row = southbound.row();
         match reason {
             Reason::MigrationSource | Reason::NetworkUnavailable | Reason::ChassisNoTunnel => {
                 Ok(())
@@ -78,7 +75,7 @@ impl Explained<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AgentState, Agents, ChassisRow, NodeFacts};
+    use crate::domain::{AgentState, Agents, ChassisRow, NodeFacts, Southbound};
     use std::time::Duration;
 
     const ROW: ChassisRow = ChassisRow {
@@ -120,6 +117,7 @@ mod tests {
                 machine_types: ["q35", "pc"].into_iter().collect(),
                 chassis: ChassisClaim::Malformed("el9\n".into()),
                 network_unavailable: false,
+                published: None,
             },
             Southbound::Unknown,
             &[Reason::MachineType, Reason::ChassisNotRegistered],

@@ -160,10 +160,7 @@ impl<'a> Guard<'a> {
         } else {
             Southbound::Unknown
         };
-        let row = match southbound {
-            Southbound::Chassis(row) => Some(row),
-            Southbound::Unknown | Southbound::Stale | Southbound::NoChassis => None,
-        };
+        let row = southbound.row();
         let active = |check| is_active(self.policy, self.fleet, check);
         let registered = matches!(facts.chassis, ChassisClaim::Registered(_));
         [
@@ -291,6 +288,7 @@ mod tests {
             machine_types: machine_types.iter().copied().collect::<MachineTypes>(),
             chassis: ChassisClaim::Registered("00000001-1111-4222-8333-444455556666".into()),
             network_unavailable: false,
+            published: None,
         }
     }
 

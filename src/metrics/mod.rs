@@ -1,6 +1,7 @@
 //! What Prometheus scrapes. Every label value comes from an enum; none is a text of an error or of
 //! a request, except the node of `berth_chassis_ready`.
 
+mod duties;
 mod listener;
 pub mod managed;
 mod southbound;
@@ -20,6 +21,8 @@ use crate::decide::guard::Policy;
 use crate::decide::inject::{Operation, Outcome};
 use crate::decide::reason::{Reason, Reasons};
 use crate::facts::{Sources, SouthboundSource};
+use crate::metrics::duties::DutyCollector;
+pub use crate::metrics::duties::DutyStats;
 use crate::metrics::listener::ListenerCollector;
 use crate::metrics::managed::ManagedCertificates;
 use crate::metrics::southbound::SouthboundCollector;
@@ -356,6 +359,14 @@ impl Metrics {
     /// As [`Metrics::new`].
     pub fn watch_southbound(&self, source: SouthboundSource) -> Result<(), prometheus::Error> {
         self.register(SouthboundCollector::new(source)?)
+    }
+
+    /// Adds what is counted of what one replica does for all.
+    ///
+    /// # Errors
+    /// As [`Metrics::new`].
+    pub fn watch_duties(&self, stats: DutyStats) -> Result<(), prometheus::Error> {
+        self.register(DutyCollector::new(stats)?)
     }
 
     /// Adds what is read off the listeners at every scrape.

@@ -39,6 +39,7 @@ fn object(kind: ObjectKind) -> BoxedStrategy<Object> {
                     machine_types: types.into_iter().collect(),
                     chassis: ChassisClaim::Registered("1".into()),
                     network_unavailable,
+                    published: None,
                 },
             })
             .boxed(),

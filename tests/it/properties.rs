@@ -212,6 +212,7 @@ fn facts() -> impl Strategy<Value = NodeFacts> {
         machine_types: types.into_iter().collect(),
         chassis,
         network_unavailable,
+        published: None,
     })
 }
 
@@ -236,6 +237,7 @@ fn southbound() -> impl Strategy<Value = Southbound> {
     );
     prop_oneof![
         Just(Southbound::Unknown),
+        Just(Southbound::LeftOut),
         Just(Southbound::Stale),
         Just(Southbound::NoChassis),
         row,

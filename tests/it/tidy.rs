@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each layer may import of the crate. ARCHITECTURE.md has the reasons.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("api", &["api"]),
     ("domain", &[]),
     ("decide", &["decide", "domain"]),
@@ -23,12 +23,14 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("server", &["server", "throttle", "tls"]),
     ("tls", &["tls"]),
     ("pki", &["api", "pki"]),
+    ("lease", &["api", "lease"]),
+    ("publish", &["api", "decide", "domain", "facts", "publish"]),
     ("telemetry", &["config"]),
     (
         "metrics",
         &[
-            "api", "cluster", "decide", "domain", "facts", "metrics", "ovn", "pki", "server",
-            "tls", "wire",
+            "api", "cluster", "decide", "domain", "facts", "lease", "metrics", "ovn", "pki",
+            "publish", "server", "tls", "wire",
         ],
     ),
     (

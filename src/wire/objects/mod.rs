@@ -36,11 +36,19 @@ pub(super) struct Condition<'a> {
     kind: Text<'a>,
     #[serde(borrow)]
     status: Text<'a>,
+    #[serde(borrow, default)]
+    reason: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    message: Option<Text<'a>>,
 }
 
 impl Condition<'_> {
     /// Whether a condition of this type is `True`.
     pub(super) fn holds(&self, kind: &str) -> bool {
-        self.kind.as_str() == kind && self.status.as_str() == "True"
+        self.is(kind) && self.status.as_str() == "True"
+    }
+
+    fn is(&self, kind: &str) -> bool {
+        self.kind.as_str() == kind
     }
 }

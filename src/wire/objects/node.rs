@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::Condition;
-use crate::domain::{self, ChassisClaim, MachineTypes};
+use crate::decide::condition::CONDITION;
+use crate::domain::{self, ChassisClaim, MachineTypes, Status};
 use crate::wire::{Map, Text};
 
 /// The node-labeller's prefix of machine types (KubeVirt `api/core/v1/types.go`, `MachineTypeLabel`);
@@ -55,16 +56,35 @@ impl Node<'_> {
             annotations,
         } = self.metadata;
         let conditions = self.status.and_then(|status| status.conditions);
+        let conditions = conditions.unwrap_or_default();
         let facts = domain::NodeFacts {
             machine_types: labels.map(|labels| labels.0).unwrap_or_default(),
             chassis: chassis_claim(annotations.and_then(|Map(annotations)| annotations.chassis)),
             network_unavailable: conditions
-                .unwrap_or_default()
                 .iter()
                 .any(|condition| condition.holds("NetworkUnavailable")),
+            published: conditions.iter().find_map(published).map(Box::new),
         };
         (name.0.into(), facts)
     }
+}
+
+fn published(condition: &Condition<'_>) -> Option<domain::ChassisReady> {
+    if !condition.is(CONDITION) {
+        return None;
+    }
+    let text = |text: &Option<Text<'_>>| {
+        let text = text.as_ref().map(Text::as_str);
+        text.unwrap_or_default().to_owned().into()
+    };
+    let status = Status::ALL
+        .into_iter()
+        .find(|status| status.name() == condition.status.as_str());
+    Some(domain::ChassisReady {
+        status: status.unwrap_or(Status::Unknown),
+        reason: text(&condition.reason),
+        message: text(&condition.message),
+    })
 }
 
 fn chassis_claim(annotation: Option<Text<'_>>) -> ChassisClaim {
@@ -151,13 +171,19 @@ mod tests {
                 },
                 "status": {"conditions": [
                     {"type": "Ready", "status": "True"},
-                    {"type": "NetworkUnavailable", "status": "True"}
+                    {"type": "NetworkUnavailable", "status": "True"},
+                    {"type": "OVNChassisReady", "status": "False", "reason": "AgentsNotReady", "message": "m"}
                 ]}
             }),
             &domain::NodeFacts {
                 machine_types: ["pc", "q35"].into_iter().collect(),
                 chassis: ChassisClaim::Registered("0000000a-1111-4222-8333-444455556666".into()),
                 network_unavailable: true,
+                published: Some(Box::new(domain::ChassisReady {
+                    status: Status::False,
+                    reason: "AgentsNotReady".into(),
+                    message: "m".into(),
+                })),
             },
         );
         for bare in [

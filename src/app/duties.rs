@@ -1,0 +1,178 @@
+//! What one replica at a time does for all: it publishes the node conditions and asks the chassis.
+
+use std::convert::Infallible;
+use std::env;
+use std::future::pending;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use kube::Client;
+use tokio::time::timeout;
+
+use super::AppError;
+use super::southbound::tls;
+use crate::config::Config;
+use crate::decide::guard::Policy;
+use crate::facts::Sources;
+use crate::lease::stats::LeaseStats;
+use crate::lease::{Contender, Settings};
+use crate::metrics::{DutyStats, Metrics};
+use crate::ovn::probe::ProbeStats;
+use crate::ovn::{Endpoints, Probe};
+use crate::publish::Publisher;
+use crate::publish::ledger::Pace;
+use crate::publish::stats::PublishStats;
+use crate::tls::ClientFiles;
+
+/// How soon it is looked again whether everything is known, where nothing is heard.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What there is to do, until `leaving`; it ends only then. Without an API server there is no lease,
+/// and nobody else to ask the chassis.
+pub(super) fn run(
+    config: &Config,
+    client: Option<&Client>,
+    sources: &Sources,
+    metrics: &Metrics,
+    leaving: impl Future<Output = ()> + Send + 'static,
+) -> Result<BoxFuture<'static, ()>, AppError> {
+    let stats = DutyStats::default();
+    metrics.watch_duties(stats.clone())?;
+    let asking = asking(config, &stats.probe)?;
+    let Some(client) = client else {
+        let asking = async move {
+            tokio::select! {
+                never = ask(asking) => match never {},
+                () = leaving => {}
+            }
+        };
+        return Ok(asking.boxed());
+    };
+    let publishing = config.node_condition.publish.then(|| Publishing {
+        client: client.clone(),
+        sources: sources.clone(),
+        policy: config.policy(),
+        pace: Pace {
+            debounce: config.node_condition.debounce.0,
+            per_second: config.node_condition.writes_per_second,
+        },
+        stats: Arc::clone(&stats.publish),
+    });
+    if asking.is_none() && publishing.is_none() {
+        return Ok(leaving.boxed());
+    }
+    let contender = contender(config, client, &stats.lease);
+    let sources = sources.clone();
+    let duties = move || {
+        let (asking, publishing) = (asking.clone(), publishing.clone());
+        let duties = async {
+            tokio::select! {
+                never = ask(asking) => never,
+                never = publish(publishing) => never,
+            }
+        };
+        duties.boxed()
+    };
+    let running = async move {
+        let mut leaving = pin!(leaving);
+        // Whoever does not know everything yet has nothing to say to all.
+        tokio::select! {
+            () = &mut leaving => return,
+            () = everything_is_known(&sources) => {}
+        }
+        contender.run(leaving, duties).await;
+    };
+    Ok(running.boxed())
+}
+
+#[derive(Clone)]
+struct Asking {
+    endpoints: Endpoints,
+    tls: Option<ClientFiles>,
+    every: Duration,
+    stats: Arc<ProbeStats>,
+}
+
+fn asking(config: &Config, stats: &Arc<ProbeStats>) -> Result<Option<Asking>, AppError> {
+    let southbound = &config.southbound;
+    let endpoints = southbound.probed().map_err(AppError::Refused)?;
+    Ok(endpoints.map(|endpoints| Asking {
+        endpoints,
+        tls: tls(southbound),
+        every: southbound.probe.interval.0,
+        stats: Arc::clone(stats),
+    }))
+}
+
+async fn ask(asking: Option<Asking>) -> Infallible {
+    let Some(Asking {
+        endpoints,
+        tls,
+        every,
+        stats,
+    }) = asking
+    else {
+        return pending().await;
+    };
+    Probe::new(endpoints, tls).run(every, &stats).await
+}
+
+#[derive(Clone)]
+struct Publishing {
+    client: Client,
+    sources: Sources,
+    policy: Policy,
+    pace: Pace,
+    stats: Arc<PublishStats>,
+}
+
+async fn publish(publishing: Option<Publishing>) -> Infallible {
+    let Some(Publishing {
+        client,
+        sources,
+        policy,
+        pace,
+        stats,
+    }) = publishing
+    else {
+        return pending().await;
+    };
+    let mut publisher = Publisher::new(client, sources, policy, pace, stats);
+    publisher.run().await
+}
+
+fn contender(config: &Config, client: &Client, stats: &Arc<LeaseStats>) -> Contender {
+    let settings = Settings {
+        namespace: client.default_namespace().to_owned(),
+        name: config.lease.name.to_string(),
+        identity: identity(),
+        duration: config.lease.duration.0,
+    };
+    Contender::new(client.clone(), settings, Arc::clone(stats))
+}
+
+/// The pod, and something that no other process has, nor this one after a restart.
+fn identity() -> String {
+    let host = env::var("HOSTNAME").unwrap_or_else(|_| "berth".to_owned());
+    let random = RandomState::new().build_hasher().finish();
+    format!("{host}_{random:016x}")
+}
+
+/// Waits for the first full lists, and for the southbound database where it is read.
+async fn everything_is_known(sources: &Sources) {
+    loop {
+        let mut heard = pin!(sources.news.notified());
+        heard.as_mut().enable();
+        let southbound = sources.southbound.as_ref();
+        let is_read = southbound.is_none_or(|source| source.stats.silence().is_some());
+        if is_read && sources.cluster.load().is_complete() {
+            return;
+        }
+        // It does not matter which comes first.
+        let _ = timeout(TICK, heard).await;
+    }
+}

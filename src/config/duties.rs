@@ -1,0 +1,103 @@
+//! What one replica at a time does for all, and the lease that says which.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::Refusal;
+use crate::config::names::ObjectName;
+use crate::config::units::Span;
+
+/// The lease of the replica that publishes node conditions and asks the chassis.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Lease {
+    /// Its name, in berth's own namespace; it is made if it is not there.
+    pub name: ObjectName,
+    /// How long the others wait for a holder that says nothing any more.
+    pub duration: Span,
+}
+
+impl Default for Lease {
+    fn default() -> Self {
+        Self {
+            name: ObjectName::berth(),
+            duration: Span(Duration::from_secs(15)),
+        }
+    }
+}
+
+/// A lease is renewed a few times before it ends.
+const SHORTEST_LEASE: Duration = Duration::from_secs(5);
+
+/// Nobody waits longer for a replica that is gone.
+const LONGEST_LEASE: Duration = Duration::from_mins(10);
+
+impl Lease {
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        let Span(duration) = self.duration;
+        if !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&duration) || duration.subsec_nanos() != 0 {
+            return Err(Refusal::Combination(
+                "lease.duration: is not a number of seconds from 5s to 10m".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The node condition `OVNChassisReady`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct NodeCondition {
+    /// Publish it.
+    pub publish: bool,
+    /// From one change of a node's condition to the next.
+    pub debounce: Span,
+    /// How many nodes' conditions are written a second in the long run; twice as many at once.
+    pub writes_per_second: u32,
+}
+
+impl Default for NodeCondition {
+    fn default() -> Self {
+        Self {
+            publish: true,
+            debounce: Span(Duration::from_secs(5)),
+            writes_per_second: 10,
+        }
+    }
+}
+
+impl NodeCondition {
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        if self.writes_per_second == 0 {
+            return Err(Refusal::Combination(
+                "nodeCondition.writesPerSecond: 0 would write nothing; nodeCondition.publish: false says so".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    #[test]
+    fn what_can_not_be_kept_is_refused() {
+        let lease = "lease.duration: is not a number of seconds from 5s to 10m";
+        for (text, expect) in [
+            ("lease: {duration: 4s}", lease),
+            ("lease: {duration: 601s}", lease),
+            ("lease: {duration: 5500ms}", lease),
+            (
+                "nodeCondition: {writesPerSecond: 0}",
+                "nodeCondition.writesPerSecond: 0 would write nothing; nodeCondition.publish: false says so",
+            ),
+        ] {
+            let refusal = Config::parse(text).unwrap_err();
+            assert_eq!(refusal.to_string(), expect);
+        }
+        assert!(Config::parse("lease: {duration: 5s}").is_ok());
+    }
+}

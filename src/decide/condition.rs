@@ -1,0 +1,362 @@
+//! The node condition `OVNChassisReady`: a node's verdict, for all who look at the node. A change of
+//! its status wakes the pods that kube-scheduler could place nowhere.
+
+use std::borrow::Cow;
+
+use crate::decide::guard::{Candidate, Fleet, Policy, chassis_obstacles, is_active};
+use crate::decide::reason::Reason;
+use crate::domain::{Agent, AgentState, ChassisClaim, ChassisReady, Southbound, Status};
+
+/// The condition's type.
+pub const CONDITION: &str = "OVNChassisReady";
+
+const NOT_RESPONDING: &str = "ChassisNotResponding";
+
+/// What the condition of a node is to be. It depends on nothing that changes by itself, such as an
+/// age, so that it is written only when something happens.
+#[must_use]
+pub fn condition(policy: &Policy, fleet: Fleet, candidate: &Candidate<'_>) -> ChassisReady {
+    let obstacles = chassis_obstacles(policy, fleet, candidate);
+    let against = obstacles
+        .iter()
+        .find_map(|reason| against(reason, candidate));
+    if let Some(condition) = against {
+        return condition;
+    }
+    let published = candidate.facts.published.as_deref();
+    let row = candidate.southbound.row();
+    let is_behind = row.is_some_and(|row| row.behind.is_some())
+        && is_active(policy, fleet, Reason::ChassisNotResponding);
+    match published {
+        // Whoever has just begun to look can't tell yet for how long a chassis has been behind.
+        Some(before) if is_behind && before.reason == NOT_RESPONDING => before.clone(),
+        // What is out of sight may be as bad as it was, and says nothing against what was good.
+        Some(before) if before.status == Status::True => ready(),
+        _ if candidate.southbound == Southbound::LeftOut => new(
+            Status::Unknown,
+            "SouthboundOutOfReach",
+            "the southbound database is out of reach, and its checks are left out",
+        ),
+        _ => ready(),
+    }
+}
+
+fn ready() -> ChassisReady {
+    new(
+        Status::True,
+        "ChassisReady",
+        "the OVN chassis can take over a VM's network",
+    )
+}
+
+/// What a reason says of the chassis; `None` for those that a VM brings with it.
+fn against(reason: Reason, candidate: &Candidate<'_>) -> Option<ChassisReady> {
+    let Candidate {
+        facts,
+        agents,
+        southbound,
+        ..
+    } = candidate;
+    let (reason, message): (_, Cow<'static, str>) = match reason {
+        Reason::MigrationSource | Reason::MachineType => return None,
+        Reason::ChassisNotRegistered => (
+            "ChassisNotRegistered",
+            match &facts.chassis {
+                ChassisClaim::Missing => "the node has no annotation that names its chassis".into(),
+                ChassisClaim::Malformed(claim) => {
+                    format!("the node's annotation names no chassis: {claim:?} is no UUID").into()
+                }
+                ChassisClaim::Registered(name) => {
+                    format!("the southbound database has no chassis {name}").into()
+                }
+            },
+        ),
+        Reason::ChassisIdentity => (
+            "ChassisIdentityMismatch",
+            match southbound.row() {
+                Some(row) if !row.is_of_node => "the chassis has the hostname of another node",
+                _ => "another chassis has this node's hostname as well",
+            }
+            .into(),
+        ),
+        Reason::ChassisNoTunnel => (
+            "ChassisNoTunnelEndpoint",
+            "the chassis has no address for tunnels".into(),
+        ),
+        Reason::AgentsNotReady => {
+            let lacking = Agent::ALL.into_iter();
+            let lacking = lacking.filter(|agent| agents.state(*agent) != AgentState::Ready);
+            let lacking: Vec<_> = lacking.map(Agent::name).collect();
+            let message = format!("not running or not Ready: {}", lacking.join(", "));
+            ("AgentsNotReady", message.into())
+        }
+        Reason::NetworkUnavailable => (
+            "NetworkUnavailable",
+            "the node's condition NetworkUnavailable is True".into(),
+        ),
+        Reason::ChassisNotResponding => (
+            NOT_RESPONDING,
+            match southbound {
+                Southbound::Stale => "the southbound database is out of reach",
+                _ => "the chassis is behind the southbound database for too long",
+            }
+            .into(),
+        ),
+    };
+    Some(ChassisReady {
+        status: Status::False,
+        reason: reason.into(),
+        message,
+    })
+}
+
+fn new(status: Status, reason: &'static str, message: &'static str) -> ChassisReady {
+    ChassisReady {
+        status,
+        reason: reason.into(),
+        message: message.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::reason::Reasons;
+    use crate::domain::{Agents, ChassisRow, NodeFacts};
+    use std::time::Duration;
+
+    const FLEET: Fleet = Fleet {
+        machine_types_seen: true,
+        agents_seen: true,
+        southbound_counts: true,
+    };
+
+    const GOOD: ChassisRow = ChassisRow {
+        is_of_node: true,
+        has_rival: false,
+        has_tunnel: true,
+        behind: None,
+    };
+
+    const READY: Agents = Agents {
+        ovs: AgentState::Ready,
+        cni: AgentState::Ready,
+    };
+
+    fn mk_facts() -> NodeFacts {
+        NodeFacts {
+            chassis: ChassisClaim::Registered("0000000a".into()),
+            ..NodeFacts::default()
+        }
+    }
+
+    fn mk_published(condition: &ChassisReady) -> NodeFacts {
+        NodeFacts {
+            published: Some(Box::new(condition.clone())),
+            ..mk_facts()
+        }
+    }
+
+    fn behind(seconds: u64) -> Southbound {
+        Southbound::Chassis(ChassisRow {
+            behind: Some(Duration::from_secs(seconds)),
+            ..GOOD
+        })
+    }
+
+    fn judge(facts: &NodeFacts, agents: Agents, southbound: Southbound) -> ChassisReady {
+        let fleet = Fleet {
+            southbound_counts: !matches!(southbound, Southbound::Unknown | Southbound::LeftOut),
+            ..FLEET
+        };
+        let candidate = Candidate {
+            name: "el9-1",
+            facts,
+            agents,
+            southbound,
+        };
+        condition(&Policy::default(), fleet, &candidate)
+    }
+
+    #[track_caller]
+    fn check(is: &ChassisReady, expect: (Status, &str, &str)) {
+        assert_eq!((is.status, &*is.reason, &*is.message), expect);
+    }
+
+    #[test]
+    fn every_cause_has_a_reason_and_a_message() {
+        let good = mk_facts();
+        let claims = |chassis| NodeFacts {
+            chassis,
+            ..NodeFacts::default()
+        };
+        let row = |row| Southbound::Chassis(row);
+        let unavailable = NodeFacts {
+            network_unavailable: true,
+            ..mk_facts()
+        };
+        let missing = Agents::default();
+        for (facts, agents, southbound, expect) in [
+            (
+                &claims(ChassisClaim::Missing),
+                READY,
+                Southbound::Unknown,
+                (
+                    "ChassisNotRegistered",
+                    "the node has no annotation that names its chassis",
+                ),
+            ),
+            (
+                &claims(ChassisClaim::Malformed("el9\n".into())),
+                READY,
+                Southbound::Unknown,
+                (
+                    "ChassisNotRegistered",
+                    "the node's annotation names no chassis: \"el9\\n\" is no UUID",
+                ),
+            ),
+            (
+                &good,
+                READY,
+                Southbound::NoChassis,
+                (
+                    "ChassisNotRegistered",
+                    "the southbound database has no chassis 0000000a",
+                ),
+            ),
+            (
+                &good,
+                READY,
+                row(ChassisRow {
+                    is_of_node: false,
+                    has_rival: true,
+                    ..GOOD
+                }),
+                (
+                    "ChassisIdentityMismatch",
+                    "the chassis has the hostname of another node",
+                ),
+            ),
+            (
+                &good,
+                READY,
+                row(ChassisRow {
+                    has_rival: true,
+                    ..GOOD
+                }),
+                (
+                    "ChassisIdentityMismatch",
+                    "another chassis has this node's hostname as well",
+                ),
+            ),
+            (
+                &good,
+                missing,
+                row(ChassisRow {
+                    has_tunnel: false,
+                    ..GOOD
+                }),
+                (
+                    "ChassisNoTunnelEndpoint",
+                    "the chassis has no address for tunnels",
+                ),
+            ),
+            (
+                &unavailable,
+                missing,
+                row(GOOD),
+                (
+                    "AgentsNotReady",
+                    "not running or not Ready: ovs-ovn, kube-ovn-cni",
+                ),
+            ),
+            (
+                &unavailable,
+                READY,
+                row(GOOD),
+                (
+                    "NetworkUnavailable",
+                    "the node's condition NetworkUnavailable is True",
+                ),
+            ),
+            (
+                &good,
+                READY,
+                behind(31),
+                (
+                    "ChassisNotResponding",
+                    "the chassis is behind the southbound database for too long",
+                ),
+            ),
+            (
+                &good,
+                READY,
+                Southbound::Stale,
+                (
+                    "ChassisNotResponding",
+                    "the southbound database is out of reach",
+                ),
+            ),
+        ] {
+            let condition = judge(facts, agents, southbound);
+            check(&condition, (Status::False, expect.0, expect.1));
+        }
+        let text = "the OVN chassis can take over a VM's network";
+        for southbound in [row(GOOD), behind(30), Southbound::Unknown] {
+            let condition = judge(&good, READY, southbound);
+            check(&condition, (Status::True, "ChassisReady", text));
+        }
+    }
+
+    #[test]
+    fn a_chassis_that_did_not_respond_is_ready_when_it_has_caught_up_and_not_before() {
+        let late = judge(&mk_facts(), READY, behind(31));
+        let facts = mk_published(&late);
+        // As whoever has just begun to look sees it.
+        assert_eq!(judge(&facts, READY, behind(1)), late);
+        let caught_up = judge(&facts, READY, Southbound::Chassis(GOOD));
+        assert_eq!(caught_up.status, Status::True);
+        let other = judge(&facts, READY, Southbound::NoChassis);
+        assert_eq!(other.reason, "ChassisNotRegistered");
+        let unchecked = Policy {
+            checks: Reasons::default(),
+            ..Policy::default()
+        };
+        let candidate = Candidate {
+            name: "el9-1",
+            facts: &facts,
+            agents: READY,
+            southbound: behind(31),
+        };
+        let unchecked = condition(&unchecked, FLEET, &candidate);
+        assert_eq!(unchecked.status, Status::True);
+        // What else was wrong is over, and a chassis may be behind for a moment.
+        let facts = mk_published(&other);
+        assert_eq!(judge(&facts, READY, behind(1)).status, Status::True);
+    }
+
+    #[test]
+    fn a_database_out_of_sight_leaves_what_was_good_and_makes_the_rest_unknown() {
+        let good = judge(&mk_facts(), READY, Southbound::Chassis(GOOD));
+        let bad = judge(&mk_facts(), READY, Southbound::NoChassis);
+        let unknown = judge(&mk_facts(), READY, Southbound::LeftOut);
+        check(
+            &unknown,
+            (
+                Status::Unknown,
+                "SouthboundOutOfReach",
+                "the southbound database is out of reach, and its checks are left out",
+            ),
+        );
+        for (before, agents, expect) in [
+            (&good, READY, Status::True),
+            (&bad, READY, Status::Unknown),
+            (&unknown, READY, Status::Unknown),
+            (&good, Agents::default(), Status::False),
+        ] {
+            let facts = mk_published(before);
+            let condition = judge(&facts, agents, Southbound::LeftOut);
+            assert_eq!(condition.status, expect, "{before:?}");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The node condition `OVNChassisReady`, kept at what berth would answer: visible to `kubectl describe
+//! node`, and its change wakes the pods that kube-scheduler could place nowhere.
+
+pub mod ledger;
+pub mod stats;
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::core::Request;
+use kube::{Client, Resource};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::api::{Cause, Fault};
+use crate::decide::condition::{CONDITION, condition};
+use crate::decide::guard::Policy;
+use crate::domain::Status;
+use crate::facts::Sources;
+use crate::publish::ledger::{Change, Due, Ledger, Pace, Seen, Write};
+use crate::publish::stats::PublishStats;
+
+/// Who writes, as the API server notes it field by field.
+const FIELD_MANAGER: &str = "berth";
+
+/// How long one write may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How soon the nodes are looked at again: where something was heard, or waits.
+const SOON: Duration = Duration::from_millis(100);
+
+/// And where nothing was. A chassis falls behind without a word.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Waits after a failure that is not of one node.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+
+/// Publishes what is known.
+pub struct Publisher {
+    client: Client,
+    sources: Sources,
+    policy: Policy,
+    stats: Arc<PublishStats>,
+    ledger: Ledger,
+    waits: ExponentialBackoff,
+    failing: Option<Cause>,
+}
+
+impl Publisher {
+    /// A publisher that has written nothing yet.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        sources: Sources,
+        policy: Policy,
+        pace: Pace,
+        stats: Arc<PublishStats>,
+    ) -> Self {
+        Self {
+            client,
+            sources,
+            policy,
+            stats,
+            ledger: Ledger::new(pace),
+            waits: waits(),
+            failing: None,
+        }
+    }
+
+    /// Keeps the conditions at what they are to be, until it is dropped. The view has to be complete.
+    pub async fn run(&mut self) -> Infallible {
+        let news = Arc::clone(&self.sources.news);
+        loop {
+            // From here on nothing is missed.
+            let mut heard = pin!(news.notified());
+            heard.as_mut().enable();
+            let Due { writes, waiting } = self.look();
+            let mut late = writes.len() + waiting;
+            self.stats.set_waiting(late);
+            for write in writes {
+                match self.write(write).await {
+                    Ok(()) => late -= 1,
+                    Err(fault) if concerns_one_node(fault.cause) => {}
+                    Err(_) => {
+                        let wait = self.waits.next();
+                        sleep(wait.unwrap_or(LONGEST_WAIT)).await;
+                        break;
+                    }
+                }
+            }
+            self.stats.set_waiting(late);
+            if late == 0 {
+                // It does not matter which.
+                let _ = timeout(TICK, heard).await;
+            }
+            sleep(SOON).await;
+        }
+    }
+
+    fn look(&mut self) -> Due {
+        let known = self.sources.load();
+        let facts = known.facts();
+        let fleet = facts.fleet();
+        let policy = &self.policy;
+        let nodes = facts.nodes().map(|(candidate, _)| Seen {
+            node: candidate.name,
+            published: candidate.facts.published.as_deref(),
+            wanted: condition(policy, fleet, &candidate),
+        });
+        self.ledger.due(nodes, Instant::now().into_std())
+    }
+
+    async fn write(&mut self, write: Write) -> Result<(), Fault> {
+        let written = timeout(PATIENCE, patch(&self.client, &write)).await;
+        let written = written.unwrap_or_else(|_| {
+            Err(Fault::new(
+                Cause::Timeout,
+                format!("no answer within {PATIENCE:?}"),
+            ))
+        });
+        let now = Instant::now().into_std();
+        match &written {
+            Ok(()) => {
+                tell(&write);
+                self.stats.wrote(write.condition.status);
+                self.ledger.wrote(write, now);
+                self.waits = waits();
+                self.failing = None;
+            }
+            Err(fault) => {
+                let (node, cause) = (write.node, fault.cause);
+                self.stats.failed(cause);
+                self.ledger.failed(&node, now);
+                if self.failing.replace(cause) == Some(cause) {
+                    tracing::debug!(node, cause = cause.name(), "{CONDITION} again: {fault}");
+                } else {
+                    tracing::warn!(
+                        node,
+                        cause = cause.name(),
+                        "{CONDITION} can't be written, and who waits for it is not woken: {fault}"
+                    );
+                }
+            }
+        }
+        written
+    }
+}
+
+impl Drop for Publisher {
+    /// Another replica sees to what waits.
+    fn drop(&mut self) {
+        self.stats.set_waiting(0);
+    }
+}
+
+/// That a node is ready which nobody has spoken of before is no news.
+fn tell(write: &Write) {
+    let Write {
+        node,
+        condition,
+        change,
+    } = write;
+    let (status, reason) = (condition.status.name(), condition.reason.as_ref());
+    let message = condition.message.as_ref();
+    if (*change, condition.status) == (Change::New, Status::True) {
+        tracing::debug!(node, status, reason, "{CONDITION}: {message}");
+    } else {
+        tracing::info!(node, status, reason, "{CONDITION}: {message}");
+    }
+}
+
+fn waits() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(FIRST_WAIT)
+        .with_max_delay(LONGEST_WAIT)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+/// A node may go while it is written; whatever else goes wrong does so for all.
+const fn concerns_one_node(cause: Cause) -> bool {
+    matches!(cause, Cause::NotFound | Cause::Conflict)
+}
+
+/// Merges one condition into a node's, as the node problem detector does: those of others stay as
+/// they are.
+async fn patch(client: &Client, write: &Write) -> Result<(), Fault> {
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::Strategic(body(write, Timestamp::now()));
+    let request = Request::new(Node::url_path(&(), None))
+        .patch_subresource("status", &write.node, &params, &patch)
+        .map_err(|error| Fault::from(&kube::Error::BuildRequest(error)))?;
+    // The node comes back whole, and nobody needs it.
+    let answer = client.request_text(request).await;
+    answer.map(drop).map_err(|error| Fault::from(&error))
+}
+
+fn body(write: &Write, now: Timestamp) -> Value {
+    let Write {
+        condition, change, ..
+    } = write;
+    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let mut body = json!({
+        "type": CONDITION,
+        "status": condition.status.name(),
+        "reason": condition.reason,
+        "message": condition.message,
+        "lastHeartbeatTime": now,
+    });
+    if *change != Change::Words {
+        body["lastTransitionTime"] = now.into();
+    }
+    json!({"status": {"conditions": [body]}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ChassisReady;
+
+    #[test]
+    fn a_patch_is_one_condition_that_tells_since_when_only_where_its_status_turns() {
+        let mut write = Write {
+            node: "el9-1".into(),
+            condition: ChassisReady {
+                status: Status::False,
+                reason: "AgentsNotReady".into(),
+                message: "m".into(),
+            },
+            change: Change::Words,
+        };
+        let mut expect = json!({"status": {"conditions": [{
+            "type": "OVNChassisReady",
+            "status": "False",
+            "reason": "AgentsNotReady",
+            "message": "m",
+            "lastHeartbeatTime": "1970-01-01T00:00:00Z",
+        }]}});
+        assert_eq!(body(&write, Timestamp::UNIX_EPOCH), expect);
+        expect["status"]["conditions"][0]["lastTransitionTime"] = "1970-01-01T00:00:00Z".into();
+        for change in [Change::New, Change::Status] {
+            write.change = change;
+            assert_eq!(body(&write, Timestamp::UNIX_EPOCH), expect);
+        }
+    }
+}

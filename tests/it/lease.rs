@@ -1,0 +1,228 @@
+//! The lease at a stand-in API server: one replica at a time does what one does for all.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use berth::api::Cause;
+use berth::lease::stats::LeaseStats;
+use berth::lease::{Contender, Settings};
+use futures_util::FutureExt;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::apiserver::{ApiServer, Request, Verb};
+use crate::live::client;
+use crate::process::PATIENCE;
+
+const LEASES: &str = "leases";
+
+/// As short as a test has time for.
+const DURATION: Duration = Duration::from_millis(600);
+
+fn mk_server() -> ApiServer {
+    let server = ApiServer::start();
+    server.apply(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "berth"}}));
+    server
+}
+
+/// What all replicas do together: how many do it, and the most that ever did.
+#[derive(Default)]
+struct Duties {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+/// One that does them, until it is dropped.
+struct Doing(Arc<Duties>);
+
+impl Doing {
+    fn begin(duties: &Arc<Duties>) -> Self {
+        let now = duties.now.fetch_add(1, Relaxed) + 1;
+        duties.most.fetch_max(now, Relaxed);
+        Self(Arc::clone(duties))
+    }
+}
+
+impl Drop for Doing {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Relaxed);
+    }
+}
+
+struct Replica {
+    stats: Arc<LeaseStats>,
+    leave: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Replica {
+    async fn start(server: &ApiServer, identity: &str, duties: &Arc<Duties>) -> Self {
+        let stats = Arc::new(LeaseStats::default());
+        let settings = Settings {
+            namespace: "berth".to_owned(),
+            name: "berth".to_owned(),
+            identity: identity.to_owned(),
+            duration: DURATION,
+        };
+        let contender = Contender::new(client(server).await, settings, Arc::clone(&stats));
+        let (leave, left) = oneshot::channel::<()>();
+        let duties = Arc::clone(duties);
+        let duty = move || {
+            let doing = Doing::begin(&duties);
+            async move {
+                let _doing = doing;
+                pending().await
+            }
+            .boxed()
+        };
+        let task = tokio::spawn(contender.run(left.map(drop), duty));
+        Self {
+            stats,
+            leave: Some(leave),
+            task,
+        }
+    }
+
+    async fn leave(mut self) {
+        self.leave.take().unwrap().send(()).unwrap();
+        timeout(PATIENCE, &mut self.task).await.unwrap().unwrap();
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[track_caller]
+fn until(what: &str, is_true: impl Fn() -> bool) -> impl Future<Output = ()> {
+    let place = std::panic::Location::caller();
+    async move {
+        let waited = timeout(PATIENCE, async {
+            while !is_true() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "{place}: {what} never came");
+    }
+}
+
+fn spec(server: &ApiServer) -> Value {
+    let lease = server.get(LEASES, Some("berth"), "berth");
+    lease.unwrap_or_default()["spec"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_replica_holds_it_and_gives_it_back_to_the_next() {
+    let server = mk_server();
+    let duties = Arc::new(Duties::default());
+    let first = Replica::start(&server, "a", &duties).await;
+    until("held", || first.stats.is_held()).await;
+    let second = Replica::start(&server, "b", &duties).await;
+    server
+        .wait_for(3, |request| request.is(Verb::Update, LEASES))
+        .await;
+    assert_eq!(spec(&server)["holderIdentity"], "a");
+    assert_eq!(spec(&server)["leaseTransitions"], 0);
+    assert!(!second.stats.is_held());
+
+    let acquired = spec(&server)["acquireTime"].clone();
+    first.leave().await;
+    until("the next", || second.stats.is_held()).await;
+    assert_eq!(spec(&server)["holderIdentity"], "b");
+    assert_eq!(spec(&server)["leaseTransitions"], 1);
+    assert_ne!(spec(&server)["acquireTime"], acquired);
+    second.leave().await;
+    assert_eq!(spec(&server)["holderIdentity"], "");
+    assert_eq!(duties.most.load(Relaxed), 1);
+    assert_eq!(duties.now.load(Relaxed), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_taken_from_one_that_says_nothing_any_more() {
+    let server = mk_server();
+    let duties = Arc::new(Duties::default());
+    let first = Replica::start(&server, "a", &duties).await;
+    until("held", || first.stats.is_held()).await;
+    let second = Replica::start(&server, "b", &duties).await;
+    drop(first);
+    until("taken", || second.stats.is_held()).await;
+    assert_eq!(spec(&server)["holderIdentity"], "b");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_is_cut_off_stops_before_another_begins() {
+    let mut server = mk_server();
+    let duties = Arc::new(Duties::default());
+    let replicas = [
+        Replica::start(&server, "a", &duties).await,
+        Replica::start(&server, "b", &duties).await,
+        Replica::start(&server, "c", &duties).await,
+    ];
+    let held = || {
+        replicas
+            .iter()
+            .filter(|replica| replica.stats.is_held())
+            .count()
+    };
+    let taken = || {
+        replicas
+            .iter()
+            .map(|replica| replica.stats.taken())
+            .sum::<u64>()
+    };
+    for round in 1..=3 {
+        until("held", || held() == 1 && taken() == round).await;
+        server.stop();
+        until("lost", || held() == 0).await;
+        assert_eq!(duties.now.load(Relaxed), 0);
+        server.restart();
+    }
+    until("held", || held() == 1).await;
+    assert_eq!(duties.most.load(Relaxed), 1);
+    let failures = replicas
+        .iter()
+        .map(|replica| replica.stats.failures(Cause::Connection));
+    assert!(failures.sum::<u64>() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_stops_when_somebody_takes_it_away() {
+    let server = mk_server();
+    let duties = Arc::new(Duties::default());
+    let replica = Replica::start(&server, "a", &duties).await;
+    until("held", || replica.stats.is_held()).await;
+    let mut lease = server.get(LEASES, Some("berth"), "berth").unwrap();
+    lease["metadata"]["labels"] = json!({"keep": "me"});
+    lease["spec"]["holderIdentity"] = json!("somebody");
+    lease["spec"]["leaseDurationSeconds"] = json!(1);
+    server.apply(lease);
+    until("lost", || !replica.stats.is_held()).await;
+    assert_eq!(replica.stats.failures(Cause::Conflict), 1);
+    until("taken again", || replica.stats.taken() == 2).await;
+    let lease = server.get(LEASES, Some("berth"), "berth").unwrap();
+    assert_eq!(lease["metadata"]["labels"], json!({"keep": "me"}));
+    assert_eq!(lease["spec"]["leaseTransitions"], 1);
+    server.delete(LEASES, Some("berth"), "berth");
+    let is_made =
+        |request: &Request| request.is(Verb::Create, LEASES) && request.status == Some(201);
+    server.wait_for(2, is_made).await;
+    assert_eq!(spec(&server)["holderIdentity"], "a");
+    assert_eq!(replica.stats.taken(), 2, "nobody else had it meanwhile");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rbac_does_not_allow_is_counted_and_tried_again() {
+    let server = mk_server();
+    server.deny(Verb::Create, LEASES);
+    let replica = Replica::start(&server, "a", &Arc::default()).await;
+    until("refused", || replica.stats.failures(Cause::Forbidden) > 1).await;
+    assert!(!replica.stats.is_held());
+    server.allow(Verb::Create, LEASES);
+    until("held", || replica.stats.is_held()).await;
+}

@@ -1,0 +1,192 @@
+//! The node condition `OVNChassisReady` at a stand-in API server: what is written, when, and what
+//! becomes of it when the API server does not take it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use berth::api::Cause;
+use berth::config::Config;
+use berth::domain::Status;
+use berth::facts::Sources;
+use berth::publish::Publisher;
+use berth::publish::ledger::Pace;
+use berth::publish::stats::PublishStats;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::apiserver::{ApiServer, Request, Verb};
+use crate::live::{Watching, captured, client, load};
+use crate::process::PATIENCE;
+
+/// Without a wait between two changes of a node, and without a rate that tells.
+const PACE: Pace = Pace {
+    debounce: Duration::ZERO,
+    per_second: 1000,
+};
+
+struct Publishing {
+    stats: Arc<PublishStats>,
+    _watching: Watching,
+    task: JoinHandle<()>,
+}
+
+impl Publishing {
+    async fn start(server: &ApiServer) -> Self {
+        let mut watching = Watching::start(server).await;
+        watching.until_complete().await;
+        let stats = Arc::new(PublishStats::default());
+        let mut publisher = Publisher::new(
+            client(server).await,
+            Sources::from(Arc::clone(&watching.view)),
+            Config::default().policy(),
+            PACE,
+            Arc::clone(&stats),
+        );
+        let task = tokio::spawn(async move { match publisher.run().await {} });
+        Self {
+            stats,
+            _watching: watching,
+            task,
+        }
+    }
+}
+
+impl Drop for Publishing {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn is_write(request: &Request) -> bool {
+    request.is(Verb::Patch, "nodes")
+        && request.subresource == "status"
+        && request.status == Some(200)
+}
+
+fn conditions(server: &ApiServer, node: &str) -> Vec<Value> {
+    let node = server.get("nodes", None, node).unwrap();
+    node["status"]["conditions"].as_array().unwrap().clone()
+}
+
+/// Status, reason and message of a node's condition.
+fn published(server: &ApiServer, node: &str) -> Option<[String; 3]> {
+    let conditions = conditions(server, node);
+    let is = conditions
+        .iter()
+        .find(|is| is["type"] == "OVNChassisReady")?;
+    Some(["status", "reason", "message"].map(|field| is[field].as_str().unwrap().to_owned()))
+}
+
+fn words<const N: usize>(words: [&str; N]) -> Option<[String; N]> {
+    Some(words.map(str::to_owned))
+}
+
+async fn until(what: &str, is_true: impl Fn() -> bool) {
+    let waited = timeout(PATIENCE, async {
+        while !is_true() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "{what} never came");
+}
+
+const READY: [&str; 3] = [
+    "True",
+    "ChassisReady",
+    "the OVN chassis can take over a VM's network",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_node_has_its_own_once_and_another_when_its_verdict_changes() {
+    let server = ApiServer::start();
+    load(&server);
+    let others = conditions(&server, "el9-1");
+    let publishing = Publishing::start(&server).await;
+    server.wait_for(9, is_write).await;
+    for (node, expect) in [
+        ("el9-1", READY),
+        ("el10-0", READY),
+        (
+            "el9-nochassis",
+            [
+                "False",
+                "ChassisNotRegistered",
+                "the node has no annotation that names its chassis",
+            ],
+        ),
+    ] {
+        assert_eq!(published(&server, node), words(expect), "{node}");
+    }
+    let mut now = conditions(&server, "el9-1");
+    let at = now.iter().position(|is| is["type"] == "OVNChassisReady");
+    let mine = now.remove(at.unwrap());
+    assert_eq!(now, others);
+    assert_eq!(mine["lastTransitionTime"], mine["lastHeartbeatTime"]);
+
+    let mut node = server.get("nodes", None, "el9-1").unwrap();
+    let lost =
+        json!({"type": "NetworkUnavailable", "status": "True", "reason": "r", "message": "m"});
+    node["status"]["conditions"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|is| is["type"] != "NetworkUnavailable");
+    node["status"]["conditions"]
+        .as_array_mut()
+        .unwrap()
+        .push(lost);
+    server.apply(node.clone());
+    server.wait_for(10, is_write).await;
+    let expect = [
+        "False",
+        "NetworkUnavailable",
+        "the node's condition NetworkUnavailable is True",
+    ];
+    assert_eq!(published(&server, "el9-1"), words(expect));
+
+    node["status"]["conditions"].as_array_mut().unwrap().pop();
+    server.apply(node);
+    server.wait_for(11, is_write).await;
+    assert_eq!(published(&server, "el9-1"), words(READY));
+
+    // What somebody else writes is put right.
+    let mut node = captured("Node", "el9-2");
+    node["status"]["conditions"] = json!([{"type": "OVNChassisReady", "status": "Maybe"}]);
+    server.apply(node);
+    server.wait_for(12, is_write).await;
+    assert_eq!(published(&server, "el9-2"), words(READY));
+    until("counted", || publishing.stats.writes(Status::True) == 10).await;
+    assert_eq!(publishing.stats.writes(Status::False), 2);
+    until("nobody waits", || publishing.stats.waiting() == 0).await;
+    assert_eq!(server.count(is_write), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_publishes_next_writes_nothing_that_is_there() {
+    let server = ApiServer::start();
+    load(&server);
+    let first = Publishing::start(&server).await;
+    server.wait_for(9, is_write).await;
+    drop(first);
+    let second = Publishing::start(&server).await;
+    server.apply(captured("Node", "el9-1"));
+    server.wait_for(10, is_write).await;
+    until("counted", || second.stats.writes(Status::True) == 1).await;
+    assert_eq!(server.count(is_write), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_not_be_written_waits_and_is_written_when_it_can() {
+    let server = ApiServer::start();
+    load(&server);
+    server.deny(Verb::Patch, "nodes/status");
+    let publishing = Publishing::start(&server).await;
+    let forbidden = || publishing.stats.failures(Cause::Forbidden);
+    until("refused", || forbidden() > 0).await;
+    assert_eq!(publishing.stats.waiting(), 9);
+    // One refusal stands for all: they are not asked for one by one.
+    assert!(forbidden() < 9, "{}", forbidden());
+    server.allow(Verb::Patch, "nodes/status");
+    server.wait_for(9, is_write).await;
+    until("nobody waits", || publishing.stats.waiting() == 0).await;
+}
