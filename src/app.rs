@@ -29,6 +29,7 @@ use crate::args::Serve;
 use crate::cluster::file::SnapshotError;
 use crate::cluster::watch::watch;
 use crate::cluster::{ObjectKind, View, VmiReader, WatchStats, file};
+use crate::config::duties::Publish;
 use crate::config::{AdminListen, Config, ConfigError, Listen, Refusal};
 use crate::facts::Sources;
 use crate::http::{Service, admin_router, router};
@@ -143,7 +144,7 @@ pub async fn serve(args: Serve) -> Result<(), AppError> {
 fn resolve(args: Serve) -> Result<Config, AppError> {
     let Serve {
         config,
-        kubeconfig: _,
+        kubeconfig,
         snapshot: _,
         listen,
         admin_listen,
@@ -179,6 +180,9 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
     }
     if let Some(level) = log_level {
         config.log.level = level;
+    }
+    if kubeconfig.is_some() && config.node_condition.publish == Publish::Auto {
+        config.node_condition.publish = Publish::Never;
     }
     config.southbound.check_whole().map_err(AppError::Refused)?;
     Ok(config)

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::AppError;
 use super::southbound::tls;
 use crate::config::Config;
+use crate::config::duties::Publish;
 use crate::decide::guard::Policy;
 use crate::facts::Sources;
 use crate::lease::stats::LeaseStats;
@@ -52,7 +53,8 @@ pub(super) fn run(
         };
         return Ok(asking.boxed());
     };
-    let publishing = config.node_condition.publish.then(|| Publishing {
+    let publishes = config.node_condition.publish != Publish::Never;
+    let publishing = publishes.then(|| Publishing {
         client: client.clone(),
         sources: sources.clone(),
         policy: config.policy(),

@@ -50,18 +50,31 @@ impl Lease {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct NodeCondition {
-    /// Publish it.
-    pub publish: bool,
+    /// Whether it is published.
+    pub publish: Publish,
     /// From one change of a node's condition to the next.
     pub debounce: Span,
     /// How many nodes' conditions are written a second in the long run; twice as many at once.
     pub writes_per_second: u32,
 }
 
+/// Whether node conditions are published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Publish {
+    /// In a pod of the cluster they are. With `--kubeconfig` they are not: that is for people who
+    /// want to look.
+    #[default]
+    Auto,
+    /// They are.
+    Always,
+    /// They are not.
+    Never,
+}
+
 impl Default for NodeCondition {
     fn default() -> Self {
         Self {
-            publish: true,
+            publish: Publish::default(),
             debounce: Span(Duration::from_secs(5)),
             writes_per_second: 10,
         }
@@ -72,7 +85,7 @@ impl NodeCondition {
     pub(super) fn check(&self) -> Result<(), Refusal> {
         if self.writes_per_second == 0 {
             return Err(Refusal::Combination(
-                "nodeCondition.writesPerSecond: 0 would write nothing; nodeCondition.publish: false says so".to_owned(),
+                "nodeCondition.writesPerSecond: 0 would write nothing; nodeCondition.publish: Never says so".to_owned(),
             ));
         }
         Ok(())
@@ -92,7 +105,7 @@ mod tests {
             ("lease: {duration: 5500ms}", lease),
             (
                 "nodeCondition: {writesPerSecond: 0}",
-                "nodeCondition.writesPerSecond: 0 would write nothing; nodeCondition.publish: false says so",
+                "nodeCondition.writesPerSecond: 0 would write nothing; nodeCondition.publish: Never says so",
             ),
         ] {
             let refusal = Config::parse(text).unwrap_err();

@@ -183,127 +183,118 @@ mod tests {
         assert_eq!((is.status, &*is.reason, &*is.message), expect);
     }
 
+    #[track_caller]
+    fn check_bad(
+        facts: &NodeFacts,
+        agents: Agents,
+        southbound: Southbound,
+        reason: &str,
+        message: &str,
+    ) {
+        let is = judge(facts, agents, southbound);
+        check(&is, (Status::False, reason, message));
+    }
+
     #[test]
-    fn every_cause_has_a_reason_and_a_message() {
-        let good = mk_facts();
+    fn what_kubernetes_says_of_a_chassis_has_a_reason_and_a_message() {
         let claims = |chassis| NodeFacts {
             chassis,
             ..NodeFacts::default()
         };
-        let row = |row| Southbound::Chassis(row);
         let unavailable = NodeFacts {
             network_unavailable: true,
             ..mk_facts()
         };
-        let missing = Agents::default();
-        for (facts, agents, southbound, expect) in [
+        let half = Agents {
+            ovs: AgentState::NotReady,
+            ..READY
+        };
+        for (facts, agents, reason, message) in [
             (
                 &claims(ChassisClaim::Missing),
                 READY,
-                Southbound::Unknown,
-                (
-                    "ChassisNotRegistered",
-                    "the node has no annotation that names its chassis",
-                ),
+                "ChassisNotRegistered",
+                "the node has no annotation that names its chassis",
             ),
             (
                 &claims(ChassisClaim::Malformed("el9\n".into())),
                 READY,
-                Southbound::Unknown,
-                (
-                    "ChassisNotRegistered",
-                    "the node's annotation names no chassis: \"el9\\n\" is no UUID",
-                ),
+                "ChassisNotRegistered",
+                "the node's annotation names no chassis: \"el9\\n\" is no UUID",
             ),
             (
-                &good,
+                &unavailable,
+                Agents::default(),
+                "AgentsNotReady",
+                "not running or not Ready: ovs-ovn, kube-ovn-cni",
+            ),
+            (
+                &unavailable,
+                half,
+                "AgentsNotReady",
+                "not running or not Ready: ovs-ovn",
+            ),
+            (
+                &unavailable,
                 READY,
+                "NetworkUnavailable",
+                "the node's condition NetworkUnavailable is True",
+            ),
+        ] {
+            check_bad(facts, agents, Southbound::Unknown, reason, message);
+        }
+    }
+
+    #[test]
+    fn what_the_southbound_database_says_of_a_chassis_has_a_reason_and_a_message() {
+        let row = Southbound::Chassis;
+        for (southbound, reason, message) in [
+            (
                 Southbound::NoChassis,
-                (
-                    "ChassisNotRegistered",
-                    "the southbound database has no chassis 0000000a",
-                ),
+                "ChassisNotRegistered",
+                "the southbound database has no chassis 0000000a",
             ),
             (
-                &good,
-                READY,
                 row(ChassisRow {
                     is_of_node: false,
                     has_rival: true,
                     ..GOOD
                 }),
-                (
-                    "ChassisIdentityMismatch",
-                    "the chassis has the hostname of another node",
-                ),
+                "ChassisIdentityMismatch",
+                "the chassis has the hostname of another node",
             ),
             (
-                &good,
-                READY,
                 row(ChassisRow {
                     has_rival: true,
                     ..GOOD
                 }),
-                (
-                    "ChassisIdentityMismatch",
-                    "another chassis has this node's hostname as well",
-                ),
+                "ChassisIdentityMismatch",
+                "another chassis has this node's hostname as well",
             ),
             (
-                &good,
-                missing,
                 row(ChassisRow {
                     has_tunnel: false,
                     ..GOOD
                 }),
-                (
-                    "ChassisNoTunnelEndpoint",
-                    "the chassis has no address for tunnels",
-                ),
+                "ChassisNoTunnelEndpoint",
+                "the chassis has no address for tunnels",
             ),
             (
-                &unavailable,
-                missing,
-                row(GOOD),
-                (
-                    "AgentsNotReady",
-                    "not running or not Ready: ovs-ovn, kube-ovn-cni",
-                ),
-            ),
-            (
-                &unavailable,
-                READY,
-                row(GOOD),
-                (
-                    "NetworkUnavailable",
-                    "the node's condition NetworkUnavailable is True",
-                ),
-            ),
-            (
-                &good,
-                READY,
                 behind(31),
-                (
-                    "ChassisNotResponding",
-                    "the chassis is behind the southbound database for too long",
-                ),
+                "ChassisNotResponding",
+                "the chassis is behind the southbound database for too long",
             ),
             (
-                &good,
-                READY,
                 Southbound::Stale,
-                (
-                    "ChassisNotResponding",
-                    "the southbound database is out of reach",
-                ),
+                "ChassisNotResponding",
+                "the southbound database is out of reach",
             ),
         ] {
-            let condition = judge(facts, agents, southbound);
-            check(&condition, (Status::False, expect.0, expect.1));
+            check_bad(&mk_facts(), READY, southbound, reason, message);
         }
         let text = "the OVN chassis can take over a VM's network";
         for southbound in [row(GOOD), behind(30), Southbound::Unknown] {
-            let condition = judge(&good, READY, southbound);
+            let condition = judge(&mk_facts(), READY, southbound);
             check(&condition, (Status::True, "ChassisReady", text));
         }
     }

@@ -14,7 +14,7 @@ fn serve_on(server: &ApiServer, dir: &Path) -> Served {
     Served::start_on(&["--kubeconfig", kubeconfig.to_str().unwrap()])
 }
 
-fn series(served: &Served, name: &str) -> String {
+pub(crate) fn series(served: &Served, name: &str) -> String {
     let (_, metrics) = get(served.admin, "/metrics");
     let value = metrics.lines().find_map(|line| line.strip_prefix(name));
     value
@@ -24,7 +24,7 @@ fn series(served: &Served, name: &str) -> String {
 }
 
 #[track_caller]
-fn wait_for(what: &str, is_true: impl Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, is_true: impl Fn() -> bool) {
     let begun = std::time::Instant::now();
     while !is_true() {
         assert!(begun.elapsed() < PATIENCE, "{what}");
@@ -58,6 +58,20 @@ fn it_is_ready_once_every_kind_was_listed_and_says_what_is_missing() {
         series(&served, r#"berth_watch_lists_total{kind="node"}"#),
         "1"
     );
+}
+
+#[test]
+fn with_a_kubeconfig_it_looks_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ApiServer::start();
+    load(&server);
+    let served = serve_on(&server, dir.path());
+    wait_for("ready", || get(served.admin, "/readyz").0 == 200);
+    served.signal("TERM");
+    assert!(served.wait().success());
+    let reads = [Verb::Get, Verb::List, Verb::Watch];
+    assert_eq!(server.count(|request| !reads.contains(&request.verb)), 0);
+    assert_eq!(server.count(|request| request.resource == "leases"), 0);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod bad_input;
 mod certificates;
 mod certs;
 mod cli;
+mod duties;
 mod end_to_end;
 mod filter_captures;
 mod hostile;

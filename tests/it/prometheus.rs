@@ -157,6 +157,9 @@ fn a_real_prometheus_scrapes_it() {
             "BerthCannotReadObjects",
             "BerthViewIsOld",
             "BerthCannotReadTheCluster",
+            "BerthNodeConditionsWait",
+            "BerthLeaseFails",
+            "BerthProbeFails",
             "BerthMigrationsNotGuarded",
             "BerthPanics",
         ]

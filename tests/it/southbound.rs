@@ -9,13 +9,14 @@ use berth::config::Config;
 use berth::facts::{Sources, SouthboundSource, Staleness};
 use berth::http::Service;
 use berth::metrics::Metrics;
-use berth::ovn::{ChassisView, ClientStats, Endpoints, Settings, southbound};
+use berth::ovn::probe::ProbeStats;
+use berth::ovn::{ChassisView, ClientStats, Endpoints, Probe, Settings, southbound};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use crate::ovn_lab::{Ovn, Server, insert_chassis};
-use crate::process::{Served, berth, get, snapshot};
+use crate::ovn_lab::{Lab, Ovn, Server, insert_chassis};
+use crate::process::{PATIENCE, Served, berth, get, snapshot};
 use crate::support::{Asked, capture_json, cluster, view};
 
 const NODES: [&str; 4] = ["el9-1", "el9-2", "el9-3", "el9-nochassis"];
@@ -73,6 +74,10 @@ struct Following {
 
 impl Following {
     fn start(southbound: &Southbound, config: &str, staleness: Staleness) -> Self {
+        Self::start_on(&southbound.server, config, staleness)
+    }
+
+    fn start_on(server: &Server, config: &str, staleness: Staleness) -> Self {
         let config = Config::parse(config).unwrap();
         let source = SouthboundSource {
             view: Arc::new(ArcSwap::from_pointee(ChassisView::default())),
@@ -80,7 +85,7 @@ impl Following {
             staleness,
         };
         let settings = Settings {
-            endpoints: Endpoints::parse("test", &southbound.server.unix()).unwrap(),
+            endpoints: Endpoints::parse("test", &server.unix()).unwrap(),
             tls: None,
             subject: southbound::subject(false),
             inactivity: Duration::from_secs(1),
@@ -129,6 +134,36 @@ impl Following {
         });
         let waited = waited.await;
         assert!(waited.is_ok(), "{last:#?}, not {expect:#?}");
+    }
+}
+
+impl Following {
+    /// Waits for one verdict, and for no other than the one there is until then.
+    async fn only_until(&self, before: &[(&str, &str)], after: &[(&str, &str)]) {
+        let map = |reasons: &[(&str, &str)]| {
+            let owned = |(node, reason): &(&str, &str)| ((*node).to_owned(), (*reason).to_owned());
+            reasons.iter().map(owned).collect::<BTreeMap<_, _>>()
+        };
+        let waited = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let reasons = self.reasons().await;
+                if reasons == map(after) {
+                    break;
+                }
+                assert_eq!(reasons, map(before));
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "{after:?} never came");
+    }
+
+    async fn until_true(&self, what: &str, is_true: impl Fn() -> bool) {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while !is_true() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "{what} never came");
     }
 }
 
@@ -188,6 +223,55 @@ async fn ovn_verdict_follows_what_becomes_of_a_chassis() {
         .await;
     southbound.set("Chassis_Private", 2, "nb_cfg", &json!(7));
     following.until(&[bad[1], bad[2], UNCLAIMED]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ovn_chassis_that_is_killed_is_rejected_when_it_did_not_answer_and_the_others_never_are() {
+    let Some(mut lab) = Lab::start() else { return };
+    for (number, node) in [(2, "el9-1"), (3, "el9-2"), (4, "el9-3")] {
+        lab.add(node, &chassis(number));
+    }
+    let config = "southbound: {allowedLag: 5s}";
+    let following = Following::start_on(&lab.southbound, config, PATIENT);
+    let northbound = Endpoints::parse("test", &lab.northbound.unix()).unwrap();
+    let stats = Arc::new(ProbeStats::default());
+    let asked = Arc::clone(&stats);
+    let asking = tokio::spawn(async move {
+        let mut probe = Probe::new(northbound, None);
+        match probe.run(Duration::from_millis(500), &asked).await {}
+    });
+    let answer = |number| {
+        let view = following.source.view.load();
+        view.chassis(&chassis(number))?.nb_cfg()
+    };
+    following
+        .until_true("all answer", || {
+            (2..5).all(|number| answer(number) > Some(1))
+        })
+        .await;
+    following.until(&[UNCLAIMED]).await;
+
+    lab.kill_controller("el9-1");
+    let last = stats.bumps();
+    let late = ("el9-1", "OVN chassis not responding");
+    following.only_until(&[UNCLAIMED], &[late, UNCLAIMED]).await;
+    // It was timed from the first question that it could not answer.
+    let unanswered = i64::try_from(last).unwrap();
+    assert!(answer(2) >= Some(unanswered - 1), "{:?} {last}", answer(2));
+    let ready = |node: &str| {
+        let series = format!("berth_chassis_ready{{node=\"{node}\"}}");
+        following.asked.metric(&series)
+    };
+    assert_eq!(["el9-1", "el9-2", "el9-3"].map(ready), [0.0, 1.0, 1.0]);
+
+    lab.start_controller("el9-1");
+    following.only_until(&[late, UNCLAIMED], &[UNCLAIMED]).await;
+    let response = format!(
+        "berth_chassis_response_seconds{{chassis=\"{}\"}}",
+        chassis(3)
+    );
+    assert!(following.asked.metric(&response) > 0.0);
+    asking.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

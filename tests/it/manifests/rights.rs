@@ -47,20 +47,32 @@ fn these_are_all_rights() {
         ),
         "berth",
     );
-    let lease = named(
-        rule("coordination.k8s.io", &["leases"], &["get", "update"]),
-        "berth-scheduler",
-    );
+    let lease = |name| {
+        named(
+            rule("coordination.k8s.io", &["leases"], &["get", "update"]),
+            name,
+        )
+    };
+    let own_lease = json!([
+        rule("coordination.k8s.io", &["leases"], &["create"]),
+        lease("berth"),
+    ]);
+    let condition = json!([rule("", &["nodes/status"], &["patch"])]);
     let base = [
+        ("ClusterRole -/berth-node-condition", condition),
         ("ClusterRole -/berth-view", view.clone()),
         ("ClusterRole -/berth-webhook", json!([webhook])),
+        ("Role berth-system/berth-lease", own_lease),
         ("Role berth-system/berth-tls", own_secret.clone()),
     ];
     let loopback = [
         ("ClusterRole -/berth-view-loopback", view),
         ("Role berth-loopback/berth-tls-loopback", own_secret),
     ];
-    let scheduler = [("Role berth-system/berth-scheduler", json!([lease]))];
+    let scheduler = [(
+        "Role berth-system/berth-scheduler",
+        json!([lease("berth-scheduler")]),
+    )];
     for (name, more) in [
         ("cluster-ip", &[][..]),
         ("loopback", &loopback),
@@ -157,11 +169,11 @@ fn every_rule_stands_under_its_reason() {
             }
         }
     }
-    assert_eq!(rules, 7);
+    assert_eq!(rules, 10);
 }
 
 #[test]
-fn with_cert_manager_berth_writes_nothing() {
+fn with_cert_manager_berth_writes_no_certificates() {
     let Some(objects) = with_components("loopback", &["cert-manager"]) else {
         return;
     };

@@ -202,6 +202,6 @@ fn the_southbound_component_names_the_database_and_lets_berth_out_to_it() {
         policy["spec"]["egress"].as_array().unwrap().clone()
     };
     let mut out = egress(&base);
-    out.push(json!({"ports": [{"port": 6642}]}));
+    out.extend([6642, 6641].map(|port| json!({"ports": [{"port": port}]})));
     assert_eq!(egress(&objects), out);
 }
