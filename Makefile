@@ -42,7 +42,7 @@ unit: ## Unit and integration tests
 	cargo test --locked --lib --bins --tests
 
 # No part of `make test`: the control plane's programs are not brought by this repository.
-e2e: ## berth in a real control plane: make e2e [ONLY=part-of-a-name] [CRDS=KubeVirt's own, a file]
+e2e: setup ## berth in a real control plane: make e2e [ONLY=part-of-a-name] [CRDS=KubeVirt's own, a file]
 	@tests/e2e/assets.sh
 	BERTH_E2E_CRDS=$(CRDS) cargo test --locked --test e2e -- $(ONLY)
 

@@ -16,6 +16,9 @@ mod fleet;
 mod http;
 mod kubectl;
 mod manifests;
+#[path = "../it/ovn_lab.rs"]
+#[expect(dead_code, reason = "the integration tests need more of it")]
+mod ovn_lab;
 mod plane;
 mod process;
 mod programs;
@@ -24,6 +27,8 @@ mod runner;
 mod scenarios;
 mod scheduler;
 mod service;
+#[path = "../it/tools.rs"]
+mod tools;
 mod vms;
 mod wait;
 mod world;

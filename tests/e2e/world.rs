@@ -32,6 +32,9 @@ const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 pub(crate) const WEBHOOKS: &str =
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/berth";
 
+/// The path to the Lease of whoever publishes node conditions.
+const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/berth-system/leases/berth";
+
 /// The control plane and who talks to it.
 pub(crate) struct World {
     pub(crate) plane: Plane,
@@ -70,7 +73,7 @@ impl World {
         let scheduler_kubeconfig = plane.client("scheduler", "system:kube-scheduler", None);
         let authority = Authority::new(dir.path(), "berth");
         let config = dir.path().join("config.yaml");
-        fs::write(&config, manifests.config().to_string()).unwrap();
+        fs::write(&config, published(manifests.config()).to_string()).unwrap();
         let own = programs::repository("tests/e2e/data/kubevirt-crds.yaml");
         let world = Self {
             plane,
@@ -103,6 +106,8 @@ impl World {
         plane.start_server(programs, self.runtime.handle());
         self.api.delete(WEBHOOKS);
         self.api.delete(&self.tls_secret(manifests::NAMESPACE));
+        // Whoever held it was killed, and another would wait until it is over.
+        self.api.delete(LEASE);
         self.install_crds();
         for namespace in self.namespaces.borrow().iter() {
             self.api.delete(&vms::pods(namespace));
@@ -222,10 +227,25 @@ impl World {
 
     /// Starts a replica with a certificate from files, and waits until it serves.
     pub(crate) fn start_berth(&self, name: &str, kubeconfig: &Path) -> Berth {
+        self.start_configured_berth(name, kubeconfig, &self.config)
+    }
+
+    /// Starts a ready replica that also reads and asks OVN, as a part of its configuration says.
+    pub(crate) fn berth_on_ovn(&self, name: &str, southbound: &Value) -> Berth {
+        let mut config = published(self.manifests.config());
+        config["southbound"] = southbound.clone();
+        let file = self.dir().join(format!("{name}.yaml"));
+        fs::write(&file, config.to_string()).unwrap();
+        let berth = self.start_configured_berth(name, &self.berths_account(), &file);
+        berth.wait_until_ready();
+        berth
+    }
+
+    fn start_configured_berth(&self, name: &str, kubeconfig: &Path, config: &Path) -> Berth {
         let Pair { cert, key } = &self.serving;
         let flags = [
             flag("kubeconfig", kubeconfig),
-            flag("config", &self.config),
+            flag("config", config),
             flag("tls-cert", cert),
             flag("tls-key", key),
         ];
@@ -239,7 +259,7 @@ impl World {
         kubeconfig: &Path,
         webhooks: &str,
     ) -> Berth {
-        let mut config = self.manifests.config();
+        let mut config = published(self.manifests.config());
         config["tls"]["managed"] = json!({
             // kube-apiserver is given a URL here.
             "extraNames": ["127.0.0.1"],
@@ -321,4 +341,10 @@ impl World {
             _ => Ok(()),
         }
     }
+}
+
+/// A configuration of a replica in a pod, for one that is given a kubeconfig in place of that.
+fn published(mut config: Value) -> Value {
+    config["nodeCondition"]["publish"] = "Always".into();
+    config
 }

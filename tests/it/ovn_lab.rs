@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use berth::ovn::chassis::WANTED;
 use berth::ovn::client::{Settings, Told, replicate};
@@ -24,10 +24,12 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::process::PATIENCE;
 use crate::tools;
 
 const TEST: &str = "the southbound database of a real OVN";
+
+/// How long a test waits for a program before it fails.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where the programs are, and the schemas that came with them.
 pub(crate) struct Ovn {
@@ -489,7 +491,7 @@ impl Followed {
             endpoints: Endpoints::parse("test", endpoints).unwrap(),
             tls,
             subject: southbound::subject(false),
-            inactivity: std::time::Duration::from_secs(1),
+            inactivity: Duration::from_secs(1),
         };
         let stats = Arc::new(ClientStats::default());
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -589,8 +591,8 @@ pub(crate) fn judge(
     chassis: &str,
     seconds: u64,
 ) -> Vec<&'static str> {
-    let now = Instant::now() + std::time::Duration::from_secs(seconds);
-    let problems = view.judge(node, chassis, now, std::time::Duration::from_secs(15));
+    let now = Instant::now() + Duration::from_secs(seconds);
+    let problems = view.judge(node, chassis, now, Duration::from_secs(15));
     problems.iter().map(Problem::name).collect()
 }
 

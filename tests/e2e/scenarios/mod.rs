@@ -4,6 +4,7 @@ mod certificates;
 mod crds;
 mod injection;
 mod outage;
+mod ovn;
 mod rights;
 mod rolling;
 mod scheduling;
@@ -36,6 +37,7 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     scheduling::a_rejected_pod_is_scheduled_soon_after_its_obstacle_goes,
     scheduling::nobody_is_evicted_where_the_guard_rejects,
     scheduling::a_vmi_that_no_watch_has_brought_is_read,
+    ovn::a_pod_that_fits_nowhere_is_scheduled_soon_after_a_chassis_returns,
     certificates::both_callers_trust_what_two_replicas_made,
     certificates::what_others_spoil_is_repaired,
     rights::the_rights_of_the_manifests_suffice,

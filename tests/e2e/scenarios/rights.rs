@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::berth::Berth;
+use crate::fleet;
 use crate::manifests::{ACCOUNT, Manifests, NAMESPACE};
 use crate::vms;
 use crate::wait;
@@ -43,7 +44,7 @@ impl Right {
 
     /// A right to read what berth decides by.
     fn is_of_view(&self) -> bool {
-        !["secrets", WEBHOOKS].contains(&self.resource.as_str())
+        !["secrets", "leases", "nodes/status", WEBHOOKS].contains(&self.resource.as_str())
     }
 
     /// The rule that gives it to a replica whose webhook configuration is named so.
@@ -165,9 +166,10 @@ fn webhooks(world: &World, name: &str) -> Value {
     configuration
 }
 
-/// Makes berth do what it does only when it has to: to write its Secret anew, and to read a VMI that
-/// no watch has brought.
+/// Makes berth do what it does only when it has to: to write its Secret and a node's condition anew,
+/// and to read a VMI that no watch has brought.
 fn bother(world: &World, berth: &Berth, namespace: &str) {
+    fleet::set_condition(&world.api, "el9-0", "OVNChassisReady", "Unknown");
     let secret = world.tls_secret(namespace);
     if world.api.find(&secret).is_some() {
         world.api.merge(&secret, &json!({"data": {"tls.crt": ""}}));
@@ -220,6 +222,8 @@ pub(crate) fn the_rights_of_the_manifests_suffice(world: &mut World) {
                 1,
             ),
             ("berth_tls_secret_repairs_total", 1),
+            ("berth_lease_held", 1),
+            ("berth_node_condition_writes_total{status=\"True\"", 1),
             ("berth_tls_ca_bundle_writes_total{cause=\"rotated\"", 1),
         ];
         match done
