@@ -11,7 +11,7 @@ use std::hint::black_box;
 use berth::cluster::View;
 use berth::cluster::object::{AgentPod, Object, Place};
 use berth::decide::guard::Policy;
-use berth::domain::{Agent, AgentState, ChassisClaim, NodeFacts};
+use berth::domain::{AgentState, ChassisClaim, Network, NodeFacts, Provider};
 use berth::facts::Facts;
 use berth::http::{filter, mutate};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -25,7 +25,8 @@ const SIZES: [usize; 3] = [50, 500, 5000];
 /// A cluster of so many nodes like the captured el9-1, a tenth of them without a chassis, and the
 /// captured VMI.
 fn cluster(nodes: usize) -> View {
-    let captured = berth::cluster::file::parse(CLUSTER, "kube-system").expect("a good capture");
+    let captured =
+        berth::cluster::file::parse(CLUSTER, &Network::default()).expect("a good capture");
     let vmi = captured
         .vmi("default", "web", "98ba4550-0347-40ef-a369-02349d8839a0")
         .expect("VMI web");
@@ -48,7 +49,7 @@ fn cluster(nodes: usize) -> View {
                 ..like.clone()
             },
         });
-        for agent in Agent::ALL {
+        for agent in Provider::default().agents().iter().copied() {
             objects.push(Object::AgentPod {
                 place: Place::new("kube-system", &format!("{}-{i}", agent.name())),
                 pod: AgentPod {

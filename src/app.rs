@@ -111,7 +111,7 @@ pub async fn serve(args: Serve) -> Result<(), AppError> {
     let config = resolve(args)?;
     telemetry::init(&config.log);
     let cluster = match snapshot {
-        Some(path) => Cluster::Snapshot(file::load(&path, &config.agents.namespace)?),
+        Some(path) => Cluster::Snapshot(file::load(&path, &config.network())?),
         None => Cluster::Live(api::connect(kubeconfig.as_deref()).await?.0),
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(AppError::System)?;
@@ -148,6 +148,7 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
         snapshot: _,
         listen,
         admin_listen,
+        network_provider,
         ovn_sb,
         tls_cert,
         tls_key,
@@ -165,6 +166,9 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
     }
     if let Some(address) = admin_listen {
         config.admin_listen = AdminListen(address);
+    }
+    if let Some(provider) = network_provider {
+        config.network.provider = provider;
     }
     if ovn_sb.is_some() {
         config.southbound.endpoints = ovn_sb;
@@ -184,7 +188,7 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
     if kubeconfig.is_some() && config.node_condition.publish == Publish::Auto {
         config.node_condition.publish = Publish::Never;
     }
-    config.southbound.check_whole().map_err(AppError::Refused)?;
+    config.check_whole().map_err(AppError::Refused)?;
     Ok(config)
 }
 
@@ -423,10 +427,9 @@ fn follow(
                     is_complete = tell_completeness(view, &readiness);
                 }
             };
-            let namespace = config.agents.namespace.clone();
             let watching = watch(
                 client,
-                namespace,
+                config.network(),
                 Arc::clone(&sources.cluster),
                 stats,
                 changed,

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::LogFormat;
 use crate::config::level::LogLevel;
 use crate::config::names::ObjectName;
+use crate::config::network::Provider;
 
 /// A safe berth for every migrating VM: lets bridge-bound KubeVirt VMs migrate, and keeps them off
 /// nodes where their machine type does not run or their network can't follow.
@@ -63,6 +64,10 @@ pub struct Serve {
     /// Address for plain HTTP: /livez, /readyz, /metrics [default: 0.0.0.0:8080]
     #[arg(long, env = "BERTH_ADMIN_LISTEN", value_name = "ADDR")]
     pub admin_listen: Option<SocketAddr>,
+
+    /// Who brings OVN to the nodes [default: kube-ovn]
+    #[arg(long, env = "BERTH_NETWORK_PROVIDER", value_name = "PROVIDER")]
+    pub network_provider: Option<Provider>,
 
     /// Servers of OVN's southbound database: tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH, with commas
     /// between them; without any it is not read

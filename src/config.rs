@@ -16,15 +16,18 @@ use serde::Deserialize;
 use crate::config::duties::{Lease, NodeCondition};
 use crate::config::level::LogLevel;
 use crate::config::managed::Managed;
+use crate::config::network::Network;
 use crate::config::southbound::Southbound;
 use crate::config::units::{Size, Span};
 use crate::decide::guard::{self, Policy};
 use crate::decide::reason::{Reason, Reasons};
+use crate::domain;
 
 pub mod duties;
 pub mod level;
 pub mod managed;
 pub mod names;
+pub mod network;
 pub mod southbound;
 pub mod units;
 
@@ -91,11 +94,13 @@ pub struct Config {
     pub tls: Tls,
     /// Logs.
     pub log: Log,
+    /// The network of the cluster.
+    pub network: Network,
     /// Which checks a node has to pass, and for which pods.
     pub guard: Guard,
     /// The machine-type check.
     pub machine_type: MachineType,
-    /// The Kube-OVN agents check.
+    /// The agents check.
     pub agents: Agents,
     /// OVN's southbound database.
     pub southbound: Southbound,
@@ -233,7 +238,7 @@ pub struct Checks {
     pub chassis_identity: bool,
     /// Reject nodes whose chassis has no tunnel endpoint.
     pub chassis_tunnel: bool,
-    /// Reject nodes whose Kube-OVN agents are missing or not Ready.
+    /// Reject nodes whose agents are missing or not ready.
     pub chassis_agents: bool,
     /// Reject nodes whose condition `NetworkUnavailable` is `True`.
     pub chassis_network: bool,
@@ -278,23 +283,15 @@ pub enum WhenUnlabelled {
     Allow,
 }
 
-/// The Kube-OVN agents check.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+/// The agents check.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Agents {
-    /// The namespace of the `DaemonSets` `ovs-ovn` and `kube-ovn-cni`.
-    pub namespace: String,
+    /// The namespace of the agents' `DaemonSets`. Without one, where the network provider's own
+    /// manifests put them: `kube-system`, or `ovn-kubernetes`.
+    pub namespace: Option<Box<str>>,
     /// Whether nodes pass where no agent pod is seen in the whole cluster.
     pub when_unseen: WhenUnseen,
-}
-
-impl Default for Agents {
-    fn default() -> Self {
-        Self {
-            namespace: "kube-system".to_owned(),
-            when_unseen: WhenUnseen::default(),
-        }
-    }
 }
 
 /// Whether nodes pass where no agent pod is seen in the whole cluster.
@@ -456,6 +453,7 @@ impl Config {
             ));
         }
         self.tls.managed.check()?;
+        self.check_central()?;
         self.southbound.check()?;
         self.node_condition.check()?;
         self.lease.check()?;
@@ -466,12 +464,50 @@ impl Config {
                 )));
             }
         }
-        if self.agents.namespace.is_empty() {
+        if self.agents.namespace.as_deref() == Some("") {
             return Err(Refusal::Combination(
                 "agents.namespace: is empty".to_owned(),
             ));
         }
         Ok(())
+    }
+
+    /// Refuses what can't be had together once the flags are in it.
+    pub fn check_whole(&self) -> Result<(), Refusal> {
+        self.check_central()?;
+        self.southbound.check_whole()
+    }
+
+    /// Refuses a central database where there is none.
+    fn check_central(&self) -> Result<(), Refusal> {
+        if domain::Provider::from(self.network.provider).has_central_southbound() {
+            return Ok(());
+        }
+        let asked = &self.southbound.probe.endpoints;
+        for (name, endpoints) in [
+            ("southbound.endpoints, --ovn-sb", &self.southbound.endpoints),
+            ("southbound.probe.endpoints", asked),
+        ] {
+            if let Some(endpoints) = endpoints {
+                return Err(Refusal::Combination(format!(
+                    "{name}: {endpoints} is no place to ask with network.provider OVNKubernetes, where each node has databases of its own; leave it out"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The network of the cluster, and where its agents are.
+    #[must_use]
+    pub fn network(&self) -> domain::Network {
+        let network = domain::Network::from(domain::Provider::from(self.network.provider));
+        match &self.agents.namespace {
+            Some(namespace) => domain::Network {
+                agent_namespace: namespace.clone(),
+                ..network
+            },
+            None => network,
+        }
     }
 
     /// The checks in the guard's own terms.
@@ -489,6 +525,7 @@ impl Config {
             chassis_responsive,
         } = *checks;
         Policy {
+            provider: self.network.provider.into(),
             launches: *launches,
             checks: Reasons::default()
                 .with(Reason::MigrationSource, source)
@@ -584,7 +621,7 @@ mod tests {
         for (text, expect) in [
             (
                 "lunches: true",
-                "lunches: unknown field `lunches`, expected one of `apiVersion`, `kind`, `listen`, `adminListen`, `tls`, `log`, `guard`, `machineType`, `agents`, `southbound`, `nodeCondition`, `lease`, `limits`, `shutdown`",
+                "lunches: unknown field `lunches`, expected one of `apiVersion`, `kind`, `listen`, `adminListen`, `tls`, `log`, `network`, `guard`, `machineType`, `agents`, `southbound`, `nodeCondition`, `lease`, `limits`, `shutdown`",
             ),
             (
                 "guard: {lunches: true}",
@@ -665,10 +702,11 @@ mod tests {
 
     #[test]
     fn every_check_reaches_the_guard() {
-        let text = "guard: {launches: true, checks: {source: false, machineType: false, chassisRegistered: false, chassisIdentity: false, chassisTunnel: false, chassisAgents: false, chassisNetwork: false, chassisResponsive: false}}\nmachineType: {whenUnlabelled: Allow, equivalents: {a: [b]}}\nagents: {whenUnseen: Exclude}\n";
+        let text = "network: {provider: OVNKubernetes}\nguard: {launches: true, checks: {source: false, machineType: false, chassisRegistered: false, chassisIdentity: false, chassisTunnel: false, chassisAgents: false, chassisNetwork: false, chassisResponsive: false}}\nmachineType: {whenUnlabelled: Allow, equivalents: {a: [b]}}\nagents: {whenUnseen: Exclude}\n";
         assert_eq!(
             Config::parse(text).unwrap().policy(),
             Policy {
+                provider: domain::Provider::OvnKubernetes,
                 launches: true,
                 checks: Reasons::default(),
                 when_unlabelled: guard::WhenUnlabelled::Allow,

@@ -41,8 +41,8 @@ impl<S: Into<Box<str>>> FromIterator<S> for MachineTypes {
     }
 }
 
-/// What a node says about its OVN chassis: Kube-OVN's agent writes the OVN system-id, a UUID, into
-/// an annotation, and leaves it there when it dies.
+/// What a node says about its OVN chassis: the network provider's agent writes the OVN system-id, a
+/// UUID, into an annotation, and leaves it there when it dies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ChassisClaim {
     /// No annotation: no agent ever registered this node.
@@ -144,18 +144,89 @@ pub struct ChassisRow {
     pub behind: Option<Duration>,
 }
 
-/// One of the two Kube-OVN agents that every node needs.
+/// Who brings OVN to the nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Provider {
+    /// Kube-OVN.
+    #[default]
+    KubeOvn,
+    /// OVN-Kubernetes.
+    OvnKubernetes,
+}
+
+impl Provider {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::KubeOvn, Self::OvnKubernetes];
+
+    /// The agents that every node needs.
+    #[must_use]
+    pub const fn agents(self) -> &'static [Agent] {
+        match self {
+            Self::KubeOvn => &[Agent::Ovs, Agent::Cni],
+            Self::OvnKubernetes => &[Agent::OvnkubeNode],
+        }
+    }
+
+    /// The namespace that its own manifests put them in. OpenShift's are elsewhere.
+    #[must_use]
+    pub const fn agent_namespace(self) -> &'static str {
+        match self {
+            Self::KubeOvn => "kube-system",
+            Self::OvnKubernetes => "ovn-kubernetes",
+        }
+    }
+
+    /// Whether one southbound database has the chassis of all nodes. Where nodes interconnect, each
+    /// has a database of its own.
+    #[must_use]
+    pub const fn has_central_southbound(self) -> bool {
+        match self {
+            Self::KubeOvn => true,
+            Self::OvnKubernetes => false,
+        }
+    }
+}
+
+/// The network of a cluster, and where to look for its agents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Who brings it.
+    pub provider: Provider,
+    /// The namespace of its agents.
+    pub agent_namespace: Box<str>,
+}
+
+impl From<Provider> for Network {
+    /// As its own manifests have it.
+    fn from(provider: Provider) -> Self {
+        Self {
+            provider,
+            agent_namespace: provider.agent_namespace().into(),
+        }
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Provider::default().into()
+    }
+}
+
+/// What a network provider runs on every node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Agent {
-    /// `DaemonSet` `ovs-ovn`: Open vSwitch and ovn-controller.
+    /// Kube-OVN's `DaemonSet` `ovs-ovn`: Open vSwitch and ovn-controller.
     Ovs,
-    /// `DaemonSet` `kube-ovn-cni`: the CNI server.
+    /// Kube-OVN's `DaemonSet` `kube-ovn-cni`: the CNI server.
     Cni,
+    /// OVN-Kubernetes' `DaemonSet` `ovnkube-node`: ovn-controller, the node's own databases and
+    /// northd, and the CNI server.
+    OvnkubeNode,
 }
 
 impl Agent {
-    /// Both agents.
-    pub const ALL: [Self; 2] = [Self::Ovs, Self::Cni];
+    /// The agents of all providers.
+    pub const ALL: [Self; 3] = [Self::Ovs, Self::Cni, Self::OvnkubeNode];
 
     /// The name of the agent's `DaemonSet`, and its name in metrics and logs.
     #[must_use]
@@ -163,6 +234,7 @@ impl Agent {
         match self {
             Self::Ovs => "ovs-ovn",
             Self::Cni => "kube-ovn-cni",
+            Self::OvnkubeNode => "ovnkube-node",
         }
     }
 }
@@ -173,9 +245,9 @@ pub enum AgentState {
     /// No pod of the agent is on the node.
     #[default]
     Missing,
-    /// There are pods, none of them is Ready, or the Ready one is being deleted.
+    /// There are pods, none of them is ready, or the ready one is being deleted.
     NotReady,
-    /// At least one pod is Ready.
+    /// At least one pod is ready.
     Ready,
 }
 
@@ -189,13 +261,15 @@ impl fmt::Display for AgentState {
     }
 }
 
-/// The Kube-OVN agents of one node.
+/// The agents of one node. Those of another provider than the cluster's are missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Agents {
-    /// Open vSwitch and ovn-controller.
+    /// [`Agent::Ovs`].
     pub ovs: AgentState,
-    /// The CNI server.
+    /// [`Agent::Cni`].
     pub cni: AgentState,
+    /// [`Agent::OvnkubeNode`].
+    pub ovnkube_node: AgentState,
 }
 
 impl Agents {
@@ -205,23 +279,15 @@ impl Agents {
         match agent {
             Agent::Ovs => self.ovs,
             Agent::Cni => self.cni,
+            Agent::OvnkubeNode => self.ovnkube_node,
         }
     }
 
-    /// Counts one more pod of an agent: the best state of all of a node's pods holds, because a
-    /// rolling update may leave an old pod beside the new one.
-    pub fn observe(&mut self, agent: Agent, state: AgentState) {
-        let slot = match agent {
-            Agent::Ovs => &mut self.ovs,
-            Agent::Cni => &mut self.cni,
-        };
-        *slot = state.max(*slot);
-    }
-
-    /// Whether both agents are Ready.
+    /// Whether all that this provider needs are ready.
     #[must_use]
-    pub fn ready(self) -> bool {
-        Agent::ALL
+    pub fn ready(self, provider: Provider) -> bool {
+        provider
+            .agents()
             .iter()
             .all(|agent| self.state(*agent) == AgentState::Ready)
     }

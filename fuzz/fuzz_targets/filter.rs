@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use berth::cluster::{View, file};
 use berth::decide::guard::Policy;
+use berth::domain::{Network, Provider};
 use berth::facts::Facts;
 use berth::http::filter;
 use libfuzzer_sys::fuzz_target;
@@ -15,7 +16,7 @@ static VIEW: OnceLock<View> = OnceLock::new();
 
 fn view() -> View {
     let text = include_str!("../../tests/data/captures/cluster.json");
-    file::parse(text, "kube-system").expect("the captured cluster is good")
+    file::parse(text, &Network::default()).expect("the captured cluster is good")
 }
 
 fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
@@ -23,6 +24,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
         return;
     };
     let policy = Policy {
+        provider: Provider::ALL[data.len() / 2 % Provider::ALL.len()],
         launches: data.len().is_multiple_of(2),
         ..Policy::default()
     };

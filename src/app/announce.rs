@@ -4,23 +4,32 @@
 use crate::cluster::{ObjectKind, View};
 use crate::decide::guard::{self, Policy};
 use crate::decide::reason::Reason;
+use crate::domain::Provider;
 
-/// The checks that a cluster can turn off, with what the log says then.
-const CHECKS: [(Reason, &str); 2] = [
-    (
-        Reason::MachineType,
-        "no node carries a machine-type label: the machine-type check is off (machineType.whenUnlabelled)",
-    ),
-    (
-        Reason::AgentsNotReady,
-        "no ovs-ovn and no kube-ovn-cni pod is in the cluster: the agents check is off (agents.whenUnseen, agents.namespace)",
-    ),
-];
+/// The checks that a cluster can turn off.
+const CHECKS: [Reason; 2] = [Reason::MachineType, Reason::AgentsNotReady];
+
+/// What the log says then.
+fn texts(provider: Provider) -> [String; CHECKS.len()] {
+    let agents: Vec<String> = provider
+        .agents()
+        .iter()
+        .map(|agent| format!("no {}", agent.name()))
+        .collect();
+    [
+        "no node carries a machine-type label: the machine-type check is off (machineType.whenUnlabelled)".to_owned(),
+        format!(
+            "{} pod is in the cluster: the agents check is off (agents.whenUnseen, agents.namespace, network.provider)",
+            agents.join(" and ")
+        ),
+    ]
+}
 
 /// Says everything once, and again when it changes.
 #[derive(Debug)]
 pub(super) struct Announcer {
     policy: Policy,
+    texts: [String; CHECKS.len()],
     known: bool,
     off: [bool; CHECKS.len()],
 }
@@ -28,6 +37,7 @@ pub(super) struct Announcer {
 impl Announcer {
     pub(super) fn new(policy: Policy) -> Self {
         Self {
+            texts: texts(policy.provider),
             policy,
             known: false,
             off: [false; CHECKS.len()],
@@ -48,7 +58,7 @@ impl Announcer {
                 );
             }
         }
-        for ((check, text), was_off) in CHECKS.into_iter().zip(&mut self.off) {
+        for ((check, text), was_off) in CHECKS.into_iter().zip(&self.texts).zip(&mut self.off) {
             let off = self.policy.checks.contains(check)
                 && !guard::is_active(&self.policy, view.fleet(), check);
             let check = check.name();

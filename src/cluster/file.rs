@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::cluster::object::{Object, Place};
 use crate::cluster::{View, read};
+use crate::domain::Network;
 use crate::wire::objects::{KubeVirt, Migration, Namespace, Node, Pod, Vmi};
 
 /// Why a snapshot can't be used. A person is there to mend the file, so nothing is skipped.
@@ -75,21 +76,21 @@ pub enum FormatError {
     },
 }
 
-/// Reads a snapshot file. Kube-OVN's agents live in `agent_namespace`; pods elsewhere with the same
-/// labels are not they.
-pub fn load(path: &Path, agent_namespace: &str) -> Result<View, SnapshotError> {
+/// Reads a snapshot file. The network's agents live in its namespace for them; pods elsewhere with the
+/// same labels are not they.
+pub fn load(path: &Path, network: &Network) -> Result<View, SnapshotError> {
     let text = fs::read_to_string(path).map_err(|source| SnapshotError::Unreadable {
         path: path.to_owned(),
         source,
     })?;
-    parse(&text, agent_namespace).map_err(|source| SnapshotError::Bad {
+    parse(&text, network).map_err(|source| SnapshotError::Bad {
         path: path.to_owned(),
         source,
     })
 }
 
 /// Reads a snapshot.
-pub fn parse(text: &str, agent_namespace: &str) -> Result<View, FormatError> {
+pub fn parse(text: &str, network: &Network) -> Result<View, FormatError> {
     if text.trim().is_empty() {
         return Err(FormatError::Empty);
     }
@@ -115,7 +116,7 @@ pub fn parse(text: &str, agent_namespace: &str) -> Result<View, FormatError> {
     }
     let mut view = Vec::with_capacity(latest.len());
     for value in latest.into_values() {
-        view.extend(object(value, agent_namespace)?);
+        view.extend(object(value, network)?);
     }
     Ok(view.into_iter().collect())
 }
@@ -171,7 +172,7 @@ fn collect(document: usize, value: Value, objects: &mut Vec<Value>) -> Result<()
 }
 
 /// The object as berth uses it; `None` for kinds and pods that it does not use.
-fn object(value: &Value, agent_namespace: &str) -> Result<Option<Object>, FormatError> {
+fn object(value: &Value, network: &Network) -> Result<Option<Object>, FormatError> {
     let types = TypeMeta {
         api_version: text_at(value, "apiVersion").unwrap_or_default(),
         kind: text_at(value, "kind").unwrap_or_default(),
@@ -184,13 +185,13 @@ fn object(value: &Value, agent_namespace: &str) -> Result<Option<Object>, Format
     let at = |key| text_at(metadata, key).unwrap_or_default();
     let place = Place::new(&at("namespace"), &at("name"));
     let object = match (group.as_str(), kind.as_str()) {
-        ("", "Node") => Node::deserialize(value).map(|node| Some(read::node(node))),
+        ("", "Node") => {
+            Node::deserialize(value).map(|node| Some(read::node(network.provider, node)))
+        }
         ("", "Pod") => Pod::deserialize(value).map(|pod| {
-            let agent = (pod.namespace() == agent_namespace).then(|| pod.agent());
-            match agent.flatten() {
-                Some(_) => read::agent_pod(place, &pod),
-                None => read::target_pod(place, &pod),
-            }
+            let agent = (pod.namespace() == network.agent_namespace.as_ref())
+                .then(|| read::agent_pod(network.provider, place.clone(), &pod));
+            agent.flatten().or_else(|| read::target_pod(place, &pod))
         }),
         ("", "Namespace") => {
             Namespace::deserialize(value).map(|namespace| Some(read::namespace(&namespace)))
@@ -235,7 +236,9 @@ mod tests {
     #[track_caller]
     fn check_nodes(text: &str, expect: usize) {
         assert_eq!(
-            parse(text, "kube-system").unwrap().count(ObjectKind::Node),
+            parse(text, &Network::default())
+                .unwrap()
+                .count(ObjectKind::Node),
             expect,
             "{text}"
         );
@@ -244,7 +247,7 @@ mod tests {
     #[track_caller]
     fn check_error(text: &str, expect: &str) {
         assert_eq!(
-            parse(text, "kube-system").unwrap_err().to_string(),
+            parse(text, &Network::default()).unwrap_err().to_string(),
             expect,
             "{text}"
         );
@@ -280,7 +283,7 @@ mod tests {
             r#"{"kind":"Pod","apiVersion":"v1","metadata":{"namespace":"kube-system","labels":{"app":"coredns"}}}"#,
         ] {
             assert_eq!(
-                parse(text, "kube-system").unwrap(),
+                parse(text, &Network::default()).unwrap(),
                 View::from_iter([]),
                 "{text}"
             );
@@ -317,7 +320,7 @@ mod tests {
             r#"{"apiVersion":"kubevirt.io/v1","kind":"VirtualMachineInstance","metadata":{"namespace":"default","name":"web"}}"#,
             "VirtualMachineInstance default/web: missing field `uid`",
         );
-        let error = parse("a: [", "kube-system").unwrap_err().to_string();
+        let error = parse("a: [", &Network::default()).unwrap_err().to_string();
         assert!(
             error.starts_with("not YAML: ") && !error.contains('\n'),
             "{error}"

@@ -317,8 +317,8 @@ fn text(place: &Place) -> &str {
 mod tests {
     use super::*;
     use crate::decide::guard::Fleet;
-    use crate::domain::Agent;
     use crate::domain::AgentState::{Missing, NotReady, Ready};
+    use crate::domain::{Agent, Provider};
 
     fn mk_node(name: &str, machine_types: &[&str]) -> Object {
         Object::Node {
@@ -385,7 +385,7 @@ mod tests {
         index.apply(mk_node("a", &[]));
         let view = index.view();
         let entry = view.node("a").unwrap();
-        assert!(entry.facts().is_some() && entry.agents().ready());
+        assert!(entry.facts().is_some() && entry.agents().ready(Provider::KubeOvn));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::cluster::object::{Object, ObjectKind, Place};
 use crate::cluster::read;
+use crate::domain::Provider;
 use crate::wire::objects;
 
 /// A kind of object to watch.
@@ -28,29 +29,46 @@ pub(super) trait Watched: Send + Sync + 'static {
 /// Every kind that is watched is served in this version of its group.
 const VERSION: &str = "v1";
 
-pub(super) struct Nodes;
+/// A network provider as a type: kube decodes an object knowing nothing but its type.
+pub(super) trait Provided: Send + Sync + 'static {
+    const PROVIDER: Provider;
+}
 
-impl Watched for Nodes {
+pub(super) struct KubeOvn;
+
+impl Provided for KubeOvn {
+    const PROVIDER: Provider = Provider::KubeOvn;
+}
+
+pub(super) struct OvnKubernetes;
+
+impl Provided for OvnKubernetes {
+    const PROVIDER: Provider = Provider::OvnKubernetes;
+}
+
+pub(super) struct Nodes<P>(PhantomData<P>);
+
+impl<P: Provided> Watched for Nodes<P> {
     const KIND: ObjectKind = ObjectKind::Node;
     const GROUP: &'static str = "";
     const API_KIND: &'static str = "Node";
     const PLURAL: &'static str = "nodes";
 
     fn read(text: &str, _: Place) -> Result<Option<Object>, String> {
-        objects::read(text).map(|node| Some(read::node(node)))
+        objects::read(text).map(|node| Some(read::node(P::PROVIDER, node)))
     }
 }
 
-pub(super) struct AgentPods;
+pub(super) struct AgentPods<P>(PhantomData<P>);
 
-impl Watched for AgentPods {
+impl<P: Provided> Watched for AgentPods<P> {
     const KIND: ObjectKind = ObjectKind::AgentPod;
     const GROUP: &'static str = "";
     const API_KIND: &'static str = "Pod";
     const PLURAL: &'static str = "pods";
 
     fn read(text: &str, place: Place) -> Result<Option<Object>, String> {
-        objects::read(text).map(|pod| read::agent_pod(place, &pod))
+        objects::read(text).map(|pod| read::agent_pod(P::PROVIDER, place, &pod))
     }
 }
 

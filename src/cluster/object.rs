@@ -44,7 +44,7 @@ pub enum Object {
         /// Its facts.
         facts: NodeFacts,
     },
-    /// A pod of a Kube-OVN agent.
+    /// A pod of a network agent.
     AgentPod {
         /// Its namespace and name.
         place: Place,
@@ -83,7 +83,7 @@ pub enum Object {
     },
 }
 
-/// What berth uses of a Kube-OVN agent's pod.
+/// What berth uses of an agent's pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentPod {
     /// Which agent.
@@ -117,7 +117,7 @@ pub struct TargetPod {
 pub enum ObjectKind {
     /// Nodes.
     Node,
-    /// Pods of Kube-OVN's agents.
+    /// Pods of the network's agents.
     AgentPod,
     /// VMIs.
     Vmi,

@@ -1,19 +1,25 @@
 //! Objects of the API server to objects of the index, the same way for a watch and for a file.
 
 use crate::cluster::object::{AgentPod, Migration, Object, Place, TargetPod};
+use crate::domain::Provider;
 use crate::wire::objects;
 
-pub(super) fn node(node: objects::Node<'_>) -> Object {
-    let (name, facts) = node.into_facts();
+pub(super) fn node(provider: Provider, node: objects::Node<'_>) -> Object {
+    let (name, facts) = node.into_facts(provider);
     Object::Node { name, facts }
 }
 
 /// `None` for a pod of something else.
-pub(super) fn agent_pod(place: Place, pod: &objects::Pod<'_>) -> Option<Object> {
+pub(super) fn agent_pod(
+    provider: Provider,
+    place: Place,
+    pod: &objects::Pod<'_>,
+) -> Option<Object> {
+    let agent = pod.agent(provider)?;
     let pod = AgentPod {
-        agent: pod.agent()?,
+        agent,
         node: pod.node().map(Into::into),
-        state: pod.agent_state(),
+        state: pod.agent_state(agent),
     };
     Some(Object::AgentPod { place, pod })
 }

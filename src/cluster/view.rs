@@ -19,6 +19,7 @@ pub struct NodeEntry {
     pub(super) facts: Option<Arc<NodeFacts>>,
     pub(super) ovs: PodCounts,
     pub(super) cni: PodCounts,
+    pub(super) ovnkube_node: PodCounts,
     pub(super) arriving: usize,
 }
 
@@ -35,6 +36,7 @@ impl NodeEntry {
         Agents {
             ovs: self.ovs.state(),
             cni: self.cni.state(),
+            ovnkube_node: self.ovnkube_node.state(),
         }
     }
 
@@ -48,6 +50,7 @@ impl NodeEntry {
         match agent {
             Agent::Ovs => &mut self.ovs,
             Agent::Cni => &mut self.cni,
+            Agent::OvnkubeNode => &mut self.ovnkube_node,
         }
     }
 }

@@ -23,11 +23,14 @@ use tower::service_fn;
 
 use crate::api::{Cause, Fault};
 use crate::cluster::kinds::{
-    AgentPods, KubeVirts, Migrations, Namespaces, Nodes, Seen, TargetPods, Vmis, Watched,
+    AgentPods, KubeOvn, KubeVirts, Migrations, Namespaces, Nodes, OvnKubernetes, Provided, Seen,
+    TargetPods, Vmis, Watched,
 };
 use crate::cluster::object::{Object, ObjectKind, Place};
 use crate::cluster::stats::WatchStats;
 use crate::cluster::{Index, View};
+use crate::domain::{Network, Provider};
+use crate::wire::objects::agent_selector;
 
 /// After how many seconds the server ends a watch, which then goes on where it was. A connection
 /// that was lost without a word is noticed after that.
@@ -53,9 +56,6 @@ const CHANGES: usize = 256;
 /// The launcher pods that a migration made; all others are nobody's business here.
 const TARGET_PODS: &str = "kubevirt.io=virt-launcher,kubevirt.io/migrationJobUID";
 
-/// Kube-OVN's agents, of which ovs-ovn has another label where it runs on DPDK.
-const AGENT_PODS: &str = "app in (ovs,ovs-dpdk,kube-ovn-cni)";
-
 type Request = hyper::Request<kube::client::Body>;
 
 /// What a watch has to say.
@@ -73,7 +73,7 @@ enum Change {
 /// view, in order.
 pub async fn watch(
     client: Client,
-    agent_namespace: String,
+    network: Network,
     view: Arc<ArcSwap<View>>,
     stats: Arc<WatchStats>,
     mut changed: impl FnMut(&View),
@@ -86,12 +86,12 @@ pub async fn watch(
         changes: send,
     };
     let mut tasks = JoinSet::new();
-    follow.spawn::<Nodes>(&mut tasks, None, all.clone());
-    follow.spawn::<AgentPods>(
-        &mut tasks,
-        Some(&agent_namespace),
-        all.clone().labels(AGENT_PODS),
-    );
+    match network.provider {
+        Provider::KubeOvn => follow.spawn_network::<KubeOvn>(&mut tasks, &network, &all),
+        Provider::OvnKubernetes => {
+            follow.spawn_network::<OvnKubernetes>(&mut tasks, &network, &all);
+        }
+    }
     follow.spawn::<Vmis>(&mut tasks, None, all.clone());
     follow.spawn::<Migrations>(&mut tasks, None, all.clone());
     follow.spawn::<TargetPods>(&mut tasks, None, all.clone().labels(TARGET_PODS));
@@ -138,6 +138,18 @@ struct Follow {
 struct Over;
 
 impl Follow {
+    /// The kinds that each network provider writes in its own way.
+    fn spawn_network<P: Provided>(
+        &self,
+        tasks: &mut JoinSet<()>,
+        network: &Network,
+        all: &watcher::Config,
+    ) {
+        self.spawn::<Nodes<P>>(tasks, None, all.clone());
+        let agents = all.clone().labels(&agent_selector(P::PROVIDER));
+        self.spawn::<AgentPods<P>>(tasks, Some(&network.agent_namespace), agents);
+    }
+
     fn spawn<K: Watched>(
         &self,
         tasks: &mut JoinSet<()>,
@@ -414,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_list_that_expires_at_once_is_not_asked_for_in_a_loop() {
-        let mut trouble = Trouble::<Nodes>::new(Arc::default(), Open::default());
+        let mut trouble = Trouble::<Nodes<KubeOvn>>::new(Arc::default(), Open::default());
         let mut now = Instant::now();
         let mut wait = |after: Duration| {
             now += after;

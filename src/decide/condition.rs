@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::decide::guard::{Candidate, Fleet, Policy, chassis_obstacles, is_active};
 use crate::decide::reason::Reason;
-use crate::domain::{Agent, AgentState, ChassisClaim, ChassisReady, Southbound, Status};
+use crate::domain::{AgentState, ChassisClaim, ChassisReady, Provider, Southbound, Status};
 
 /// The condition's type.
 pub const CONDITION: &str = "OVNChassisReady";
@@ -19,7 +19,7 @@ pub fn condition(policy: &Policy, fleet: Fleet, candidate: &Candidate<'_>) -> Ch
     let obstacles = chassis_obstacles(policy, fleet, candidate);
     let against = obstacles
         .iter()
-        .find_map(|reason| against(reason, candidate));
+        .find_map(|reason| against(reason, candidate, policy.provider));
     if let Some(condition) = against {
         return condition;
     }
@@ -50,7 +50,7 @@ fn ready() -> ChassisReady {
 }
 
 /// What a reason says of the chassis; `None` for those that a VM brings with it.
-fn against(reason: Reason, candidate: &Candidate<'_>) -> Option<ChassisReady> {
+fn against(reason: Reason, candidate: &Candidate<'_>, provider: Provider) -> Option<ChassisReady> {
     let Candidate {
         facts,
         agents,
@@ -84,9 +84,9 @@ fn against(reason: Reason, candidate: &Candidate<'_>) -> Option<ChassisReady> {
             "the chassis has no address for tunnels".into(),
         ),
         Reason::AgentsNotReady => {
-            let lacking = Agent::ALL.into_iter();
-            let lacking = lacking.filter(|agent| agents.state(*agent) != AgentState::Ready);
-            let lacking: Vec<_> = lacking.map(Agent::name).collect();
+            let lacking = provider.agents().iter();
+            let lacking = lacking.filter(|agent| agents.state(**agent) != AgentState::Ready);
+            let lacking: Vec<_> = lacking.map(|agent| agent.name()).collect();
             let message = format!("not running or not Ready: {}", lacking.join(", "));
             ("AgentsNotReady", message.into())
         }
@@ -141,6 +141,7 @@ mod tests {
     const READY: Agents = Agents {
         ovs: AgentState::Ready,
         cni: AgentState::Ready,
+        ovnkube_node: AgentState::Missing,
     };
 
     fn mk_facts() -> NodeFacts {
@@ -297,6 +298,30 @@ mod tests {
             let condition = judge(&mk_facts(), READY, southbound);
             check(&condition, (Status::True, "ChassisReady", text));
         }
+    }
+
+    #[test]
+    fn the_agents_that_are_named_are_those_of_the_network_provider() {
+        let policy = Policy {
+            provider: Provider::OvnKubernetes,
+            ..Policy::default()
+        };
+        let connected = Agents {
+            ovnkube_node: AgentState::Ready,
+            ..Agents::default()
+        };
+        let judge = |agents| {
+            let candidate = Candidate {
+                name: "a",
+                facts: &mk_facts(),
+                agents,
+                southbound: Southbound::Unknown,
+            };
+            condition(&policy, FLEET, &candidate)
+        };
+        assert_eq!(judge(connected), ready());
+        let lacking = "not running or not Ready: ovnkube-node";
+        check(&judge(READY), (Status::False, "AgentsNotReady", lacking));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::decide::guard::Candidate;
 use crate::decide::reason::{Reason, Reasons};
-use crate::domain::{Agent, ChassisClaim};
+use crate::domain::{ChassisClaim, Provider};
 
 /// Writes a rejected node with all that is against it:
 /// `el9-2: chassis_not_registered (annotation missing), agents_not_ready (ovs-ovn missing)`.
@@ -15,6 +15,8 @@ pub struct Explained<'a> {
     pub candidate: Candidate<'a>,
     /// What is against it.
     pub reasons: Reasons,
+    /// Whose agents it needs.
+    pub provider: Provider,
 }
 
 impl fmt::Display for Explained<'_> {
@@ -60,14 +62,15 @@ impl Explained<'_> {
                 Some(behind) => write!(f, " (behind for {} s)", behind.as_secs()),
                 None => f.write_str(" (the southbound database is out of reach)"),
             },
-            Reason::AgentsNotReady => write!(
-                f,
-                " ({} {}, {} {})",
-                Agent::Ovs.name(),
-                agents.ovs,
-                Agent::Cni.name(),
-                agents.cni
-            ),
+            Reason::AgentsNotReady => {
+                let states: Vec<String> = self
+                    .provider
+                    .agents()
+                    .iter()
+                    .map(|agent| format!("{} {}", agent.name(), agents.state(*agent)))
+                    .collect();
+                write!(f, " ({})", states.join(", "))
+            }
         }
     }
 }
@@ -85,23 +88,48 @@ mod tests {
         behind: Some(Duration::from_millis(41_900)),
     };
 
+    const AGENTS: Agents = Agents {
+        ovs: AgentState::NotReady,
+        cni: AgentState::Ready,
+        ovnkube_node: AgentState::Missing,
+    };
+
     #[track_caller]
     fn check(facts: &NodeFacts, southbound: Southbound, reasons: &[Reason], expect: &str) {
         let explained = Explained {
             candidate: Candidate {
                 name: "el9-1",
                 facts,
-                agents: Agents {
-                    ovs: AgentState::NotReady,
-                    cni: AgentState::Ready,
-                },
+                agents: AGENTS,
                 southbound,
             },
             reasons: reasons
                 .iter()
                 .fold(Reasons::default(), |set, reason| set.with(*reason, true)),
+            provider: Provider::KubeOvn,
         };
         assert_eq!(explained.to_string(), expect);
+    }
+
+    #[test]
+    fn agents_are_those_of_the_network_provider() {
+        for (provider, expect) in [
+            (Provider::KubeOvn, "ovs-ovn not ready, kube-ovn-cni ready"),
+            (Provider::OvnKubernetes, "ovnkube-node missing"),
+        ] {
+            let explained = Explained {
+                candidate: Candidate {
+                    name: "a",
+                    facts: &NodeFacts::default(),
+                    agents: AGENTS,
+                    southbound: Southbound::Unknown,
+                },
+                reasons: Reasons::default().with(Reason::AgentsNotReady, true),
+                provider,
+            };
+            let expect = format!("a: agents_not_ready ({expect})");
+            assert_eq!(explained.to_string(), expect);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::decide::reason::{Reason, Reasons};
-use crate::domain::{Agents, ChassisClaim, NodeFacts, Southbound, Vmi};
+use crate::domain::{Agents, ChassisClaim, NodeFacts, Provider, Southbound, Vmi};
 
 /// Whether a node without any machine-type label passes the machine-type check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum WhenUnlabelled {
 /// Whether nodes pass the agents check where no agent pod is seen in the whole cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenUnseen {
-    /// They pass: Kube-OVN runs elsewhere, or not as pods.
+    /// They pass: the network's agents run elsewhere, or not as pods.
     #[default]
     Auto,
     /// They are rejected.
@@ -33,6 +33,8 @@ pub enum WhenUnseen {
 /// What the operator wants checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
+    /// Whose agents a node needs.
+    pub provider: Provider,
     /// Guard the first launch of a VM like a migration.
     pub launches: bool,
     /// The checks that are made, each by the reason that it gives.
@@ -50,6 +52,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            provider: Provider::default(),
             launches: false,
             checks: Reasons::all(),
             when_unlabelled: WhenUnlabelled::default(),
@@ -69,7 +72,7 @@ pub const ALLOWED_LAG: Duration = Duration::from_secs(30);
 pub struct Fleet {
     /// At least one node carries a machine-type label.
     pub machine_types_seen: bool,
-    /// At least one pod of a Kube-OVN agent was seen.
+    /// At least one pod of an agent was seen.
     pub agents_seen: bool,
     /// The southbound database is read, and what was read of it counts.
     pub southbound_counts: bool,
@@ -112,7 +115,7 @@ pub struct Candidate<'a> {
     pub name: &'a str,
     /// Its facts.
     pub facts: &'a NodeFacts,
-    /// Its Kube-OVN agents.
+    /// Its agents.
     pub agents: Agents,
     /// Its chassis in the southbound database.
     pub southbound: Southbound,
@@ -178,7 +181,7 @@ impl<'a> Guard<'a> {
                 Reason::ChassisNoTunnel,
                 row.is_some_and(|row| !row.has_tunnel),
             ),
-            (Reason::AgentsNotReady, !agents.ready()),
+            (Reason::AgentsNotReady, !agents.ready(self.policy.provider)),
             (Reason::NetworkUnavailable, facts.network_unavailable),
             (
                 Reason::ChassisNotResponding,
@@ -293,7 +296,11 @@ mod tests {
     }
 
     fn mk_agents(ovs: AgentState, cni: AgentState) -> Agents {
-        Agents { ovs, cni }
+        Agents {
+            ovs,
+            cni,
+            ..Agents::default()
+        }
     }
 
     /// Judges one node with everything else in order.
@@ -565,6 +572,41 @@ mod tests {
             check(
                 &Case {
                     agents: mk_agents(ovs, cni),
+                    ..Case::default()
+                },
+                expect,
+            );
+        }
+    }
+
+    #[test]
+    fn a_node_needs_the_agents_of_its_own_network_provider_and_no_others() {
+        use Provider::{KubeOvn, OvnKubernetes};
+        let none = Agents::default();
+        let kube_ovns = mk_agents(Ready, Ready);
+        let ovnkube_node = |state| Agents {
+            ovnkube_node: state,
+            ..none
+        };
+        for (provider, agents, expect) in [
+            (KubeOvn, kube_ovns, &[][..]),
+            (KubeOvn, ovnkube_node(Ready), &[Reason::AgentsNotReady]),
+            (OvnKubernetes, ovnkube_node(Ready), &[]),
+            (
+                OvnKubernetes,
+                ovnkube_node(NotReady),
+                &[Reason::AgentsNotReady],
+            ),
+            (OvnKubernetes, kube_ovns, &[Reason::AgentsNotReady]),
+            (OvnKubernetes, none, &[Reason::AgentsNotReady]),
+        ] {
+            check(
+                &Case {
+                    policy: Policy {
+                        provider,
+                        ..Policy::default()
+                    },
+                    agents,
                     ..Case::default()
                 },
                 expect,

@@ -16,7 +16,7 @@ pub enum Reason {
     ChassisIdentity,
     /// No other chassis can reach this one: it has no tunnel endpoint.
     ChassisNoTunnel,
-    /// Kube-OVN's agents on the node are missing or not Ready.
+    /// The network's agents on the node are missing or not ready.
     AgentsNotReady,
     /// The node says itself that its network is unavailable.
     NetworkUnavailable,

@@ -71,7 +71,7 @@ async fn play(steps: &[Step], keep: bool, mut say: impl FnMut(&str)) -> Result<(
     let config = certificates
         .write(folder.path())
         .map_err(DemoError::Files)?;
-    let view = file::parse(CLUSTER, &config.agents.namespace)?;
+    let view = file::parse(CLUSTER, &config.network())?;
     let nodes = view.count(ObjectKind::Node);
     let vmis = view.count(ObjectKind::Vmi);
     let running = Running::start(config, Cluster::Snapshot(view)).await?;

@@ -3,7 +3,7 @@
 use crate::decide::explain::Explained;
 use crate::decide::guard::{Candidate, Journey};
 use crate::decide::reason::Reasons;
-use crate::domain::Vmi;
+use crate::domain::{Provider, Vmi};
 use crate::metrics::Verb;
 use crate::wire::objects::Pod;
 
@@ -11,15 +11,30 @@ use crate::wire::objects::Pod;
 const DETAILED_NODES: usize = 50;
 
 /// The details of nodes that did not pass, collected only when the log wants them.
-pub(super) struct Details(Option<Vec<String>>);
+pub(super) struct Details {
+    provider: Provider,
+    nodes: Option<Vec<String>>,
+}
 
 impl Details {
-    pub(super) fn if_wanted() -> Self {
-        Self(tracing::enabled!(target: "berth::decision", tracing::Level::DEBUG).then(Vec::new))
+    pub(super) fn if_wanted(provider: Provider) -> Self {
+        let wanted = tracing::enabled!(target: "berth::decision", tracing::Level::DEBUG);
+        Self {
+            provider,
+            nodes: wanted.then(Vec::new),
+        }
     }
 
     pub(super) fn add(&mut self, candidate: Candidate<'_>, reasons: Reasons) {
-        self.push(|| Explained { candidate, reasons }.to_string());
+        let provider = self.provider;
+        self.push(|| {
+            let explained = Explained {
+                candidate,
+                reasons,
+                provider,
+            };
+            explained.to_string()
+        });
     }
 
     pub(super) fn add_unknown(&mut self, name: &str) {
@@ -27,7 +42,7 @@ impl Details {
     }
 
     fn push(&mut self, detail: impl FnOnce() -> String) {
-        if let Some(details) = &mut self.0
+        if let Some(details) = &mut self.nodes
             && details.len() < DETAILED_NODES
         {
             details.push(detail());
@@ -56,7 +71,7 @@ pub(super) fn judged(
     (passed, not_passed): (u64, u64),
     details: &Details,
 ) {
-    let Details(Some(details)) = details else {
+    let Some(details) = &details.nodes else {
         return;
     };
     let more = usize::try_from(not_passed)

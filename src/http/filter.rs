@@ -13,7 +13,7 @@ use crate::cluster::Lookup;
 use crate::cluster::view::{NodeEntry, View};
 use crate::decide::guard::{Candidate, Fleet, Guard, Journey, Policy};
 use crate::decide::reason::{NOT_YET_KNOWN, Reason};
-use crate::domain::{Agents, NodeFacts};
+use crate::domain::{Agents, NodeFacts, Provider};
 use crate::facts::Facts;
 use crate::http::decision::{self, Details};
 use crate::http::lane::{Answered, Attempt};
@@ -139,7 +139,7 @@ fn judge(
     };
     let machine_type = vmi.machine_type.as_deref().unwrap_or_default();
     let texts = Reason::ALL.map(|reason| reason.text(machine_type));
-    let mut sorter = Sorter::new(&texts);
+    let mut sorter = Sorter::new(&texts, policy.provider);
     let passed = match asked {
         Asked::Names(names) => {
             let names = extender::read_names(names)?;
@@ -148,7 +148,7 @@ fn judge(
         }
         Asked::Nodes(nodes) => {
             let list = NodeList::read(nodes)?;
-            let nodes = read_nodes(list.items(), facts.view)?;
+            let nodes = read_nodes(list.items(), facts.view, policy.provider)?;
             let guard = Guard::new(policy, fleet(facts, &nodes), journey, vmi);
             let items = sorter.sort_nodes(nodes, facts, &guard);
             Passed::Nodes(list.with_items(items))
@@ -204,6 +204,7 @@ struct ListedNode<'a, 'v> {
 fn read_nodes<'a, 'v>(
     items: &[&'a RawValue],
     view: &'v View,
+    provider: Provider,
 ) -> Result<Vec<ListedNode<'a, 'v>>, ArgsError> {
     let mut nodes = Vec::with_capacity(items.len());
     for (index, raw) in items.iter().copied().enumerate() {
@@ -211,7 +212,7 @@ fn read_nodes<'a, 'v>(
         let entry = view.node(name.as_str());
         let facts = match entry.and_then(NodeEntry::facts) {
             Some(facts) => Cow::Borrowed(facts),
-            None => Cow::Owned(extender::node_facts(index, raw)?),
+            None => Cow::Owned(extender::node_facts(index, raw, provider)?),
         };
         nodes.push(ListedNode {
             name,
@@ -242,13 +243,13 @@ struct Sorter<'a> {
 }
 
 impl<'a> Sorter<'a> {
-    fn new(texts: &'a [Cow<'static, str>; Reason::ALL.len()]) -> Self {
+    fn new(texts: &'a [Cow<'static, str>; Reason::ALL.len()], provider: Provider) -> Self {
         Self {
             texts,
             failed: Vec::new(),
             unresolvable: Vec::new(),
             tally: Tally::default(),
-            details: Details::if_wanted(),
+            details: Details::if_wanted(provider),
         }
     }
 

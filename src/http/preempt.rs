@@ -105,7 +105,7 @@ pub fn preempt(
         }
     };
     let guard = Guard::new(policy, facts.fleet(), journey, vmi);
-    let mut details = Details::if_wanted();
+    let mut details = Details::if_wanted(policy.provider);
     let offered = candidates.len();
     candidates.retain(|(name, _)| {
         let Some(candidate) = facts.candidate(name.as_str()) else {

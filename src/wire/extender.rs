@@ -9,7 +9,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::domain::NodeFacts;
+use crate::domain::{NodeFacts, Provider};
 use crate::wire::Text;
 use crate::wire::objects::{Node, Pod};
 
@@ -239,10 +239,14 @@ pub fn node_name(index: usize, node: &RawValue) -> Result<Text<'_>, ArgsError> {
 }
 
 /// The facts of a node, for one that berth has not seen yet.
-pub fn node_facts(index: usize, node: &RawValue) -> Result<NodeFacts, ArgsError> {
+pub fn node_facts(
+    index: usize,
+    node: &RawValue,
+    provider: Provider,
+) -> Result<NodeFacts, ArgsError> {
     let node: Node<'_> =
         super::read_object(node.get()).map_err(|source| ArgsError::BadNode { index, source })?;
-    Ok(node.into_facts().1)
+    Ok(node.into_facts(provider).1)
 }
 
 /// The nodes that passed, in the form that was asked in.

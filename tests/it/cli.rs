@@ -119,8 +119,26 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
         &["serve", "--config", &lines],
         1,
         &format!(
-            "error: config {lines}: a b: unknown field `a b`, expected one of `apiVersion`, `kind`, `listen`, `adminListen`, `tls`, `log`, `guard`, `machineType`, `agents`, `southbound`, `nodeCondition`, `lease`, `limits`, `shutdown`"
+            "error: config {lines}: a b: unknown field `a b`, expected one of `apiVersion`, `kind`, `listen`, `adminListen`, `tls`, `log`, `network`, `guard`, `machineType`, `agents`, `southbound`, `nodeCondition`, `lease`, `limits`, `shutdown`"
         ),
+    );
+    check_failure(
+        &[
+            "serve",
+            "--snapshot",
+            cluster,
+            "--network-provider",
+            "ovn-kubernetes",
+            "--ovn-sb",
+            "tcp:127.0.0.1:6642",
+        ],
+        1,
+        "error: southbound.endpoints, --ovn-sb: tcp:127.0.0.1:6642 is no place to ask with network.provider OVNKubernetes, where each node has databases of its own; leave it out",
+    );
+    check_failure(
+        &["serve", "--network-provider", "calico"],
+        2,
+        "error: invalid value 'calico' for '--network-provider <PROVIDER>' [possible values: kube-ovn, ovn-kubernetes] (see berth --help)",
     );
     check_failure(
         &["serve", "--snapshot", cluster],
@@ -222,6 +240,8 @@ fn help_says_what_each_command_and_flag_is_for() {
         "snapshot",
         "listen",
         "admin-listen",
+        "network-provider",
+        "ovn-sb",
         "tls-cert",
         "tls-key",
         "client-ca",

@@ -9,12 +9,13 @@ use arc_swap::ArcSwap;
 use berth::api;
 use berth::cluster::watch::watch;
 use berth::cluster::{View, WatchStats};
+use berth::domain::Network;
 use serde_json::Value;
 use tokio::sync::watch as signals;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::timeout;
 
-use crate::apiserver::ApiServer;
+use crate::apiserver::{ApiServer, Request, Verb};
 use crate::support::{cluster, items};
 
 /// How long a test waits for a view before it fails.
@@ -42,6 +43,23 @@ pub(crate) fn captured(kind: &str, name: &str) -> Value {
     crate::support::item(&mut cluster(), kind, name).clone()
 }
 
+pub(crate) fn watches_of(resource: &'static str) -> impl Fn(&Request) -> bool + Send {
+    move |request| request.verb == Verb::Watch && request.resource == resource
+}
+
+/// Which pods were asked for once both watches are there: by namespace and label selector.
+pub(crate) async fn selected_pods(server: &ApiServer) -> Vec<(Option<String>, String)> {
+    server.wait_for(2, watches_of("pods")).await;
+    let log = server.log().into_iter();
+    let mut selected: Vec<_> = log
+        .filter(|request| request.resource == "pods")
+        .map(|request| (request.namespace, request.query["labelSelector"].clone()))
+        .collect();
+    selected.sort();
+    selected.dedup();
+    selected
+}
+
 /// A watch that runs until it is dropped.
 pub(crate) struct Watching {
     pub(crate) view: Arc<ArcSwap<View>>,
@@ -57,6 +75,11 @@ impl Watching {
     }
 
     pub(crate) fn start_with(client: kube::Client) -> Self {
+        Self::start_on(client, Network::default())
+    }
+
+    /// On a cluster with this network.
+    pub(crate) fn start_on(client: kube::Client, network: Network) -> Self {
         let view = Arc::new(ArcSwap::from_pointee(View::default()));
         let stats = Arc::new(WatchStats::default());
         let (send, views) = signals::channel(View::default());
@@ -68,7 +91,7 @@ impl Watching {
         };
         let task = tokio::spawn(watch(
             client,
-            "kube-system".to_owned(),
+            network,
             Arc::clone(&view),
             Arc::clone(&stats),
             changed,

@@ -32,6 +32,7 @@ mod manifests;
 mod news;
 mod node_conditions;
 mod overload;
+mod ovn_kubernetes;
 mod ovn_lab;
 mod ovn_large;
 mod ovn_model;

@@ -12,11 +12,12 @@ use berth::decide::guard::{
 };
 use berth::decide::reason::{Reason, Reasons};
 use berth::domain::{
-    Agent, AgentState, Agents, ChassisClaim, ChassisRow, NodeFacts, Southbound, Vmi,
+    Agent, AgentState, Agents, ChassisClaim, ChassisRow, NodeFacts, Provider, Southbound, Vmi,
 };
 use berth::facts::Facts;
 use berth::http::{filter, mutate};
 use json_patch::Patch;
+use proptest::array::uniform3;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -261,6 +262,7 @@ fn vmi() -> impl Strategy<Value = Vmi> {
 fn policy() -> impl Strategy<Value = Policy> {
     (
         any::<[bool; 5]>(),
+        select(Provider::ALL.to_vec()),
         select(vec![
             WhenUnlabelled::Auto,
             WhenUnlabelled::Exclude,
@@ -275,7 +277,8 @@ fn policy() -> impl Strategy<Value = Policy> {
         any::<bool>(),
     )
         .prop_map(
-            |(checks, when_unlabelled, when_unseen, equivalents, launches)| Policy {
+            |(checks, provider, when_unlabelled, when_unseen, equivalents, launches)| Policy {
+                provider,
                 launches,
                 checks: Reason::ALL
                     .into_iter()
@@ -290,12 +293,12 @@ fn policy() -> impl Strategy<Value = Policy> {
 }
 
 type Cluster = (
-    BTreeMap<&'static str, (NodeFacts, AgentState, AgentState)>,
+    BTreeMap<&'static str, (NodeFacts, [AgentState; Agent::ALL.len()])>,
     Vmi,
 );
 
 fn cluster() -> impl Strategy<Value = Cluster> {
-    let node = (facts(), state(), state());
+    let node = (facts(), uniform3(state()));
     (
         btree_map(select(NODES.to_vec()), node, 0..NODES.len()),
         vmi(),
@@ -304,12 +307,12 @@ fn cluster() -> impl Strategy<Value = Cluster> {
 
 fn objects((nodes, vmi): &Cluster) -> Vec<Object> {
     let mut objects = vec![Object::Vmi(vmi.clone())];
-    for (name, (facts, ovs, cni)) in nodes {
+    for (name, (facts, states)) in nodes {
         objects.push(Object::Node {
             name: (*name).into(),
             facts: facts.clone(),
         });
-        for (agent, state) in [(Agent::Ovs, ovs), (Agent::Cni, cni)] {
+        for (agent, state) in Agent::ALL.into_iter().zip(states) {
             if *state != AgentState::Missing {
                 objects.push(Object::AgentPod {
                     place: Place::new("kube-system", &format!("{}-{name}", agent.name())),
@@ -326,7 +329,7 @@ fn objects((nodes, vmi): &Cluster) -> Vec<Object> {
 }
 
 /// A node as the API server has it.
-fn node_json(name: &str, facts: &NodeFacts) -> Value {
+fn node_json(provider: Provider, name: &str, facts: &NodeFacts) -> Value {
     let labels: BTreeMap<String, &str> = facts
         .machine_types
         .iter()
@@ -334,7 +337,11 @@ fn node_json(name: &str, facts: &NodeFacts) -> Value {
         .collect();
     let mut annotations = json!({});
     if let ChassisClaim::Registered(chassis) | ChassisClaim::Malformed(chassis) = &facts.chassis {
-        annotations["ovn.kubernetes.io/chassis"] = json!(chassis);
+        let key = match provider {
+            Provider::KubeOvn => "ovn.kubernetes.io/chassis",
+            Provider::OvnKubernetes => "k8s.ovn.org/node-chassis-id",
+        };
+        annotations[key] = json!(chassis);
     }
     let status = if facts.network_unavailable {
         "True"
@@ -407,7 +414,7 @@ proptest! {
         let by_name = args(&names);
         let mut whole = by_name.clone();
         whole["NodeNames"] = Value::Null;
-        let items: Vec<Value> = cluster.0.iter().map(|(name, node)| node_json(name, &node.0)).collect();
+        let items: Vec<Value> = cluster.0.iter().map(|(name, node)| node_json(policy.provider, name, &node.0)).collect();
         whole["Nodes"] = json!({"items": items});
         let expect = verdicts(&view, &policy, &by_name);
         prop_assert_eq!(&verdicts(&view, &policy, &whole), &expect);
@@ -425,7 +432,7 @@ proptest! {
         facts in facts(),
         policy in policy(),
         vmi in vmi(),
-        (ovs, cni) in (state(), state()),
+        (ovs, cni, ovnkube_node) in (state(), state(), state()),
         southbound in southbound(),
         (machine_types_seen, agents_seen, southbound_counts, launch) in any::<(bool, bool, bool, bool)>(),
         name in ".*",
@@ -433,7 +440,7 @@ proptest! {
         let fleet = Fleet { machine_types_seen, agents_seen, southbound_counts };
         let journey = if launch { Journey::Launch } else { Journey::Migration };
         let guard = Guard::new(&policy, fleet, journey, &vmi);
-        let candidate = Candidate { name: &name, facts: &facts, agents: Agents { ovs, cni }, southbound };
+        let candidate = Candidate { name: &name, facts: &facts, agents: Agents { ovs, cni, ovnkube_node }, southbound };
         let reasons = guard.judge(&candidate);
         for reason in reasons.iter() {
             prop_assert!(policy.checks.contains(reason), "a check that is off found {:?}", reason);

@@ -1,9 +1,10 @@
 //! Clusters in which something is wrong, each made from the captured one, and what a migration of
 //! VMI `web` (on el9-0, pc-q35-rhel9.2.0) is told about el9-1.
 
+use berth::domain::{Network, Provider};
 use serde_json::{Value, json};
 
-use crate::support::{Asked, capture, capture_json, cluster, item, items, view};
+use crate::support::{Asked, capture, capture_json, cluster, item, items, view, view_on};
 
 /// The answer about el9-1 when el9-1, el9-2 and el10-0 are asked about in both forms.
 #[track_caller]
@@ -64,7 +65,7 @@ fn strip_machine_types(cluster: &mut Value) {
 fn json_yaml_and_one_document_an_object_are_the_same_cluster() {
     let mut cluster = cluster();
     let json = view(&cluster);
-    let parse = |text: &str| berth::cluster::file::parse(text, "kube-system").unwrap();
+    let parse = |text: &str| berth::cluster::file::parse(text, &Network::default()).unwrap();
     assert_eq!(parse(&serde_saphyr::to_string(&cluster).unwrap()), json);
     let documents: Vec<String> = items(&mut cluster)
         .iter()
@@ -154,9 +155,18 @@ async fn agents_in_another_namespace_are_found_when_configured() {
     for item in items(&mut cluster).iter_mut().filter(|i| is_agent(i)) {
         item["metadata"]["namespace"] = json!("kube-ovn");
     }
-    let view = berth::cluster::file::parse(&cluster.to_string(), "kube-ovn").unwrap();
+    let network = Network {
+        agent_namespace: "kube-ovn".into(),
+        ..Network::default()
+    };
+    let view = view_on(&cluster, &network);
     assert!(view.fleet().agents_seen);
-    assert!(view.node("el9-1").unwrap().agents().ready());
+    assert!(
+        view.node("el9-1")
+            .unwrap()
+            .agents()
+            .ready(Provider::KubeOvn)
+    );
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use berth::cluster::{View, file};
 use berth::config::Config;
+use berth::domain::Network;
 use berth::http::{Service, router};
 use berth::metrics::Metrics;
 use http_body_util::BodyExt;
@@ -35,7 +36,12 @@ pub(crate) fn cluster() -> Value {
 
 /// The view of a cluster.
 pub(crate) fn view(cluster: &Value) -> View {
-    file::parse(&cluster.to_string(), "kube-system").unwrap()
+    view_on(cluster, &Network::default())
+}
+
+/// The view of a cluster on this network.
+pub(crate) fn view_on(cluster: &Value, network: &Network) -> View {
+    file::parse(&cluster.to_string(), network).unwrap()
 }
 
 /// The items of a cluster's list.
@@ -61,7 +67,7 @@ impl Asked {
     pub(crate) fn new(cluster: &Value, config: &str) -> Self {
         let config = Config::parse(config).unwrap();
         let metrics = Metrics::new().unwrap();
-        let view = Arc::new(ArcSwap::from_pointee(view(cluster)));
+        let view = Arc::new(ArcSwap::from_pointee(view_on(cluster, &config.network())));
         metrics
             .watch_view(Arc::clone(&view).into(), config.policy())
             .unwrap();

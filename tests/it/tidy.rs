@@ -16,7 +16,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
         &["api", "cluster", "decide", "domain", "throttle", "wire"],
     ),
     ("ovn", &["ovn", "tls"]),
-    ("config", &["config", "decide", "ovn"]),
+    ("config", &["config", "decide", "domain", "ovn"]),
     ("facts", &["cluster", "decide", "domain", "facts", "ovn"]),
     ("readiness", &[]),
     ("throttle", &[]),

@@ -1,6 +1,7 @@
 //! The objects that the cluster view is made of, read as far as their facts need. Names of labels,
-//! annotations and fields are KubeVirt's and Kube-OVN's, each with its source beside it.
+//! annotations and fields are KubeVirt's and the network providers', each with its source beside it.
 
+mod agent;
 mod identity;
 mod kubevirt_cr;
 mod migration;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 
 use crate::wire::{Text, explain_object, read_object};
 
+pub use agent::agent_selector;
 pub use identity::Identity;
 pub use kubevirt_cr::KubeVirt;
 pub use migration::Migration;

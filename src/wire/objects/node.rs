@@ -7,7 +7,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::Condition;
 use crate::decide::condition::CONDITION;
-use crate::domain::{self, ChassisClaim, MachineTypes, Status};
+use crate::domain::{self, ChassisClaim, MachineTypes, Provider, Status};
 use crate::wire::{Map, Text};
 
 /// The node-labeller's prefix of machine types (KubeVirt `api/core/v1/types.go`, `MachineTypeLabel`);
@@ -37,7 +37,21 @@ struct NodeMetadata<'a> {
 struct NodeAnnotations<'a> {
     /// Kube-OVN `pkg/util/const.go`, `ChassisAnnotation`.
     #[serde(borrow, default, rename = "ovn.kubernetes.io/chassis")]
-    chassis: Option<Text<'a>>,
+    kube_ovn: Option<Text<'a>>,
+    /// OVN-Kubernetes `go-controller/pkg/util/node_annotations.go`, `OvnNodeChassisID`.
+    #[serde(borrow, default, rename = "k8s.ovn.org/node-chassis-id")]
+    ovn_kubernetes: Option<Text<'a>>,
+}
+
+impl<'a> NodeAnnotations<'a> {
+    /// The system-id that this provider's agent wrote. That of another, which a cluster that has
+    /// changed its network may still carry, says nothing.
+    fn chassis(self, provider: Provider) -> Option<Text<'a>> {
+        match provider {
+            Provider::KubeOvn => self.kube_ovn,
+            Provider::OvnKubernetes => self.ovn_kubernetes,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,7 +63,7 @@ struct NodeStatus<'a> {
 impl Node<'_> {
     /// Its name and its facts.
     #[must_use]
-    pub fn into_facts(self) -> (Box<str>, domain::NodeFacts) {
+    pub fn into_facts(self, provider: Provider) -> (Box<str>, domain::NodeFacts) {
         let NodeMetadata {
             name,
             labels,
@@ -59,7 +73,9 @@ impl Node<'_> {
         let conditions = conditions.unwrap_or_default();
         let facts = domain::NodeFacts {
             machine_types: labels.map(|labels| labels.0).unwrap_or_default(),
-            chassis: chassis_claim(annotations.and_then(|Map(annotations)| annotations.chassis)),
+            chassis: chassis_claim(
+                annotations.and_then(|Map(annotations)| annotations.chassis(provider)),
+            ),
             network_unavailable: conditions
                 .iter()
                 .any(|condition| condition.holds("NetworkUnavailable")),
@@ -151,7 +167,7 @@ mod tests {
         let node = node.to_string();
         let (name, facts) = serde_json::from_str::<Node<'_>>(&node)
             .unwrap()
-            .into_facts();
+            .into_facts(Provider::KubeOvn);
         assert_eq!((name.as_ref(), &facts), ("n", expect), "{node}");
     }
 
@@ -193,6 +209,47 @@ mod tests {
             json!({"metadata": {"name": "n"}, "status": {"conditions": [{"type": "NetworkUnavailable", "status": "Unknown"}]}}),
         ] {
             check_node(&bare, &domain::NodeFacts::default());
+        }
+    }
+
+    #[test]
+    fn a_chassis_is_claimed_by_the_annotation_of_the_network_provider() {
+        const KUBE_OVN: &str = "0000000a-1111-4222-8333-444455556666";
+        const OVN_KUBERNETES: &str = "b1f96182-2bdd-42b6-88f9-9a1fc1c85ece";
+        let registered = |name: &str| ChassisClaim::Registered(name.into());
+        for (annotations, by_kube_ovn, by_ovn_kubernetes) in [
+            (json!({}), ChassisClaim::Missing, ChassisClaim::Missing),
+            (
+                json!({"ovn.kubernetes.io/chassis": KUBE_OVN}),
+                registered(KUBE_OVN),
+                ChassisClaim::Missing,
+            ),
+            (
+                json!({"k8s.ovn.org/node-chassis-id": OVN_KUBERNETES}),
+                ChassisClaim::Missing,
+                registered(OVN_KUBERNETES),
+            ),
+            (
+                json!({"ovn.kubernetes.io/chassis": KUBE_OVN, "k8s.ovn.org/node-chassis-id": OVN_KUBERNETES}),
+                registered(KUBE_OVN),
+                registered(OVN_KUBERNETES),
+            ),
+            (
+                json!({"k8s.ovn.org/node-chassis-id": "n"}),
+                ChassisClaim::Missing,
+                ChassisClaim::Malformed("n".into()),
+            ),
+        ] {
+            let node = json!({"metadata": {"name": "n", "annotations": annotations}}).to_string();
+            let claim = |provider| {
+                let node: Node<'_> = serde_json::from_str(&node).unwrap();
+                node.into_facts(provider).1.chassis
+            };
+            assert_eq!(
+                Provider::ALL.map(claim),
+                [by_kube_ovn, by_ovn_kubernetes],
+                "{node}"
+            );
         }
     }
 

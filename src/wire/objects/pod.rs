@@ -1,10 +1,11 @@
-//! Pods: virt-launchers and Kube-OVN's agents.
+//! Pods: virt-launchers and the network's agents.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::Condition;
-use crate::domain::{Agent, AgentState};
+use super::agent::{agent_of, bystanders};
+use crate::domain::{Agent, AgentState, Provider};
 use crate::wire::{Map, Text};
 
 /// A Pod.
@@ -66,11 +67,42 @@ struct PodSpec<'a> {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct PodStatus<'a> {
     #[serde(borrow, default)]
     phase: Option<Text<'a>>,
     #[serde(borrow, default)]
     conditions: Option<Vec<Condition<'a>>>,
+    #[serde(borrow, default)]
+    container_statuses: Option<Vec<ContainerStatus<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ContainerStatus<'a> {
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(default)]
+    ready: bool,
+}
+
+impl PodStatus<'_> {
+    /// Whether the condition `Ready` holds.
+    fn is_ready(&self) -> bool {
+        let mut conditions = self.conditions.iter().flatten();
+        conditions.any(|condition| condition.holds("Ready"))
+    }
+
+    /// Whether some containers are not ready, and all of those are among these. Where none is, it is
+    /// something else that keeps the pod from being Ready: a node that has gone silent.
+    fn lacks_only(&self, containers: &[&str]) -> bool {
+        let mut unready = self
+            .container_statuses
+            .iter()
+            .flatten()
+            .filter(|status| !status.ready)
+            .peekable();
+        unready.peek().is_some() && unready.all(|status| containers.contains(&status.name.as_str()))
+    }
 }
 
 /// A launcher pod's VMI.
@@ -137,15 +169,11 @@ impl Pod<'_> {
             })
     }
 
-    /// Which of Kube-OVN's agents it is, by the label `app` that their `DaemonSet`s set.
+    /// Which of a provider's agents it is, by the label `app` that their `DaemonSet`s set.
     #[must_use]
-    pub fn agent(&self) -> Option<Agent> {
+    pub fn agent(&self, provider: Provider) -> Option<Agent> {
         let app = self.metadata.labels.as_ref()?.0.app.as_ref()?;
-        match app.as_str() {
-            "ovs" | "ovs-dpdk" => Some(Agent::Ovs),
-            "kube-ovn-cni" => Some(Agent::Cni),
-            _ => None,
-        }
+        agent_of(provider, app.as_str())
     }
 
     /// The node that it runs on.
@@ -163,14 +191,14 @@ impl Pod<'_> {
             || matches!(phase.map(Text::as_str), Some("Succeeded" | "Failed"))
     }
 
-    /// How an agent's pod is. One that is being deleted is on its way out, Ready or not.
+    /// How an agent's pod is: ready when it is Ready, or would be but for containers that no VM's
+    /// traffic needs. One that is being deleted is on its way out, ready or not.
     #[must_use]
-    pub fn agent_state(&self) -> AgentState {
-        let conditions = self.status.as_ref().and_then(|s| s.conditions.as_deref());
-        let ready = conditions
-            .unwrap_or_default()
-            .iter()
-            .any(|condition| condition.holds("Ready"));
+    pub fn agent_state(&self, agent: Agent) -> AgentState {
+        let ready = self
+            .status
+            .as_ref()
+            .is_some_and(|status| status.is_ready() || status.lacks_only(bystanders(agent)));
         if ready && self.metadata.deletion_timestamp.is_none() {
             AgentState::Ready
         } else {
@@ -227,16 +255,49 @@ mod tests {
             ),
             (r#"{"metadata":{}}"#.to_owned(), AgentState::NotReady),
         ] {
-            assert_eq!(mk_pod(&pod).agent_state(), expect, "{pod}");
+            for agent in Agent::ALL {
+                assert_eq!(mk_pod(&pod).agent_state(agent), expect, "{pod}");
+            }
         }
-        for (app, agent) in [
-            ("ovs", Some(Agent::Ovs)),
-            ("ovs-dpdk", Some(Agent::Ovs)),
-            ("kube-ovn-cni", Some(Agent::Cni)),
-            ("ovn-central", None),
+    }
+
+    #[test]
+    fn ovnkube_node_is_ready_without_the_containers_that_no_traffic_needs() {
+        use AgentState::{NotReady, Ready};
+        for (unready, expect) in [
+            (&["ovs-metrics-exporter"][..], Ready),
+            (&["kube-rbac-proxy-node", "ovn-acl-logging"], Ready),
+            (&["kube-rbac-proxy-ovn-metrics"], Ready),
+            (&["ovn-controller"], NotReady),
+            (&["ovn-controller", "ovs-metrics-exporter"], NotReady),
+            (&["ovnkube-controller"], NotReady),
+            (&["sb-ovsdb"], NotReady),
+            (&["northd"], NotReady),
+            // Nobody knows what it is for.
+            (&["newcomer"], NotReady),
+            // The node is gone: the pod is not Ready, and its containers are as they were.
+            (&[], NotReady),
         ] {
-            let pod = json!({"metadata": {"labels": {"app": app}}}).to_string();
-            assert_eq!(mk_pod(&pod).agent(), agent);
+            let others = ["ovn-controller", "sb-ovsdb", "ovnkube-controller"];
+            let others = others.iter().filter(|name| !unready.contains(name));
+            let statuses: Vec<Value> = unready
+                .iter()
+                .map(|name| json!({"name": name, "ready": false}))
+                .chain(others.map(|name| json!({"name": name, "ready": true})))
+                .collect();
+            let status = json!({
+                "conditions": [{"type": "Ready", "status": "False"}],
+                "containerStatuses": statuses,
+            });
+            let pod = json!({"metadata": {}, "status": status}).to_string();
+            assert_eq!(
+                mk_pod(&pod).agent_state(Agent::OvnkubeNode),
+                expect,
+                "{pod}"
+            );
+            assert_eq!(mk_pod(&pod).agent_state(Agent::Ovs), NotReady, "{pod}");
+            let going = json!({"metadata": {"deletionTimestamp": "2026-11-21T02:24:24Z"}, "status": status}).to_string();
+            assert_eq!(mk_pod(&going).agent_state(Agent::OvnkubeNode), NotReady);
         }
     }
 }
