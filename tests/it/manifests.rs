@@ -182,17 +182,20 @@ fn every_object_is_part_of_berth() {
 
 #[test]
 fn components_take_each_other_beside_them() {
-    let all = [
+    let common = [
         "fixed-cluster-ip",
         "second-scheduler",
         "cert-manager",
         "admission-policy",
         "pod-monitor",
-        "southbound",
     ];
+    // Each for another network: a cluster has one of them.
+    let networks = ["southbound", "ovn-kubernetes"];
     let folders = fs::read_dir(root().join("manifests/components")).unwrap();
-    assert_eq!(folders.count(), all.len());
-    for name in ["base", "loopback"] {
+    assert_eq!(folders.count(), common.len() + networks.len());
+    let ways = ["base", "loopback"].map(|name| networks.map(|network| (name, network)));
+    for (name, network) in ways.into_iter().flatten() {
+        let all = [&common[..], &[network]].concat();
         let mut forward = with_components(name, &all);
         let mut reversed = all;
         reversed.reverse();

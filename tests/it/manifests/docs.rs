@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use berth::config::Config;
 use serde_json::{Value, json};
 
 use super::{OVERLAYS, build, overlay, root, scratch, text, yaml};
@@ -77,6 +78,18 @@ fn every_kustomization_that_is_shown_builds_and_changes_something() {
         assert_ne!(below, whole, "{block}");
     }
     assert_eq!(fields, BTreeSet::from(FIELDS.each_ref()));
+}
+
+#[test]
+fn every_configuration_that_is_shown_is_good() {
+    let shown: Vec<String> = blocks("yaml")
+        .into_iter()
+        .filter(|block| block.contains("kind: BerthConfiguration"))
+        .collect();
+    assert!(!shown.is_empty());
+    for block in shown {
+        Config::parse(&block).unwrap_or_else(|refusal| panic!("{refusal}: {block}"));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{find, get, overlay, root, text, with_components, yaml};
+use super::{find, get, overlay, place, root, text, with_components, yaml};
 
 #[test]
 fn a_fixed_address_is_all_that_the_first_way_adds() {
@@ -180,6 +180,32 @@ fn certificates_come_from_one_place() {
     let called = &scheduler["extenders"][0]["tlsConfig"]["serverName"];
     assert_eq!(&certificate["spec"]["dnsNames"], &json!([called]));
     assert_eq!(find(&base, "Certificate", "berth-tls"), None);
+}
+
+#[test]
+fn the_component_for_ovn_kubernetes_tells_every_berth_and_nobody_else() {
+    let told = |way: &str| -> Option<Vec<String>> {
+        let objects = with_components(way, &["ovn-kubernetes"])?;
+        let setting = json!({"name": "BERTH_NETWORK_PROVIDER", "value": "ovn-kubernetes"});
+        let is_told = |object: &Value| {
+            let env = &object["spec"]["template"]["spec"]["containers"][0]["env"];
+            env.as_array().is_some_and(|env| env.contains(&setting))
+        };
+        let told = objects.iter().filter(|object| is_told(object));
+        Some(told.map(place).collect())
+    };
+    let berth = "Deployment berth-system/berth";
+    for (way, expect) in [
+        ("cluster-ip", &[berth][..]),
+        ("second-scheduler", &[berth]),
+        (
+            "loopback",
+            &[berth, "DaemonSet berth-loopback/berth-loopback"],
+        ),
+    ] {
+        let Some(told) = told(way) else { return };
+        assert_eq!(told, expect, "{way}");
+    }
 }
 
 #[test]
