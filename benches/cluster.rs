@@ -1,6 +1,7 @@
 //! What a live cluster costs: memory at rest and at its height, the way to ready, and events, at
 //! three sizes of cluster. `cargo bench --bench cluster` runs the release binary as a process of its
-//! own against the tests' stand-in for kube-apiserver, and prints a table.
+//! own against the tests' stand-in for kube-apiserver, and prints a table; and another with a real
+//! southbound database beside it.
 
 #![expect(
     clippy::expect_used,
@@ -13,6 +14,13 @@
 #[path = "../tests/apiserver/mod.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod apiserver;
+#[path = "cluster/chassis.rs"]
+mod chassis;
+#[path = "../tests/it/ovn_lab.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod ovn_lab;
+#[path = "../tests/it/tools.rs"]
+mod tools;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -58,6 +66,7 @@ fn main() {
             cpu.as_secs_f64(),
         );
     }
+    chassis::measure();
 }
 
 /// A stand-in with so much in it.
@@ -69,15 +78,23 @@ struct Cluster {
 
 impl Cluster {
     fn new(size: usize) -> Self {
-        let captured: Value = serde_json::from_str(CLUSTER).expect("a good capture");
-        let item = |kind: &str, name: &str| {
-            let items = captured["items"].as_array().expect("a list");
-            let item = items
-                .iter()
-                .find(|item| item["kind"] == kind && item["metadata"]["name"] == name);
-            item.expect(name).clone()
-        };
-        let mut node = item("Node", "el9-1");
+        let cluster = Self::with_nodes(size);
+        let launcher = captured("Pod", "virt-launcher-web-flptl");
+        for i in 0..size * VMIS_PER_NODE {
+            cluster.server.apply(cluster.mk_vmi(i));
+            let mut pod = launcher.clone();
+            pod["metadata"]["name"] = json!(format!("virt-launcher-vm-{i:05}-abcde"));
+            let labels = &mut pod["metadata"]["labels"];
+            labels["kubevirt.io/migrationJobUID"] = json!(uid(i + 1_000_000));
+            pod["spec"]["nodeName"] = json!(node_name(i / VMIS_PER_NODE));
+            cluster.server.apply(pod);
+        }
+        cluster
+    }
+
+    /// Nodes and their agents alone.
+    fn with_nodes(size: usize) -> Self {
+        let mut node = captured("Node", "el9-1");
         let labels = node["metadata"]["labels"].as_object_mut().unwrap();
         for i in labels.len()..LABELS {
             let feature = format!("cpu-feature.node.kubevirt.io/feature-{i}");
@@ -86,18 +103,15 @@ impl Cluster {
         let cluster = Self {
             server: ApiServer::start(),
             node,
-            vmi: item("VirtualMachineInstance", "web"),
+            vmi: captured("VirtualMachineInstance", "web"),
         };
         let agents = [
-            item("Pod", "ovs-ovn-el9-11"),
-            item("Pod", "kube-ovn-cni-el9-11"),
+            captured("Pod", "ovs-ovn-el9-11"),
+            captured("Pod", "kube-ovn-cni-el9-11"),
         ];
-        let launcher = item("Pod", "virt-launcher-web-flptl");
-        for kind in ["Namespace", "KubeVirt"] {
-            for item in captured["items"].as_array().unwrap() {
-                if item["kind"] == kind {
-                    cluster.server.apply(item.clone());
-                }
+        for item in captured_items() {
+            if item["kind"] == "Namespace" || item["kind"] == "KubeVirt" {
+                cluster.server.apply(item);
             }
         }
         for i in 0..size {
@@ -108,15 +122,6 @@ impl Cluster {
                 pod["spec"]["nodeName"] = json!(node_name(i));
                 cluster.server.apply(pod);
             }
-        }
-        for i in 0..size * VMIS_PER_NODE {
-            cluster.server.apply(cluster.mk_vmi(i));
-            let mut pod = launcher.clone();
-            pod["metadata"]["name"] = json!(format!("virt-launcher-vm-{i:05}-abcde"));
-            let labels = &mut pod["metadata"]["labels"];
-            labels["kubevirt.io/migrationJobUID"] = json!(uid(i + 1_000_000));
-            pod["spec"]["nodeName"] = json!(node_name(i / VMIS_PER_NODE));
-            cluster.server.apply(pod);
         }
         cluster
     }
@@ -158,6 +163,17 @@ impl Cluster {
     }
 }
 
+fn captured_items() -> Vec<Value> {
+    let cluster: Value = serde_json::from_str(CLUSTER).expect("a good capture");
+    cluster["items"].as_array().expect("a list").clone()
+}
+
+fn captured(kind: &str, name: &str) -> Value {
+    let mut items = captured_items().into_iter();
+    let item = items.find(|item| item["kind"] == kind && item["metadata"]["name"] == name);
+    item.expect(name)
+}
+
 fn node_name(i: usize) -> String {
     format!("worker-{i:05}.example.com")
 }
@@ -176,6 +192,10 @@ struct Berth {
 impl Berth {
     /// Starts it and waits until it knows the cluster.
     fn start(server: &ApiServer) -> Self {
+        Self::start_with(server, &[])
+    }
+
+    fn start_with(server: &ApiServer, flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let CertifiedKey { cert, signing_key } =
             rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
@@ -194,6 +214,7 @@ impl Berth {
             .arg(write("tls.crt", cert.pem()))
             .arg("--tls-key")
             .arg(write("tls.key", signing_key.serialize_pem()))
+            .args(flags)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
