@@ -29,7 +29,7 @@ use crate::args::Serve;
 use crate::cluster::file::SnapshotError;
 use crate::cluster::watch::watch;
 use crate::cluster::{ObjectKind, View, VmiReader, WatchStats, file};
-use crate::config::duties::Publish;
+use crate::config::duties::Contend;
 use crate::config::{AdminListen, Config, ConfigError, Listen, Refusal};
 use crate::facts::Sources;
 use crate::http::{Service, admin_router, router};
@@ -69,6 +69,11 @@ pub enum AppError {
     /// A Secret to manage, and no API server that has it.
     #[error("--tls-secret needs an api server that has the secret, which --snapshot excludes")]
     NoApiServer,
+    /// A lease to contend for, and no API server that has it.
+    #[error(
+        "lease.contend: Always needs an api server that has the lease, which --snapshot excludes"
+    )]
+    NoLease,
     /// A name that can't be in a certificate.
     #[error("tls.managed: {0}")]
     Name(#[from] NameError),
@@ -145,11 +150,12 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
     let Serve {
         config,
         kubeconfig,
-        snapshot: _,
+        snapshot,
         listen,
         admin_listen,
         network_provider,
         ovn_sb,
+        ovn_nb,
         tls_cert,
         tls_key,
         tls_secret,
@@ -173,6 +179,9 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
     if ovn_sb.is_some() {
         config.southbound.endpoints = ovn_sb;
     }
+    if ovn_nb.is_some() {
+        config.southbound.probe.endpoints = ovn_nb;
+    }
     override_path(&mut config.tls.cert_file, tls_cert);
     override_path(&mut config.tls.key_file, tls_key);
     override_path(&mut config.tls.client_ca_file, client_ca);
@@ -185,8 +194,8 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
     if let Some(level) = log_level {
         config.log.level = level;
     }
-    if kubeconfig.is_some() && config.node_condition.publish == Publish::Auto {
-        config.node_condition.publish = Publish::Never;
+    if config.lease.contend == Contend::Auto && (kubeconfig.is_some() || snapshot.is_some()) {
+        config.lease.contend = Contend::Never;
     }
     config.check_whole().map_err(AppError::Refused)?;
     Ok(config)

@@ -74,6 +74,11 @@ pub struct Serve {
     #[arg(long, env = "BERTH_OVN_SB", value_name = "ENDPOINTS")]
     pub ovn_sb: Option<String>,
 
+    /// Servers of OVN's northbound database, by which one replica asks all chassis whether they still
+    /// answer; without any nobody asks
+    #[arg(long, env = "BERTH_OVN_NB", value_name = "ENDPOINTS")]
+    pub ovn_nb: Option<String>,
+
     /// Server certificate with its chain (PEM); a new one is taken when the file changes
     #[arg(long, env = "BERTH_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,

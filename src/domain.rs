@@ -142,6 +142,8 @@ pub struct ChassisRow {
     pub has_tunnel: bool,
     /// For how long it has not caught up with the database; `None` while it has.
     pub behind: Option<Duration>,
+    /// For how long this replica has seen it: what it did before is not known.
+    pub seen_for: Duration,
 }
 
 /// Who brings OVN to the nodes.

@@ -223,6 +223,7 @@ impl<'a> Facts<'a> {
             has_rival: judged(Problem::Identity) && view.on_host(node).nth(1).is_some(),
             has_tunnel: !judged(Problem::Tunnel) || chassis.has_tunnel(),
             behind: view.lag(name, now),
+            seen_for: view.seen_for(chassis, now),
         })
     }
 }

@@ -32,7 +32,8 @@ pub(crate) fn measure() {
         let file = database.dir.path().join("berth.yaml");
         let config = json!({
             "southbound": {"endpoints": database.server.unix()},
-            "nodeCondition": {"publish": "Always", "writesPerSecond": 1_000},
+            "nodeCondition": {"writesPerSecond": 1_000},
+            "lease": {"contend": "Always"},
         });
         fs::write(&file, config.to_string()).unwrap();
         let berth = Berth::start_with(&cluster.server, &["--config", file.to_str().unwrap()]);

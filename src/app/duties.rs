@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::AppError;
 use super::southbound::tls;
 use crate::config::Config;
-use crate::config::duties::Publish;
+use crate::config::duties::Contend;
 use crate::decide::guard::Policy;
 use crate::facts::Sources;
 use crate::lease::stats::LeaseStats;
@@ -32,8 +32,7 @@ use crate::tls::ClientFiles;
 /// How soon it is looked again whether everything is known, where nothing is heard.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What there is to do, until `leaving`; it ends only then. Without an API server there is no lease,
-/// and nobody else to ask the chassis.
+/// What there is to do, until `leaving`; it ends only then.
 pub(super) fn run(
     config: &Config,
     client: Option<&Client>,
@@ -42,18 +41,17 @@ pub(super) fn run(
     leaving: impl Future<Output = ()> + Send + 'static,
 ) -> Result<BoxFuture<'static, ()>, AppError> {
     let stats = DutyStats::default();
-    metrics.watch_duties(stats.clone())?;
     let asking = asking(config, &stats.probe)?;
-    let Some(client) = client else {
-        let asking = async move {
-            tokio::select! {
-                never = ask(asking) => match never {},
-                () = leaving => {}
-            }
-        };
-        return Ok(asking.boxed());
+    let publishes = config.node_condition.publish;
+    let client = match (config.lease.contend, client) {
+        (Contend::Never, _) | (Contend::Auto, None) => return Ok(leaving.boxed()),
+        (Contend::Always, None) => return Err(AppError::NoLease),
+        (Contend::Auto | Contend::Always, Some(client)) => client,
     };
-    let publishes = config.node_condition.publish != Publish::Never;
+    if asking.is_none() && !publishes {
+        return Ok(leaving.boxed());
+    }
+    metrics.watch_duties(stats.clone())?;
     let publishing = publishes.then(|| Publishing {
         client: client.clone(),
         sources: sources.clone(),
@@ -64,9 +62,6 @@ pub(super) fn run(
         },
         stats: Arc::clone(&stats.publish),
     });
-    if asking.is_none() && publishing.is_none() {
-        return Ok(leaving.boxed());
-    }
     let contender = contender(config, client, &stats.lease);
     let sources = sources.clone();
     let duties = move || {

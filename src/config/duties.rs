@@ -13,20 +13,39 @@ use crate::config::units::Span;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Lease {
+    /// Whether this replica takes part, and so may come to do what one does for all.
+    pub contend: Contend,
     /// Its name, in berth's own namespace; it is made if it is not there.
     pub name: ObjectName,
     /// How long the others wait for a holder that says nothing any more.
     pub duration: Span,
 }
 
+/// Whether a replica takes part in the lease.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Contend {
+    /// In a pod of the cluster it does. With `--kubeconfig` and `--snapshot` it does not: those are for
+    /// people who want to look.
+    #[default]
+    Auto,
+    /// It does.
+    Always,
+    /// It does not: it publishes nothing and asks nobody.
+    Never,
+}
+
 impl Default for Lease {
     fn default() -> Self {
         Self {
+            contend: Contend::default(),
             name: ObjectName::berth(),
             duration: Span(Duration::from_secs(15)),
         }
     }
 }
+
+/// Longer, and what is published is too old to wait for.
+const LONGEST_DEBOUNCE: Duration = Duration::from_mins(5);
 
 /// A lease is renewed a few times before it ends.
 const SHORTEST_LEASE: Duration = Duration::from_secs(5);
@@ -50,31 +69,18 @@ impl Lease {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct NodeCondition {
-    /// Whether it is published.
-    pub publish: Publish,
+    /// Publish it.
+    pub publish: bool,
     /// From one change of a node's condition to the next.
     pub debounce: Span,
     /// How many nodes' conditions are written a second in the long run; twice as many at once.
     pub writes_per_second: u32,
 }
 
-/// Whether node conditions are published.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-pub enum Publish {
-    /// In a pod of the cluster they are. With `--kubeconfig` they are not: that is for people who
-    /// want to look.
-    #[default]
-    Auto,
-    /// They are.
-    Always,
-    /// They are not.
-    Never,
-}
-
 impl Default for NodeCondition {
     fn default() -> Self {
         Self {
-            publish: Publish::default(),
+            publish: true,
             debounce: Span(Duration::from_secs(5)),
             writes_per_second: 10,
         }
@@ -83,9 +89,14 @@ impl Default for NodeCondition {
 
 impl NodeCondition {
     pub(super) fn check(&self) -> Result<(), Refusal> {
+        if self.debounce.0 > LONGEST_DEBOUNCE {
+            return Err(Refusal::Combination(
+                "nodeCondition.debounce: is more than 5m".to_owned(),
+            ));
+        }
         if self.writes_per_second == 0 {
             return Err(Refusal::Combination(
-                "nodeCondition.writesPerSecond: 0 would write nothing; nodeCondition.publish: Never says so".to_owned(),
+                "nodeCondition.writesPerSecond: 0 would write nothing; nodeCondition.publish: false says so".to_owned(),
             ));
         }
         Ok(())
@@ -104,8 +115,12 @@ mod tests {
             ("lease: {duration: 601s}", lease),
             ("lease: {duration: 5500ms}", lease),
             (
+                "nodeCondition: {debounce: 6m}",
+                "nodeCondition.debounce: is more than 5m",
+            ),
+            (
                 "nodeCondition: {writesPerSecond: 0}",
-                "nodeCondition.writesPerSecond: 0 would write nothing; nodeCondition.publish: Never says so",
+                "nodeCondition.writesPerSecond: 0 would write nothing; nodeCondition.publish: false says so",
             ),
         ] {
             let refusal = Config::parse(text).unwrap_err();

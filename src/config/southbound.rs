@@ -64,6 +64,9 @@ impl Default for Probe {
 /// A large cluster takes seconds to answer, and each answer is a write to the database.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A dead chassis takes VMs for as long.
+const LONGEST_INTERVAL: Duration = Duration::from_mins(5);
+
 /// What happens when the southbound database is out of reach for too long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum OnStale {
@@ -109,7 +112,7 @@ impl Southbound {
     pub fn check_whole(&self) -> Result<(), Refusal> {
         if self.probe.endpoints.is_some() && self.endpoints.is_none() {
             return Err(Refusal::Combination(
-                "southbound.probe.endpoints: is set, and neither southbound.endpoints nor --ovn-sb, where the answers would be".to_owned(),
+                "southbound.probe.endpoints, --ovn-nb: is set, and neither southbound.endpoints nor --ovn-sb, where the answers would be".to_owned(),
             ));
         }
         self.check()
@@ -129,8 +132,8 @@ impl Southbound {
         if any_ssl && self.ca_file.is_none() {
             return refuse(".caFile: is not set, and an ssl: endpoint needs it");
         }
-        if self.probe.interval.0 < SHORTEST_INTERVAL {
-            return refuse(".probe.interval: is shorter than 1s");
+        if !(SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&self.probe.interval.0) {
+            return refuse(".probe.interval: is not from 1s to 5m");
         }
         // A server that is asked may take as long again.
         if self.stale_after.0 <= self.inactivity_probe.0 * 2 {
@@ -173,7 +176,7 @@ mod tests {
             ),
             (
                 "{probe: {interval: 500ms}}",
-                "southbound.probe.interval: is shorter than 1s",
+                "southbound.probe.interval: is not from 1s to 5m",
             ),
         ] {
             let refusal = Config::parse(&format!("southbound: {text}")).unwrap_err();
@@ -189,7 +192,7 @@ mod tests {
         let refusal = Config::parse(unheard).unwrap().southbound.check_whole();
         assert_eq!(
             refusal.unwrap_err().to_string(),
-            "southbound.probe.endpoints: is set, and neither southbound.endpoints nor --ovn-sb, where the answers would be"
+            "southbound.probe.endpoints, --ovn-nb: is set, and neither southbound.endpoints nor --ovn-sb, where the answers would be"
         );
         let good = "{endpoints: 'tcp:a:6642,ssl:b:6642,unix:/c', caFile: /tls/ca, probe: {endpoints: 'ssl:a:6641'}}";
         assert!(Config::parse(&format!("southbound: {good}")).is_ok());

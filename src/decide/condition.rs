@@ -12,10 +12,17 @@ pub const CONDITION: &str = "OVNChassisReady";
 
 const NOT_RESPONDING: &str = "ChassisNotResponding";
 
-/// What the condition of a node is to be. It depends on nothing that changes by itself, such as an
-/// age, so that it is written only when something happens.
+const OUT_OF_REACH: &str = "SouthboundOutOfReach";
+
+/// What the condition of a node is to be, where `published` is what it is. Only what it says changes
+/// it, and no age does, so that it is written only when something happens.
 #[must_use]
-pub fn condition(policy: &Policy, fleet: Fleet, candidate: &Candidate<'_>) -> ChassisReady {
+pub fn condition(
+    policy: &Policy,
+    fleet: Fleet,
+    candidate: &Candidate<'_>,
+    published: Option<&ChassisReady>,
+) -> ChassisReady {
     let obstacles = chassis_obstacles(policy, fleet, candidate);
     let against = obstacles
         .iter()
@@ -23,18 +30,19 @@ pub fn condition(policy: &Policy, fleet: Fleet, candidate: &Candidate<'_>) -> Ch
     if let Some(condition) = against {
         return condition;
     }
-    let published = candidate.facts.published.as_deref();
-    let row = candidate.southbound.row();
-    let is_behind = row.is_some_and(|row| row.behind.is_some())
-        && is_active(policy, fleet, Reason::ChassisNotResponding);
+    // Whoever has just begun to look can't tell yet for how long a chassis has been behind.
+    let may_be_late = candidate.southbound.row().is_some_and(|row| {
+        row.behind.is_some()
+            && row.seen_for <= policy.allowed_lag
+            && is_active(policy, fleet, Reason::ChassisNotResponding)
+    });
     match published {
-        // Whoever has just begun to look can't tell yet for how long a chassis has been behind.
-        Some(before) if is_behind && before.reason == NOT_RESPONDING => before.clone(),
+        Some(before) if may_be_late && before.reason == NOT_RESPONDING => before.clone(),
         // What is out of sight may be as bad as it was, and says nothing against what was good.
         Some(before) if before.status == Status::True => ready(),
         _ if candidate.southbound == Southbound::LeftOut => new(
             Status::Unknown,
-            "SouthboundOutOfReach",
+            OUT_OF_REACH,
             "the southbound database is out of reach, and its checks are left out",
         ),
         _ => ready(),
@@ -94,13 +102,13 @@ fn against(reason: Reason, candidate: &Candidate<'_>, provider: Provider) -> Opt
             "NetworkUnavailable",
             "the node's condition NetworkUnavailable is True".into(),
         ),
+        Reason::ChassisNotResponding if *southbound == Southbound::Stale => (
+            OUT_OF_REACH,
+            "the southbound database is out of reach, and nobody passes (onStale: Reject)".into(),
+        ),
         Reason::ChassisNotResponding => (
             NOT_RESPONDING,
-            match southbound {
-                Southbound::Stale => "the southbound database is out of reach",
-                _ => "the chassis is behind the southbound database for too long",
-            }
-            .into(),
+            "the chassis is behind the southbound database for too long".into(),
         ),
     };
     Some(ChassisReady {
@@ -136,6 +144,7 @@ mod tests {
         has_rival: false,
         has_tunnel: true,
         behind: None,
+        seen_for: Duration::from_hours(1),
     };
 
     const READY: Agents = Agents {
@@ -151,13 +160,6 @@ mod tests {
         }
     }
 
-    fn mk_published(condition: &ChassisReady) -> NodeFacts {
-        NodeFacts {
-            published: Some(Box::new(condition.clone())),
-            ..mk_facts()
-        }
-    }
-
     fn behind(seconds: u64) -> Southbound {
         Southbound::Chassis(ChassisRow {
             behind: Some(Duration::from_secs(seconds)),
@@ -166,6 +168,15 @@ mod tests {
     }
 
     fn judge(facts: &NodeFacts, agents: Agents, southbound: Southbound) -> ChassisReady {
+        judge_after(None, facts, agents, southbound)
+    }
+
+    fn judge_after(
+        published: Option<&ChassisReady>,
+        facts: &NodeFacts,
+        agents: Agents,
+        southbound: Southbound,
+    ) -> ChassisReady {
         let fleet = Fleet {
             southbound_counts: !matches!(southbound, Southbound::Unknown | Southbound::LeftOut),
             ..FLEET
@@ -176,7 +187,7 @@ mod tests {
             agents,
             southbound,
         };
-        condition(&Policy::default(), fleet, &candidate)
+        condition(&Policy::default(), fleet, &candidate, published)
     }
 
     #[track_caller]
@@ -287,8 +298,8 @@ mod tests {
             ),
             (
                 Southbound::Stale,
-                "ChassisNotResponding",
-                "the southbound database is out of reach",
+                "SouthboundOutOfReach",
+                "the southbound database is out of reach, and nobody passes (onStale: Reject)",
             ),
         ] {
             check_bad(&mk_facts(), READY, southbound, reason, message);
@@ -317,7 +328,7 @@ mod tests {
                 agents,
                 southbound: Southbound::Unknown,
             };
-            condition(&policy, FLEET, &candidate)
+            condition(&policy, FLEET, &candidate, None)
         };
         assert_eq!(judge(connected), ready());
         let lacking = "not running or not Ready: ovnkube-node";
@@ -325,30 +336,45 @@ mod tests {
     }
 
     #[test]
-    fn a_chassis_that_did_not_respond_is_ready_when_it_has_caught_up_and_not_before() {
+    fn a_chassis_that_did_not_respond_stays_so_for_whoever_can_not_tell_yet() {
         let late = judge(&mk_facts(), READY, behind(31));
-        let facts = mk_published(&late);
-        // As whoever has just begun to look sees it.
-        assert_eq!(judge(&facts, READY, behind(1)), late);
-        let caught_up = judge(&facts, READY, Southbound::Chassis(GOOD));
-        assert_eq!(caught_up.status, Status::True);
-        let other = judge(&facts, READY, Southbound::NoChassis);
+        let seen = |behind: Option<u64>, seen_for| {
+            Southbound::Chassis(ChassisRow {
+                behind: behind.map(Duration::from_secs),
+                seen_for: Duration::from_secs(seen_for),
+                ..GOOD
+            })
+        };
+        let after_late = |southbound| judge_after(Some(&late), &mk_facts(), READY, southbound);
+        for (southbound, expect) in [
+            // It is as old as the replica that looks.
+            (seen(Some(1), 1), Status::False),
+            (seen(Some(30), 30), Status::False),
+            (seen(None, 1), Status::True),
+            // It has answered in the time in which it was seen.
+            (seen(Some(29), 31), Status::True),
+            (seen(Some(31), 31), Status::False),
+        ] {
+            assert_eq!(after_late(southbound).status, expect, "{southbound:?}");
+        }
+        let other = after_late(Southbound::NoChassis);
         assert_eq!(other.reason, "ChassisNotRegistered");
+        // What else was wrong is over, and a chassis may be behind for a moment.
+        let good = judge_after(Some(&other), &mk_facts(), READY, seen(Some(1), 1));
+        assert_eq!(good.status, Status::True);
+
         let unchecked = Policy {
             checks: Reasons::default(),
             ..Policy::default()
         };
         let candidate = Candidate {
             name: "el9-1",
-            facts: &facts,
+            facts: &mk_facts(),
             agents: READY,
-            southbound: behind(31),
+            southbound: seen(Some(1), 1),
         };
-        let unchecked = condition(&unchecked, FLEET, &candidate);
+        let unchecked = condition(&unchecked, FLEET, &candidate, Some(&late));
         assert_eq!(unchecked.status, Status::True);
-        // What else was wrong is over, and a chassis may be behind for a moment.
-        let facts = mk_published(&other);
-        assert_eq!(judge(&facts, READY, behind(1)).status, Status::True);
     }
 
     #[test]
@@ -370,8 +396,7 @@ mod tests {
             (&unknown, READY, Status::Unknown),
             (&good, Agents::default(), Status::False),
         ] {
-            let facts = mk_published(before);
-            let condition = judge(&facts, agents, Southbound::LeftOut);
+            let condition = judge_after(Some(before), &mk_facts(), agents, Southbound::LeftOut);
             assert_eq!(condition.status, expect, "{before:?}");
         }
     }

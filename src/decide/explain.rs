@@ -86,6 +86,7 @@ mod tests {
         has_rival: true,
         has_tunnel: false,
         behind: Some(Duration::from_millis(41_900)),
+        seen_for: Duration::MAX,
     };
 
     const AGENTS: Agents = Agents {

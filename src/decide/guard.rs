@@ -267,6 +267,7 @@ mod tests {
         has_rival: false,
         has_tunnel: true,
         behind: None,
+        seen_for: Duration::MAX,
     };
 
     const HOPELESS: ChassisRow = ChassisRow {
@@ -274,6 +275,7 @@ mod tests {
         has_rival: true,
         has_tunnel: false,
         behind: Some(Duration::MAX),
+        seen_for: Duration::MAX,
     };
 
     fn mk_vmi() -> Vmi {

@@ -15,16 +15,19 @@ pub struct Terms {
     pub reliance: Duration,
     /// From one try to the next.
     pub retry: Duration,
+    /// For one try: a holder has time for another where one comes to nothing.
+    pub attempt: Duration,
 }
 
 impl Terms {
-    /// The proportions of client-go's defaults: 15 s, 10 s and 2 s.
+    /// The proportions of client-go's defaults: 15 s, 10 s and 2 s, and 5 s for a request.
     #[must_use]
     pub fn of(duration: Duration) -> Self {
         Self {
             duration,
             reliance: duration * 2 / 3,
             retry: duration * 2 / 15,
+            attempt: duration / 3,
         }
     }
 }
@@ -34,8 +37,8 @@ impl Terms {
 pub struct Record {
     /// Who holds it; nobody where it is empty.
     pub holder: Box<str>,
-    /// The version of the object.
-    pub version: Box<str>,
+    /// When its holder says that it last said so. It is compared with itself alone.
+    pub renewed: Box<str>,
     /// How long its holder says that it lasts.
     pub duration: Option<Duration>,
 }
@@ -142,10 +145,10 @@ mod tests {
         Elector::new(identity, Terms::of(DURATION))
     }
 
-    fn mk_record(holder: &str, version: &str) -> Record {
+    fn mk_record(holder: &str, renewed: &str) -> Record {
         Record {
             holder: holder.into(),
-            version: version.into(),
+            renewed: renewed.into(),
             duration: Some(DURATION),
         }
     }
@@ -158,8 +161,8 @@ mod tests {
     fn terms_are_those_of_client_go() {
         let seconds = Duration::from_secs;
         let terms = Terms::of(DURATION);
-        let expect = (seconds(10), seconds(2));
-        assert_eq!((terms.reliance, terms.retry), expect);
+        let expect = (seconds(10), seconds(2), seconds(5));
+        assert_eq!((terms.reliance, terms.retry, terms.attempt), expect);
     }
 
     #[test]

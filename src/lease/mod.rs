@@ -14,7 +14,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::PostParams;
 use kube::{Api, Client};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::api::{Cause, Fault};
 use crate::lease::elector::{Elector, Record, Step, Terms};
@@ -86,10 +86,15 @@ impl Contender {
     ) {
         let mut leaving = pin!(leaving);
         loop {
-            tokio::select! {
+            let is_over = tokio::select! {
                 biased;
-                () = &mut leaving => return,
-                () = self.contend() => {}
+                () = &mut leaving => true,
+                () = self.contend() => false,
+            };
+            if is_over {
+                // It may have been taken a moment ago.
+                self.give_back().await;
+                return;
             }
             let lease = self.place.clone();
             tracing::info!(lease, "this replica holds the lease");
@@ -113,7 +118,7 @@ impl Contender {
     async fn contend(&mut self) {
         while self.held_until().is_none() {
             let asked = Instant::now();
-            self.attempt(self.terms.reliance).await;
+            self.attempt(self.terms.attempt).await;
             if self.held_until().is_none() {
                 sleep_until(asked + self.terms.retry).await;
             }
@@ -123,9 +128,9 @@ impl Contender {
     /// While it is.
     async fn keep(&mut self) {
         while let Some(until) = self.held_until() {
-            sleep(self.terms.retry).await;
-            self.attempt(until.saturating_duration_since(Instant::now()))
-                .await;
+            sleep_until(until.min(Instant::now() + self.terms.retry)).await;
+            let left = until.saturating_duration_since(Instant::now());
+            self.attempt(left.min(self.terms.attempt)).await;
         }
     }
 
@@ -184,12 +189,18 @@ impl Contender {
         }
         let now = Instant::now();
         match self.elector.step(now.into_std()) {
-            Step::Create | Step::Take | Step::Renew => {
-                let holder = self.elector.identity().to_owned();
-                self.write(&holder, now).await
-            }
-            Step::Wait => Ok(()),
+            Step::Create | Step::Take | Step::Renew => {}
+            Step::Wait => return Ok(()),
         }
+        let holder = self.elector.identity().to_owned();
+        let written = self.write(&holder, now).await;
+        if let Err(fault) = &written
+            && fault.cause == Cause::Conflict
+        {
+            // Somebody else has written it: a holder has to know now.
+            self.read().await?;
+        }
+        written
     }
 
     async fn read(&mut self) -> Result<(), Fault> {
@@ -229,12 +240,13 @@ impl Contender {
             // A renewal may have been cut off, and have come through.
             self.read().await?;
             if self.elector.step(Instant::now().into_std()) != Step::Renew {
-                return Ok(());
+                return Ok(false);
             }
-            self.write("", Instant::now()).await
+            self.write("", Instant::now()).await.map(|()| true)
         };
         match timeout(GIVE_BACK, giving).await {
-            Ok(Ok(())) => tracing::info!(lease, "the lease is given back"),
+            Ok(Ok(true)) => tracing::info!(lease, "the lease is given back"),
+            Ok(Ok(false)) => {}
             Ok(Err(fault)) => {
                 tracing::info!(lease, "the lease is left to end by itself: {fault}");
             }
@@ -273,15 +285,13 @@ fn lease(
 fn record(lease: &Lease) -> Record {
     let spec = lease.spec.as_ref();
     let holder = spec.and_then(|spec| spec.holder_identity.as_deref());
+    let renewed = spec.and_then(|spec| spec.renew_time.as_ref());
     let seconds = spec.and_then(|spec| spec.lease_duration_seconds);
     let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
     Record {
         holder: holder.unwrap_or_default().into(),
-        version: lease
-            .metadata
-            .resource_version
-            .as_deref()
-            .unwrap_or_default()
+        renewed: renewed
+            .map_or_else(String::new, |MicroTime(at)| at.to_string())
             .into(),
         duration: seconds
             .filter(|seconds| *seconds > 0)

@@ -118,7 +118,7 @@ impl Collector for DutyCollector {
         self.waiting
             .set(i64::try_from(publish.waiting()).unwrap_or(i64::MAX));
         self.questions.reset();
-        self.questions.inc_by(probe.bumps());
+        self.questions.inc_by(probe.questions());
         let copy = |counters: &IntCounterVec, label: &str, count: u64| {
             let counter = counters.with_label_values(&[label]);
             counter.reset();

@@ -24,15 +24,15 @@ const ID: u64 = 1;
 /// What the probe counts, for the caller to export.
 #[derive(Debug, Default)]
 pub struct ProbeStats {
-    bumps: AtomicU64,
+    questions: AtomicU64,
     failures: [AtomicU64; Cause::ALL.len()],
 }
 
 impl ProbeStats {
     /// Questions asked.
     #[must_use]
-    pub fn bumps(&self) -> u64 {
-        self.bumps.load(Relaxed)
+    pub fn questions(&self) -> u64 {
+        self.questions.load(Relaxed)
     }
 
     /// Questions that could not be asked, of any server, by what the last one failed by.
@@ -72,7 +72,7 @@ impl Probe {
             ticks.tick().await;
             match self.bump().await {
                 Ok(nb_cfg) => {
-                    stats.bumps.fetch_add(1, Relaxed);
+                    stats.questions.fetch_add(1, Relaxed);
                     if failing.take().is_some() {
                         tracing::info!(nb_cfg, "the probe asks again");
                     }

@@ -230,6 +230,12 @@ impl ChassisView {
         Some(self.clock.at(now).saturating_sub(since))
     }
 
+    /// For how long a chassis was seen, while berth could see it; since it came, or came back.
+    #[must_use]
+    pub fn seen_for(&self, chassis: &Chassis, now: Instant) -> Duration {
+        self.clock.at(now).saturating_sub(chassis.since)
+    }
+
     /// What OVN asked last of every chassis.
     #[must_use]
     pub fn nb_cfg(&self) -> Option<i64> {

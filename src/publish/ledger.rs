@@ -18,13 +18,13 @@ pub struct Pace {
 
 /// A node, as it is known at one moment.
 #[derive(Clone, Debug)]
-pub struct Seen<'a> {
+pub struct Seen<'a, F> {
     /// Its name.
     pub node: &'a str,
     /// The condition that the API server told of last.
     pub published: Option<&'a ChassisReady>,
-    /// What it is to be.
-    pub wanted: ChassisReady,
+    /// What the condition is to be, by what it is.
+    pub decide: F,
 }
 
 /// A condition to write.
@@ -58,6 +58,20 @@ pub struct Due {
     pub waiting: usize,
 }
 
+/// What is known of a write, where no watch tells of it, is not believed for longer: somebody else may
+/// have written since.
+const BELIEVED: Duration = Duration::from_secs(10);
+
+/// A node that changes again within so many debounces of its last change waits twice as long for the
+/// next one.
+const RESTLESS: u32 = 10;
+
+/// The longest that a node waits, for whatever reason.
+const LONGEST: Duration = Duration::from_mins(5);
+
+/// The first wait of a node that could not be written; each one after it is twice as long.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
 /// Knows what was written, which the API server's watch tells of only later.
 #[derive(Debug)]
 pub struct Ledger {
@@ -74,8 +88,24 @@ struct Entry {
     seen: Option<ChassisReady>,
     /// As it is, as far as anybody knows: what was seen or written last.
     is: Option<ChassisReady>,
+    written: Option<Instant>,
+    /// How long the last write keeps the next one waiting.
+    hold: Duration,
     not_before: Option<Instant>,
+    failures: u32,
     look: u64,
+}
+
+impl Entry {
+    fn see(&mut self, published: Option<&ChassisReady>, now: Instant) {
+        let doubtful = self.written.is_some_and(|at| now >= at + BELIEVED);
+        if self.seen.as_ref() != published {
+            self.seen = published.cloned();
+            self.is = published.cloned();
+        } else if doubtful && self.is.as_ref() != published {
+            self.is = published.cloned();
+        }
+    }
 }
 
 impl Ledger {
@@ -92,35 +122,34 @@ impl Ledger {
     }
 
     /// These are all nodes: what to write now.
-    pub fn due<'a>(&mut self, nodes: impl Iterator<Item = Seen<'a>>, now: Instant) -> Due {
+    pub fn due<'a, F>(&mut self, nodes: impl Iterator<Item = Seen<'a, F>>, now: Instant) -> Due
+    where
+        F: FnOnce(Option<&ChassisReady>) -> ChassisReady,
+    {
         self.look += 1;
         let mut due = Due::default();
         for Seen {
             node,
             published,
-            wanted,
+            decide,
         } in nodes
         {
             let entry = self.entry(node);
-            if entry.seen.as_ref() != published {
-                entry.seen = published.cloned();
-                entry.is = published.cloned();
-            }
-            if entry.is.as_ref() == Some(&wanted) {
-                continue;
-            }
+            entry.see(published, now);
+            let condition = decide(entry.is.as_ref());
+            let change = match &entry.is {
+                None => Change::New,
+                Some(is) if *is == condition => continue,
+                Some(is) if is.status != condition.status => Change::Status,
+                Some(_) => Change::Words,
+            };
             if entry.not_before.is_some_and(|at| now < at) {
                 due.waiting += 1;
                 continue;
             }
-            let change = match &entry.is {
-                None => Change::New,
-                Some(is) if is.status != wanted.status => Change::Status,
-                Some(_) => Change::Words,
-            };
             due.writes.push(Write {
                 node: node.into(),
-                condition: wanted,
+                condition,
                 change,
             });
         }
@@ -137,14 +166,26 @@ impl Ledger {
     pub fn wrote(&mut self, write: Write, now: Instant) {
         let debounce = self.pace.debounce;
         let entry = self.entry(&write.node);
+        let restless = entry
+            .written
+            .is_some_and(|last| now < last + entry.hold.max(debounce) * RESTLESS);
+        entry.hold = if restless {
+            (entry.hold * 2).min(LONGEST).max(debounce)
+        } else {
+            debounce
+        };
         entry.is = Some(write.condition);
-        entry.not_before = Some(now + debounce);
+        entry.written = Some(now);
+        entry.not_before = Some(now + entry.hold);
+        entry.failures = 0;
     }
 
     /// It could not be written, and is tried again after a while.
     pub fn failed(&mut self, node: &str, now: Instant) {
-        let debounce = self.pace.debounce;
-        self.entry(node).not_before = Some(now + debounce);
+        let entry = self.entry(node);
+        let wait = FIRST_RETRY * 2_u32.saturating_pow(entry.failures);
+        entry.failures = entry.failures.saturating_add(1).min(16);
+        entry.not_before = Some(now + wait.min(LONGEST));
     }
 
     fn entry(&mut self, node: &str) -> &mut Entry {
@@ -196,20 +237,28 @@ mod tests {
         }
     }
 
+    /// A node that is to have a condition, whatever it has.
     fn mk_seen<'a>(
         node: &'a str,
         published: Option<&'a ChassisReady>,
-        wanted: &ChassisReady,
-    ) -> Seen<'a> {
+        wanted: &'a ChassisReady,
+    ) -> Seen<'a, impl Clone + FnOnce(Option<&ChassisReady>) -> ChassisReady> {
         Seen {
             node,
             published,
-            wanted: wanted.clone(),
+            decide: |_: Option<&ChassisReady>| wanted.clone(),
         }
     }
 
     /// Looks at nodes, writes all that is due, and gives the names and how many wait.
-    fn write_due(ledger: &mut Ledger, nodes: &[Seen<'_>], now: Instant) -> (Vec<String>, usize) {
+    fn write_due<F>(
+        ledger: &mut Ledger,
+        nodes: &[Seen<'_, F>],
+        now: Instant,
+    ) -> (Vec<String>, usize)
+    where
+        F: Clone + FnOnce(Option<&ChassisReady>) -> ChassisReady,
+    {
         let Due { writes, waiting } = ledger.due(nodes.iter().cloned(), now);
         let names = writes.iter().map(|write| write.node.to_string()).collect();
         for write in writes {
@@ -242,9 +291,9 @@ mod tests {
             (65, Some(&bad), &good, names(["a"], 0)),
             (66, Some(&good), &good, names([], 0)),
             // Somebody else wrote it.
-            (80, Some(&bad), &good, names(["a"], 0)),
-            (81, None, &good, names([], 1)),
-            (85, None, &good, names(["a"], 0)),
+            (180, Some(&bad), &good, names(["a"], 0)),
+            (181, None, &good, names([], 1)),
+            (185, None, &good, names(["a"], 0)),
         ] {
             let seen = [mk_seen("a", published, wanted)];
             assert_eq!(
@@ -291,7 +340,7 @@ mod tests {
         assert_eq!(write_due(&mut ledger, &nodes, now), names([], 2));
         let now = now + Duration::from_millis(500);
         assert_eq!(write_due(&mut ledger, &nodes, now), names(["new"], 1));
-        let now = now + Duration::from_hours(1);
+        let now = now + Duration::from_secs(9);
         assert_eq!(
             write_due(&mut ledger, &nodes, now),
             names(["other-word"], 0)
@@ -299,16 +348,86 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_written_is_tried_again_after_the_debounce() {
+    fn what_is_decided_is_decided_on_what_was_written_and_not_on_what_a_watch_tells_late() {
+        let (good, bad) = (mk_condition(True, "a"), mk_condition(False, "b"));
+        let mut ledger = Ledger::new(PACE);
+        let now = Instant::now();
+        let mut told = Vec::new();
+        for seconds in 0..3 {
+            let seen = Seen {
+                node: "a",
+                published: Some(&bad),
+                decide: |is: Option<&ChassisReady>| {
+                    told.push(is.unwrap().status);
+                    good.clone()
+                },
+            };
+            let due = ledger.due([seen].into_iter(), now + Duration::from_secs(seconds));
+            for write in due.writes {
+                ledger.wrote(write, now);
+            }
+        }
+        assert_eq!(told, [False, True, True]);
+    }
+
+    #[test]
+    fn a_write_that_no_watch_tells_of_is_not_believed_for_ever() {
+        let (good, bad) = (mk_condition(True, "a"), mk_condition(False, "b"));
+        let start = Instant::now();
+        let mut ledger = Ledger::new(PACE);
+        // Somebody has put the old one back at once.
+        for (seconds, expect) in [
+            (0, names(["a"], 0)),
+            (9, names([], 0)),
+            (10, names(["a"], 0)),
+            (19, names([], 0)),
+        ] {
+            let seen = [mk_seen("a", Some(&bad), &good)];
+            let at = start + Duration::from_secs(seconds);
+            assert_eq!(write_due(&mut ledger, &seen, at), expect, "{seconds} s");
+        }
+    }
+
+    #[test]
+    fn a_node_that_comes_and_goes_waits_longer_each_time_until_it_is_quiet() {
+        let conditions = [mk_condition(True, "a"), mk_condition(False, "b")];
+        let mut now = Instant::now();
+        let mut ledger = Ledger::new(PACE);
+        let mut is = None;
+        let mut turn = |ledger: &mut Ledger, now: Instant, number: usize| {
+            let wanted = &conditions[number % 2];
+            let seen = [mk_seen("a", is, wanted)];
+            let written = write_due(ledger, &seen, now) == names(["a"], 0);
+            if written {
+                is = Some(wanted);
+            }
+            written
+        };
+        for (number, wait) in [(0, 5), (1, 10), (2, 20), (3, 40)] {
+            assert!(turn(&mut ledger, now, number));
+            let early = now + Duration::from_secs(wait - 1);
+            assert!(!turn(&mut ledger, early, number + 1), "{wait} s");
+            now += Duration::from_secs(wait);
+        }
+        now += Duration::from_secs(40 * 10);
+        assert!(turn(&mut ledger, now, 4));
+        assert!(turn(&mut ledger, now + PACE.debounce, 5));
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_tried_again_after_a_while_that_grows() {
         let bad = mk_condition(False, "b");
         let nodes = [mk_seen("a", None, &bad)];
         let mut ledger = Ledger::new(PACE);
-        let now = Instant::now();
-        assert_eq!(ledger.due(nodes.iter().cloned(), now).writes.len(), 1);
-        ledger.failed("a", now);
-        assert_eq!(write_due(&mut ledger, &nodes, now), names([], 1));
-        let later = now + PACE.debounce;
-        assert_eq!(write_due(&mut ledger, &nodes, later), names(["a"], 0));
+        let mut now = Instant::now();
+        for wait in [1, 2, 4, 8] {
+            assert_eq!(ledger.due(nodes.iter().cloned(), now).writes.len(), 1);
+            ledger.failed("a", now);
+            let early = now + Duration::from_secs(wait - 1);
+            assert_eq!(write_due(&mut ledger, &nodes, early), names([], 1));
+            now += Duration::from_secs(wait);
+        }
+        assert_eq!(write_due(&mut ledger, &nodes, now), names(["a"], 0));
     }
 
     #[test]
@@ -318,7 +437,7 @@ mod tests {
         let now = Instant::now();
         let node = [mk_seen("a", None, &bad)];
         write_due(&mut ledger, &node, now);
-        write_due(&mut ledger, &[], now);
+        write_due(&mut ledger, &node[..0], now);
         assert!(ledger.nodes.is_empty());
         assert_eq!(write_due(&mut ledger, &node, now), names(["a"], 0));
     }

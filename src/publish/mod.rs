@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::api::{Cause, Fault};
 use crate::decide::condition::{CONDITION, condition};
 use crate::decide::guard::Policy;
-use crate::domain::Status;
+use crate::domain::{ChassisReady, Status};
 use crate::facts::Sources;
 use crate::publish::ledger::{Change, Due, Ledger, Pace, Seen, Write};
 use crate::publish::stats::PublishStats;
@@ -38,9 +38,12 @@ const SOON: Duration = Duration::from_millis(100);
 /// And where nothing was. A chassis falls behind without a word.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Waits after a failure that is not of one node.
+/// Waits after a failure that is not of one node. Jitter adds up to as much again.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+/// So many failures in a row are not of one node.
+const IN_VAIN: u32 = 3;
 
 /// Publishes what is known.
 pub struct Publisher {
@@ -84,15 +87,19 @@ impl Publisher {
             let Due { writes, waiting } = self.look();
             let mut late = writes.len() + waiting;
             self.stats.set_waiting(late);
+            let mut in_vain = 0;
             for write in writes {
-                match self.write(write).await {
-                    Ok(()) => late -= 1,
-                    Err(fault) if concerns_one_node(fault.cause) => {}
-                    Err(_) => {
-                        let wait = self.waits.next();
-                        sleep(wait.unwrap_or(LONGEST_WAIT)).await;
-                        break;
-                    }
+                let Err(fault) = self.write(write).await else {
+                    (late, in_vain) = (late - 1, 0);
+                    self.waits = waits();
+                    continue;
+                };
+                // One node may be gone, or be somebody's to keep; then the others go on.
+                in_vain += 1;
+                if in_vain == IN_VAIN || concerns_all_nodes(fault.cause) {
+                    let wait = self.waits.next();
+                    sleep(wait.unwrap_or(LONGEST_WAIT)).await;
+                    break;
                 }
             }
             self.stats.set_waiting(late);
@@ -112,7 +119,7 @@ impl Publisher {
         let nodes = facts.nodes().map(|(candidate, _)| Seen {
             node: candidate.name,
             published: candidate.facts.published.as_deref(),
-            wanted: condition(policy, fleet, &candidate),
+            decide: move |is: Option<&ChassisReady>| condition(policy, fleet, &candidate, is),
         });
         self.ledger.due(nodes, Instant::now().into_std())
     }
@@ -131,7 +138,6 @@ impl Publisher {
                 tell(&write);
                 self.stats.wrote(write.condition.status);
                 self.ledger.wrote(write, now);
-                self.waits = waits();
                 self.failing = None;
             }
             Err(fault) => {
@@ -185,9 +191,12 @@ fn waits() -> ExponentialBackoff {
         .build()
 }
 
-/// A node may go while it is written; whatever else goes wrong does so for all.
-const fn concerns_one_node(cause: Cause) -> bool {
-    matches!(cause, Cause::NotFound | Cause::Conflict)
+/// Whatever else goes wrong may be one node's own: it is gone, or a webhook keeps it as it is.
+const fn concerns_all_nodes(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::Connection | Cause::Timeout | Cause::Unauthorized | Cause::Throttled
+    )
 }
 
 /// Merges one condition into a node's, as the node problem detector does: those of others stay as
@@ -227,7 +236,6 @@ fn body(write: &Write, now: Timestamp) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ChassisReady;
 
     #[test]
     fn a_patch_is_one_condition_that_tells_since_when_only_where_its_status_turns() {

@@ -46,12 +46,12 @@ const READY: (&str, &str) = ("True", "ChassisReady");
 fn serve(server: &ApiServer, dir: &Path, lab: &Lab) -> Served {
     let config = json!({
         "southbound": {
-            "allowedLag": "4s",
+            "allowedLag": "8s",
             "endpoints": lab.southbound.unix(),
             "probe": {"endpoints": lab.northbound.unix(), "interval": "1s"},
         },
-        "nodeCondition": {"publish": "Always", "debounce": "1s", "writesPerSecond": 100},
-        "lease": {"duration": "5s"},
+        "nodeCondition": {"debounce": "1s", "writesPerSecond": 100},
+        "lease": {"contend": "Always", "duration": "10s"},
         "shutdown": {"delay": "1s"},
     });
     let path = dir.join("berth.yaml");
@@ -128,6 +128,6 @@ fn a_question_whose_answers_nobody_would_hear_is_refused() {
         .unwrap();
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "error: southbound.probe.endpoints: is set, and neither southbound.endpoints nor --ovn-sb, where the answers would be\n"
+        "error: southbound.probe.endpoints, --ovn-nb: is set, and neither southbound.endpoints nor --ovn-sb, where the answers would be\n"
     );
 }

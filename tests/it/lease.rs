@@ -1,5 +1,6 @@
 //! The lease at a stand-in API server: one replica at a time does what one does for all.
 
+use std::fs;
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -9,14 +10,17 @@ use berth::api::Cause;
 use berth::lease::stats::LeaseStats;
 use berth::lease::{Contender, Settings};
 use futures_util::FutureExt;
+use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::apiserver::{ApiServer, Request, Verb};
-use crate::live::client;
+use crate::apiserver::{ApiServer, Fault, Request, Verb};
+use crate::live::{client, client_of};
+use crate::ovn_lab::Proxy;
 use crate::process::PATIENCE;
+use crate::support::until;
 
 const LEASES: &str = "leases";
 
@@ -61,6 +65,10 @@ struct Replica {
 
 impl Replica {
     async fn start(server: &ApiServer, identity: &str, duties: &Arc<Duties>) -> Self {
+        Self::start_with(client(server).await, identity, duties)
+    }
+
+    fn start_with(client: Client, identity: &str, duties: &Arc<Duties>) -> Self {
         let stats = Arc::new(LeaseStats::default());
         let settings = Settings {
             namespace: "berth".to_owned(),
@@ -68,7 +76,7 @@ impl Replica {
             identity: identity.to_owned(),
             duration: DURATION,
         };
-        let contender = Contender::new(client(server).await, settings, Arc::clone(&stats));
+        let contender = Contender::new(client, settings, Arc::clone(&stats));
         let (leave, left) = oneshot::channel::<()>();
         let duties = Arc::clone(duties);
         let duty = move || {
@@ -96,19 +104,6 @@ impl Replica {
 impl Drop for Replica {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-#[track_caller]
-fn until(what: &str, is_true: impl Fn() -> bool) -> impl Future<Output = ()> {
-    let place = std::panic::Location::caller();
-    async move {
-        let waited = timeout(PATIENCE, async {
-            while !is_true() {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        });
-        assert!(waited.await.is_ok(), "{place}: {what} never came");
     }
 }
 
@@ -155,40 +150,75 @@ async fn it_is_taken_from_one_that_says_nothing_any_more() {
     assert_eq!(spec(&server)["holderIdentity"], "b");
 }
 
+/// A client whose way can be held up without being closed.
+async fn client_by(server: &ApiServer, proxy: &Proxy) -> Client {
+    let dir = tempfile::tempdir().unwrap();
+    let path = server.kubeconfig(dir.path());
+    let kubeconfig = fs::read_to_string(&path).unwrap();
+    let there = server.address().to_string();
+    assert!(kubeconfig.contains(&there));
+    let by = format!("127.0.0.1:{}", proxy.port);
+    fs::write(&path, kubeconfig.replace(&there, &by)).unwrap();
+    client_of(&path).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_holder_that_is_cut_off_stops_before_another_begins() {
+async fn a_holder_whose_requests_hang_stops_before_another_begins() {
+    let server = mk_server();
+    let duties = Arc::new(Duties::default());
+    let way = Proxy::start(server.address().port()).await.unwrap();
+    let first = Replica::start_with(client_by(&server, &way).await, "a", &duties);
+    until("held", || first.stats.is_held()).await;
+    let second = Replica::start(&server, "b", &duties).await;
+    way.stall();
+    until("taken", || second.stats.is_held()).await;
+    assert!(!first.stats.is_held());
+    assert!(first.stats.failures(Cause::Timeout) > 0);
+    assert_eq!(duties.most.load(Relaxed), 1);
+    assert_eq!(duties.now.load(Relaxed), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_goes_takes_it_from_all_and_one_has_it_when_it_comes_back() {
     let mut server = mk_server();
     let duties = Arc::new(Duties::default());
     let replicas = [
         Replica::start(&server, "a", &duties).await,
         Replica::start(&server, "b", &duties).await,
-        Replica::start(&server, "c", &duties).await,
     ];
-    let held = || {
-        replicas
-            .iter()
-            .filter(|replica| replica.stats.is_held())
-            .count()
-    };
-    let taken = || {
-        replicas
-            .iter()
-            .map(|replica| replica.stats.taken())
-            .sum::<u64>()
-    };
-    for round in 1..=3 {
-        until("held", || held() == 1 && taken() == round).await;
+    let all = || replicas.iter().map(|replica| &replica.stats);
+    let held = || all().filter(|stats| stats.is_held()).count();
+    for round in 1..=2 {
+        until("held", || {
+            all().map(|stats| stats.taken()).sum::<u64>() == round
+        })
+        .await;
         server.stop();
         until("lost", || held() == 0).await;
-        assert_eq!(duties.now.load(Relaxed), 0);
         server.restart();
     }
     until("held", || held() == 1).await;
     assert_eq!(duties.most.load(Relaxed), 1);
-    let failures = replicas
-        .iter()
-        .map(|replica| replica.stats.failures(Cause::Connection));
+    let failures = all().map(|stats| stats.failures(Cause::Connection));
     assert!(failures.sum::<u64>() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_leaves_while_it_takes_it_leaves_it_to_others() {
+    let server = mk_server();
+    server.fail(Fault::hang().verb(Verb::Create).resource(LEASES));
+    let replica = Replica::start(&server, "a", &Arc::default()).await;
+    let asks = |request: &Request| request.is(Verb::Create, LEASES);
+    server.wait_for(1, asks).await;
+    // It is cut off in the middle of its question, and comes through all the same.
+    let leaving = tokio::spawn(replica.leave());
+    server.heal();
+    leaving.await.unwrap();
+    let holder = spec(&server)["holderIdentity"].clone();
+    assert!(
+        ["", "null"].contains(&holder.as_str().unwrap_or("null")),
+        "{holder}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,17 +61,56 @@ fn it_is_ready_once_every_kind_was_listed_and_says_what_is_missing() {
 }
 
 #[test]
-fn with_a_kubeconfig_it_looks_and_changes_nothing() {
+fn with_a_kubeconfig_it_looks_and_changes_nothing_unless_it_is_told_to() {
+    for (contend, writes) in [("Auto", false), ("Always", true), ("Never", false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let server = ApiServer::start();
+        load(&server);
+        let config = dir.path().join("berth.yaml");
+        let text = format!("lease: {{contend: {contend}}}\nshutdown: {{delay: 1ms}}\n");
+        fs::write(&config, text).unwrap();
+        let kubeconfig = server.kubeconfig(dir.path());
+        let flags = ["--kubeconfig", kubeconfig.to_str().unwrap(), "--config"];
+        let served = Served::start_on(&[&flags[..], &[config.to_str().unwrap()]].concat());
+        if writes {
+            served.line("this replica holds the lease");
+        } else {
+            wait_for("ready", || get(served.admin, "/readyz").0 == 200);
+            let (_, metrics) = get(served.admin, "/metrics");
+            assert!(!metrics.contains("berth_lease"), "{contend}");
+        }
+        served.signal("TERM");
+        assert!(served.wait().success());
+        let reads = [Verb::Get, Verb::List, Verb::Watch];
+        let written = server.count(|request| !reads.contains(&request.verb));
+        assert_eq!(written > 0, writes, "{contend}");
+        let leases = server.count(|request| request.resource == "leases");
+        assert_eq!(leases > 0, writes, "{contend}");
+    }
+}
+
+#[test]
+fn who_does_not_know_everything_yet_does_nothing_for_others() {
     let dir = tempfile::tempdir().unwrap();
     let server = ApiServer::start();
     load(&server);
-    let served = serve_on(&server, dir.path());
-    wait_for("ready", || get(served.admin, "/readyz").0 == 200);
-    served.signal("TERM");
-    assert!(served.wait().success());
-    let reads = [Verb::Get, Verb::List, Verb::Watch];
-    assert_eq!(server.count(|request| !reads.contains(&request.verb)), 0);
+    server.fail(Fault::hang().verb(Verb::List).resource("nodes"));
+    let config = dir.path().join("berth.yaml");
+    fs::write(&config, "lease: {contend: Always}").unwrap();
+    let kubeconfig = server.kubeconfig(dir.path());
+    let served = Served::start_on(&[
+        "--kubeconfig",
+        kubeconfig.to_str().unwrap(),
+        "--config",
+        config.to_str().unwrap(),
+    ]);
+    let missing = "not ready: the cluster view is not complete yet (waiting for node)\n";
+    wait_for("the other kinds", || {
+        get(served.admin, "/readyz") == (503, missing.to_owned())
+    });
     assert_eq!(server.count(|request| request.resource == "leases"), 0);
+    server.heal();
+    served.line("this replica holds the lease");
 }
 
 #[test]

@@ -190,16 +190,16 @@ fn components_take_each_other_beside_them() {
         "pod-monitor",
     ];
     // Each for another network: a cluster has one of them.
-    let networks = ["southbound", "ovn-kubernetes"];
+    let networks = [&["southbound", "southbound-probe"][..], &["ovn-kubernetes"]];
     let folders = fs::read_dir(root().join("manifests/components")).unwrap();
-    assert_eq!(folders.count(), common.len() + networks.len());
+    assert_eq!(folders.count(), common.len() + networks.concat().len());
     let ways = ["base", "loopback"].map(|name| networks.map(|network| (name, network)));
     for (name, network) in ways.into_iter().flatten() {
-        let all = [&common[..], &[network]].concat();
-        let mut forward = with_components(name, &all);
-        let mut reversed = all;
+        let mut reversed = common;
         reversed.reverse();
-        let mut backward = with_components(name, &reversed);
+        // The two of one network add to the same lists, which shows their order.
+        let mut forward = with_components(name, &[&common[..], network].concat());
+        let mut backward = with_components(name, &[network, &reversed[..]].concat());
         for objects in [&mut forward, &mut backward].into_iter().flatten() {
             objects.sort_by_key(place);
         }

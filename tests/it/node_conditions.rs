@@ -13,11 +13,10 @@ use berth::publish::ledger::Pace;
 use berth::publish::stats::PublishStats;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
-use crate::apiserver::{ApiServer, Request, Verb};
+use crate::apiserver::{ApiServer, Fault, Request, Verb};
 use crate::live::{Watching, captured, client, load};
-use crate::process::PATIENCE;
+use crate::support::until;
 
 /// Without a wait between two changes of a node, and without a rate that tells.
 const PACE: Pace = Pace {
@@ -75,15 +74,6 @@ fn published(server: &ApiServer, node: &str) -> [String; 3] {
     let mut all = conditions.iter();
     let is = all.find(|is| is["type"] == "OVNChassisReady").unwrap();
     ["status", "reason", "message"].map(|field| is[field].as_str().unwrap().to_owned())
-}
-
-async fn until(what: &str, is_true: impl Fn() -> bool) {
-    let waited = timeout(PATIENCE, async {
-        while !is_true() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    });
-    assert!(waited.await.is_ok(), "{what} never came");
 }
 
 const READY: [&str; 3] = [
@@ -184,4 +174,31 @@ async fn what_can_not_be_written_waits_and_is_written_when_it_can() {
     server.allow(Verb::Patch, "nodes/status");
     server.wait_for(9, is_write).await;
     until("nobody waits", || publishing.stats.waiting() == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_node_that_can_not_be_written_holds_up_no_other() {
+    let server = ApiServer::start();
+    load(&server);
+    // As a webhook that keeps one node as it is.
+    let refused = Fault::status(422).verb(Verb::Patch);
+    server.fail(refused.resource("nodes").times(1));
+    let publishing = Publishing::start(&server).await;
+    server.wait_for(8, is_write).await;
+    assert_eq!(publishing.stats.failures(Cause::Server), 1);
+    server.wait_for(9, is_write).await;
+    until("nobody waits", || publishing.stats.waiting() == 0).await;
+    assert_eq!(publishing.stats.failures(Cause::Server), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_made_anew_gets_its_condition_again() {
+    let server = ApiServer::start();
+    load(&server);
+    let _publishing = Publishing::start(&server).await;
+    server.wait_for(9, is_write).await;
+    server.delete("nodes", None, "el9-1");
+    server.apply(captured("Node", "el9-1"));
+    server.wait_for(10, is_write).await;
+    assert_eq!(published(&server, "el9-1"), READY);
 }

@@ -433,7 +433,7 @@ async fn ovn_probe_asks_at_its_interval_by_the_server_that_does_it() {
         .until("it is asked", |f| f.view().nb_cfg() >= Some(3))
         .await;
     running.abort();
-    assert!(stats.bumps() >= 3);
+    assert!(stats.questions() >= 3);
 
     let mut lost = Probe::new(
         Endpoints::parse("test", &format!("unix:{}", nowhere.display())).unwrap(),

@@ -158,7 +158,7 @@ fn a_real_prometheus_scrapes_it() {
             "BerthViewIsOld",
             "BerthCannotReadTheCluster",
             "BerthNodeConditionsWait",
-            "BerthLeaseFails",
+            "BerthLeaseNotHeld",
             "BerthProbeFails",
             "BerthMigrationsNotGuarded",
             "BerthPanics",

@@ -233,6 +233,7 @@ fn southbound() -> impl Strategy<Value = Southbound> {
                 has_rival,
                 has_tunnel,
                 behind,
+                seen_for: Duration::ZERO,
             })
         },
     );

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::ovn_lab::{Lab, Ovn, Server, insert_chassis};
 use crate::process::{PATIENCE, Served, berth, get, snapshot};
-use crate::support::{Asked, capture_json, cluster, view};
+use crate::support::{Asked, capture_json, cluster, until, view};
 
 const NODES: [&str; 4] = ["el9-1", "el9-2", "el9-3", "el9-nochassis"];
 
@@ -135,9 +135,7 @@ impl Following {
         let waited = waited.await;
         assert!(waited.is_ok(), "{last:#?}, not {expect:#?}");
     }
-}
 
-impl Following {
     /// Waits for one verdict, and for no other than the one there is until then.
     async fn only_until(&self, before: &[(&str, &str)], after: &[(&str, &str)]) {
         let map = |reasons: &[(&str, &str)]| {
@@ -155,15 +153,6 @@ impl Following {
             }
         });
         assert!(waited.await.is_ok(), "{after:?} never came");
-    }
-
-    async fn until_true(&self, what: &str, is_true: impl Fn() -> bool) {
-        let waited = tokio::time::timeout(PATIENCE, async {
-            while !is_true() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        });
-        assert!(waited.await.is_ok(), "{what} never came");
     }
 }
 
@@ -244,15 +233,12 @@ async fn ovn_chassis_that_is_killed_is_rejected_when_it_did_not_answer_and_the_o
         let view = following.source.view.load();
         view.chassis(&chassis(number))?.nb_cfg()
     };
-    following
-        .until_true("all answer", || {
-            (2..5).all(|number| answer(number) > Some(1))
-        })
-        .await;
+    let all_answer = || (2..5).all(|number| answer(number) > Some(1));
+    until("all answer", all_answer).await;
     following.until(&[UNCLAIMED]).await;
 
     lab.kill_controller("el9-1");
-    let last = stats.bumps();
+    let last = stats.questions();
     let late = ("el9-1", "OVN chassis not responding");
     following.only_until(&[UNCLAIMED], &[late, UNCLAIMED]).await;
     // It was timed from the first question that it could not answer.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
@@ -15,6 +16,8 @@ use berth::metrics::Metrics;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
+
+use crate::process::PATIENCE;
 
 /// The bytes of a file in `tests/data/captures`.
 pub(crate) fn capture(name: &str) -> String {
@@ -110,5 +113,19 @@ impl Asked {
         text.lines()
             .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
             .unwrap_or_else(|| panic!("no series {series} in\n{text}"))
+    }
+}
+
+/// Waits until something is true that nobody tells of.
+#[track_caller]
+pub(crate) fn until(what: &str, is_true: impl Fn() -> bool) -> impl Future<Output = ()> {
+    let place = std::panic::Location::caller();
+    async move {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            while !is_true() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "{place}: {what} never came");
     }
 }

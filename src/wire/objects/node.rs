@@ -8,7 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use super::Condition;
 use crate::decide::condition::CONDITION;
 use crate::domain::{self, ChassisClaim, MachineTypes, Provider, Status};
-use crate::wire::{Map, Text};
+use crate::wire::{Map, Text, shorten};
 
 /// The node-labeller's prefix of machine types (KubeVirt `api/core/v1/types.go`, `MachineTypeLabel`);
 /// the label's value is `"true"`.
@@ -103,11 +103,14 @@ fn published(condition: &Condition<'_>) -> Option<domain::ChassisReady> {
     })
 }
 
+/// Of what should be a UUID and is not, as much as people need to see.
+const LONGEST_CLAIM: usize = 80;
+
 fn chassis_claim(annotation: Option<Text<'_>>) -> ChassisClaim {
     match annotation {
         None => ChassisClaim::Missing,
         Some(name) if is_uuid(name.as_str()) => ChassisClaim::Registered(name.0.into()),
-        Some(other) => ChassisClaim::Malformed(other.0.into()),
+        Some(other) => ChassisClaim::Malformed(shorten(other.as_str(), LONGEST_CLAIM).into()),
     }
 }
 

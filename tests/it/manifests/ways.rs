@@ -209,25 +209,32 @@ fn the_component_for_ovn_kubernetes_tells_every_berth_and_nobody_else() {
 }
 
 #[test]
-fn the_southbound_component_names_the_database_and_lets_berth_out_to_it() {
-    let (Some(base), Some(objects)) = (overlay("base"), with_components("base", &["southbound"]))
-    else {
-        return;
-    };
+fn a_component_names_each_database_of_ovn_and_lets_berth_out_to_it() {
+    let Some(base) = overlay("base") else { return };
     let container = |objects: &[Value]| {
         get(objects, "Deployment", "berth")["spec"]["template"]["spec"]["containers"][0]["env"]
             .as_array()
             .unwrap()
             .clone()
     };
-    let mut env = container(&base);
-    env.push(json!({"name": "BERTH_OVN_SB", "value": "tcp:ovn-sb.kube-system.svc:6642"}));
-    assert_eq!(container(&objects), env);
     let egress = |objects: &[Value]| {
         let policy = get(objects, "NetworkPolicy", "berth");
         policy["spec"]["egress"].as_array().unwrap().clone()
     };
-    let mut out = egress(&base);
-    out.extend([6642, 6641].map(|port| json!({"ports": [{"port": port}]})));
-    assert_eq!(egress(&objects), out);
+    let (mut env, mut out) = (container(&base), egress(&base));
+    let mut components = Vec::new();
+    for (component, variable, service, port) in [
+        ("southbound", "BERTH_OVN_SB", "ovn-sb", 6642),
+        ("southbound-probe", "BERTH_OVN_NB", "ovn-nb", 6641),
+    ] {
+        components.push(component);
+        let Some(objects) = with_components("base", &components) else {
+            return;
+        };
+        let endpoint = format!("tcp:{service}.kube-system.svc:{port}");
+        env.push(json!({"name": variable, "value": endpoint}));
+        assert_eq!(container(&objects), env);
+        out.push(json!({"ports": [{"port": port}]}));
+        assert_eq!(egress(&objects), out);
+    }
 }
