@@ -259,7 +259,12 @@ impl Running {
         let readiness = Arc::new(Readiness::default());
         let view = Arc::new(ArcSwap::from_pointee(View::default()));
         let news = Arc::new(Notify::new());
-        let followed = southbound::follow(&config.southbound, &readiness, &news)?;
+        let followed = southbound::follow(
+            &config.southbound,
+            config.scoring.locality > 0,
+            &readiness,
+            &news,
+        )?;
         let (southbound, following) = match followed {
             Some((source, following)) => (Some(source), following),
             None => (None, pending().boxed()),

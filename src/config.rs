@@ -17,6 +17,7 @@ use crate::config::duties::{Lease, NodeCondition};
 use crate::config::level::LogLevel;
 use crate::config::managed::Managed;
 use crate::config::network::Network;
+use crate::config::scoring::Scoring;
 use crate::config::southbound::Southbound;
 use crate::config::units::{Size, Span};
 use crate::decide::guard::{self, Policy};
@@ -28,6 +29,7 @@ pub mod level;
 pub mod managed;
 pub mod names;
 pub mod network;
+pub mod scoring;
 pub mod southbound;
 pub mod units;
 
@@ -108,6 +110,8 @@ pub struct Config {
     pub node_condition: NodeCondition,
     /// Which replica does what one does for all.
     pub lease: Lease,
+    /// How the nodes that pass are told apart.
+    pub scoring: Scoring,
     /// What bounds a request and a connection.
     pub limits: Limits,
     /// What happens on SIGTERM.
@@ -457,6 +461,7 @@ impl Config {
         self.southbound.check()?;
         self.node_condition.check()?;
         self.lease.check()?;
+        self.scoring.check()?;
         for (wanted, others) in &self.machine_type.equivalents {
             if others.is_empty() {
                 return Err(Refusal::Combination(format!(
@@ -547,6 +552,7 @@ impl Config {
                 WhenUnseen::Exclude => guard::WhenUnseen::Exclude,
             },
             allowed_lag: self.southbound.allowed_lag.0,
+            weights: self.scoring.weights(),
         }
     }
 
@@ -560,6 +566,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::score::Weights;
 
     #[track_caller]
     fn check_error(text: &str, expect: &str) {
@@ -621,7 +628,7 @@ mod tests {
         for (text, expect) in [
             (
                 "lunches: true",
-                "lunches: unknown field `lunches`, expected one of `apiVersion`, `kind`, `listen`, `adminListen`, `tls`, `log`, `network`, `guard`, `machineType`, `agents`, `southbound`, `nodeCondition`, `lease`, `limits`, `shutdown`",
+                "lunches: unknown field `lunches`, expected one of `apiVersion`, `kind`, `listen`, `adminListen`, `tls`, `log`, `network`, `guard`, `machineType`, `agents`, `southbound`, `nodeCondition`, `lease`, `scoring`, `limits`, `shutdown`",
             ),
             (
                 "guard: {lunches: true}",
@@ -713,6 +720,7 @@ mod tests {
                 equivalents: [("a".into(), vec!["b".into()])].into(),
                 when_unseen: guard::WhenUnseen::Exclude,
                 allowed_lag: guard::ALLOWED_LAG,
+                weights: Weights::default(),
             }
         );
         assert_eq!(Config::default().policy(), Policy::default());

@@ -10,7 +10,9 @@ use tokio::sync::Notify;
 use crate::cluster::View;
 use crate::cluster::view::NodeEntry;
 use crate::decide::guard::{Candidate, Fleet};
+use crate::decide::score::Inputs;
 use crate::domain::{Agents, ChassisClaim, ChassisRow, NodeFacts, Southbound};
+pub use crate::ovn::locality::Switches;
 use crate::ovn::{ChassisView, ClientStats, Problem};
 
 /// Everything that a decision looks at.
@@ -196,6 +198,45 @@ impl<'a> Facts<'a> {
         this.view
             .nodes()
             .map(move |(name, facts, entry)| (this.judged_by(name, facts, entry.agents()), entry))
+    }
+
+    /// The logical switches of a VM, where the southbound database counts and knows of any.
+    #[must_use]
+    pub fn switches_of(&self, namespace: &str, vm: &str) -> Option<Switches<'a>> {
+        match self.chassis {
+            Chassis::Known(view, _) => view.locality().switches_of(namespace, vm),
+            Chassis::Unknown | Chassis::LeftOut | Chassis::Stale => None,
+        }
+    }
+
+    /// What the score of a node goes by, for a VM on these switches.
+    #[must_use]
+    pub fn inputs(
+        &self,
+        node: Option<&NodeFacts>,
+        entry: Option<&NodeEntry>,
+        switches: Option<&Switches<'_>>,
+    ) -> Inputs {
+        let seen = entry.filter(|entry| entry.facts().is_some());
+        let arriving = Inputs {
+            arriving: seen.map(NodeEntry::arriving),
+            ..Inputs::default()
+        };
+        let Chassis::Known(view, now) = self.chassis else {
+            return arriving;
+        };
+        let Some(ChassisClaim::Registered(name)) = node.map(|node| &node.chassis) else {
+            return arriving;
+        };
+        let Some(chassis) = view.chassis(name) else {
+            return arriving;
+        };
+        Inputs {
+            local: switches.map(|switches| switches.local_on(chassis)),
+            response: chassis.response().map(|response| response.mean),
+            steady: Some(view.steady_for(chassis, now)),
+            ..arriving
+        }
     }
 
     fn southbound(&self, node: &str, claim: &ChassisClaim) -> Southbound {

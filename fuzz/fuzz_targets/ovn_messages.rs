@@ -15,7 +15,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     let whole = messages(std::iter::once(stream));
     assert_eq!(messages(stream.chunks(size)), whole);
 
-    let mut session = Session::new(southbound::subject(size.is_multiple_of(2)));
+    let mut session = Session::new(southbound::subject(size.is_multiple_of(2), true));
     session.begin();
     for message in &whole.0 {
         if session.receive(message).is_err() {

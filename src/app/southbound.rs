@@ -14,9 +14,10 @@ use crate::ovn::{ChassisView, ClientStats, Settings, southbound};
 use crate::readiness::{Condition, Readiness};
 use crate::tls::{ClientFiles, Identity};
 
-/// A source of facts, and what keeps it one.
+/// A source of facts, and what keeps it one; with `locality`, also of where networks are local.
 pub(super) fn follow(
     config: &Southbound,
+    locality: bool,
     readiness: &Arc<Readiness>,
     news: &Arc<Notify>,
 ) -> Result<Option<(SouthboundSource, BoxFuture<'static, ()>)>, AppError> {
@@ -35,7 +36,7 @@ pub(super) fn follow(
     let settings = Settings {
         endpoints,
         tls: tls(config),
-        subject: southbound::subject(config.leader_only),
+        subject: southbound::subject(config.leader_only, locality),
         inactivity: config.inactivity_probe.0,
     };
     let readiness = Arc::clone(readiness);
@@ -45,7 +46,7 @@ pub(super) fn follow(
         news.notify_waiters();
     };
     let (view, stats) = (Arc::clone(&source.view), Arc::clone(&source.stats));
-    let following = southbound::watch(settings, view, stats, publish).boxed();
+    let following = southbound::watch(settings, config.allowed_lag.0, view, stats, publish).boxed();
     Ok(Some((source, following)))
 }
 

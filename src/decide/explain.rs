@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::decide::guard::Candidate;
 use crate::decide::reason::{Reason, Reasons};
+use crate::decide::score::Inputs;
 use crate::domain::{ChassisClaim, Provider};
 
 /// Writes a rejected node with all that is against it:
@@ -75,6 +76,48 @@ impl Explained<'_> {
     }
 }
 
+/// Writes a node with its score and what that is made of, as far as it is known:
+/// `el9-2: 7 (1 of 2 switches local, 3 arriving, answers in 12 ms, steady for 600 s)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Scored<'a> {
+    /// The node.
+    pub node: &'a str,
+    /// Its score.
+    pub score: u8,
+    /// What is known of it.
+    pub inputs: Inputs,
+    /// How many logical switches the VM has.
+    pub switches: usize,
+}
+
+impl fmt::Display for Scored<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            node,
+            score,
+            inputs,
+            switches,
+        } = self;
+        let Inputs {
+            local,
+            arriving,
+            response,
+            steady,
+        } = inputs;
+        let local = local.map(|local| format!("{local} of {switches} switches local"));
+        let arriving = arriving.map(|arriving| format!("{arriving} arriving"));
+        let response = response.map(|time| format!("answers in {} ms", time.as_millis()));
+        let steady = steady.map(|time| format!("steady for {} s", time.as_secs()));
+        let known = [local, arriving, response, steady].into_iter().flatten();
+        let known: Vec<_> = known.collect();
+        write!(f, "{node}: {score}")?;
+        if known.is_empty() {
+            return f.write_str(" (nothing known)");
+        }
+        write!(f, " ({})", known.join(", "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +173,38 @@ mod tests {
             };
             let expect = format!("a: agents_not_ready ({expect})");
             assert_eq!(explained.to_string(), expect);
+        }
+    }
+
+    #[test]
+    fn a_score_comes_with_what_is_known_of_the_node() {
+        let scored = |inputs| Scored {
+            node: "el9-2",
+            score: 7,
+            inputs,
+            switches: 2,
+        };
+        let all = Inputs {
+            local: Some(1),
+            arriving: Some(3),
+            response: Some(Duration::from_micros(12_800)),
+            steady: Some(Duration::from_mins(10)),
+        };
+        for (inputs, expect) in [
+            (
+                all,
+                "el9-2: 7 (1 of 2 switches local, 3 arriving, answers in 12 ms, steady for 600 s)",
+            ),
+            (
+                Inputs {
+                    arriving: Some(0),
+                    ..Inputs::default()
+                },
+                "el9-2: 7 (0 arriving)",
+            ),
+            (Inputs::default(), "el9-2: 7 (nothing known)"),
+        ] {
+            assert_eq!(scored(inputs).to_string(), expect);
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::decide::reason::{Reason, Reasons};
+use crate::decide::score::Weights;
 use crate::domain::{Agents, ChassisClaim, NodeFacts, Provider, Southbound, Vmi};
 
 /// Whether a node without any machine-type label passes the machine-type check.
@@ -30,7 +31,7 @@ pub enum WhenUnseen {
     Exclude,
 }
 
-/// What the operator wants checked.
+/// What the operator wants checked, and how the nodes that pass are told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Whose agents a node needs.
@@ -47,6 +48,8 @@ pub struct Policy {
     pub when_unseen: WhenUnseen,
     /// For how long a chassis may be behind the southbound database.
     pub allowed_lag: Duration,
+    /// How much each input of a score counts.
+    pub weights: Weights,
 }
 
 impl Default for Policy {
@@ -59,6 +62,7 @@ impl Default for Policy {
             equivalents: BTreeMap::new(),
             when_unseen: WhenUnseen::default(),
             allowed_lag: ALLOWED_LAG,
+            weights: Weights::default(),
         }
     }
 }

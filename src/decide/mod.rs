@@ -6,3 +6,4 @@ pub mod explain;
 pub mod guard;
 pub mod inject;
 pub mod reason;
+pub mod score;

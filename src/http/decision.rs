@@ -1,6 +1,6 @@
-//! Decisions in the log, at debug: one line each, with what was found against every node.
+//! Decisions in the log, at debug: one line each, with what was found of every node.
 
-use crate::decide::explain::Explained;
+use crate::decide::explain::{Explained, Scored};
 use crate::decide::guard::{Candidate, Journey};
 use crate::decide::reason::Reasons;
 use crate::domain::{Provider, Vmi};
@@ -39,6 +39,10 @@ impl Details {
 
     pub(super) fn add_unknown(&mut self, name: &str) {
         self.push(|| format!("{name}: not_yet_known"));
+    }
+
+    pub(super) fn add_score(&mut self, scored: Scored<'_>) {
+        self.push(|| scored.to_string());
     }
 
     fn push(&mut self, detail: impl FnOnce() -> String) {
@@ -92,5 +96,29 @@ pub(super) fn judged(
         not_passed,
         details = details.join("; "),
         "nodes judged"
+    );
+}
+
+/// A pod's nodes were scored: so many.
+pub(super) fn scored(
+    pod: &Pod<'_>,
+    vm: Option<&str>,
+    journey: Journey,
+    nodes: usize,
+    details: &Details,
+) {
+    let Some(details) = &details.nodes else {
+        return;
+    };
+    tracing::debug!(
+        target: "berth::decision",
+        surface = "extender",
+        verb = Verb::Prioritize.name(),
+        pod = format_args!("{}/{}", pod.namespace(), pod.name()),
+        vmi = vm,
+        journey = journey.name(),
+        nodes,
+        details = details.join("; "),
+        "nodes scored"
     );
 }

@@ -8,6 +8,7 @@ mod held;
 mod lane;
 mod mutate;
 mod preempt;
+mod prioritize;
 mod refusal;
 mod vmi;
 
@@ -35,6 +36,7 @@ pub use admin::admin_router;
 pub use filter::{FilterAnswer, filter};
 pub use mutate::{MutateAnswer, mutate};
 pub use preempt::{PreemptAnswer, preempt};
+pub use prioritize::{PrioritizeAnswer, prioritize};
 pub use vmi::VmiRef;
 
 /// How often a kind of refusal, which callers can cause at will, is logged.
@@ -179,6 +181,7 @@ pub fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/mutate", post(mutate::handle))
         .route("/scheduler/filter", post(filter::handle))
+        .route("/scheduler/prioritize", post(prioritize::handle))
         .route("/scheduler/preempt", post(preempt::handle))
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_route)

@@ -57,7 +57,9 @@ pub(super) enum Refusal {
     #[error("the cluster view is not complete yet, try again")]
     NotReady,
     /// There is no such path.
-    #[error("no such path: there are POST /mutate, /scheduler/filter and /scheduler/preempt")]
+    #[error(
+        "no such path: there are POST /mutate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt"
+    )]
     NoRoute,
     /// The path is there, for another method.
     #[error("{0} is not served here: use POST")]

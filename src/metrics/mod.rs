@@ -20,6 +20,7 @@ use crate::cluster::{VmiReader, WatchStats};
 use crate::decide::guard::Policy;
 use crate::decide::inject::{Operation, Outcome};
 use crate::decide::reason::{Reason, Reasons};
+use crate::decide::score::{Effect, Input, Scale};
 use crate::facts::{Sources, SouthboundSource};
 use crate::metrics::duties::DutyCollector;
 pub use crate::metrics::duties::DutyStats;
@@ -108,9 +109,9 @@ impl RefusalCause {
 /// What came of an extender call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExtenderOutcome {
-    /// The pod is none that berth guards: every node passes.
+    /// The pod is none that berth guards: every node passes, or scores 0.
     NotGuarded,
-    /// The nodes were judged.
+    /// The nodes were judged, or scored.
     Judged,
     /// The pod's VMI is not known: the scheduler is to try again.
     VmiUnknown,
@@ -144,19 +145,22 @@ impl ExtenderOutcome {
 pub enum Verb {
     /// Which nodes may the pod land on?
     Filter,
+    /// Which of them are better?
+    Prioritize,
     /// On which nodes may others be evicted for it?
     Preempt,
 }
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Filter, Self::Preempt];
+    pub const ALL: [Self; 3] = [Self::Filter, Self::Prioritize, Self::Preempt];
 
     /// The name in metric labels and logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Filter => "filter",
+            Self::Prioritize => "prioritize",
             Self::Preempt => "preempt",
         }
     }
@@ -205,6 +209,7 @@ pub struct Metrics {
     extender_duration: HistogramVec,
     nodes_judged: IntCounterVec,
     obstacles: IntCounterVec,
+    inputs: IntCounterVec,
     refused: IntCounterVec,
     in_flight: IntGaugeVec,
     certificate_expiry: IntGauge,
@@ -280,6 +285,11 @@ impl Metrics {
                 "Everything found against judged nodes, also what was not reported.",
                 &["reason"],
             )?,
+            inputs: counters(
+                "berth_score_inputs_total",
+                "Prioritize calls scored, by what each input of a score came to among the nodes.",
+                &["input", "effect"],
+            )?,
             refused: counters(
                 "berth_requests_refused_total",
                 "Requests refused with an HTTP status of 400 or more, by cause.",
@@ -308,6 +318,12 @@ impl Metrics {
             for outcome in ExtenderOutcome::ALL {
                 self.extender_requests
                     .with_label_values(&[verb.name(), outcome.name()]);
+            }
+        }
+        for input in Input::ALL {
+            for effect in Effect::ALL {
+                self.inputs
+                    .with_label_values(&[input.name(), effect.name()]);
             }
         }
         for reason in Reason::ALL {
@@ -442,6 +458,15 @@ impl Metrics {
             self.obstacles
                 .with_label_values(&[reason.name()])
                 .inc_by(found[reason as usize]);
+        }
+    }
+
+    /// A prioritize call was scored.
+    pub fn scored(&self, scale: &Scale) {
+        for input in Input::ALL {
+            self.inputs
+                .with_label_values(&[input.name(), scale.effect(input).name()])
+                .inc();
         }
     }
 

@@ -1,7 +1,7 @@
 //! The chassis, as four tables say together: a state machine that is told of every change and makes
 //! views. What it costs depends on what changed alone.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::ovn::lag::Bump;
 use crate::ovn::replica::{Change, Row};
 use crate::ovn::schema::{Missing, Wanted};
 use crate::ovn::value::{Datum, Uuid};
-use crate::ovn::view::{Chassis, ChassisView, Problem, Problems, Response};
+use crate::ovn::view::{Chassis, ChassisView, Problem, Problems, Response, SETTLED};
 
 /// What there is to know of chassis in the southbound database.
 pub const WANTED: [Wanted; 4] = [
@@ -62,8 +62,10 @@ pub fn not_judged(missing: &[Missing]) -> Problems {
 }
 
 /// Makes views of what is told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ChassisIndex {
+    /// Who answers later than this has been away.
+    allowed_lag: Duration,
     view: ChassisView,
     globals: HashMap<Uuid, i64>,
     chassis: HashMap<Uuid, ChassisRow>,
@@ -74,6 +76,40 @@ pub struct ChassisIndex {
     users: HashMap<Uuid, BTreeSet<Uuid>>,
     /// The rows of a name: one, but for the moment in which a name is taken over.
     rows_of: HashMap<Arc<str>, Rows>,
+    gone: Gone,
+}
+
+/// The chassis that went, and when, until they come back or are forgotten.
+#[derive(Debug, Default)]
+struct Gone {
+    since: HashMap<Arc<str>, Duration>,
+    in_order: VecDeque<(Duration, Arc<str>)>,
+}
+
+impl Gone {
+    fn went(&mut self, name: &Arc<str>, at: Duration) {
+        self.forget(at);
+        self.since.insert(Arc::clone(name), at);
+        self.in_order.push_back((at, Arc::clone(name)));
+    }
+
+    /// Whether it went a while ago.
+    fn came_back(&mut self, name: &Arc<str>, at: Duration) -> bool {
+        self.forget(at);
+        self.since.remove(name).is_some()
+    }
+
+    fn forget(&mut self, at: Duration) {
+        while let Some((went, _)) = self.in_order.front()
+            && at.saturating_sub(*went) > SETTLED
+        {
+            if let Some((went, name)) = self.in_order.pop_front()
+                && self.since.get(&name) == Some(&went)
+            {
+                self.since.remove(&name);
+            }
+        }
+    }
 }
 
 #[derive(Debug, PartialEq)]
@@ -97,6 +133,22 @@ struct Rows {
 }
 
 impl ChassisIndex {
+    /// Of a database that nothing is known of yet.
+    #[must_use]
+    pub fn new(allowed_lag: Duration) -> Self {
+        Self {
+            allowed_lag,
+            view: ChassisView::default(),
+            globals: HashMap::new(),
+            chassis: HashMap::new(),
+            private: HashMap::new(),
+            encaps: HashMap::new(),
+            users: HashMap::new(),
+            rows_of: HashMap::new(),
+            gone: Gone::default(),
+        }
+    }
+
     /// The view as it is now.
     #[must_use]
     pub fn view(&self) -> ChassisView {
@@ -113,9 +165,9 @@ impl ChassisIndex {
         self.apply(changes, now, false);
     }
 
-    /// The database has changed.
-    pub fn changed(&mut self, changes: &[Change], now: Instant) {
-        self.apply(changes, now, true);
+    /// The database has changed. Whether anything of it is told of here.
+    pub fn changed(&mut self, changes: &[Change], now: Instant) -> bool {
+        self.apply(changes, now, true)
     }
 
     /// Nothing is seen of the database any more. Lags stand still until it is.
@@ -123,10 +175,11 @@ impl ChassisIndex {
         self.view.clock.stop(now);
     }
 
-    fn apply(&mut self, changes: &[Change], now: Instant, live: bool) {
+    fn apply(&mut self, changes: &[Change], now: Instant, live: bool) -> bool {
         let at = self.view.clock.at(now);
         let mut touched = HashSet::new();
         let mut global = false;
+        let mut any = false;
         for Change { table, id, row } in changes {
             let row = row.as_ref();
             match *table {
@@ -137,8 +190,9 @@ impl ChassisIndex {
                 CHASSIS => self.put_chassis(*id, row, &mut touched),
                 CHASSIS_PRIVATE => self.put_private(*id, row, &mut touched),
                 ENCAP => self.put_encap(*id, row, &mut touched),
-                _ => {}
+                _ => continue,
             }
+            any = true;
         }
         if global {
             match self.globals.values().max() {
@@ -149,6 +203,7 @@ impl ChassisIndex {
         for name in touched {
             self.refresh(&name, at, live);
         }
+        any
     }
 
     fn put_global(&mut self, id: Uuid, row: Option<&Row>) {
@@ -218,7 +273,12 @@ impl ChassisIndex {
     /// Makes a chassis of the rows of its name.
     fn refresh(&mut self, name: &Arc<str>, at: Duration, live: bool) {
         let old = self.view.chassis.get(name).cloned();
-        let new = self.chassis_of(name, old.as_ref(), at, live);
+        let mut new = self.chassis_of(name, old.as_ref(), at, live);
+        match &mut new {
+            Some(new) if old.is_none() && self.gone.came_back(name, at) => new.flapped = Some(at),
+            None if old.is_some() => self.gone.went(name, at),
+            Some(_) | None => {}
+        }
         if let Some(old) = &old
             && new
                 .as_ref()
@@ -260,6 +320,12 @@ impl ChassisIndex {
             live && same.is_some_and(|same| same.nb_cfg.is_some() && same.nb_cfg < Some(*nb_cfg))
         });
         let asked = answered.and_then(|nb_cfg| self.view.bumps.first_from(nb_cfg));
+        let behind = answered.and_then(|_| {
+            let since = self.view.bumps.first_after(same?.nb_cfg)?.at;
+            Some(at.saturating_sub(since.max(same?.since)))
+        });
+        let begins_again = old.is_some() && same.is_none();
+        let was_away = behind.is_some_and(|behind| behind > self.allowed_lag);
         let has_address = |id: &Uuid| self.encaps.get(id).copied().unwrap_or_default();
         Some(Chassis {
             row: id,
@@ -271,6 +337,11 @@ impl ChassisIndex {
             response: match asked.filter(|asked| asked.live) {
                 Some(asked) => Some(Response::then(response, at.saturating_sub(asked.at))),
                 None => response,
+            },
+            flapped: if begins_again || was_away {
+                Some(at)
+            } else {
+                old.and_then(|old| old.flapped)
             },
         })
     }

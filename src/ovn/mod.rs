@@ -3,8 +3,8 @@
 //!
 //! From the wire inwards: [`endpoint`] and [`client`] are the connection, [`frame`] and [`rpc`] make
 //! messages of its bytes, [`session`] is the conversation, [`schema`], [`value`] and [`replica`] are
-//! the tables, [`chassis`] is what they mean and [`view`] is what others read of it. Only [`client`],
-//! [`southbound`] and [`probe`] do I/O.
+//! the tables, [`chassis`] and [`locality`] are what they mean and [`view`] is what others read of it.
+//! Only [`client`], [`southbound`] and [`probe`] do I/O.
 
 pub mod chassis;
 pub mod client;
@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod fault;
 pub mod frame;
 mod lag;
+pub mod locality;
 pub mod probe;
 pub mod replica;
 pub mod rpc;
@@ -28,6 +29,7 @@ pub use chassis::ChassisIndex;
 pub use client::Settings;
 pub use endpoint::Endpoints;
 pub use fault::{Cause, Fault};
+pub use locality::{Locality, LocalityIndex};
 pub use probe::Probe;
 pub use stats::ClientStats;
 pub use view::{ChassisView, Problem, Problems};

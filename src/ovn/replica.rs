@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::ovn::schema::{Column, Plan};
@@ -91,37 +92,42 @@ type RowJson = Map<String, Value>;
 
 /// `<row-update>` of `monitor`.
 #[derive(Deserialize)]
-struct RowUpdate {
-    new: Option<RowJson>,
+struct RowUpdate<'a> {
+    #[serde(borrow)]
+    new: Option<&'a RawValue>,
 }
 
 /// `<row-update2>` of `monitor_cond` and `monitor_cond_since`.
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum RowUpdate2 {
-    Initial(RowJson),
-    Insert(RowJson),
-    Modify(RowJson),
+enum RowUpdate2<'a> {
+    #[serde(borrow)]
+    Initial(&'a RawValue),
+    #[serde(borrow)]
+    Insert(&'a RawValue),
+    #[serde(borrow)]
+    Modify(&'a RawValue),
     Delete(IgnoredAny),
 }
 
-/// What an update makes of a row.
-enum Edit {
+/// What an update makes of a row. Each row is decoded by itself: a database's first update may hold
+/// tens of thousands, and decoded all at once they take many times the room of their text.
+enum Edit<'a> {
     /// All of the row; columns that were left out have their default.
-    Whole(RowJson),
+    Whole(&'a RawValue),
     /// Some columns have new values.
-    Values(RowJson),
+    Values(&'a RawValue),
     /// Some columns have new values, or differ by this where they can hold more than one.
-    Differences(RowJson),
+    Differences(&'a RawValue),
     Gone,
 }
 
-trait IntoEdit: DeserializeOwned {
-    fn into_edit(self, known: bool) -> Edit;
+trait IntoEdit<'a>: Deserialize<'a> {
+    fn into_edit(self, known: bool) -> Edit<'a>;
 }
 
-impl IntoEdit for RowUpdate {
-    fn into_edit(self, known: bool) -> Edit {
+impl<'a> IntoEdit<'a> for RowUpdate<'a> {
+    fn into_edit(self, known: bool) -> Edit<'a> {
         match (self.new, known) {
             (Some(row), true) => Edit::Values(row),
             (Some(row), false) => Edit::Whole(row),
@@ -130,8 +136,8 @@ impl IntoEdit for RowUpdate {
     }
 }
 
-impl IntoEdit for RowUpdate2 {
-    fn into_edit(self, _: bool) -> Edit {
+impl<'a> IntoEdit<'a> for RowUpdate2<'a> {
+    fn into_edit(self, _: bool) -> Edit<'a> {
         match self {
             Self::Initial(row) | Self::Insert(row) => Edit::Whole(row),
             Self::Modify(row) => Edit::Differences(row),
@@ -163,25 +169,28 @@ impl Replica {
 
     /// `<table-updates>` say all that is there.
     pub fn reset(&mut self, updates: &str) -> Result<Vec<Change>, ReplicaError> {
-        self.begin_again::<RowUpdate>(updates)
+        self.begin_again::<RowUpdate<'_>>(updates)
     }
 
     /// `<table-updates2>` say all that is there.
     pub fn reset2(&mut self, updates: &str) -> Result<Vec<Change>, ReplicaError> {
-        self.begin_again::<RowUpdate2>(updates)
+        self.begin_again::<RowUpdate2<'_>>(updates)
     }
 
     /// `<table-updates>` say what changed.
     pub fn update(&mut self, updates: &str) -> Result<Vec<Change>, ReplicaError> {
-        self.apply::<RowUpdate>(updates)
+        self.apply::<RowUpdate<'_>>(updates)
     }
 
     /// `<table-updates2>` say what changed.
     pub fn update2(&mut self, updates: &str) -> Result<Vec<Change>, ReplicaError> {
-        self.apply::<RowUpdate2>(updates)
+        self.apply::<RowUpdate2<'_>>(updates)
     }
 
-    fn begin_again<R: IntoEdit>(&mut self, updates: &str) -> Result<Vec<Change>, ReplicaError> {
+    fn begin_again<'u, R: IntoEdit<'u>>(
+        &mut self,
+        updates: &'u str,
+    ) -> Result<Vec<Change>, ReplicaError> {
         let mut fresh = Self {
             plan: self.plan.clone(),
             tables: HashMap::new(),
@@ -205,9 +214,11 @@ impl Replica {
     }
 
     /// All of it or, where anything in it is wrong, nothing: nobody would be told of the rest.
-    fn apply<R: IntoEdit>(&mut self, updates: &str) -> Result<Vec<Change>, ReplicaError> {
-        let mut updates: TableUpdates<R> = serde_json::from_str(updates)
-            .map_err(|error| ReplicaError::Malformed(error.to_string()))?;
+    fn apply<'u, R: IntoEdit<'u>>(
+        &mut self,
+        updates: &'u str,
+    ) -> Result<Vec<Change>, ReplicaError> {
+        let mut updates: TableUpdates<R> = parsed(updates)?;
         let mut changes = Vec::new();
         for table in &self.plan.tables {
             for (id, update) in updates.remove(table.name).unwrap_or_default() {
@@ -238,12 +249,16 @@ impl Replica {
     }
 }
 
+fn parsed<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, ReplicaError> {
+    serde_json::from_str(json).map_err(|error| ReplicaError::Malformed(error.to_string()))
+}
+
 fn edited(
     table: &'static str,
     id: Uuid,
     columns: &Arc<[Column]>,
     old: Option<&Row>,
-    edit: &Edit,
+    edit: &Edit<'_>,
 ) -> Result<Option<Row>, ReplicaError> {
     let old = match edit {
         Edit::Whole(_) => None,
@@ -256,13 +271,14 @@ fn edited(
         Edit::Differences(json) => (json, true),
         Edit::Gone => return Ok(None),
     };
+    let json: RowJson = parsed(json.get())?;
     let value = |(at, column): (usize, &Column)| {
         let old = old.and_then(|row| row.values.get(at));
         let Some(json) = json.get(column.name) else {
             let old = old.cloned();
             return Ok(old.unwrap_or_else(|| Datum::default_of(&column.kind)));
         };
-        let parsed = Datum::parse(json, &column.kind).map_err(|fault| ReplicaError::Value {
+        let parsed = Datum::parse(json, column).map_err(|fault| ReplicaError::Value {
             table,
             column: column.name,
             fault,
@@ -291,7 +307,11 @@ mod tests {
     const B: &str = "00000000-0000-4000-8000-00000000000b";
 
     fn mk_replica() -> Replica {
-        let column = |name, kind| Column { name, kind };
+        let column = |name, kind| Column {
+            name,
+            kind,
+            keys: "",
+        };
         let mut replica = Replica::default();
         replica.plan(Plan {
             tables: vec![PlannedTable {
@@ -451,8 +471,8 @@ mod tests {
             let said = told(replica.update2(&updates.to_string()));
             assert!(said[0].starts_with("updates can't be read: "), "{said:?}");
         }
-        let deep = "[".repeat(1000);
-        let deep = format!(r#"{{"T": {{"{A}": {{"insert": {{"name": {deep}"#);
+        let deep = "[".repeat(1000) + &"]".repeat(1000);
+        let deep = format!(r#"{{"T": {{"{A}": {{"insert": {{"name": {deep}}}}}}}}}"#);
         let said = told(replica.update2(&deep));
         assert!(said[0].contains("recursion limit"), "{said:?}");
     }

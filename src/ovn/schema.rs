@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 pub struct Wanted {
     /// The table.
     pub table: &'static str,
-    /// The columns.
+    /// The columns. Of a map, `options:peer,router-port` keeps these keys alone.
     pub columns: &'static [&'static str],
 }
 
@@ -199,6 +199,16 @@ pub struct Column {
     pub name: &'static str,
     /// Its type in this database.
     pub kind: ColumnType,
+    /// Of a map, the keys that are kept, with commas between them; all, where there are none.
+    pub keys: &'static str,
+}
+
+impl Column {
+    /// Whether this key of a map is kept.
+    #[must_use]
+    pub fn keeps(&self, key: &str) -> bool {
+        self.keys.is_empty() || self.keys.split(',').any(|kept| kept == key)
+    }
 }
 
 /// A table of a replica.
@@ -233,9 +243,14 @@ impl Plan {
                 continue;
             };
             let mut planned = Vec::new();
-            for name in *columns {
-                match known.get(*name) {
-                    Some(kind) => planned.push(Column { name, kind: *kind }),
+            for column in *columns {
+                let (name, keys) = column.split_once(':').unwrap_or((column, ""));
+                match known.get(name) {
+                    Some(kind) => planned.push(Column {
+                        name,
+                        kind: *kind,
+                        keys,
+                    }),
                     None => plan.missing.push(Missing {
                         table,
                         column: Some(name),
@@ -304,7 +319,7 @@ mod tests {
         let wanted = [
             Wanted {
                 table: "T",
-                columns: &["name", "odd", "later"],
+                columns: &["name", "odd", "later", "options:peer,chassis"],
             },
             Wanted {
                 table: "U",
@@ -314,7 +329,16 @@ mod tests {
         let plan = Plan::new(&wanted, &Schema::parse(SCHEMA).unwrap());
         let missing: Vec<_> = plan.missing.iter().map(Missing::to_string).collect();
         assert_eq!(missing, ["T.odd", "T.later", "U"]);
-        assert_eq!(plan.requests(), json!({"T": [{"columns": ["name"]}]}));
+        assert_eq!(
+            plan.requests(),
+            json!({"T": [{"columns": ["name", "options"]}]})
+        );
+        let [name, options] = plan.tables[0].columns.as_ref() else {
+            panic!("{plan:?}");
+        };
+        assert!(name.keeps("any"));
+        let kept = ["peer", "chassis", "peer,chassis", "", "pee"].map(|key| options.keeps(key));
+        assert_eq!(kept, [true, true, false, false, false]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::ovn::schema::{Base, ColumnType};
+use crate::ovn::schema::{Base, Column, ColumnType};
 
 /// The id of a row, a transaction, a cluster or a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -157,11 +157,13 @@ pub enum ValueError {
 }
 
 impl Datum {
-    /// Reads a value of a column.
-    pub fn parse(json: &Value, column: &ColumnType) -> Result<Self, ValueError> {
-        match column.value {
-            None => Self::parse_set(json, column.key),
-            Some(value) => Self::parse_map(json, column.key, value),
+    /// Reads a value of a column, or of a map the keys that are kept. What is left out of every value
+    /// and of every difference makes no difference to the rest.
+    pub fn parse(json: &Value, column: &Column) -> Result<Self, ValueError> {
+        let ColumnType { key, value, .. } = column.kind;
+        match value {
+            None => Self::parse_set(json, key),
+            Some(value) => Self::parse_map(json, key, value, |key| column.keeps(key)),
         }
     }
 
@@ -179,7 +181,12 @@ impl Datum {
         Ok(Self::Set(atoms.into()))
     }
 
-    fn parse_map(json: &Value, key: Base, value: Base) -> Result<Self, ValueError> {
+    fn parse_map(
+        json: &Value,
+        key: Base,
+        value: Base,
+        keeps: impl Fn(&str) -> bool,
+    ) -> Result<Self, ValueError> {
         let Some(("map", elements)) = tagged(json) else {
             // An empty set is an empty map as well: both are nothing.
             return match tagged(json) {
@@ -187,13 +194,16 @@ impl Datum {
                 _ => Err(ValueError::NotAMap),
             };
         };
-        let mut pairs = elements
-            .iter()
-            .map(|pair| match pair.as_array().map(Vec::as_slice) {
-                Some([k, v]) => Ok((Atom::parse(k, key)?, Atom::parse(v, value)?)),
-                _ => Err(ValueError::NotAPair),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let mut pairs = Vec::new();
+        for pair in elements {
+            let Some([k, v]) = pair.as_array().map(Vec::as_slice) else {
+                return Err(ValueError::NotAPair);
+            };
+            let pair = (Atom::parse(k, key)?, Atom::parse(v, value)?);
+            if k.as_str().is_none_or(&keeps) {
+                pairs.push(pair);
+            }
+        }
         pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
         pairs.dedup_by(|(one, _), (other, _)| one == other);
         Ok(Self::Map(pairs.into()))
@@ -324,9 +334,18 @@ mod tests {
     const STRINGS: ColumnType = ColumnType::many(Base::String);
     const MAP: ColumnType = ColumnType::map(Base::String, Base::String);
 
+    fn try_parse(json: &Value, kind: ColumnType) -> Result<Datum, ValueError> {
+        let column = Column {
+            name: "c",
+            kind,
+            keys: "",
+        };
+        Datum::parse(json, &column)
+    }
+
     #[track_caller]
-    fn parse(json: &Value, column: ColumnType) -> Datum {
-        Datum::parse(json, &column).unwrap()
+    fn parse(json: &Value, kind: ColumnType) -> Datum {
+        try_parse(json, kind).unwrap()
     }
 
     #[test]
@@ -402,7 +421,7 @@ mod tests {
                 ValueError::Atom(Base::String),
             ),
         ] {
-            assert_eq!(Datum::parse(&json, &column), Err(error), "{json}");
+            assert_eq!(try_parse(&json, column), Err(error), "{json}");
         }
     }
 
@@ -439,6 +458,26 @@ mod tests {
             let changed = parse(&old, column).with_difference(parse(&difference, column));
             assert_eq!(changed, parse(&new, column), "{old} {difference}");
         }
+    }
+
+    #[test]
+    fn of_a_map_only_the_keys_that_are_wanted_are_kept() {
+        let column = Column {
+            name: "options",
+            kind: MAP,
+            keys: "peer,chassis",
+        };
+        let parse = |json: &Value| Datum::parse(json, &column);
+        let datum = parse(&json!(["map", [["peer", "p"], ["mtu", "1"]]])).unwrap();
+        let difference = json!(["map", [["mtu", "2"], ["chassis", "c"], ["peer", "p"]]]);
+        let changed = datum.with_difference(parse(&difference).unwrap());
+        let found = ["peer", "mtu", "chassis"].map(|key| (datum.entry(key), changed.entry(key)));
+        assert_eq!(found, [(Some("p"), None), (None, None), (None, Some("c"))]);
+        assert_eq!(
+            parse(&json!(["map", [["mtu", 1]]])),
+            Err(ValueError::Atom(Base::String)),
+            "what is not kept has its type as well"
+        );
     }
 
     #[test]

@@ -8,7 +8,12 @@ use std::time::{Duration, Instant};
 use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
 
 use crate::ovn::lag::{Bumps, Clock};
+use crate::ovn::locality::Locality;
 use crate::ovn::value::Uuid;
+
+/// After this time nobody remembers that a chassis came and went: an ovn-controller that fails does so
+/// every few minutes, one that was restarted by hand does not.
+pub const SETTLED: Duration = Duration::from_mins(10);
 
 /// What can be wrong with a node's chassis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,6 +121,8 @@ pub struct Chassis {
     /// Since when it may be held against it that it is behind.
     pub(super) since: Duration,
     pub(super) response: Option<Response>,
+    /// When it was last seen to come back from something.
+    pub(super) flapped: Option<Duration>,
 }
 
 impl Chassis {
@@ -161,9 +168,16 @@ pub struct ChassisView {
     pub(super) clock: Clock,
     /// What the database has the columns for, once it was seen.
     pub(super) judged: Problems,
+    pub(super) locality: Locality,
 }
 
 impl ChassisView {
+    /// The same with this of where networks are local.
+    #[must_use]
+    pub(super) fn with_locality(self, locality: Locality) -> Self {
+        Self { locality, ..self }
+    }
+
     /// What is wrong with the chassis that a node claims, where the database tells.
     #[must_use]
     pub fn judge(
@@ -234,6 +248,21 @@ impl ChassisView {
     #[must_use]
     pub fn seen_for(&self, chassis: &Chassis, now: Instant) -> Duration {
         self.clock.at(now).saturating_sub(chassis.since)
+    }
+
+    /// For how long a chassis has neither gone and come back, nor begun again, nor answered late;
+    /// [`SETTLED`] where that is longer ago, or never was.
+    #[must_use]
+    pub fn steady_for(&self, chassis: &Chassis, now: Instant) -> Duration {
+        let since = chassis.flapped;
+        let steady = since.map(|since| self.clock.at(now).saturating_sub(since));
+        steady.map_or(SETTLED, |steady| steady.min(SETTLED))
+    }
+
+    /// Where logical networks are local.
+    #[must_use]
+    pub const fn locality(&self) -> &Locality {
+        &self.locality
     }
 
     /// What OVN asked last of every chassis.

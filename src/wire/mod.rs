@@ -9,6 +9,7 @@ mod map;
 pub mod objects;
 pub mod patch;
 pub mod preempt;
+pub mod prioritize;
 mod text;
 
 use map::Map;

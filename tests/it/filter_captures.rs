@@ -250,20 +250,16 @@ fn raw_nodes(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The preempt call itself has no route yet; its pod and its nodes are judged like any others.
 #[tokio::test]
 async fn verbs_that_are_not_served_are_not_found() {
     let asked = Asked::new(&cluster(), "");
-    for (path, name) in [(
-        "/scheduler/prioritize",
-        "prioritize-names-migration-no-selector",
-    )] {
+    for (path, name) in [("/scheduler/bind", "filter-names-migration")] {
         let (status, text) = asked.post(path, capture(name)).await;
         assert_eq!(
             (status.as_u16(), text.as_str()),
             (
                 404,
-                "berth: no such path: there are POST /mutate, /scheduler/filter and /scheduler/preempt\n"
+                "berth: no such path: there are POST /mutate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt\n"
             )
         );
     }

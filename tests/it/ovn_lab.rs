@@ -26,6 +26,8 @@ use tokio::time::timeout;
 
 use crate::tools;
 
+const ALLOWED_LAG: Duration = Duration::from_secs(15);
+
 const TEST: &str = "the southbound database of a real OVN";
 
 /// How long a test waits for a program before it fails.
@@ -477,7 +479,6 @@ pub(crate) struct Followed {
 }
 
 /// What was told of it.
-#[derive(Default)]
 struct Seen {
     rows: Rows,
     index: ChassisIndex,
@@ -490,11 +491,16 @@ impl Followed {
         let settings = Settings {
             endpoints: Endpoints::parse("test", endpoints).unwrap(),
             tls,
-            subject: southbound::subject(false),
+            subject: southbound::subject(false, false),
             inactivity: Duration::from_secs(1),
         };
         let stats = Arc::new(ClientStats::default());
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let seen = Arc::new(Mutex::new(Seen {
+            rows: Rows::new(),
+            index: ChassisIndex::new(ALLOWED_LAG),
+            missing: BTreeSet::new(),
+            lost: 0,
+        }));
         let (send, changed) = watch::channel(0);
         let tell = {
             let seen = Arc::clone(&seen);
@@ -592,7 +598,7 @@ pub(crate) fn judge(
     seconds: u64,
 ) -> Vec<&'static str> {
     let now = Instant::now() + Duration::from_secs(seconds);
-    let problems = view.judge(node, chassis, now, Duration::from_secs(15));
+    let problems = view.judge(node, chassis, now, ALLOWED_LAG);
     problems.iter().map(Problem::name).collect()
 }
 

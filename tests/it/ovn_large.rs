@@ -123,7 +123,7 @@ fn is_whole(reply: &[u8], ovn: &Ovn, chassis: usize) {
     let mut replica = Replica::default();
     replica.plan(plan(ovn));
     let changes = replica.reset2(updates.get()).unwrap();
-    let mut index = ChassisIndex::default();
+    let mut index = ChassisIndex::new(Duration::ZERO);
     let now = Instant::now();
     index.synced(&changes, &[], now);
     let view = index.view();

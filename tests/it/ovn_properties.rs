@@ -115,7 +115,7 @@ proptest! {
         let now = Instant::now();
         let mut tables = json!({});
         let mut replica = chassis_replica();
-        let mut index = ChassisIndex::default();
+        let mut index = ChassisIndex::new(Duration::ZERO);
         index.synced(&[], &[], now);
         while choices.are_left() {
             for _ in 0..=choices.below(3) {
@@ -125,7 +125,7 @@ proptest! {
             let changes = replica.reset2(&all).unwrap();
             index.changed(&changes, now);
 
-            let mut fresh = ChassisIndex::default();
+            let mut fresh = ChassisIndex::new(Duration::ZERO);
             fresh.synced(&chassis_replica().reset2(&all).unwrap(), &[], now);
             prop_assert_eq!(look(&index.view(), now), look(&fresh.view(), now), "{}", all);
         }

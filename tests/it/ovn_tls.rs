@@ -200,7 +200,7 @@ async fn ovn_certificates_of_ovs_pki_are_good_ones() {
             ca,
             identity: Some(identity),
         }),
-        subject: southbound::subject(true),
+        subject: southbound::subject(true, false),
         inactivity: berth::ovn::client::INACTIVITY,
     };
     let (send, mut told) = watch::channel(0);
@@ -209,6 +209,7 @@ async fn ovn_certificates_of_ovs_pki_are_good_ones() {
     };
     let task = tokio::spawn(southbound::watch(
         settings,
+        std::time::Duration::from_secs(15),
         Arc::clone(&view),
         Arc::clone(&stats),
         publish,

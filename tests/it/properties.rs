@@ -11,6 +11,7 @@ use berth::decide::guard::{
     ALLOWED_LAG, Candidate, Fleet, Guard, Journey, Policy, WhenUnlabelled, WhenUnseen,
 };
 use berth::decide::reason::{Reason, Reasons};
+use berth::decide::score::Weights;
 use berth::domain::{
     Agent, AgentState, Agents, ChassisClaim, ChassisRow, NodeFacts, Provider, Southbound, Vmi,
 };
@@ -289,6 +290,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 equivalents,
                 when_unseen,
                 allowed_lag: ALLOWED_LAG,
+                weights: Weights::default(),
             },
         )
 }

@@ -87,11 +87,13 @@ impl Following {
         let settings = Settings {
             endpoints: Endpoints::parse("test", &server.unix()).unwrap(),
             tls: None,
-            subject: southbound::subject(false),
+            subject: southbound::subject(false, config.scoring.locality > 0),
             inactivity: Duration::from_secs(1),
         };
         let (view_of, stats) = (Arc::clone(&source.view), Arc::clone(&source.stats));
-        let task = tokio::spawn(southbound::watch(settings, view_of, stats, |_| ()));
+        let allowed_lag = config.southbound.allowed_lag.0;
+        let following = southbound::watch(settings, allowed_lag, view_of, stats, |_| ());
+        let task = tokio::spawn(following);
         let sources = Sources {
             cluster: Arc::new(ArcSwap::from_pointee(view(&cluster()))),
             southbound: Some(source.clone()),

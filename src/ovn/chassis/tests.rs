@@ -41,7 +41,7 @@ impl Db {
         let schema = json!({ "tables": schema }).to_string();
         let mut db = Self {
             replica: Replica::default(),
-            index: ChassisIndex::default(),
+            index: ChassisIndex::new(ALLOWED),
             now: Instant::now(),
         };
         db.replica
@@ -426,4 +426,80 @@ fn all_lists_the_problems_in_their_order() {
         format!("{:?}", Problems::all()),
         "{NotRegistered, Identity, Tunnel, Unresponsive}"
     );
+}
+
+/// For how many seconds a chassis has been steady.
+fn steady(db: &Db, chassis: &str) -> u64 {
+    let view = db.index.view();
+    let chassis = view.chassis(chassis).unwrap();
+    view.steady_for(chassis, db.now).as_secs()
+}
+
+const LONG: u64 = SETTLED.as_secs();
+
+#[test]
+fn a_chassis_that_was_always_there_is_steady() {
+    let mut db = Db::new(&rows([global(1), chassis(1, "h1", 1)]));
+    assert_eq!(steady(&db, "c1"), LONG);
+    db.wait(5);
+    db.bump(2);
+    db.wait(15);
+    db.answer(1, 2);
+    assert_eq!(steady(&db, "c1"), LONG, "within what is allowed");
+}
+
+#[test]
+fn a_chassis_that_goes_and_comes_back_has_flapped_until_that_is_long_ago() {
+    let mut db = Db::new(&rows([global(1), chassis(1, "h1", 1), chassis(2, "h2", 1)]));
+    let [row, encap, private] = [1, 0x11, 0x21].map(id);
+    db.update(&json!({"Chassis": {&row: {"delete": null}}, "Encap": {encap: {"delete": null}}, "Chassis_Private": {private: {"delete": null}}}));
+    db.wait(30);
+    db.update(&json!({"Chassis": {id(0x31): {"insert": {"name": "c1", "hostname": "h1"}}}}));
+    assert_eq!((steady(&db, "c1"), steady(&db, "c2")), (0, LONG));
+    db.wait(100);
+    assert_eq!(steady(&db, "c1"), 100);
+    db.update(&json!({"Chassis": {id(0x31): {"modify": {"hostname": "x"}}}}));
+    assert_eq!(steady(&db, "c1"), 100, "it is still the same");
+    db.wait(LONG);
+    assert_eq!(steady(&db, "c1"), LONG);
+}
+
+#[test]
+fn one_that_was_away_for_long_is_as_good_as_new() {
+    let mut db = Db::new(&rows([global(1), chassis(1, "h1", 1)]));
+    for (away, expect) in [(LONG + 1, LONG), (LONG, 0)] {
+        db.update(&json!({"Chassis": {id(1): {"delete": null}}}));
+        db.wait(away);
+        db.update(&json!({"Chassis": {id(1): {"insert": {"name": "c1"}}}}));
+        assert_eq!(steady(&db, "c1"), expect, "{away}");
+        db.wait(2 * LONG);
+    }
+    assert!(db.index.gone.since.is_empty());
+}
+
+#[test]
+fn a_chassis_whose_row_is_renewed_or_that_answers_less_than_before_has_flapped() {
+    let start = || Db::new(&rows([global(5), chassis(1, "h1", 5)]));
+    let mut renewed = start();
+    renewed.update(&json!({"Chassis": {
+        id(1): {"delete": null},
+        id(0x31): {"insert": {"name": "c1", "hostname": "h1"}}}}));
+    assert_eq!(steady(&renewed, "c1"), 0);
+    let mut restarted = start();
+    restarted.answer(1, 0);
+    assert_eq!(steady(&restarted, "c1"), 0);
+}
+
+#[test]
+fn a_chassis_that_answers_later_than_is_allowed_has_flapped() {
+    let mut db = Db::new(&rows([global(1), chassis(1, "h1", 1)]));
+    db.bump(2);
+    db.wait(16);
+    assert_eq!(
+        steady(&db, "c1"),
+        LONG,
+        "its lag says enough while it lasts"
+    );
+    db.answer(1, 2);
+    assert_eq!(steady(&db, "c1"), 0);
 }

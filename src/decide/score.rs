@@ -1,0 +1,347 @@
+//! The score: how good a node is for a VM beside the others that are asked about. Numbers are whole
+//! throughout, so that the same nodes have the same scores wherever they are computed.
+//!
+//! Each input is measured against the best of the candidates, which has all of its weight. An input
+//! that nobody knows, or that is the same for all, takes nothing from anybody.
+
+use std::time::Duration;
+
+/// The best score there is. kube-scheduler takes nothing above it.
+pub const BEST: u8 = 10;
+
+/// Whoever answers in less than this is quick, by how much does not matter much: a chassis is asked
+/// by way of two databases, and a busy one of them costs as much.
+const QUICK: Duration = Duration::from_millis(100);
+
+/// The parts of a whole.
+const WHOLE: u64 = 1000;
+
+/// What a score is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Input {
+    /// How many of the VM's logical switches are local on the chassis already.
+    Locality,
+    /// How many migrations are on their way there.
+    Arriving,
+    /// How fast the chassis answers.
+    Response,
+    /// For how long the chassis has not flapped.
+    Stability,
+}
+
+impl Input {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Locality,
+        Self::Arriving,
+        Self::Response,
+        Self::Stability,
+    ];
+
+    /// The name in metric labels, logs and the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Locality => "locality",
+            Self::Arriving => "arriving",
+            Self::Response => "response",
+            Self::Stability => "stability",
+        }
+    }
+}
+
+/// How much each input counts beside the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weights {
+    /// Of [`Input::Locality`].
+    pub locality: u32,
+    /// Of [`Input::Arriving`].
+    pub arriving: u32,
+    /// Of [`Input::Response`].
+    pub response: u32,
+    /// Of [`Input::Stability`].
+    pub stability: u32,
+}
+
+/// Together ten, so that each is in points of the score. Locality is more than all others together:
+/// a first landing costs seconds without a network, whatever else is good there.
+impl Default for Weights {
+    fn default() -> Self {
+        Self {
+            locality: 6,
+            arriving: 2,
+            response: 1,
+            stability: 1,
+        }
+    }
+}
+
+impl Weights {
+    /// Of one input.
+    #[must_use]
+    pub const fn of(&self, input: Input) -> u32 {
+        match input {
+            Input::Locality => self.locality,
+            Input::Arriving => self.arriving,
+            Input::Response => self.response,
+            Input::Stability => self.stability,
+        }
+    }
+}
+
+/// What is known of one candidate; `None` is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inputs {
+    /// How many of the VM's logical switches are local on its chassis.
+    pub local: Option<usize>,
+    /// How many migrations that are not over have their target there.
+    pub arriving: Option<usize>,
+    /// How long its chassis takes to answer, in the mean.
+    pub response: Option<Duration>,
+    /// For how long its chassis has not flapped, up to a time after which that is forgotten.
+    pub steady: Option<Duration>,
+}
+
+impl Inputs {
+    /// A number that is the greater the better the candidate is by this input, in proportion.
+    fn merit(&self, input: Input) -> Option<u64> {
+        let whole = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        match input {
+            Input::Locality => self.local.map(whole),
+            Input::Arriving => {
+                let share = |arriving| u64::MAX / whole(arriving).saturating_add(1);
+                self.arriving.map(share)
+            }
+            Input::Response => {
+                let speed = |time| u64::MAX / micros(QUICK).saturating_add(micros(time));
+                self.response.map(speed)
+            }
+            Input::Stability => self.steady.map(micros),
+        }
+    }
+}
+
+/// What an input comes to among some candidates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It tells candidates apart.
+    Decides,
+    /// It is the same for all.
+    Same,
+    /// It is known of nobody.
+    Unknown,
+    /// It has no weight.
+    Off,
+}
+
+impl Effect {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Decides, Self::Same, Self::Unknown, Self::Off];
+
+    /// The name in metric labels.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Decides => "decides",
+            Self::Same => "same",
+            Self::Unknown => "unknown",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// What the candidates of one call are measured against.
+#[derive(Clone, Copy, Debug)]
+pub struct Scale {
+    weights: Weights,
+    /// The best and the worst of each input, where anything is known.
+    range: [Option<Range>; Input::ALL.len()],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    worst: u64,
+    best: u64,
+}
+
+impl Scale {
+    /// The scale of these candidates, in whatever order.
+    #[must_use]
+    pub fn new(weights: Weights, candidates: &[Inputs]) -> Self {
+        let range = Input::ALL.map(|input| {
+            let merits = candidates.iter().filter_map(|inputs| inputs.merit(input));
+            merits.fold(None, |range: Option<Range>, merit| {
+                Some(Range {
+                    worst: range.map_or(merit, |range| range.worst.min(merit)),
+                    best: range.map_or(merit, |range| range.best.max(merit)),
+                })
+            })
+        });
+        Self { weights, range }
+    }
+
+    /// What an input comes to.
+    #[must_use]
+    pub const fn effect(&self, input: Input) -> Effect {
+        if self.weights.of(input) == 0 {
+            return Effect::Off;
+        }
+        match self.range[input as usize] {
+            None => Effect::Unknown,
+            Some(Range { worst, best }) if worst < best => Effect::Decides,
+            Some(_) => Effect::Same,
+        }
+    }
+
+    /// The score of one of the candidates, from 0 to [`BEST`].
+    #[must_use]
+    pub fn score(&self, inputs: &Inputs) -> u8 {
+        let weigh = |input| {
+            let weight = u64::from(self.weights.of(input));
+            (weight * self.part(input, inputs), weight * WHOLE)
+        };
+        let weighed = Input::ALL.map(weigh).into_iter();
+        let (sum, most) = weighed.fold((0, 0), |(sum, most), (one, full)| (sum + one, most + full));
+        let scaled = 2 * u64::from(BEST) * sum + most;
+        let rounded = scaled.checked_div(2 * most).unwrap_or_default();
+        u8::try_from(rounded).unwrap_or(BEST)
+    }
+
+    /// How near a candidate comes to the best by an input. Where others are known and this one is not,
+    /// it is no better than the worst of them: nobody is preferred for what is not known of them.
+    fn part(&self, input: Input, inputs: &Inputs) -> u64 {
+        let Some(Range { worst, best }) = self.range[input as usize] else {
+            return WHOLE;
+        };
+        let merit = u128::from(inputs.merit(input).unwrap_or(worst));
+        let best = u128::from(best);
+        let part = (merit * u128::from(WHOLE) + best / 2).checked_div(best);
+        part.and_then(|part| u64::try_from(part).ok())
+            .map_or(WHOLE, |part| part.min(WHOLE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[track_caller]
+    fn check(candidates: &[Inputs], expect: &[u8]) {
+        let scale = Scale::new(Weights::default(), candidates);
+        let scores: Vec<_> = candidates.iter().map(|one| scale.score(one)).collect();
+        assert_eq!(scores, expect, "{candidates:?}");
+    }
+
+    fn mk(local: usize, arriving: usize, response: Duration, steady: u64) -> Inputs {
+        Inputs {
+            local: Some(local),
+            arriving: Some(arriving),
+            response: Some(response),
+            steady: Some(Duration::from_secs(steady)),
+        }
+    }
+
+    fn arriving(count: usize) -> Inputs {
+        Inputs {
+            arriving: Some(count),
+            ..Inputs::default()
+        }
+    }
+
+    fn local(count: usize) -> Inputs {
+        Inputs {
+            local: Some(count),
+            ..Inputs::default()
+        }
+    }
+
+    #[test]
+    fn a_node_is_measured_against_the_best_in_each_input() {
+        for (candidates, expect) in [
+            (vec![], &[][..]),
+            (vec![local(1), local(0)], &[10, 4]),
+            (vec![local(0), local(0)], &[10, 10]),
+            // Of a VM on two switches: both, one or none.
+            (vec![local(2), local(1), local(0)], &[10, 7, 4]),
+            (vec![local(1), local(0)], &[10, 4]),
+            (
+                [0, 1, 3, 10].map(arriving).to_vec(),
+                // A half, a quarter and an eleventh of two points.
+                &[10, 9, 9, 8],
+            ),
+            ([4, 5].map(arriving).to_vec(), &[10, 10]),
+            // Nobody is quicker by a few milliseconds.
+            (vec![mk(1, 0, MS, 600), mk(1, 0, 5 * MS, 600)], &[10, 10]),
+            (vec![mk(1, 0, MS, 600), mk(1, 0, 5000 * MS, 600)], &[10, 9]),
+            (vec![mk(1, 0, MS, 600), mk(1, 0, MS, 10)], &[10, 9]),
+        ] {
+            check(&candidates, expect);
+        }
+    }
+
+    #[test]
+    fn what_is_local_outweighs_everything_else() {
+        check(
+            &[
+                mk(1, usize::MAX, Duration::MAX, 0),
+                mk(0, 0, Duration::ZERO, 600),
+            ],
+            &[6, 4],
+        );
+    }
+
+    #[test]
+    fn what_nobody_knows_is_held_against_nobody() {
+        check(&[Inputs::default(); 3], &[10, 10, 10]);
+        let scale = Scale::new(Weights::default(), &[arriving(0), arriving(1)]);
+        let effects = Input::ALL.map(|input| scale.effect(input));
+        assert_eq!(
+            effects,
+            [
+                Effect::Unknown,
+                Effect::Decides,
+                Effect::Unknown,
+                Effect::Unknown
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_of_one_is_no_better_than_the_worst() {
+        check(&[local(1), local(0), Inputs::default()], &[10, 4, 4]);
+        check(&[local(1), Inputs::default()], &[10, 10]);
+    }
+
+    #[test]
+    fn an_input_without_weight_does_nothing() {
+        let weights = Weights {
+            locality: 0,
+            ..Weights::default()
+        };
+        let candidates = [local(1), local(0)];
+        let scale = Scale::new(weights, &candidates);
+        assert_eq!(scale.effect(Input::Locality), Effect::Off);
+        assert_eq!(candidates.map(|one| scale.score(&one)), [10, 10]);
+        let none = Weights {
+            locality: 0,
+            arriving: 0,
+            response: 0,
+            stability: 0,
+        };
+        assert_eq!(Scale::new(none, &candidates).score(&candidates[0]), 0);
+    }
+
+    #[test]
+    fn all_lists_the_inputs_in_their_order() {
+        let in_order = Input::ALL.iter().enumerate();
+        assert!(
+            in_order
+                .into_iter()
+                .all(|(at, input)| at == *input as usize)
+        );
+    }
+}

@@ -1,0 +1,138 @@
+//! `POST /scheduler/prioritize`: which of these nodes are better for the pod?
+//!
+//! A score needs of the VM no more than its name, which its pod tells. So nothing is looked up, and a
+//! VM that berth has not seen yet is scored like any other.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use tokio::time::Instant;
+
+use crate::cluster::view::NodeEntry;
+use crate::decide::explain::Scored;
+use crate::decide::guard::{Journey, Policy};
+use crate::decide::score::{Inputs, Scale};
+use crate::domain::{NodeFacts, Provider};
+use crate::facts::{Facts, Switches};
+use crate::http::Service;
+use crate::http::decision::{self, Details};
+use crate::http::lane::{Answered, Attempt};
+use crate::http::refusal::Refusal;
+use crate::metrics::{ExtenderOutcome, Verb};
+use crate::wire::Text;
+use crate::wire::extender::{self, ArgsError, Asked, FilterArgs, NodeList};
+use crate::wire::prioritize::{HostPriority, host_priorities};
+
+pub(super) async fn handle(State(service): State<Arc<Service>>, body: Body) -> Response {
+    let patience = service.handler_timeout;
+    service.extender.run(&service, patience, body, answer).await
+}
+
+fn answer(service: &Service, text: &str, start: Instant, _: &Attempt) -> Result<Answered, Refusal> {
+    let known = service.known()?;
+    let answer = prioritize(text, &known.facts(), &service.policy)?;
+    service.extended(Verb::Prioritize, answer.outcome, None, start);
+    if let Some(scale) = &answer.scale {
+        service.metrics.scored(scale);
+    }
+    Ok(Answered::Json(answer.json))
+}
+
+/// An answered prioritize call.
+#[derive(Debug)]
+pub struct PrioritizeAnswer {
+    /// What came of it.
+    pub outcome: ExtenderOutcome,
+    /// What the nodes were measured against, if they were.
+    pub scale: Option<Scale>,
+    /// The reply.
+    pub json: Vec<u8>,
+}
+
+/// Answers a prioritize call: with 0 for every node where the pod is none that berth guards.
+///
+/// # Errors
+/// The body is no call that can be answered. The protocol has no other way to say so, and
+/// kube-scheduler goes on without the scores.
+pub fn prioritize(
+    body: &str,
+    facts: &Facts<'_>,
+    policy: &Policy,
+) -> Result<PrioritizeAnswer, ArgsError> {
+    let FilterArgs { pod, asked } = FilterArgs::read(body)?;
+    let Some(journey) = Journey::of(pod.is_launcher(), pod.belongs_to_migration(), policy) else {
+        decision::not_guarded(Verb::Prioritize, &pod);
+        let names = read_names(asked)?.into_iter();
+        let zeros: Vec<_> = names.map(|host| HostPriority { host, score: 0 }).collect();
+        return Ok(PrioritizeAnswer {
+            outcome: ExtenderOutcome::NotGuarded,
+            scale: None,
+            json: host_priorities(&zeros),
+        });
+    };
+    let vm = pod.vmi().map(|owner| owner.name);
+    let switches = vm.and_then(|vm| facts.switches_of(pod.namespace(), vm));
+    let (names, inputs) = read_inputs(asked, facts, policy.provider, switches.as_ref())?;
+    let scale = Scale::new(policy.weights, &inputs);
+    let mut details = Details::if_wanted(policy.provider);
+    let scored = names.into_iter().zip(&inputs).map(|(host, inputs)| {
+        let score = scale.score(inputs);
+        details.add_score(Scored {
+            node: host.as_str(),
+            score,
+            inputs: *inputs,
+            switches: switches.as_ref().map_or(0, Switches::count),
+        });
+        HostPriority { host, score }
+    });
+    let scored: Vec<_> = scored.collect();
+    decision::scored(&pod, vm, journey, scored.len(), &details);
+    Ok(PrioritizeAnswer {
+        outcome: ExtenderOutcome::Judged,
+        scale: Some(scale),
+        json: host_priorities(&scored),
+    })
+}
+
+/// The names of the nodes asked about, and nothing else of them.
+fn read_names(asked: Asked<'_>) -> Result<Vec<Text<'_>>, ArgsError> {
+    match asked {
+        Asked::Names(names) => extender::read_names(names),
+        Asked::Nodes(nodes) => {
+            let list = NodeList::read(nodes)?;
+            let items = list.items().iter().enumerate();
+            items
+                .map(|(index, raw)| extender::node_name(index, raw))
+                .collect()
+        }
+    }
+}
+
+/// The names of the nodes asked about, and what is known of each: by the view, or else by the list.
+fn read_inputs<'a>(
+    asked: Asked<'a>,
+    facts: &Facts<'_>,
+    provider: Provider,
+    switches: Option<&Switches<'_>>,
+) -> Result<(Vec<Text<'a>>, Vec<Inputs>), ArgsError> {
+    let names = read_names(asked)?;
+    let listed = match asked {
+        Asked::Names(_) => None,
+        Asked::Nodes(nodes) => Some(NodeList::read(nodes)?),
+    };
+    let mut inputs = Vec::with_capacity(names.len());
+    for (index, name) in names.iter().enumerate() {
+        let entry = facts.view.node(name.as_str());
+        let raw = listed.as_ref().and_then(|list| list.items().get(index));
+        let node: Option<Cow<'_, NodeFacts>> = match (entry.and_then(NodeEntry::facts), raw) {
+            (Some(node), _) => Some(Cow::Borrowed(node)),
+            (None, Some(raw)) => Some(Cow::Owned(extender::node_facts(index, raw, provider)?)),
+            (None, None) => None,
+        };
+        inputs.push(facts.inputs(node.as_deref(), entry, switches));
+    }
+    Ok((names, inputs))
+}

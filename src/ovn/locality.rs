@@ -1,0 +1,391 @@
+//! Where a VM's logical network is local already: a state machine that is told of every port and makes
+//! views. A port costs what it costs itself; a link between a switch and a router, which few changes
+//! are, costs the VPC that it is of.
+//!
+//! A chassis on which one port of a VPC is bound has all of it local: ovn-controller follows the links
+//! from the port's switch to every router and switch behind them, and makes flows for each. What comes
+//! there next finds them made.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use rpds::HashTrieMapSync;
+
+use crate::ovn::replica::{Change, Row};
+use crate::ovn::schema::{Missing, Wanted};
+use crate::ovn::value::{Datum, Uuid};
+use crate::ovn::view::Chassis;
+
+/// What there is to know of ports in the southbound database. Of the maps, which hold most of a row's
+/// bytes, three keys alone are kept.
+pub const WANTED: Wanted = Wanted {
+    table: PORT_BINDING,
+    columns: &[
+        "logical_port",
+        "type",
+        "datapath",
+        "chassis",
+        "additional_chassis",
+        "options:peer,chassis-redirect-port",
+        "external_ids:pod",
+    ],
+};
+
+const PORT_BINDING: &str = "Port_Binding";
+
+/// Without any of them nothing is known. Without the others there are no links, no second chassis, or
+/// only those ports of a VM that are named after it.
+const NEEDED: [&str; 3] = ["logical_port", "datapath", "chassis"];
+
+/// Whether what is missing in a database keeps from knowing what is local.
+#[must_use]
+pub fn is_lost(missing: &[Missing]) -> bool {
+    missing.iter().any(|missing| {
+        missing.table == PORT_BINDING && missing.column.is_none_or(|name| NEEDED.contains(&name))
+    })
+}
+
+/// How many ports something has on each chassis, by the chassis' row.
+type Places = HashTrieMapSync<Uuid, u32>;
+
+/// An immutable snapshot of where logical networks are local. Only a [`LocalityIndex`] makes one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Locality {
+    /// Of the ports of an owner, the switch of each, in order.
+    switches: HashTrieMapSync<Arc<str>, Arc<[Uuid]>>,
+    /// Of switches and routers with links, the VPC: the least id in it.
+    vpcs: HashTrieMapSync<Uuid, Uuid>,
+    places: HashTrieMapSync<Uuid, Places>,
+    is_known: bool,
+}
+
+/// The logical switches of a VM.
+#[derive(Debug)]
+pub struct Switches<'a>(Vec<Option<&'a Places>>);
+
+impl Locality {
+    /// The switches that the ports of a VM are on; `None` where nothing is known of any.
+    #[must_use]
+    pub fn switches_of(&self, namespace: &str, vm: &str) -> Option<Switches<'_>> {
+        if !self.is_known {
+            return None;
+        }
+        let by_id = self.switches.get(format!("{namespace}/{vm}").as_str());
+        let by_name = || self.switches.get(format!("{vm}.{namespace}").as_str());
+        let mut switches = by_id.or_else(by_name)?.to_vec();
+        switches.dedup();
+        let places = |switch: &Uuid| self.places.get(self.vpc(switch));
+        Some(Switches(switches.iter().map(places).collect()))
+    }
+
+    fn vpc<'a>(&'a self, datapath: &'a Uuid) -> &'a Uuid {
+        self.vpcs.get(datapath).unwrap_or(datapath)
+    }
+}
+
+impl Switches<'_> {
+    /// How many there are: one for each network of the VM, where no two share one.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many of them are local on a chassis.
+    #[must_use]
+    pub fn local_on(&self, chassis: &Chassis) -> usize {
+        let places = self.0.iter().flatten();
+        let local = places.filter(|places| places.contains_key(&chassis.row));
+        local.count()
+    }
+}
+
+/// Makes views of what is told.
+#[derive(Debug, Default)]
+pub struct LocalityIndex {
+    view: Locality,
+    /// The rows as they were last told, which share their values with the replica.
+    ports: HashMap<Uuid, Row>,
+    datapaths: HashMap<Uuid, Datapath>,
+    patches: HashMap<Box<str>, Patch>,
+}
+
+/// A logical switch or router: what is bound on it where, and what it is linked to how often.
+#[derive(Debug, Default)]
+struct Datapath {
+    places: BTreeMap<Uuid, u32>,
+    links: BTreeMap<Uuid, u32>,
+}
+
+/// One end of a link.
+#[derive(Debug, PartialEq)]
+struct Patch {
+    datapath: Uuid,
+    peer: Box<str>,
+}
+
+/// What a row says.
+struct Port {
+    datapath: Uuid,
+    chassis: BTreeSet<Uuid>,
+    owner: Option<Arc<str>>,
+    patch: Option<(Box<str>, Patch)>,
+}
+
+/// Switches and routers whose links changed.
+type Relinked = BTreeSet<Uuid>;
+
+impl LocalityIndex {
+    /// The view as it is now.
+    #[must_use]
+    pub fn view(&self) -> Locality {
+        self.view.clone()
+    }
+
+    /// How many ports there are.
+    #[must_use]
+    pub fn ports(&self) -> usize {
+        self.ports.len()
+    }
+
+    /// The replica is what is in the database: this is different from before, and that the database
+    /// does not have.
+    pub fn synced(&mut self, changes: &[Change], missing: &[Missing]) {
+        self.view.is_known = !is_lost(missing);
+        self.changed(changes);
+    }
+
+    /// The database has changed.
+    pub fn changed(&mut self, changes: &[Change]) {
+        let ports = || changes.iter().filter(|change| change.table == PORT_BINDING);
+        let mut relinked = Relinked::new();
+        // All that goes first: a name may go and come back in one change.
+        for Change { id, .. } in ports() {
+            if let Some(old) = self.ports.remove(id).as_ref().and_then(Port::read) {
+                self.remove(old, &mut relinked);
+            }
+        }
+        for Change { id, row, .. } in ports() {
+            let Some(row) = row else {
+                continue;
+            };
+            self.ports.insert(*id, row.clone());
+            if let Some(new) = Port::read(row) {
+                self.add(new, &mut relinked);
+            }
+        }
+        self.relink(relinked);
+    }
+
+    fn add(&mut self, port: Port, relinked: &mut Relinked) {
+        let Port {
+            datapath,
+            chassis,
+            owner,
+            patch,
+        } = port;
+        for chassis in chassis {
+            self.place(datapath, chassis, 1);
+        }
+        if let Some(owner) = owner {
+            self.edit_switches(&owner, |switches| {
+                let at = switches.partition_point(|switch| *switch < datapath);
+                switches.insert(at, datapath);
+            });
+        }
+        if let Some((name, patch)) = patch {
+            if let Some(other) = self.peer_of(&name, &patch) {
+                self.link(datapath, other, 1, relinked);
+            }
+            self.patches.insert(name, patch);
+        }
+    }
+
+    fn remove(&mut self, port: Port, relinked: &mut Relinked) {
+        let Port {
+            datapath,
+            chassis,
+            owner,
+            patch,
+        } = port;
+        for chassis in chassis {
+            self.place(datapath, chassis, -1);
+        }
+        if let Some(owner) = owner {
+            self.edit_switches(&owner, |switches| {
+                if let Ok(at) = switches.binary_search(&datapath) {
+                    switches.remove(at);
+                }
+            });
+        }
+        if let Some((name, patch)) = patch
+            && self.patches.get(&name) == Some(&patch)
+        {
+            self.patches.remove(&name);
+            if let Some(other) = self.peer_of(&name, &patch) {
+                self.link(datapath, other, -1, relinked);
+            }
+        }
+    }
+
+    fn edit_switches(&mut self, owner: &Arc<str>, edit: impl FnOnce(&mut Vec<Uuid>)) {
+        let known = self.view.switches.get(owner);
+        let mut switches = known.map(|switches| switches.to_vec()).unwrap_or_default();
+        edit(&mut switches);
+        if switches.is_empty() {
+            self.view.switches.remove_mut(owner);
+        } else {
+            let owner = Arc::clone(owner);
+            self.view.switches.insert_mut(owner, switches.into());
+        }
+    }
+
+    /// One port more or less of a switch or router is on a chassis.
+    fn place(&mut self, datapath: Uuid, chassis: Uuid, change: i32) {
+        self.edit(datapath, |known| {
+            edit_count(&mut known.places, chassis, change)
+        });
+        let vpc = *self.view.vpc(&datapath);
+        if self.view.places.get(&vpc).is_none() {
+            self.view.places.insert_mut(vpc, Places::default());
+        }
+        let Some(places) = self.view.places.get_mut(&vpc) else {
+            return;
+        };
+        let count = places.get(&chassis).copied().unwrap_or_default();
+        match count.saturating_add_signed(change) {
+            0 => {
+                places.remove_mut(&chassis);
+            }
+            count => places.insert_mut(chassis, count),
+        }
+        if places.is_empty() {
+            self.view.places.remove_mut(&vpc);
+        }
+    }
+
+    /// What is at the other end, where either end names the other.
+    fn peer_of(&self, name: &str, patch: &Patch) -> Option<Uuid> {
+        let peer = self.patches.get(&patch.peer)?;
+        (peer.peer.as_ref() == name).then_some(peer.datapath)
+    }
+
+    fn link(&mut self, one: Uuid, other: Uuid, change: i32, relinked: &mut Relinked) {
+        for (from, to) in [(one, other), (other, one)] {
+            self.edit(from, |datapath| edit_count(&mut datapath.links, to, change));
+            relinked.insert(from);
+        }
+    }
+
+    /// A switch or router of which nothing is known is none.
+    fn edit(&mut self, id: Uuid, edit: impl FnOnce(&mut Datapath)) {
+        let datapath = self.datapaths.entry(id).or_default();
+        edit(datapath);
+        if datapath.places.is_empty() && datapath.links.is_empty() {
+            self.datapaths.remove(&id);
+        }
+    }
+
+    /// Finds the VPCs of those whose links changed. Each part that a VPC fell into has one of them, so
+    /// that all of what was together is gone over.
+    fn relink(&mut self, mut relinked: Relinked) {
+        let mut found = Vec::new();
+        while let Some(first) = relinked.pop_first() {
+            let members = self.reachable(first);
+            relinked.retain(|id| !members.contains(id));
+            found.push(members);
+        }
+        for member in found.iter().flatten() {
+            let vpc = *self.view.vpc(member);
+            self.view.places.remove_mut(&vpc);
+        }
+        for members in found {
+            let Some(vpc) = members.first().copied() else {
+                continue;
+            };
+            let mut places = BTreeMap::<Uuid, u32>::new();
+            for member in &members {
+                if members.len() == 1 {
+                    self.view.vpcs.remove_mut(member);
+                } else if self.view.vpcs.get(member) != Some(&vpc) {
+                    self.view.vpcs.insert_mut(*member, vpc);
+                }
+                let datapath = self.datapaths.get(member).into_iter();
+                for (chassis, count) in datapath.flat_map(|datapath| &datapath.places) {
+                    *places.entry(*chassis).or_default() += count;
+                }
+            }
+            if !places.is_empty() {
+                self.view
+                    .places
+                    .insert_mut(vpc, places.into_iter().collect());
+            }
+        }
+    }
+
+    fn reachable(&self, first: Uuid) -> BTreeSet<Uuid> {
+        let mut members = BTreeSet::from([first]);
+        let mut ahead = vec![first];
+        while let Some(id) = ahead.pop() {
+            let datapath = self.datapaths.get(&id).into_iter();
+            for next in datapath.flat_map(|datapath| datapath.links.keys()) {
+                if members.insert(*next) {
+                    ahead.push(*next);
+                }
+            }
+        }
+        members
+    }
+}
+
+/// A count of nothing is none.
+fn edit_count(counts: &mut BTreeMap<Uuid, u32>, key: Uuid, change: i32) {
+    match counts.entry(key) {
+        Entry::Vacant(entry) => {
+            if let Ok(count @ 1..) = u32::try_from(change) {
+                entry.insert(count);
+            }
+        }
+        Entry::Occupied(mut entry) => match entry.get().saturating_add_signed(change) {
+            0 => {
+                entry.remove();
+            }
+            count => *entry.get_mut() = count,
+        },
+    }
+}
+
+impl Port {
+    fn read(row: &Row) -> Option<Self> {
+        let text = |column| row.get(column).and_then(Datum::text);
+        let name = text("logical_port")?;
+        let kind = text("type").unwrap_or_default();
+        let datapath = row.get("datapath")?.uuids().next()?;
+        let chassis = ["chassis", "additional_chassis"].into_iter();
+        let chassis = chassis.filter_map(|column| row.get(column));
+        let pod = row.get("external_ids").and_then(|ids| ids.entry("pod"));
+        // A port of a VM or a pod has no type.
+        let named = || kind.is_empty().then_some(name);
+        Some(Self {
+            datapath,
+            chassis: chassis.flat_map(Datum::uuids).collect(),
+            owner: pod.or_else(named).map(Arc::from),
+            patch: patch(row, kind, datapath).map(|patch| (name.into(), patch)),
+        })
+    }
+}
+
+/// The end of a link that is the same on every chassis. A distributed gateway port is none: what is
+/// behind it is another network, and whether it becomes local with this one depends on the chassis and
+/// on OVN's version.
+fn patch(row: &Row, kind: &str, datapath: Uuid) -> Option<Patch> {
+    let options = row.get("options")?;
+    if kind != "patch" || options.entry("chassis-redirect-port").is_some() {
+        return None;
+    }
+    let peer = options.entry("peer")?.into();
+    Some(Patch { datapath, peer })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,389 @@
+//! Rows of ports, and where they make networks local.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::ovn::replica::Replica;
+use crate::ovn::schema::{Plan, Schema};
+
+/// A database with its index.
+struct Db {
+    replica: Replica,
+    index: LocalityIndex,
+}
+
+impl Db {
+    fn new(rows: &[(u8, Value)]) -> Self {
+        Self::lacking(&[], rows)
+    }
+
+    /// One without some columns.
+    fn lacking(columns: &[&str], rows: &[(u8, Value)]) -> Self {
+        let one = |kind: &str| json!({"type": {"key": kind, "min": 0, "max": 1}});
+        let map =
+            || json!({"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}});
+        let mut schema = json!({
+            "logical_port": {"type": "string"},
+            "type": {"type": "string"},
+            "datapath": {"type": {"key": {"type": "uuid", "refTable": "Datapath_Binding"}}},
+            "chassis": one("uuid"),
+            "additional_chassis": {"type": {"key": "uuid", "min": 0, "max": "unlimited"}},
+            "options": map(),
+            "external_ids": map(),
+        });
+        for column in columns {
+            assert!(schema.as_object_mut().unwrap().remove(*column).is_some());
+        }
+        let schema = json!({"tables": {"Port_Binding": {"columns": schema}}}).to_string();
+        let mut replica = Replica::default();
+        replica.plan(Plan::new(&[WANTED], &Schema::parse(&schema).unwrap()));
+        let mut db = Self {
+            replica,
+            index: LocalityIndex::default(),
+        };
+        db.sync(rows);
+        db
+    }
+
+    fn sync(&mut self, rows: &[(u8, Value)]) {
+        let changes = self.replica.reset2(&update("initial", rows)).unwrap();
+        let missing = self.replica.planned().missing.clone();
+        self.index.synced(&changes, &missing);
+    }
+
+    fn update(&mut self, kind: &str, rows: &[(u8, Value)]) {
+        let changes = self.replica.update2(&update(kind, rows)).unwrap();
+        self.index.changed(&changes);
+    }
+
+    fn delete(&mut self, rows: &[u8]) {
+        let rows: Vec<_> = rows.iter().map(|row| (*row, Value::Null)).collect();
+        self.update("delete", &rows);
+    }
+
+    /// On which of the chassis 1 to 4 how many of a VM's switches are local, and how many there are:
+    /// `1:1 3:2 of 2`.
+    fn local(&self, vm: &str) -> String {
+        let (namespace, vm) = vm.split_once('/').unwrap();
+        let view = self.index.view();
+        let Some(switches) = view.switches_of(namespace, vm) else {
+            return "unknown".to_owned();
+        };
+        let local = (1..=4).filter_map(|number| {
+            let local = switches.local_on(&chassis(number));
+            (local > 0).then(|| format!("{number}:{local} "))
+        });
+        let local: String = local.collect();
+        format!("{local}of {}", switches.count())
+    }
+}
+
+fn update(kind: &str, rows: &[(u8, Value)]) -> String {
+    let mut table = json!({});
+    for (number, row) in rows {
+        table[id(0, *number)] = json!({ kind: row });
+    }
+    json!({ "Port_Binding": table }).to_string()
+}
+
+/// A chassis of which nothing counts but its row.
+fn chassis(number: u8) -> Chassis {
+    Chassis {
+        row: Uuid::parse(&id(2, number)).unwrap(),
+        hostname: "".into(),
+        remote: false,
+        tunnel: true,
+        nb_cfg: None,
+        since: std::time::Duration::ZERO,
+        response: None,
+        flapped: None,
+    }
+}
+
+/// Of a port (0), a datapath (1) or a chassis (2).
+fn id(kind: u8, number: u8) -> String {
+    format!("00000000-0000-4000-8000-00000000{kind:02x}{number:02x}")
+}
+
+fn uuids(kind: u8, numbers: &[u8]) -> Value {
+    let ids = numbers
+        .iter()
+        .map(|number| json!(["uuid", id(kind, *number)]));
+    json!(["set", ids.collect::<Vec<_>>()])
+}
+
+/// The port of a VM or pod on a switch, bound on a chassis and then on others.
+fn port(owner: &str, switch: u8, bound: &[u8]) -> Value {
+    let (namespace, vm) = owner.split_once('/').unwrap();
+    let (first, others) = bound.split_at(bound.len().min(1));
+    json!({
+        "logical_port": format!("{vm}.{namespace}"),
+        "datapath": ["uuid", id(1, switch)],
+        "chassis": uuids(2, first),
+        "additional_chassis": uuids(2, others),
+        "external_ids": ["map", [["pod", owner], ["vendor", "kube-ovn"]]],
+    })
+}
+
+/// One end of a link, as northd writes it.
+fn patch(name: &str, datapath: u8, peer: &str) -> Value {
+    json!({
+        "logical_port": name,
+        "type": "patch",
+        "datapath": ["uuid", id(1, datapath)],
+        "options": ["map", [["peer", peer], ["ipv6_ra_send_periodic", "true"]]],
+    })
+}
+
+/// Router 9 between the switches 1 and 2.
+fn vpc() -> Vec<(u8, Value)> {
+    vec![
+        (0x10, patch("s1-r", 1, "r-s1")),
+        (0x11, patch("r-s1", 9, "s1-r")),
+        (0x12, patch("s2-r", 2, "r-s2")),
+        (0x13, patch("r-s2", 9, "s2-r")),
+    ]
+}
+
+fn with_vpc(rows: &[(u8, Value)]) -> Db {
+    Db::new(&[vpc(), rows.to_vec()].concat())
+}
+
+#[test]
+fn a_switch_is_local_where_any_port_of_it_is_bound() {
+    let mut db = Db::new(&[
+        (1, port("ns/web", 1, &[1])),
+        (2, port("ns/pod", 1, &[2])),
+        (3, port("other/pod", 2, &[3])),
+    ]);
+    assert_eq!(db.local("ns/web"), "1:1 2:1 of 1");
+    assert_eq!(db.local("ns/nobody"), "unknown");
+    db.update("modify", &[(2, json!({"chassis": uuids(2, &[4])}))]);
+    assert_eq!(db.local("ns/web"), "1:1 4:1 of 1");
+    db.update("modify", &[(2, json!({"chassis": uuids(2, &[])}))]);
+    assert_eq!(db.local("ns/web"), "1:1 of 1");
+    db.delete(&[2]);
+    assert_eq!(db.local("ns/web"), "1:1 of 1");
+    db.delete(&[1]);
+    assert_eq!(db.local("ns/web"), "unknown");
+}
+
+#[test]
+fn two_ports_of_a_switch_on_a_chassis_are_local_there_until_both_are_gone() {
+    let mut db = Db::new(&[
+        (1, port("ns/web", 1, &[])),
+        (2, port("ns/a", 1, &[2])),
+        (3, port("ns/b", 1, &[2])),
+    ]);
+    assert_eq!(db.local("ns/web"), "2:1 of 1");
+    db.delete(&[2]);
+    assert_eq!(db.local("ns/web"), "2:1 of 1");
+    db.delete(&[3]);
+    assert_eq!(db.local("ns/web"), "of 1");
+}
+
+#[test]
+fn a_port_that_moves_is_local_at_both_ends_meanwhile() {
+    let mut db = Db::new(&[(1, port("ns/web", 1, &[1]))]);
+    let also = json!({"additional_chassis": uuids(2, &[2])});
+    db.update("modify", &[(1, also.clone())]);
+    assert_eq!(db.local("ns/web"), "1:1 2:1 of 1");
+    let mut moved = also;
+    moved["chassis"] = uuids(2, &[2]);
+    db.update("modify", &[(1, moved)]);
+    assert_eq!(db.local("ns/web"), "2:1 of 1");
+}
+
+#[test]
+fn every_switch_that_a_vm_has_a_port_on_counts_once() {
+    let db = Db::new(&[
+        (1, port("ns/web", 1, &[1])),
+        (2, port("ns/web", 2, &[1])),
+        (3, port("ns/web", 2, &[1])),
+        (4, port("ns/pod", 2, &[2])),
+    ]);
+    assert_eq!(db.local("ns/web"), "1:2 2:1 of 2");
+}
+
+#[test]
+fn a_vpc_is_local_where_anything_in_it_is() {
+    let mut db = with_vpc(&[
+        (1, port("ns/web", 1, &[1])),
+        (2, port("ns/pod", 2, &[2])),
+        (3, port("ns/far", 3, &[3])),
+    ]);
+    assert_eq!(db.local("ns/web"), "1:1 2:1 of 1");
+    // The active gateway of the VPC: a port of the router is bound there.
+    let gateway = json!({"logical_port": "cr-r-ext", "type": "chassisredirect", "datapath": ["uuid", id(1, 9)], "chassis": uuids(2, &[4])});
+    db.update("insert", &[(4, gateway)]);
+    assert_eq!(db.local("ns/web"), "1:1 2:1 4:1 of 1");
+    // A third switch joins, and the second one leaves.
+    db.update(
+        "insert",
+        &[
+            (0x14, patch("s3-r", 3, "r-s3")),
+            (0x15, patch("r-s3", 9, "s3-r")),
+        ],
+    );
+    assert_eq!(db.local("ns/web"), "1:1 2:1 3:1 4:1 of 1");
+    db.delete(&[0x12, 0x13]);
+    assert_eq!(db.local("ns/web"), "1:1 3:1 4:1 of 1");
+    assert_eq!(db.local("ns/pod"), "2:1 of 1");
+    db.delete(&[0x11]);
+    assert_eq!(db.local("ns/web"), "1:1 of 1");
+    assert_eq!(db.local("ns/far"), "3:1 4:1 of 1");
+}
+
+#[test]
+fn a_link_has_two_ends_that_name_each_other() {
+    let both = |one: Value, other: Value| {
+        let ports = [(1, port("ns/web", 1, &[1])), (2, port("ns/pod", 2, &[2]))];
+        let mut db = Db::new(&ports);
+        db.update("insert", &[(3, one)]);
+        db.update("insert", &[(4, other)]);
+        db.local("ns/web")
+    };
+    let linked = "1:1 2:1 of 1";
+    assert_eq!(both(patch("a", 1, "b"), patch("b", 2, "a")), linked);
+    assert_eq!(both(patch("b", 2, "a"), patch("a", 1, "b")), linked);
+    assert_eq!(both(patch("a", 1, "b"), patch("b", 2, "c")), "1:1 of 1");
+    let mut gateway = patch("b", 2, "a");
+    gateway["options"] = json!(["map", [["peer", "a"], ["chassis-redirect-port", "cr-b"]]]);
+    assert_eq!(
+        both(patch("a", 1, "b"), gateway),
+        "1:1 of 1",
+        "what is behind a gateway is another network"
+    );
+    let mut interface = patch("b", 2, "a");
+    interface["type"] = json!("");
+    assert_eq!(both(patch("a", 1, "b"), interface), "1:1 of 1");
+}
+
+#[test]
+fn a_link_that_comes_back_under_another_id_in_one_change_is_there() {
+    let mut db = with_vpc(&[(1, port("ns/web", 1, &[1])), (2, port("ns/pod", 2, &[2]))]);
+    for (old, new) in [(0x10, 0x20), (0x20, 0x10)] {
+        let rows = json!({"Port_Binding": {
+            id(0, old): {"delete": null},
+            id(0, new): {"insert": patch("s1-r", 1, "r-s1")}}});
+        let changes = db.replica.update2(&rows.to_string()).unwrap();
+        db.index.changed(&changes);
+        assert_eq!(db.local("ns/web"), "1:1 2:1 of 1");
+    }
+}
+
+#[test]
+fn a_vm_is_known_by_its_ports_ids_or_else_by_their_name() {
+    let named = |name: &str, kind: &str| json!({"logical_port": name, "type": kind, "datapath": ["uuid", id(1, 1)], "chassis": uuids(2, &[1])});
+    for (row, vm, expect) in [
+        (named("web.ns", ""), "ns/web", "1:1 of 1"),
+        (named("web.1.ns", ""), "ns/web.1", "1:1 of 1"),
+        (named("web.ns", "localport"), "ns/web", "unknown"),
+        (named("web.ns.nad.ns.ovn", ""), "ns/web", "unknown"),
+        (port("ns/web", 1, &[1]), "ns/web", "1:1 of 1"),
+        (port("ns/web.ns", 1, &[1]), "ns/web", "unknown"),
+    ] {
+        assert_eq!(Db::new(&[(1, row.clone())]).local(vm), expect, "{row}");
+    }
+    // Whoever has ids is not mistaken for somebody of the name.
+    let db = Db::new(&[(1, port("ns/web", 1, &[1])), (2, named("web.ns", ""))]);
+    assert_eq!(db.local("ns/web"), "1:1 of 1");
+}
+
+#[test]
+fn a_database_without_a_column_tells_what_it_can() {
+    let rows = [
+        vpc(),
+        vec![
+            (1, port("ns/web", 1, &[1, 3])),
+            (2, port("ns/pod", 2, &[2])),
+        ],
+    ]
+    .concat();
+    for (lacking, expect) in [
+        (&["logical_port"][..], "unknown"),
+        (&["datapath"], "unknown"),
+        (&["chassis"], "unknown"),
+        (&["additional_chassis"], "1:1 2:1 of 1"),
+        (&["options"], "1:1 3:1 of 1"),
+        (&["external_ids"], "1:1 2:1 3:1 of 1"),
+        (&["type"], "1:1 3:1 of 1"),
+    ] {
+        assert_eq!(
+            Db::lacking(lacking, &rows).local("ns/web"),
+            expect,
+            "{lacking:?}"
+        );
+    }
+    let mut db = Db::lacking(&[], &rows);
+    let table = [Missing {
+        table: PORT_BINDING,
+        column: None,
+    }];
+    db.index.synced(&[], &table);
+    assert_eq!(db.local("ns/web"), "unknown");
+}
+
+#[test]
+fn a_view_stays_as_it_was_and_a_new_beginning_tells_what_is_there() {
+    let mut db = with_vpc(&[(1, port("ns/web", 1, &[1]))]);
+    let before = db.index.view();
+    db.sync(&[(2, port("ns/web", 2, &[2]))]);
+    assert_eq!(db.local("ns/web"), "2:1 of 1");
+    let switches = before.switches_of("ns", "web").unwrap();
+    assert_eq!(
+        [1, 2].map(|number| switches.local_on(&chassis(number))),
+        [1, 0]
+    );
+    db.sync(&[]);
+    assert_eq!(
+        db.index.view(),
+        Locality {
+            is_known: true,
+            ..Locality::default()
+        }
+    );
+    assert!(db.index.datapaths.is_empty() && db.index.patches.is_empty());
+}
+
+/// A row of few switches, chassis, VMs and names, so that they meet; or its end.
+fn any_row() -> impl Strategy<Value = (u8, Option<Value>)> {
+    let bound = prop::collection::vec(1u8..4, 0..3);
+    let vm = (prop::sample::select(vec!["ns/a", "ns/b"]), 1u8..5, bound)
+        .prop_map(|(vm, switch, bound)| port(vm, switch, &bound));
+    let name = || prop::sample::select(vec!["p", "q", "r", "s"]);
+    let end = (name(), 1u8..5, name()).prop_map(|(name, at, peer)| patch(name, at, peer));
+    (0u8..8, prop::option::weighted(0.8, prop_oneof![vm, end]))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn whatever_changes_the_view_is_that_of_somebody_who_just_came(
+        steps in prop::collection::vec(prop::collection::vec(any_row(), 1..4), 0..30),
+    ) {
+        let mut db = Db::new(&[]);
+        let mut rows = BTreeMap::new();
+        for step in steps {
+            for (number, row) in step {
+                let taken = |row: &Value, rows: &BTreeMap<u8, Value>| {
+                    rows.iter().any(|(other, known): (&u8, &Value)| {
+                        *other != number && known["type"] == "patch"
+                            && known["logical_port"] == row["logical_port"]
+                    })
+                };
+                match row {
+                    // The database itself keeps names apart.
+                    Some(row) if taken(&row, &rows) => {}
+                    Some(row) => { rows.insert(number, row); }
+                    None => { rows.remove(&number); }
+                }
+            }
+            let all: Vec<_> = rows.clone().into_iter().collect();
+            db.sync(&all);
+            prop_assert_eq!(db.index.view(), Db::new(&all).index.view());
+        }
+    }
+}
