@@ -69,8 +69,8 @@ unpack_prometheus() {
     rm -rf "$dir"
 }
 
-ovn_programs=(ovsdb-server ovsdb-client ovsdb-tool ovs-pki ovs-vsctl ovs-vswitchd ovn-northd
-    ovn-controller)
+ovn_programs=(ovsdb-server ovsdb-client ovsdb-tool ovs-ofctl ovs-pki ovs-vsctl ovs-vswitchd ovn-nbctl
+    ovn-northd ovn-controller)
 ovn_packages=(ovn-central ovn-common ovn-host openvswitch-common openvswitch-switch)
 
 have_ovn() {

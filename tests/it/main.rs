@@ -26,6 +26,7 @@ mod index;
 mod lease;
 mod live;
 mod live_process;
+mod locality;
 mod lookups;
 mod managed_certificates;
 mod manifests;

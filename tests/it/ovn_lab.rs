@@ -451,6 +451,52 @@ impl Lab {
         chassis.controller = Some(self.ovn.start("ovn-controller", &chassis.dir, &[&at]));
     }
 
+    /// Changes the northbound database, and waits until every chassis has caught up.
+    pub(crate) fn nbctl(&self, args: &[&str]) {
+        let db = format!("--db={}", self.northbound.unix());
+        let mut all = vec![db.as_str(), "--timeout=30", "--wait=hv"];
+        all.extend(args);
+        let dir = self.dir.path().join("central");
+        self.ovn.run("ovn-nbctl", &dir, &all);
+    }
+
+    /// Plugs an interface of a node into a logical port.
+    pub(crate) fn plug(&self, hostname: &str, port: &str) {
+        let id = format!("external_ids:iface-id={port}");
+        let add = ["--", "set", "Interface", port, "type=dummy", &id];
+        let dir = &self.chassis[hostname].dir;
+        vsctl(
+            &self.ovn,
+            dir,
+            &[&["add-port", "br-int", port][..], &add].concat(),
+        );
+    }
+
+    pub(crate) fn unplug(&self, hostname: &str, port: &str) {
+        let dir = &self.chassis[hostname].dir;
+        vsctl(&self.ovn, dir, &["del-port", "br-int", port]);
+    }
+
+    /// Whether a node's switch has flows of a logical switch, by which ovn-controller makes it local.
+    pub(crate) fn has_flows(&self, hostname: &str, switch: &str) -> bool {
+        let named = json!({"op": "select", "table": "Datapath_Binding", "where": [["external_ids", "includes", ["map", [["name", switch]]]]], "columns": ["tunnel_key"]});
+        let found = self.southbound.transact(&self.ovn, &[named]);
+        let key = &found[0]["rows"][0]["tunnel_key"];
+        let dir = &self.chassis[hostname].dir;
+        let flows = self.ovn.run(
+            "ovs-ofctl",
+            dir,
+            &[
+                "-O",
+                "OpenFlow15",
+                "dump-flows",
+                "br-int",
+                &format!("metadata={key}"),
+            ],
+        );
+        flows.contains("cookie=")
+    }
+
     /// Changes what a node tells its ovn-controller.
     pub(crate) fn set(&self, hostname: &str, key: &str, value: &str) {
         let entry = format!("external_ids:{key}={value}");

@@ -61,23 +61,20 @@ impl Southbound {
     }
 }
 
-fn chassis(number: u32) -> String {
+/// The chassis of a captured node.
+pub(crate) fn chassis(number: u32) -> String {
     format!("{number:08}-1111-4222-8333-444455556666")
 }
 
 /// A service on the captured cluster that follows the database.
-struct Following {
-    asked: Asked,
+pub(crate) struct Following {
+    pub(crate) asked: Asked,
     source: SouthboundSource,
     task: JoinHandle<()>,
 }
 
 impl Following {
-    fn start(southbound: &Southbound, config: &str, staleness: Staleness) -> Self {
-        Self::start_on(&southbound.server, config, staleness)
-    }
-
-    fn start_on(server: &Server, config: &str, staleness: Staleness) -> Self {
+    pub(crate) fn start(server: &Server, config: &str, staleness: Staleness) -> Self {
         let config = Config::parse(config).unwrap();
         let source = SouthboundSource {
             view: Arc::new(ArcSwap::from_pointee(ChassisView::default())),
@@ -165,7 +162,7 @@ impl Drop for Following {
 }
 
 const UNCLAIMED: (&str, &str) = ("el9-nochassis", "OVN chassis not registered");
-const PATIENT: Staleness = Staleness {
+pub(crate) const PATIENT: Staleness = Staleness {
     after: Duration::from_hours(1),
     rejects: false,
 };
@@ -175,7 +172,7 @@ async fn ovn_verdict_follows_what_becomes_of_a_chassis() {
     let Some(southbound) = Southbound::start() else {
         return;
     };
-    let following = Following::start(&southbound, "southbound: {allowedLag: 1ms}", PATIENT);
+    let following = Following::start(&southbound.server, "southbound: {allowedLag: 1ms}", PATIENT);
     // Until it is read, the database is not held against anybody.
     following.until(&[UNCLAIMED]).await;
 
@@ -223,7 +220,7 @@ async fn ovn_chassis_that_is_killed_is_rejected_when_it_did_not_answer_and_the_o
         lab.add(node, &chassis(number));
     }
     let config = "southbound: {allowedLag: 5s}";
-    let following = Following::start_on(&lab.southbound, config, PATIENT);
+    let following = Following::start(&lab.southbound, config, PATIENT);
     let northbound = Endpoints::parse("test", &lab.northbound.unix()).unwrap();
     let stats = Arc::new(ProbeStats::default());
     let asked = Arc::clone(&stats);
@@ -273,7 +270,7 @@ async fn ovn_database_out_of_reach_is_left_out_or_held_against_everyone() {
             after: Duration::from_secs(2),
             rejects,
         };
-        let following = Following::start(&southbound, "", staleness);
+        let following = Following::start(&southbound.server, "", staleness);
         let fresh = [("el9-2", "OVN chassis identity mismatch"), UNCLAIMED];
         following.until(&fresh).await;
         southbound.server.kill();
