@@ -27,6 +27,7 @@ macro_rules! capture {
 
 const MUTATE: &str = "/mutate?timeout=10s";
 const FILTER: &str = "/scheduler/filter";
+const PRIORITIZE: &str = "/scheduler/prioritize";
 const APISERVER: &str = "kube-apiserver-admission";
 const SCHEDULER: &str = "kube-scheduler";
 
@@ -36,6 +37,8 @@ pub(super) enum Step {
     Reviews(Reviews),
     /// Nodes that a pod may land on.
     Filter(Filter),
+    /// Which nodes are better for it.
+    Prioritize(Prioritize),
     /// A VM that berth does not know.
     Unknown(Unknown),
     /// What the people who run berth see.
@@ -78,6 +81,20 @@ pub(super) fn all() -> Vec<Step> {
                     "machine type pc-q35-rhel9.2.0 not supported",
                 ),
                 ("el10-0", "machine type pc-q35-rhel9.2.0 not supported"),
+            ],
+        }),
+        Step::Prioritize(Prioritize {
+            title: "Which of them are better? A migration is on its way to el9-0 already, and one to el9-nochassis. With\n   OVN's southbound database, nodes where the VM's network is there already would be ahead of all others.",
+            capture: capture!("prioritize-names-migration-no-selector"),
+            expected: vec![
+                ("el10-1", 10),
+                ("el9-0", 9),
+                ("el9-1", 10),
+                ("el9-2", 10),
+                ("el9-3", 10),
+                ("el9-nochassis", 9),
+                ("old-nolabels", 10),
+                ("el10-0", 10),
             ],
         }),
         Step::Filter(Filter {
@@ -124,6 +141,7 @@ impl Step {
         match self {
             Self::Reviews(reviews) => reviews.play(client).await,
             Self::Filter(filter) => filter.play(client).await,
+            Self::Prioritize(prioritize) => prioritize.play(client).await,
             Self::Unknown(unknown) => unknown.play(client).await,
             Self::Operations(operations) => operations.play(client).await,
         }
@@ -139,6 +157,9 @@ impl Step {
                 .collect(),
             Self::Filter(Filter { capture, .. }) | Self::Unknown(Unknown { capture, .. }) => {
                 vec![(FILTER, capture.0, capture.1)]
+            }
+            Self::Prioritize(Prioritize { capture, .. }) => {
+                vec![(PRIORITIZE, capture.0, capture.1)]
             }
             Self::Operations(_) => Vec::new(),
         }
@@ -372,6 +393,46 @@ impl Filter {
                 "{}\n\n{}",
                 self.title,
                 table(["node", "berth's verdict"], &rows)
+            ),
+            asked: self.expected.len(),
+            unexpected,
+        })
+    }
+}
+
+/// Nodes that are better or worse for a pod.
+pub(super) struct Prioritize {
+    title: &'static str,
+    capture: Capture,
+    expected: Vec<(&'static str, u8)>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HostPriority {
+    host: String,
+    score: u8,
+}
+
+impl Prioritize {
+    async fn play(&self, client: &Client) -> Result<Played, DemoError> {
+        let body = client.post(PRIORITIZE, SCHEDULER, self.capture.1).await?;
+        let reply: Vec<HostPriority> = decode(PRIORITIZE, &body)?;
+        let mut rows = Vec::new();
+        let mut unexpected = Vec::new();
+        for (node, expected) in &self.expected {
+            let found = reply.iter().find(|one| one.host == *node);
+            let score = found.map_or_else(|| "no answer".to_owned(), |one| one.score.to_string());
+            if score != expected.to_string() {
+                unexpected.push(format!("{node}: {score} instead of {expected}"));
+            }
+            rows.push([(*node).to_owned(), format!("{score} of 10")]);
+        }
+        Ok(Played {
+            text: format!(
+                "{}\n\n{}",
+                self.title,
+                table(["node", "berth's score"], &rows)
             ),
             asked: self.expected.len(),
             unexpected,

@@ -16,6 +16,7 @@ pub(super) struct SouthboundCollector {
     silence: Gauge,
     standing: IntGaugeVec,
     chassis: IntGauge,
+    ports: IntGauge,
     syncs: IntCounterVec,
     connections: IntCounter,
     failures: IntCounterVec,
@@ -54,6 +55,10 @@ impl SouthboundCollector {
                 "berth_southbound_chassis",
                 "Chassis in the southbound database.",
             )?,
+            ports: IntGauge::new(
+                "berth_southbound_ports",
+                "Ports in the southbound database; 0 where no score counts what is local.",
+            )?,
             syncs: IntCounterVec::new(
                 Opts::new(
                     "berth_southbound_syncs_total",
@@ -90,12 +95,13 @@ impl SouthboundCollector {
         })
     }
 
-    fn parts(&self) -> [&dyn Collector; 9] {
+    fn parts(&self) -> [&dyn Collector; 10] {
         [
             &self.connected,
             &self.silence,
             &self.standing,
             &self.chassis,
+            &self.ports,
             &self.syncs,
             &self.connections,
             &self.failures,
@@ -126,6 +132,8 @@ impl Collector for SouthboundCollector {
         }
         self.chassis
             .set(i64::try_from(view.count()).unwrap_or(i64::MAX));
+        self.ports
+            .set(i64::try_from(view.locality().ports()).unwrap_or(i64::MAX));
         self.connections.reset();
         self.connections.inc_by(stats.connections());
         self.syncs.reset();

@@ -57,6 +57,7 @@ pub struct Locality {
     /// Of switches and routers with links, the VPC: the least id in it.
     vpcs: HashTrieMapSync<Uuid, Uuid>,
     places: HashTrieMapSync<Uuid, Places>,
+    ports: usize,
     is_known: bool,
 }
 
@@ -77,6 +78,12 @@ impl Locality {
         switches.dedup();
         let places = |switch: &Uuid| self.places.get(self.vpc(switch));
         Some(Switches(switches.iter().map(places).collect()))
+    }
+
+    /// How many ports there are.
+    #[must_use]
+    pub const fn ports(&self) -> usize {
+        self.ports
     }
 
     fn vpc<'a>(&'a self, datapath: &'a Uuid) -> &'a Uuid {
@@ -142,12 +149,6 @@ impl LocalityIndex {
         self.view.clone()
     }
 
-    /// How many ports there are.
-    #[must_use]
-    pub fn ports(&self) -> usize {
-        self.ports.len()
-    }
-
     /// The replica is what is in the database: this is different from before, and that the database
     /// does not have.
     pub fn synced(&mut self, changes: &[Change], missing: &[Missing]) {
@@ -175,6 +176,7 @@ impl LocalityIndex {
             }
         }
         self.relink(relinked);
+        self.view.ports = self.ports.len();
     }
 
     fn add(&mut self, port: Port, relinked: &mut Relinked) {

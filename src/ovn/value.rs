@@ -3,19 +3,21 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Deref;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::ovn::schema::{Base, Column, ColumnType};
 
-/// The id of a row, a transaction, a cluster or a server.
+/// The id of a row, a transaction, a cluster or a server. In two halves: a `u128` would make
+/// everything that holds one larger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Uuid(u128);
+pub struct Uuid([u64; 2]);
 
 impl Uuid {
     /// What servers say where they have no id.
-    pub const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self([0; 2]);
 
     /// Reads the usual form, 32 hexadecimal digits and hyphens.
     #[must_use]
@@ -29,18 +31,20 @@ impl Uuid {
         if !well_formed {
             return None;
         }
-        let number = bytes.iter().filter(|byte| **byte != b'-');
-        let number = number.fold(0u128, |number, byte| {
+        let digits = bytes.iter().filter(|byte| **byte != b'-');
+        let halves = digits.fold([0; 2], |[high, low], byte| {
             let digit = char::from(*byte).to_digit(16).unwrap_or_default();
-            number << 4 | u128::from(digit)
+            [high << 4 | low >> 60, low << 4 | u64::from(digit)]
         });
-        Some(Self(number))
+        Some(Self(halves))
     }
 }
 
 impl fmt::Display for Uuid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = |shift: u32, digits: u32| (self.0 >> shift) & ((1 << (4 * digits)) - 1);
+        let Self([high, low]) = *self;
+        let number = u128::from(high) << 64 | u128::from(low);
+        let part = |shift: u32, digits: u32| (number >> shift) & ((1 << (4 * digits)) - 1);
         write!(
             f,
             "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
@@ -130,11 +134,52 @@ impl Atom {
     }
 }
 
+/// Distinct values in order. Most columns hold one, which takes no memory of its own: a database may
+/// have a million of them.
+#[derive(Clone, Debug)]
+pub enum Atoms {
+    /// One value.
+    One(Atom),
+    /// None, or more than one.
+    Others(Box<[Atom]>),
+}
+
+impl Deref for Atoms {
+    type Target = [Atom];
+
+    fn deref(&self) -> &[Atom] {
+        match self {
+            Self::One(atom) => std::slice::from_ref(atom),
+            Self::Others(atoms) => atoms,
+        }
+    }
+}
+
+impl PartialEq for Atoms {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Atoms {}
+
+/// Puts them in order, and leaves out what is there already.
+impl From<Vec<Atom>> for Atoms {
+    fn from(mut atoms: Vec<Atom>) -> Self {
+        atoms.sort_unstable();
+        atoms.dedup();
+        match <[Atom; 1]>::try_from(atoms) {
+            Ok([atom]) => Self::One(atom),
+            Err(atoms) => Self::Others(atoms.into()),
+        }
+    }
+}
+
 /// What is in one column of one row. A single value is a set of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Datum {
     /// Distinct values in order.
-    Set(Box<[Atom]>),
+    Set(Atoms),
     /// Keys, distinct and in order, each with its value.
     Map(Box<[(Atom, Atom)]>),
 }
@@ -168,7 +213,7 @@ impl Datum {
     }
 
     fn parse_set(json: &Value, base: Base) -> Result<Self, ValueError> {
-        let mut atoms = match tagged(json) {
+        let atoms = match tagged(json) {
             Some(("set", elements)) => elements
                 .iter()
                 .map(|element| Atom::parse(element, base))
@@ -176,8 +221,6 @@ impl Datum {
             Some(("map", _)) => return Err(ValueError::NotASet),
             _ => vec![Atom::parse(json, base)?],
         };
-        atoms.sort_unstable();
-        atoms.dedup();
         Ok(Self::Set(atoms.into()))
     }
 
@@ -214,8 +257,8 @@ impl Datum {
     pub fn default_of(column: &ColumnType) -> Self {
         match (column.value, column.optional) {
             (Some(_), _) => Self::Map([].into()),
-            (None, true) => Self::Set([].into()),
-            (None, false) => Self::Set([Atom::default_of(column.key)].into()),
+            (None, true) => Self::Set(Atoms::Others([].into())),
+            (None, false) => Self::Set(Atoms::One(Atom::default_of(column.key))),
         }
     }
 
@@ -226,10 +269,9 @@ impl Datum {
     pub fn with_difference(&self, difference: Self) -> Self {
         match (self, difference) {
             (Self::Set(old), Self::Set(change)) => {
-                let mut atoms: Vec<_> = old.iter().filter(|a| !contains(&change, a)).collect();
-                atoms.extend(change.iter().filter(|atom| !contains(old, atom)));
-                atoms.sort_unstable();
-                Self::Set(atoms.into_iter().cloned().collect())
+                let kept = old.iter().filter(|atom| !contains(&change, atom));
+                let came = change.iter().filter(|atom| !contains(old, atom));
+                Self::Set(kept.chain(came).cloned().collect::<Vec<_>>().into())
             }
             (Self::Map(old), Self::Map(change)) => {
                 let kept = old.iter().filter(|(key, _)| get(&change, key).is_none());
@@ -249,8 +291,8 @@ impl Datum {
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match self {
-            Self::Set(atoms) => match atoms.as_ref() {
-                [Atom::String(text)] => Some(text),
+            Self::Set(atoms) => match **atoms {
+                [Atom::String(ref text)] => Some(text),
                 _ => None,
             },
             Self::Map(_) => None,
@@ -261,8 +303,8 @@ impl Datum {
     #[must_use]
     pub fn integer(&self) -> Option<i64> {
         match self {
-            Self::Set(atoms) => match atoms.as_ref() {
-                [Atom::Integer(number)] => Some(*number),
+            Self::Set(atoms) => match **atoms {
+                [Atom::Integer(number)] => Some(number),
                 _ => None,
             },
             Self::Map(_) => None,
@@ -273,8 +315,8 @@ impl Datum {
     #[must_use]
     pub fn boolean(&self) -> Option<bool> {
         match self {
-            Self::Set(atoms) => match atoms.as_ref() {
-                [Atom::Boolean(truth)] => Some(*truth),
+            Self::Set(atoms) => match **atoms {
+                [Atom::Boolean(truth)] => Some(truth),
                 _ => None,
             },
             Self::Map(_) => None,
@@ -283,8 +325,8 @@ impl Datum {
 
     /// All references in it.
     pub fn uuids(&self) -> impl Iterator<Item = Uuid> {
-        let atoms = match self {
-            Self::Set(atoms) => atoms.as_ref(),
+        let atoms: &[Atom] = match self {
+            Self::Set(atoms) => atoms,
             Self::Map(_) => &[],
         };
         atoms.iter().filter_map(|atom| match atom {
@@ -478,6 +520,11 @@ mod tests {
             Err(ValueError::Atom(Base::String)),
             "what is not kept has its type as well"
         );
+    }
+
+    #[test]
+    fn a_value_takes_no_more_than_three_words() {
+        assert_eq!(size_of::<Datum>(), 24);
     }
 
     #[test]
