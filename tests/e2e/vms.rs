@@ -114,8 +114,8 @@ pub(crate) fn start_target(api: &Api, vmi: &Value) -> String {
     start_pod(api, &target_pod(vmi))
 }
 
-/// Makes the migration of a VMI, which virt-controller makes a target pod for.
-pub(crate) fn start_migration(api: &Api, vmi: &Value) {
+/// Makes the migration of a VMI, which virt-controller makes a target pod for, and returns it.
+pub(crate) fn start_migration(api: &Api, vmi: &Value) -> Value {
     let namespace = vmi["metadata"]["namespace"].as_str().unwrap();
     let migrations = vmis(namespace).replace("instances", "instancemigrations");
     let migration = json!({
@@ -124,7 +124,16 @@ pub(crate) fn start_migration(api: &Api, vmi: &Value) {
         "metadata": {"generateName": "migration-"},
         "spec": {"vmiName": vmi["metadata"]["name"]},
     });
-    api.post(&migrations, &migration);
+    api.post(&migrations, &migration)
+}
+
+/// A migration that has come to its end, or goes on.
+pub(crate) fn set_migration_phase(api: &Api, migration: &Value, phase: &str) {
+    let metadata = &migration["metadata"];
+    let [namespace, name] = ["namespace", "name"].map(|field| metadata[field].as_str().unwrap());
+    let migrations = vmis(namespace).replace("instances", "instancemigrations");
+    let change = json!({"status": {"phase": phase}});
+    api.merge(&format!("{migrations}/{name}/status"), &change);
 }
 
 /// The node of a pod, once it has one.

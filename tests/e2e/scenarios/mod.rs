@@ -35,6 +35,7 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     scheduling::a_target_lands_on_a_right_node_and_never_on_a_wrong_one,
     scheduling::a_pod_that_fits_nowhere_says_why_and_the_same_every_time,
     scheduling::a_rejected_pod_is_scheduled_soon_after_its_obstacle_goes,
+    scheduling::scores_move_the_choice_between_two_equal_nodes,
     scheduling::nobody_is_evicted_where_the_guard_rejects,
     scheduling::a_vmi_that_no_watch_has_brought_is_read,
     ovn::a_pod_that_fits_nowhere_is_scheduled_soon_after_a_chassis_returns,

@@ -23,7 +23,7 @@ const SOON: Duration = Duration::from_secs(12);
 /// Between two heartbeats, of which a larger cluster has more.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
-const JUDGED: &str = "berth_extender_requests_total{outcome=\"judged\"";
+const JUDGED: &str = "berth_extender_requests_total{outcome=\"judged\",verb=\"filter\"";
 
 /// One replica that kube-scheduler asks.
 fn serve(world: &World) -> (Berth, Service, Scheduler) {
@@ -61,7 +61,7 @@ pub(crate) fn a_target_lands_on_a_right_node_and_never_on_a_wrong_one(world: &mu
     let labels = pod["metadata"]["labels"].as_object_mut().unwrap();
     labels.remove("kubevirt.io/migrationJobUID");
     vms::wait_until_bound(api, &vms::start_pod(api, &pod));
-    let not_guarded = "berth_extender_requests_total{outcome=\"not_guarded\"";
+    let not_guarded = "berth_extender_requests_total{outcome=\"not_guarded\",verb=\"filter\"";
     assert_eq!(berth.metric(not_guarded), 1);
     scheduler.assert_always_answered();
 }
@@ -181,6 +181,70 @@ pub(crate) fn a_rejected_pod_is_scheduled_soon_after_its_obstacle_goes(world: &m
         );
         assert_eq!(bound, node);
         set(api, true);
+    }
+    scheduler.assert_always_answered();
+}
+
+/// How many migrations have their target on each of two nodes, and how many pods choose between them
+/// each time: as many by chance is one time in a thousand.
+const ARRIVING: u64 = 4;
+const CHOICES: u64 = 5;
+
+const GAUGE: &str = "berth_migrations_arriving";
+
+pub(crate) fn scores_move_the_choice_between_two_equal_nodes(world: &mut World) {
+    let (berth, _service, scheduler) = serve(world);
+    let namespace = world.namespace("choosing");
+    let api = &world.api;
+    // For a VM on el9-0 there are el9-1 and el9-2, with the same on both.
+    fleet::set_condition(api, "el9-3", "NetworkUnavailable", "True");
+    let nodes = ["el9-1", "el9-2"];
+    let migrations = nodes.map(|node| {
+        let started = (0..ARRIVING).map(|number| {
+            let vmi = vms::run_vmi(api, &namespace, &format!("to-{node}-{number}"), "el9-0");
+            let migration = vms::start_migration(api, &vmi);
+            let mut pod = vms::target_pod(&vmi);
+            let labels = &mut pod["metadata"]["labels"];
+            labels["kubevirt.io/migrationJobUID"] = migration["metadata"]["uid"].clone();
+            pod["spec"]["nodeName"] = node.into();
+            vms::start_pod(api, &pod);
+            migration
+        });
+        started.collect::<Vec<_>>()
+    });
+    let vmi = vms::run_vmi(api, &namespace, "chooses", "el9-0");
+    for (busy, free) in [(0, 1), (1, 0)] {
+        for (of, phase) in [(busy, "Running"), (free, "Succeeded")] {
+            for migration in &migrations[of] {
+                vms::set_migration_phase(api, migration, phase);
+            }
+        }
+        let expect = format!("{GAUGE}{{node=\"{}\"}} {ARRIVING}", nodes[busy]);
+        wait::until("berth knows where migrations arrive", || {
+            let text = berth.metrics();
+            let known: Vec<_> = text.lines().filter(|l| l.starts_with(GAUGE)).collect();
+            if known == [&expect] {
+                return Ok(());
+            }
+            Err(format!("{known:?}"))
+        });
+        for _ in 0..CHOICES {
+            let pod = vms::start_target(api, &vmi);
+            assert_eq!(vms::wait_until_bound(api, &pod), nodes[free]);
+            api.delete(&pod);
+        }
+    }
+    for (series, expect) in [
+        (
+            "berth_extender_requests_total{outcome=\"judged\",verb=\"prioritize\"",
+            2 * CHOICES,
+        ),
+        (
+            "berth_score_inputs_total{effect=\"decides\",input=\"arriving\"",
+            2 * CHOICES,
+        ),
+    ] {
+        assert_eq!(berth.metric(series), expect, "{series}");
     }
     scheduler.assert_always_answered();
 }
