@@ -212,6 +212,7 @@ mod tests {
             match &mut steps[broken] {
                 Step::Reviews(reviews) => reviews.rows[0].expected = Expected::Untouched,
                 Step::Filter(filter) => filter.expected[0].1 = "something else",
+                Step::Prioritize(prioritize) => prioritize.expected[0].1 = 3,
                 Step::Unknown(unknown) => unknown.expected = "something else",
                 Step::Operations(operations) => operations.series[0].1 = "99",
             }

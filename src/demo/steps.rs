@@ -404,7 +404,7 @@ impl Filter {
 pub(super) struct Prioritize {
     title: &'static str,
     capture: Capture,
-    expected: Vec<(&'static str, u8)>,
+    pub(super) expected: Vec<(&'static str, u8)>,
 }
 
 #[derive(Deserialize)]

@@ -245,7 +245,7 @@ impl LocalityIndex {
     /// One port more or less of a switch or router is on a chassis.
     fn place(&mut self, datapath: Uuid, chassis: Uuid, change: i32) {
         self.edit(datapath, |known| {
-            edit_count(&mut known.places, chassis, change)
+            edit_count(&mut known.places, chassis, change);
         });
         let vpc = *self.view.vpc(&datapath);
         if self.view.places.get(&vpc).is_none() {

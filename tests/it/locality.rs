@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use berth::facts::Staleness;
 use serde_json::json;
 
 use crate::ovn_lab::Lab;
@@ -13,7 +14,7 @@ const NODES: [&str; 3] = ["el9-1", "el9-2", "el9-3"];
 
 /// A VPC of the switches `s1` and `s2`, and a switch `net` of a Multus network beside it. VM `web` has
 /// a port on `s1`.
-fn start() -> Option<(Lab, Following)> {
+fn start(config: &str, staleness: Staleness) -> Option<(Lab, Following)> {
     let mut lab = Lab::start()?;
     for (number, node) in (2..).zip(NODES) {
         lab.add(node, &chassis(number));
@@ -27,7 +28,7 @@ fn start() -> Option<(Lab, Following)> {
     add(&lab, "s1", "web.default", "default/web");
     add(&lab, "s2", "pod.other", "other/pod");
     add(&lab, "net", "pod.other.net.default.ovn", "other/pod");
-    let following = Following::start(&lab.southbound, "", PATIENT);
+    let following = Following::start(&lab.southbound, config, staleness);
     Some((lab, following))
 }
 
@@ -92,7 +93,7 @@ fn flows(lab: &Lab, switch: &str, nodes: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ovn_scores_follow_where_the_networks_of_a_vm_are_local() {
-    let Some((lab, following)) = start() else {
+    let Some((lab, following)) = start("", PATIENT) else {
         return;
     };
     // Until anything of the VM is bound, no node is better than another.
@@ -138,7 +139,7 @@ async fn ovn_scores_follow_where_the_networks_of_a_vm_are_local() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ovn_scores_follow_a_port_that_moves_as_a_migration_moves_it() {
-    let Some((lab, following)) = start() else {
+    let Some((lab, following)) = start("", PATIENT) else {
         return;
     };
     lab.plug("el9-1", "web.default");
@@ -155,4 +156,44 @@ async fn ovn_scores_follow_a_port_that_moves_as_a_migration_moves_it() {
     flows(&lab, "s1", &["el9-3"]);
     nbctl(&lab, "lsp-del web.default");
     until(&following, [10, 10, 10]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ovn_scores_leave_out_a_database_that_is_out_of_reach() {
+    let staleness = Staleness {
+        after: Duration::from_secs(2),
+        rejects: false,
+    };
+    let Some((mut lab, following)) = start("", staleness) else {
+        return;
+    };
+    lab.plug("el9-1", "web.default");
+    until(&following, [10, 4, 4]).await;
+    lab.southbound.kill();
+    until(&following, [10, 10, 10]).await;
+    lab.southbound.start(&lab.ovn);
+    until(&following, [10, 4, 4]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ovn_ports_are_not_read_where_no_score_counts_them() {
+    for (config, ports) in [("", 7.0), ("scoring: {locality: 0}", 0.0)] {
+        let Some((_lab, following)) = start(config, PATIENT) else {
+            return;
+        };
+        let found = || {
+            let metric = |name: &str| following.asked.metric(name);
+            [
+                metric("berth_southbound_chassis"),
+                metric("berth_southbound_ports"),
+            ]
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(30), async {
+            while found() != [3.0, ports] {
+                tokio::task::yield_now().await;
+            }
+        });
+        let waited = waited.await;
+        assert!(waited.is_ok(), "{config:?}: {:?}", found());
+    }
 }

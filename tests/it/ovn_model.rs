@@ -14,7 +14,8 @@ pub(crate) const WANTED: [Wanted; 2] = [
     },
     Wanted {
         table: "U",
-        columns: &["one", "some"],
+        // Of its map, no more than these keys.
+        columns: &["one", "some", "map:a,ß"],
     },
 ];
 

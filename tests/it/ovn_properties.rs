@@ -132,7 +132,8 @@ proptest! {
     }
 }
 
-fn chassis_replica() -> Replica {
+/// A replica of the four tables that tell of chassis.
+pub(crate) fn chassis_replica() -> Replica {
     let schema = json!({"tables": {
         "SB_Global": {"columns": {"nb_cfg": {"type": "integer"}}},
         "Chassis": {"columns": {

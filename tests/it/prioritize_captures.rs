@@ -1,8 +1,16 @@
 //! Scores for what a real kube-scheduler asked about, in both forms of the call.
 
+use std::time::{Duration, Instant};
+
+use berth::decide::guard::Policy;
+use berth::facts::{Chassis, Facts};
+use berth::http::prioritize;
+use berth::ovn::ChassisIndex;
+use berth::ovn::replica::Replica;
 use serde_json::{Value, json};
 
-use crate::support::{Asked, capture, capture_json, cluster, item, items};
+use crate::ovn_properties::chassis_replica;
+use crate::support::{Asked, capture, capture_json, cluster, item, items, view};
 
 /// The captured call, which asks about eight nodes for VMI `legacy`.
 fn call() -> Value {
@@ -179,6 +187,82 @@ async fn a_pod_that_is_no_target_of_a_migration_scores_nothing_anywhere() {
     }
     let not_guarded = r#"berth_extender_requests_total{outcome="not_guarded",verb="prioritize"}"#;
     assert_eq!(asked.metric(not_guarded), 2.0);
+}
+
+/// The chassis of nodes `el9-1` to `el9-3`, which answer when they are told to.
+struct Southbound {
+    replica: Replica,
+    index: ChassisIndex,
+    now: Instant,
+}
+
+impl Southbound {
+    fn start() -> Self {
+        let mut southbound = Self {
+            replica: chassis_replica(),
+            index: ChassisIndex::new(Duration::from_secs(30)),
+            now: Instant::now(),
+        };
+        southbound.index.synced(&[], &[], southbound.now);
+        southbound.update(&json!({"SB_Global": {row(0, 0): {"insert": {}}}}));
+        for number in 2..=4 {
+            let name = format!("{number:08}-1111-4222-8333-444455556666");
+            southbound.update(&json!({
+                "Chassis": {row(1, number): {"insert": {"name": name}}},
+                "Chassis_Private": {row(2, number): {"insert": {"name": name}}},
+            }));
+        }
+        southbound
+    }
+
+    fn update(&mut self, rows: &Value) {
+        let changes = self.replica.update2(&rows.to_string()).unwrap();
+        self.index.changed(&changes, self.now);
+    }
+
+    /// Asks everyone, who answer after so many seconds, one after the other.
+    fn ask(&mut self, nb_cfg: i64, seconds: [u64; 3]) {
+        self.update(&json!({"SB_Global": {row(0, 0): {"modify": {"nb_cfg": nb_cfg}}}}));
+        for (number, seconds) in (2..).zip(seconds) {
+            self.now += Duration::from_secs(seconds);
+            let answer = json!({"modify": {"nb_cfg": nb_cfg}});
+            self.update(&json!({"Chassis_Private": {row(2, number): answer}}));
+        }
+    }
+
+    /// The scores of the nodes, and of `el9-0`, which has no chassis here.
+    fn scores(&self) -> [u8; 4] {
+        let (view, chassis) = (view(&quiet()), self.index.view());
+        let facts = Facts {
+            view: &view,
+            chassis: Chassis::Known(&chassis, self.now),
+        };
+        let mut call = call();
+        call["NodeNames"] = json!(["el9-1", "el9-2", "el9-3", "el9-0"]);
+        let answer = prioritize(&call.to_string(), &facts, &Policy::default()).unwrap();
+        let answer: Vec<Value> = serde_json::from_slice(&answer.json).unwrap();
+        let scores = answer.iter().map(|one| one["Score"].as_u64().unwrap());
+        let scores: Vec<_> = scores.map(|score| u8::try_from(score).unwrap()).collect();
+        scores.try_into().unwrap()
+    }
+}
+
+fn row(table: u8, number: u8) -> String {
+    format!("00000000-0000-4000-8000-00000000{table:02}{number:02}")
+}
+
+#[test]
+fn a_chassis_that_answers_fast_and_has_not_flapped_scores_higher() {
+    let mut southbound = Southbound::start();
+    assert_eq!(southbound.scores(), [10, 10, 10, 10]);
+    // After 0, 1 and 5 seconds: all of a point, an eleventh and a fiftieth of it.
+    southbound.ask(1, [0, 1, 4]);
+    assert_eq!(southbound.scores(), [10, 9, 9, 9]);
+    // The mean goes on, the third one was away, and nothing is known of the last.
+    southbound.ask(2, [0, 1, 60]);
+    assert_eq!(southbound.scores(), [10, 9, 8, 8]);
+    southbound.now += Duration::from_mins(10);
+    assert_eq!(southbound.scores(), [10, 9, 9, 9]);
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ pub(crate) fn both_callers_trust_what_two_replicas_made(world: &mut World) {
     assert_eq!(
         sum(
             &replicas,
-            "berth_extender_requests_total{outcome=\"judged\""
+            "berth_extender_requests_total{outcome=\"judged\",verb=\"filter\""
         ),
         1
     );
