@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -70,6 +71,8 @@ pub(crate) fn chassis(number: u32) -> String {
 pub(crate) struct Following {
     pub(crate) asked: Asked,
     source: SouthboundSource,
+    /// How often something new was told that may let a node pass, or not.
+    news: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -89,7 +92,14 @@ impl Following {
         };
         let (view_of, stats) = (Arc::clone(&source.view), Arc::clone(&source.stats));
         let allowed_lag = config.southbound.allowed_lag.0;
-        let following = southbound::watch(settings, allowed_lag, view_of, stats, |_| ());
+        let news = Arc::new(AtomicUsize::new(0));
+        let publish = {
+            let news = Arc::clone(&news);
+            move |_: &ChassisView| {
+                news.fetch_add(1, Ordering::SeqCst);
+            }
+        };
+        let following = southbound::watch(settings, allowed_lag, view_of, stats, publish);
         let task = tokio::spawn(following);
         let sources = Sources {
             cluster: Arc::new(ArcSwap::from_pointee(view(&cluster()))),
@@ -106,6 +116,7 @@ impl Following {
         Self {
             asked: Asked { service, metrics },
             source,
+            news,
             task,
         }
     }
@@ -286,6 +297,39 @@ async fn ovn_database_out_of_reach_is_left_out_or_held_against_everyone() {
         following.until(&fresh).await;
         assert!(following.source.stats.connections() > 1);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ovn_ports_that_change_are_seen_and_wake_nobody() {
+    let Some(southbound) = Southbound::start() else {
+        return;
+    };
+    let following = Following::start(&southbound.server, "", PATIENT);
+    let news = || following.news.load(Ordering::SeqCst);
+    let until = async |chassis: usize, ports: usize| {
+        let seen = || {
+            let view = following.source.view.load();
+            (view.count(), view.locality().ports())
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(30), async {
+            while seen() != (chassis, ports) {
+                tokio::task::yield_now().await;
+            }
+        });
+        let waited = waited.await;
+        assert!(waited.is_ok(), "{:?}", seen());
+    };
+    until(3, 0).await;
+    let first = news();
+    let port = |name: &str| json!({"op": "insert", "table": "Port_Binding", "row": {"logical_port": name, "datapath": ["named-uuid", "d"], "tunnel_key": 1}});
+    let switch = |key: u8| json!({"op": "insert", "table": "Datapath_Binding", "uuid-name": "d", "row": {"tunnel_key": key}});
+    southbound.transact(&[switch(1), port("a")]);
+    southbound.transact(&[switch(2), port("b")]);
+    until(3, 2).await;
+    assert_eq!(news(), first);
+    southbound.transact(&insert_chassis("another", "el9-9", "127.0.2.44"));
+    until(4, 2).await;
+    assert_eq!(news(), first + 1);
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     scheduling::nobody_is_evicted_where_the_guard_rejects,
     scheduling::a_vmi_that_no_watch_has_brought_is_read,
     ovn::a_pod_that_fits_nowhere_is_scheduled_soon_after_a_chassis_returns,
+    ovn::targets_land_where_their_network_is_local,
     certificates::both_callers_trust_what_two_replicas_made,
     certificates::what_others_spoil_is_repaired,
     rights::the_rights_of_the_manifests_suffice,

@@ -1,4 +1,4 @@
-//! A real OVN beside a real kube-scheduler: a chassis that dies and returns.
+//! A real OVN beside a real kube-scheduler: a chassis that dies and returns, and networks that are local.
 
 use std::time::{Duration, Instant};
 
@@ -108,5 +108,65 @@ pub(crate) fn a_pod_that_fits_nowhere_is_scheduled_soon_after_a_chassis_returns(
         .each_ref()
         .map(|berth| berth.metric("berth_node_condition_writes_total"));
     assert!(writes.contains(&0), "one of them publishes: {writes:?}");
+    scheduler.assert_always_answered();
+}
+
+/// How many VMs on a switch migrate at once.
+const VMS: usize = 3;
+
+pub(crate) fn targets_land_where_their_network_is_local(world: &mut World) {
+    let Some(mut lab) = Lab::start() else {
+        panic!("tests/setup.sh brings OVN");
+    };
+    let nodes = ["el9-1", "el9-2", "el9-3"];
+    for (node, number) in nodes.into_iter().zip(2..) {
+        lab.add(node, &format!("{number:08}-1111-4222-8333-444455556666"));
+    }
+    let namespace = world.namespace("local");
+    let api = &world.api;
+    let southbound = json!({"endpoints": lab.southbound.unix()});
+    let berth = world.berth_on_ovn("berth", &southbound);
+    let service = world.service(&[&berth]);
+    let scheduler = Scheduler::start(world, &service.url(), &world.ca);
+    let caller = berth.caller(&world.ca);
+    lab.nbctl(&["ls-add", "switch"]);
+    let port = |name: &str| {
+        let id = format!("external_ids:pod={namespace}/{name}");
+        let name = format!("{name}.{namespace}");
+        let set = ["--", "set", "Logical_Switch_Port", &name, &id];
+        lab.nbctl(&[&["lsp-add", "switch", &name][..], &set].concat());
+        name
+    };
+    let neighbour = port("neighbour");
+    let mut before = None;
+    for (round, node) in ["el9-2", "el9-3", "el9-1"].into_iter().enumerate() {
+        if let Some(before) = before.replace(node) {
+            lab.unplug(before, &neighbour);
+        }
+        lab.plug(node, &neighbour);
+        let vmis: Vec<_> = (0..VMS)
+            .map(|number| {
+                let name = format!("vm-{round}-{number}");
+                port(&name);
+                vms::run_vmi(api, &namespace, &name, "el9-0")
+            })
+            .collect();
+        let args = vms::filter_args(&vmis[VMS - 1], &nodes);
+        let scores =
+            nodes.map(|one| json!({"Host": one, "Score": if one == node { 10 } else { 4 }}));
+        wait::until("the scores follow", || {
+            match caller.post("/scheduler/prioritize", &args) {
+                found if found == json!(scores) => Ok(()),
+                found => Err(found.to_string()),
+            }
+        });
+        // Each takes room there that the other nodes have.
+        for vmi in &vmis {
+            let pod = vms::start_target(api, vmi);
+            assert_eq!(vms::wait_until_bound(api, &pod), node);
+        }
+    }
+    let decides = "berth_score_inputs_total{effect=\"decides\",input=\"locality\"";
+    assert!(berth.metric(decides) >= 9);
     scheduler.assert_always_answered();
 }
