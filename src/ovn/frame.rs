@@ -85,6 +85,10 @@ impl Framer {
             if self.depth == 0 {
                 let message = self.buffer.split_to(self.seen).freeze();
                 self.seen = 0;
+                if message.len() > CHUNK {
+                    // What follows would keep all of the message's memory for as long as it lasts.
+                    self.buffer = BytesMut::from(self.buffer.as_ref());
+                }
                 return Ok(Some(message));
             }
         }
@@ -117,6 +121,20 @@ mod tests {
             }
         }
         Ok(found)
+    }
+
+    #[test]
+    fn a_long_message_takes_its_memory_along() {
+        let mut framer = Framer::new(16 << 20);
+        let long = format!("{{\"{}\"}}", "x".repeat(8 << 20));
+        framer.push(long.as_bytes());
+        framer.push(b"{\"next\":");
+        let message = framer.next_message().unwrap().unwrap();
+        assert_eq!(message.len(), long.len());
+        assert!(framer.buffer.capacity() < CHUNK);
+        framer.push(b"1}");
+        let next = framer.next_message().unwrap();
+        assert_eq!(next.as_deref(), Some(&b"{\"next\":1}"[..]));
     }
 
     const MESSAGES: [&str; 6] = [
