@@ -229,7 +229,11 @@ impl<'a> Facts<'a> {
             return arriving;
         };
         let Some(chassis) = view.chassis(name) else {
-            return arriving;
+            // Nothing is local on a chassis that is not there.
+            return Inputs {
+                local: switches.map(|_| 0),
+                ..arriving
+            };
         };
         Inputs {
             local: switches.map(|switches| switches.local_on(chassis)),

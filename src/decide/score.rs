@@ -1,8 +1,9 @@
 //! The score: how good a node is for a VM beside the others that are asked about. Numbers are whole
 //! throughout, so that the same nodes have the same scores wherever they are computed.
 //!
-//! Each input is measured against the best of the candidates, which has all of its weight. An input
-//! that nobody knows, or that is the same for all, takes nothing from anybody.
+//! Each input is measured against the best of the candidates, which has all of its weight; locality
+//! against the worst as well, which has nothing of it. An input that nobody knows, or that is the same
+//! for all, takes nothing from anybody.
 
 use std::time::Duration;
 
@@ -118,7 +119,8 @@ impl Inputs {
                 let speed = |time| u64::MAX / micros(QUICK).saturating_add(micros(time));
                 self.response.map(speed)
             }
-            Input::Stability => self.steady.map(micros),
+            // Whole minutes, or the same call would have another answer a moment later.
+            Input::Stability => self.steady.map(|time| time.as_secs() / 60),
         }
     }
 }
@@ -215,8 +217,12 @@ impl Scale {
         let Some(Range { worst, best }) = self.range[input as usize] else {
             return WHOLE;
         };
-        let merit = u128::from(inputs.merit(input).unwrap_or(worst));
-        let best = u128::from(best);
+        let merit = inputs.merit(input).unwrap_or(worst);
+        // One switch more is worth all the weight where no node differs by more: who is not local at
+        // all has no part in it, however many switches are local everywhere.
+        let floor = if input == Input::Locality { worst } else { 0 };
+        let merit = u128::from(merit.saturating_sub(floor));
+        let best = u128::from(best.saturating_sub(floor));
         let part = (merit * u128::from(WHOLE) + best / 2).checked_div(best);
         part.and_then(|part| u64::try_from(part).ok())
             .map_or(WHOLE, |part| part.min(WHOLE))
@@ -267,7 +273,8 @@ mod tests {
             (vec![local(0), local(0)], &[10, 10]),
             // Of a VM on two switches: both, one or none.
             (vec![local(2), local(1), local(0)], &[10, 7, 4]),
-            (vec![local(1), local(0)], &[10, 4]),
+            // One is local everywhere, as Kube-OVN's default VPC is.
+            (vec![local(2), local(1)], &[10, 4]),
             (
                 [0, 1, 3, 10].map(arriving).to_vec(),
                 // A half, a quarter and an eleventh of two points.
@@ -278,6 +285,7 @@ mod tests {
             (vec![mk(1, 0, MS, 600), mk(1, 0, 5 * MS, 600)], &[10, 10]),
             (vec![mk(1, 0, MS, 600), mk(1, 0, 5000 * MS, 600)], &[10, 9]),
             (vec![mk(1, 0, MS, 600), mk(1, 0, MS, 10)], &[10, 9]),
+            (vec![mk(1, 0, MS, 59), mk(1, 0, MS, 0)], &[10, 10]),
         ] {
             check(&candidates, expect);
         }
@@ -285,13 +293,15 @@ mod tests {
 
     #[test]
     fn what_is_local_outweighs_everything_else() {
-        check(
-            &[
-                mk(1, usize::MAX, Duration::MAX, 0),
-                mk(0, 0, Duration::ZERO, 600),
-            ],
-            &[6, 4],
-        );
+        for (more, less) in [(1, 0), (2, 1), (3, 2)] {
+            check(
+                &[
+                    mk(more, usize::MAX, Duration::MAX, 0),
+                    mk(less, 0, Duration::ZERO, 600),
+                ],
+                &[6, 4],
+            );
+        }
     }
 
     #[test]

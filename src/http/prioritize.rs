@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
+use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::cluster::view::NodeEntry;
@@ -65,8 +66,9 @@ pub fn prioritize(
     let FilterArgs { pod, asked } = FilterArgs::read(body)?;
     let Some(journey) = Journey::of(pod.is_launcher(), pod.belongs_to_migration(), policy) else {
         decision::not_guarded(Verb::Prioritize, &pod);
-        let names = read_names(asked)?.into_iter();
-        let zeros: Vec<_> = names.map(|host| HostPriority { host, score: 0 }).collect();
+        let nodes = read_nodes(asked)?.into_iter();
+        let zeros = nodes.map(|(host, _)| HostPriority { host, score: 0 });
+        let zeros: Vec<_> = zeros.collect();
         return Ok(PrioritizeAnswer {
             outcome: ExtenderOutcome::NotGuarded,
             scale: None,
@@ -75,10 +77,15 @@ pub fn prioritize(
     };
     let vm = pod.vmi().map(|owner| owner.name);
     let switches = vm.and_then(|vm| facts.switches_of(pod.namespace(), vm));
-    let (names, inputs) = read_inputs(asked, facts, policy.provider, switches.as_ref())?;
+    let nodes = read_nodes(asked)?;
+    let known = nodes.iter().enumerate().map(|(index, (name, raw))| {
+        let (provider, switches) = (policy.provider, switches.as_ref());
+        inputs(index, name.as_str(), *raw, facts, provider, switches)
+    });
+    let inputs = known.collect::<Result<Vec<_>, _>>()?;
     let scale = Scale::new(policy.weights, &inputs);
     let mut details = Details::if_wanted(policy.provider);
-    let scored = names.into_iter().zip(&inputs).map(|(host, inputs)| {
+    let scored = nodes.into_iter().zip(&inputs).map(|((host, _), inputs)| {
         let score = scale.score(inputs);
         details.add_score(Scored {
             node: host.as_str(),
@@ -97,42 +104,37 @@ pub fn prioritize(
     })
 }
 
-/// The names of the nodes asked about, and nothing else of them.
-fn read_names(asked: Asked<'_>) -> Result<Vec<Text<'_>>, ArgsError> {
+/// The nodes asked about, by name and, where they came whole, as they came.
+fn read_nodes(asked: Asked<'_>) -> Result<Vec<(Text<'_>, Option<&RawValue>)>, ArgsError> {
     match asked {
-        Asked::Names(names) => extender::read_names(names),
+        Asked::Names(names) => {
+            let names = extender::read_names(names)?.into_iter();
+            Ok(names.map(|name| (name, None)).collect())
+        }
         Asked::Nodes(nodes) => {
             let list = NodeList::read(nodes)?;
             let items = list.items().iter().enumerate();
-            items
-                .map(|(index, raw)| extender::node_name(index, raw))
-                .collect()
+            let named =
+                items.map(|(index, raw)| Ok((extender::node_name(index, raw)?, Some(*raw))));
+            named.collect()
         }
     }
 }
 
-/// The names of the nodes asked about, and what is known of each: by the view, or else by the list.
-fn read_inputs<'a>(
-    asked: Asked<'a>,
+/// What is known of a node: by the view, or else by what came of it.
+fn inputs(
+    index: usize,
+    name: &str,
+    raw: Option<&RawValue>,
     facts: &Facts<'_>,
     provider: Provider,
     switches: Option<&Switches<'_>>,
-) -> Result<(Vec<Text<'a>>, Vec<Inputs>), ArgsError> {
-    let names = read_names(asked)?;
-    let listed = match asked {
-        Asked::Names(_) => None,
-        Asked::Nodes(nodes) => Some(NodeList::read(nodes)?),
+) -> Result<Inputs, ArgsError> {
+    let entry = facts.view.node(name);
+    let node: Option<Cow<'_, NodeFacts>> = match (entry.and_then(NodeEntry::facts), raw) {
+        (Some(node), _) => Some(Cow::Borrowed(node)),
+        (None, Some(raw)) => Some(Cow::Owned(extender::node_facts(index, raw, provider)?)),
+        (None, None) => None,
     };
-    let mut inputs = Vec::with_capacity(names.len());
-    for (index, name) in names.iter().enumerate() {
-        let entry = facts.view.node(name.as_str());
-        let raw = listed.as_ref().and_then(|list| list.items().get(index));
-        let node: Option<Cow<'_, NodeFacts>> = match (entry.and_then(NodeEntry::facts), raw) {
-            (Some(node), _) => Some(Cow::Borrowed(node)),
-            (None, Some(raw)) => Some(Cow::Owned(extender::node_facts(index, raw, provider)?)),
-            (None, None) => None,
-        };
-        inputs.push(facts.inputs(node.as_deref(), entry, switches));
-    }
-    Ok((names, inputs))
+    Ok(facts.inputs(node.as_deref(), entry, switches))
 }

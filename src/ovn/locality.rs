@@ -365,7 +365,9 @@ impl Port {
         let datapath = row.get("datapath")?.uuids().next()?;
         let chassis = ["chassis", "additional_chassis"].into_iter();
         let chassis = chassis.filter_map(|column| row.get(column));
+        // OVN-Kubernetes says no more than that it is one.
         let pod = row.get("external_ids").and_then(|ids| ids.entry("pod"));
+        let pod = pod.filter(|pod| pod.contains('/'));
         // A port of a VM or a pod has no type.
         let named = || kind.is_empty().then_some(name);
         Some(Self {

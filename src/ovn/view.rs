@@ -12,7 +12,7 @@ use crate::ovn::locality::Locality;
 use crate::ovn::value::Uuid;
 
 /// After this time nobody remembers that a chassis came and went: an ovn-controller that fails does so
-/// every few minutes, one that was restarted by hand does not.
+/// every few minutes. One that ends in order takes its row along, and so has flapped as well.
 pub const SETTLED: Duration = Duration::from_mins(10);
 
 /// What can be wrong with a node's chassis.

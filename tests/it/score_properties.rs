@@ -93,11 +93,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
-    fn a_score_is_in_range_and_one_of_the_candidates_has_the_most(
+    fn a_score_is_in_range_and_the_best_in_everything_has_the_most(
         weights in any_weights(), candidates in any_candidates(),
     ) {
-        let scores = scores(weights, &candidates);
-        prop_assert!(scores.iter().all(|score| *score <= BEST));
+        let all = scores(weights, &candidates);
+        prop_assert!(all.iter().all(|score| *score <= BEST));
+        // Whoever is the best in every input has all there is.
+        let best = Inputs { local: Some(9), arriving: Some(0), response: Some(Duration::ZERO), steady: Some(Duration::MAX) };
+        let mut more = candidates;
+        more.push(best);
+        let all = scores(weights, &more);
+        prop_assert_eq!(all.last(), Some(&BEST));
     }
 
     #[test]
@@ -171,10 +177,10 @@ proptest! {
 
     #[test]
     fn by_default_the_more_local_of_two_is_never_behind_by_all_the_rest(
-        local in 1usize..4, rest in any_inputs(), other in any_inputs(),
+        local in 1usize..4, less in 0usize..3, rest in any_inputs(), other in any_inputs(),
     ) {
         let here = Inputs { local: Some(local), ..rest };
-        let away = Inputs { local: Some(0), ..other };
+        let away = Inputs { local: Some(less % local), ..other };
         let scores = scores(Weights::default(), &[here, away]);
         prop_assert!(scores[0] > scores[1], "{:?}", scores);
     }

@@ -57,6 +57,18 @@ impl Db {
         self.index.changed(&changes);
     }
 
+    /// What was goes where it is not the same any more, and what is comes.
+    fn follow(&mut self, before: &BTreeMap<u8, Value>, after: &BTreeMap<u8, Value>) {
+        let gone = before
+            .iter()
+            .filter(|(row, was)| after.get(row) != Some(was));
+        let gone: Vec<_> = gone.map(|(row, _)| *row).collect();
+        self.delete(&gone);
+        let new = after.iter().filter(|(row, is)| before.get(row) != Some(is));
+        let new: Vec<_> = new.map(|(row, is)| (*row, is.clone())).collect();
+        self.update("insert", &new);
+    }
+
     fn delete(&mut self, rows: &[u8]) {
         let rows: Vec<_> = rows.iter().map(|row| (*row, Value::Null)).collect();
         self.update("delete", &rows);
@@ -366,7 +378,8 @@ proptest! {
     ) {
         let mut db = Db::new(&[]);
         let mut rows = BTreeMap::new();
-        for step in steps {
+        for (turn, step) in steps.into_iter().enumerate() {
+            let before = rows.clone();
             for (number, row) in step {
                 let taken = |row: &Value, rows: &BTreeMap<u8, Value>| {
                     rows.iter().any(|(other, known): (&u8, &Value)| {
@@ -382,7 +395,12 @@ proptest! {
                 }
             }
             let all: Vec<_> = rows.clone().into_iter().collect();
-            db.sync(&all);
+            // As a server tells of changes, and as one that is met again does.
+            if turn % 3 > 0 {
+                db.follow(&before, &rows);
+            } else {
+                db.sync(&all);
+            }
             prop_assert_eq!(db.index.view(), Db::new(&all).index.view());
         }
     }
