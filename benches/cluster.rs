@@ -22,14 +22,12 @@ mod ovn_lab;
 #[path = "../tests/it/tools.rs"]
 mod tools;
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+#[path = "shared/process.rs"]
+#[expect(dead_code, reason = "the load uses the rest")]
+mod process;
 
 use apiserver::ApiServer;
-use rcgen::CertifiedKey;
+use process::Berth;
 use serde_json::{Value, json};
 
 const CLUSTER: &str = include_str!("../tests/data/captures/cluster.json");
@@ -50,14 +48,17 @@ fn main() {
     );
     for size in SIZES {
         let cluster = Cluster::new(size);
-        let berth = Berth::start(&cluster.server);
+        let dir = tempfile::tempdir().unwrap();
+        let kubeconfig = cluster.server.kubeconfig(dir.path());
+        let kubeconfig = ["--kubeconfig", kubeconfig.to_str().unwrap()];
+        let berth = Berth::start_until("the cluster view is complete", &kubeconfig);
         let (ready, cpu) = (berth.begun.elapsed(), berth.cpu());
         berth.rest();
         let (peak, idle) = (berth.memory("VmHWM"), berth.memory("VmRSS"));
         let [node, beat, vmi] = [
-            berth.cost_of(|i| cluster.change_a_node(i)),
-            berth.cost_of(|i| cluster.beat_of_a_node(i)),
-            berth.cost_of(|i| cluster.change_a_vmi(i)),
+            cost_of(&berth, |i| cluster.change_a_node(i)),
+            cost_of(&berth, |i| cluster.beat_of_a_node(i)),
+            cost_of(&berth, |i| cluster.change_a_vmi(i)),
         ];
         println!(
             "{size:>6} {:>6} {:>9.2} {:>9.2} {peak:>10.1} {idle:>10.1} {node:>11.1} {beat:>11.1} {vmi:>11.1}",
@@ -182,101 +183,13 @@ fn uid(i: usize) -> String {
     format!("00000000-1111-4222-8333-{i:012}")
 }
 
-/// The service, as a process.
-struct Berth {
-    child: Child,
-    begun: Instant,
-    _dir: tempfile::TempDir,
-}
-
-impl Berth {
-    /// Starts it and waits until it knows the cluster.
-    fn start(server: &ApiServer) -> Self {
-        Self::start_with(server, &[])
+/// Processor time for an event, in µs.
+fn cost_of(berth: &Berth, event: impl Fn(usize)) -> f64 {
+    let before = berth.cpu();
+    for i in 0..EVENTS {
+        event(i);
     }
-
-    fn start_with(server: &ApiServer, flags: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let CertifiedKey { cert, signing_key } =
-            rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let write = |name: &str, text: String| {
-            let path = dir.path().join(name);
-            fs::write(&path, text).unwrap();
-            path
-        };
-        let begun = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_berth"))
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(["--admin-listen", "127.0.0.1:0", "--log-format", "json"])
-            .arg("--kubeconfig")
-            .arg(server.kubeconfig(dir.path()))
-            .arg("--tls-cert")
-            .arg(write("tls.crt", cert.pem()))
-            .arg("--tls-key")
-            .arg(write("tls.key", signing_key.serialize_pem()))
-            .args(flags)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut lines = lines.map_while(Result::ok);
-        lines
-            .find(|line| line.contains("the cluster view is complete"))
-            .expect("it gets to know the cluster");
-        std::thread::spawn(move || lines.for_each(drop));
-        Self {
-            child,
-            begun,
-            _dir: dir,
-        }
-    }
-
-    /// A line of its status, in MiB.
-    fn memory(&self, name: &str) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let kib = line.unwrap().split_whitespace().nth(1).unwrap();
-        kib.parse::<f64>().unwrap() / 1024.0
-    }
-
-    /// Time on a processor so far, in the kernel and out of it.
-    fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let (_, fields) = stat.rsplit_once(')').unwrap();
-        let ticks = fields.split_whitespace().skip(11).take(2);
-        let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
-        // A tick is 10 ms on every Linux that matters here (USER_HZ).
-        Duration::from_millis(10 * ticks)
-    }
-
-    /// Until it has done nothing for a second.
-    fn rest(&self) {
-        let mut last = self.cpu();
-        loop {
-            sleep(Duration::from_secs(1));
-            let now = self.cpu();
-            if now.saturating_sub(last) < Duration::from_millis(20) {
-                return;
-            }
-            last = now;
-        }
-    }
-
-    /// Processor time for an event, in µs.
-    fn cost_of(&self, event: impl Fn(usize)) -> f64 {
-        let before = self.cpu();
-        for i in 0..EVENTS {
-            event(i);
-        }
-        self.rest();
-        let events = u32::try_from(EVENTS).unwrap();
-        self.cpu().saturating_sub(before).as_secs_f64() * 1e6 / f64::from(events)
-    }
-}
-
-impl Drop for Berth {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    berth.rest();
+    let events = u32::try_from(EVENTS).unwrap();
+    berth.cpu().saturating_sub(before).as_secs_f64() * 1e6 / f64::from(events)
 }

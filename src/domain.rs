@@ -3,12 +3,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The machine types that KubeVirt's node-labeller found on a node, such as `pc-q35-rhel9.6.0`,
-/// in sorted order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MachineTypes(Box<[Box<str>]>);
+/// in sorted order. Clones share them, as most nodes of a cluster have the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct MachineTypes(Arc<[Box<str>]>);
 
 impl MachineTypes {
     /// Whether the node can run this machine type.
@@ -24,6 +25,12 @@ impl MachineTypes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether these are clones of one another, and so equal without a look at them.
+    #[must_use]
+    pub fn are_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// The types in sorted order.

@@ -10,7 +10,8 @@ use berth::ovn::rpc;
 use serde_json::{Value, json};
 
 use crate::ovn_lab::{Ovn, Server, insert_chassis};
-use crate::{Berth, Cluster, node_name, uid};
+use crate::process::Berth;
+use crate::{Cluster, node_name, uid};
 
 const SIZES: [usize; 3] = [50, 500, 2_000];
 
@@ -36,7 +37,10 @@ pub(crate) fn measure() {
             "lease": {"contend": "Always"},
         });
         fs::write(&file, config.to_string()).unwrap();
-        let berth = Berth::start_with(&cluster.server, &["--config", file.to_str().unwrap()]);
+        let kubeconfig = cluster.server.kubeconfig(database.dir.path());
+        let flags = ["--kubeconfig", kubeconfig.to_str().unwrap()];
+        let flags = [&flags[..], &["--config", file.to_str().unwrap()]].concat();
+        let berth = Berth::start_until("the cluster view is complete", &flags);
         let ready = berth.begun.elapsed();
         berth.rest();
         let cpu = berth.cpu();

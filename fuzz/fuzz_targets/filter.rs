@@ -1,5 +1,6 @@
 //! Filter calls of any bytes against the cluster of the captures: an error, or an answer in which
-//! every name asked about either passes or fails.
+//! every name asked about either passes or fails; and what is read in one go is what is read step by
+//! step.
 #![no_main]
 
 use std::sync::OnceLock;
@@ -9,6 +10,7 @@ use berth::decide::guard::Policy;
 use berth::domain::{Network, Provider};
 use berth::facts::Facts;
 use berth::http::filter;
+use berth::wire::extender::{ArgsError, Asked, FilterArgs};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -19,10 +21,24 @@ fn view() -> View {
     file::parse(text, &Network::default()).expect("the captured cluster is good")
 }
 
+/// What is read of a call, or why nothing is.
+fn read_all(args: Result<FilterArgs<'_>, ArgsError>) -> Result<String, String> {
+    let FilterArgs { pod, asked } = args.map_err(|error| error.to_string())?;
+    let list = match asked {
+        Asked::Names(names) => format!("{} {:?}", names.text(), names.read()),
+        Asked::Nodes(nodes) => format!("{} {:?}", nodes.text(), nodes.read()),
+    };
+    Ok(format!("{pod:?} {list}"))
+}
+
 fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
+    assert_eq!(
+        read_all(FilterArgs::read(text)),
+        read_all(FilterArgs::read_slowly(text))
+    );
     let policy = Policy {
         provider: Provider::ALL[data.len() / 2 % Provider::ALL.len()],
         launches: data.len().is_multiple_of(2),
@@ -34,7 +50,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     // An answer to a body that Value can't hold may hold what came, byte for byte.
     let (Ok(args), Ok(reply)) = (
         serde_json::from_str::<Value>(text),
-        serde_json::from_slice::<Value>(&answer.json),
+        serde_json::from_slice::<Value>(&answer.reply.to_vec(text)),
     ) else {
         return;
     };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::cluster::object::{AgentPod, Migration, Object, ObjectKind, Place, TargetPod};
 use crate::cluster::view::{NodeEntry, View};
-use crate::domain::{AgentState, DefaultBinding, NodeFacts, Vmi};
+use crate::domain::{AgentState, DefaultBinding, MachineTypes, NodeFacts, Vmi};
 
 /// Every method says whether the view changed: most events of a watch change nothing that berth
 /// looks at.
@@ -21,6 +21,8 @@ pub struct Index {
     targets_of: HashMap<Box<str>, Vec<Place>>,
     /// The UIDs of migrations that are not over.
     active: HashSet<Box<str>>,
+    /// The different sets of machine types, and how many nodes share each.
+    machine_types: HashMap<MachineTypes, usize>,
 }
 
 impl Index {
@@ -107,15 +109,20 @@ impl Index {
 
     // ---- nodes, and what runs on them ----
 
-    fn apply_node(&mut self, name: &str, facts: NodeFacts) -> bool {
+    fn apply_node(&mut self, name: &str, mut facts: NodeFacts) -> bool {
         let known = self.view.node(name).and_then(NodeEntry::facts);
         if known == Some(&facts) {
             return false;
         }
+        let before = known.map(|known| known.machine_types.clone());
         let (is_new, was_labelled) = (known.is_none(), is_labelled(known));
         self.count(ObjectKind::Node, is_new);
         self.view.labelled_nodes -= usize::from(was_labelled);
         self.view.labelled_nodes += usize::from(is_labelled(Some(&facts)));
+        self.share(&mut facts.machine_types);
+        if let Some(before) = before {
+            self.unshare(&before);
+        }
         self.edit_node(name, |entry| entry.facts = Some(Arc::new(facts)));
         true
     }
@@ -125,9 +132,28 @@ impl Index {
         let Some(known) = self.view.node(name).and_then(NodeEntry::facts) else {
             return false;
         };
+        let before = known.machine_types.clone();
         self.view.labelled_nodes -= usize::from(is_labelled(Some(known)));
+        self.unshare(&before);
         self.edit_node(name, |entry| entry.facts = None);
         true
+    }
+
+    /// Puts those that are here already in the place of equal ones.
+    fn share(&mut self, machine_types: &mut MachineTypes) {
+        if let Some((shared, _)) = self.machine_types.get_key_value(machine_types) {
+            *machine_types = shared.clone();
+        }
+        *self.machine_types.entry(machine_types.clone()).or_default() += 1;
+    }
+
+    fn unshare(&mut self, machine_types: &MachineTypes) {
+        if let Some(nodes) = self.machine_types.get_mut(machine_types) {
+            *nodes -= 1;
+            if *nodes == 0 {
+                self.machine_types.remove(machine_types);
+            }
+        }
     }
 
     fn apply_agent_pod(&mut self, place: Place, pod: AgentPod) -> bool {

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
 use crate::cluster::index::Index;
@@ -80,9 +81,9 @@ impl PodCounts {
 /// An immutable snapshot of the cluster. Only an [`Index`] makes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    pub(super) nodes: HashTrieMapSync<Box<str>, NodeEntry>,
-    pub(super) vmis: HashTrieMapSync<Place, Vmi>,
-    pub(super) namespaces: HashTrieMapSync<Box<str>, bool>,
+    pub(super) nodes: HashTrieMapSync<Box<str>, NodeEntry, RandomState>,
+    pub(super) vmis: HashTrieMapSync<Place, Vmi, RandomState>,
+    pub(super) namespaces: HashTrieMapSync<Box<str>, bool, RandomState>,
     pub(super) kubevirts: RedBlackTreeMapSync<Place, DefaultBinding>,
     /// How many nodes carry a machine-type label.
     pub(super) labelled_nodes: usize,

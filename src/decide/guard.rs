@@ -1,12 +1,13 @@
 //! The guard: may this VM land on that node? One check per reason, each of which the operator can
 //! turn off, and every check is made so that all of a node's obstacles are known.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::decide::reason::{Reason, Reasons};
 use crate::decide::score::Weights;
-use crate::domain::{Agents, ChassisClaim, NodeFacts, Provider, Southbound, Vmi};
+use crate::domain::{Agents, ChassisClaim, MachineTypes, NodeFacts, Provider, Southbound, Vmi};
 
 /// Whether a node without any machine-type label passes the machine-type check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,30 +127,48 @@ pub struct Candidate<'a> {
 }
 
 /// The checks that apply to one VM in one cluster.
-#[derive(Clone, Copy, Debug)]
 pub struct Guard<'a> {
     policy: &'a Policy,
     fleet: Fleet,
-    journey: Journey,
+    active: Reasons,
     source: Option<&'a str>,
     machine_type: Option<&'a str>,
     equivalents: &'a [Box<str>],
+    /// The last machine types that were looked at, and what came of it: the next node's are most
+    /// often the same.
+    last: Cell<Option<(MachineTypes, bool)>>,
 }
 
 impl<'a> Guard<'a> {
     /// The guard of a VM on its journey.
     #[must_use]
     pub fn new(policy: &'a Policy, fleet: Fleet, journey: Journey, vmi: &'a Vmi) -> Self {
+        let source = vmi.node.as_deref();
         let machine_type = vmi.machine_type.as_deref();
+        let equivalents = machine_type.and_then(|wanted| policy.equivalents.get(wanted));
+        Self {
+            source: source.filter(|_| journey == Journey::Migration),
+            machine_type,
+            equivalents: equivalents.map_or(&[], Vec::as_slice),
+            ..Self::of_anybody(policy, fleet)
+        }
+    }
+
+    /// The guard of a VM of which nothing is known.
+    fn of_anybody(policy: &'a Policy, fleet: Fleet) -> Self {
+        let active = Reason::ALL
+            .into_iter()
+            .fold(Reasons::default(), |active, check| {
+                active.with(check, is_active(policy, fleet, check))
+            });
         Self {
             policy,
             fleet,
-            journey,
-            source: vmi.node.as_deref(),
-            machine_type,
-            equivalents: machine_type
-                .and_then(|wanted| policy.equivalents.get(wanted))
-                .map_or(&[], Vec::as_slice),
+            active,
+            source: None,
+            machine_type: None,
+            equivalents: &[],
+            last: Cell::default(),
         }
     }
 
@@ -168,11 +187,13 @@ impl<'a> Guard<'a> {
             Southbound::Unknown
         };
         let row = southbound.row();
-        let active = |check| is_active(self.policy, self.fleet, check);
         let registered = matches!(facts.chassis, ChassisClaim::Registered(_));
         [
-            (Reason::MigrationSource, self.is_source(name)),
-            (Reason::MachineType, !self.runs_machine_type(facts)),
+            (Reason::MigrationSource, self.source == Some(name)),
+            (
+                Reason::MachineType,
+                !self.runs_machine_type(&facts.machine_types),
+            ),
             (
                 Reason::ChassisNotRegistered,
                 !registered || southbound == Southbound::NoChassis,
@@ -195,45 +216,40 @@ impl<'a> Guard<'a> {
         ]
         .into_iter()
         .fold(Reasons::default(), |reasons, (reason, obstacle)| {
-            reasons.with(reason, obstacle && active(reason))
+            reasons.with(reason, obstacle)
         })
+        .among(self.active)
     }
 
-    fn is_source(&self, node: &str) -> bool {
-        self.journey == Journey::Migration && self.source == Some(node)
+    fn runs_machine_type(&self, types: &MachineTypes) -> bool {
+        let last = self
+            .last
+            .take()
+            .filter(|(last, _)| last.are_shared_with(types));
+        let (types, runs) = last.unwrap_or_else(|| (types.clone(), self.is_run_by(types)));
+        self.last.set(Some((types, runs)));
+        runs
     }
 
-    fn runs_machine_type(&self, node: &NodeFacts) -> bool {
+    fn is_run_by(&self, types: &MachineTypes) -> bool {
         let Some(wanted) = self.machine_type else {
             return true;
         };
-        if node.machine_types.is_empty() {
+        if types.is_empty() {
             return match self.policy.when_unlabelled {
                 WhenUnlabelled::Auto => !self.fleet.machine_types_seen,
                 WhenUnlabelled::Exclude => false,
                 WhenUnlabelled::Allow => true,
             };
         }
-        node.machine_types.contains(wanted)
-            || self
-                .equivalents
-                .iter()
-                .any(|other| node.machine_types.contains(other))
+        types.contains(wanted) || self.equivalents.iter().any(|other| types.contains(other))
     }
 }
 
 /// What keeps a node from taking over the network of any VM.
 #[must_use]
 pub fn chassis_obstacles(policy: &Policy, fleet: Fleet, candidate: &Candidate<'_>) -> Reasons {
-    let nobody = Guard {
-        policy,
-        fleet,
-        journey: Journey::Launch,
-        source: None,
-        machine_type: None,
-        equivalents: &[],
-    };
-    nobody.judge(candidate)
+    Guard::of_anybody(policy, fleet).judge(candidate)
 }
 
 /// Whether a check can reject any node of this cluster: it is not turned off, and the cluster shows

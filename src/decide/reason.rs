@@ -107,6 +107,12 @@ impl Reasons {
         Self(self.0 | ((holds as u8) << reason as u8))
     }
 
+    /// Those of them that are among these as well.
+    #[must_use]
+    pub const fn among(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
     /// The reason that is reported: the first in the order of [`Reason`].
     #[must_use]
     pub fn first(self) -> Option<Reason> {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::cluster::Lookup;
@@ -22,9 +21,9 @@ use crate::http::vmi::{NoVmi, VmiRef, find_vmi};
 use crate::http::{LONGEST_TEXT, Service};
 use crate::metrics::{ExtenderOutcome, Tally, Verb};
 use crate::wire::extender::{
-    self, ArgsError, Asked, Failure, FilterArgs, FilterResult, NodeList, Passed,
+    self, ArgsError, Asked, Failure, FilterArgs, FilterResult, ListedNode, Passed,
 };
-use crate::wire::{Text, shorten};
+use crate::wire::{Reply, Text, shorten};
 
 pub(super) async fn handle(State(service): State<Arc<Service>>, body: Body) -> Response {
     let patience = service.handler_timeout;
@@ -57,7 +56,7 @@ fn answer(
         start,
     );
     service.metrics.nodes(answer.outcome, &answer.tally);
-    Ok(Answered::Json(answer.json))
+    Ok(Answered::Reply(answer.reply))
 }
 
 /// An answered filter call.
@@ -72,7 +71,7 @@ pub struct FilterAnswer {
     /// The VMI that is not in the view, and that a look at the API server may bring.
     pub unknown: Option<VmiRef>,
     /// The reply.
-    pub json: Vec<u8>,
+    pub reply: Reply,
 }
 
 impl FilterAnswer {
@@ -86,7 +85,7 @@ impl FilterAnswer {
         Self {
             outcome,
             tally: Tally::default(),
-            json: extender::filter_error(&format!("berth: {message}")),
+            reply: extender::filter_error(&format!("berth: {message}")),
             problem: Some(message),
             unknown: None,
         }
@@ -123,7 +122,7 @@ fn judge(
     let FilterArgs { pod, asked } = FilterArgs::read(body)?;
     let Some(journey) = Journey::of(pod.is_launcher(), pod.belongs_to_migration(), policy) else {
         decision::not_guarded(Verb::Filter, &pod);
-        return pass_all(asked);
+        return pass_all(body, asked);
     };
     let vmi = match find_vmi(&pod, facts.view, lookup) {
         Ok(vmi) => vmi,
@@ -142,16 +141,16 @@ fn judge(
     let mut sorter = Sorter::new(&texts, policy.provider);
     let passed = match asked {
         Asked::Names(names) => {
-            let names = extender::read_names(names)?;
+            let names = names.read()?;
             let guard = Guard::new(policy, facts.fleet(), journey, vmi);
             Passed::Names(sorter.sort_names(names, facts, &guard))
         }
-        Asked::Nodes(nodes) => {
-            let list = NodeList::read(nodes)?;
-            let nodes = read_nodes(list.items(), facts.view, policy.provider)?;
+        Asked::Nodes(list) => {
+            let mut list = list.read()?;
+            let nodes = known_nodes(list.items, facts.view, policy.provider)?;
             let guard = Guard::new(policy, fleet(facts, &nodes), journey, vmi);
-            let items = sorter.sort_nodes(nodes, facts, &guard);
-            Passed::Nodes(list.with_items(items))
+            list.items = sorter.sort_nodes(nodes, facts, &guard);
+            Passed::Nodes(list)
         }
     };
     let counts = (sorter.tally.passed(), sorter.not_passed());
@@ -172,12 +171,12 @@ fn judge(
         tally,
         problem: None,
         unknown: None,
-        json: result.encode(),
+        reply: result.encode(body),
     })
 }
 
 /// A pod that berth does not guard: the nodes go back as they came, without being read.
-fn pass_all(asked: Asked<'_>) -> Result<FilterAnswer, ArgsError> {
+fn pass_all(body: &str, asked: Asked<'_>) -> Result<FilterAnswer, ArgsError> {
     asked.check_shape()?;
     let result = FilterResult {
         passed: Passed::All(asked),
@@ -189,43 +188,39 @@ fn pass_all(asked: Asked<'_>) -> Result<FilterAnswer, ArgsError> {
         tally: Tally::default(),
         problem: None,
         unknown: None,
-        json: result.encode(),
+        reply: result.encode(body),
     })
 }
 
-/// A node of a `NodeList`, with what is known of it: by the view, or else by the list.
-struct ListedNode<'a, 'v> {
-    name: Text<'a>,
-    raw: &'a RawValue,
+/// A node of a list, with what is known of it: by the view, or else by the list.
+struct KnownNode<'a, 'v> {
+    listed: ListedNode<'a>,
     facts: Cow<'v, NodeFacts>,
     agents: Agents,
 }
 
-fn read_nodes<'a, 'v>(
-    items: &[&'a RawValue],
+fn known_nodes<'a, 'v>(
+    items: Vec<ListedNode<'a>>,
     view: &'v View,
     provider: Provider,
-) -> Result<Vec<ListedNode<'a, 'v>>, ArgsError> {
-    let mut nodes = Vec::with_capacity(items.len());
-    for (index, raw) in items.iter().copied().enumerate() {
-        let name = extender::node_name(index, raw)?;
-        let entry = view.node(name.as_str());
+) -> Result<Vec<KnownNode<'a, 'v>>, ArgsError> {
+    let known = |(index, listed): (usize, ListedNode<'a>)| {
+        let entry = view.node(listed.name.as_str());
         let facts = match entry.and_then(NodeEntry::facts) {
             Some(facts) => Cow::Borrowed(facts),
-            None => Cow::Owned(extender::node_facts(index, raw, provider)?),
+            None => Cow::Owned(extender::node_facts(index, &listed, provider)?),
         };
-        nodes.push(ListedNode {
-            name,
-            raw,
+        Ok(KnownNode {
+            listed,
             facts,
             agents: entry.map(NodeEntry::agents).unwrap_or_default(),
-        });
-    }
-    Ok(nodes)
+        })
+    };
+    items.into_iter().enumerate().map(known).collect()
 }
 
 /// The fleet as the view has it, and the nodes of the request that the view lacks.
-fn fleet(facts: &Facts<'_>, nodes: &[ListedNode<'_, '_>]) -> Fleet {
+fn fleet(facts: &Facts<'_>, nodes: &[KnownNode<'_, '_>]) -> Fleet {
     let mut fleet = facts.fleet();
     fleet.machine_types_seen |= nodes
         .iter()
@@ -271,15 +266,16 @@ impl<'a> Sorter<'a> {
 
     fn sort_nodes(
         &mut self,
-        mut nodes: Vec<ListedNode<'a, '_>>,
+        nodes: Vec<KnownNode<'a, '_>>,
         facts: &Facts<'_>,
         guard: &Guard<'_>,
-    ) -> Vec<&'a RawValue> {
-        nodes.retain(|node| {
-            let candidate = facts.judged_by(node.name.as_str(), &node.facts, node.agents);
-            self.passes(&node.name, candidate, guard)
+    ) -> Vec<ListedNode<'a>> {
+        let passed = nodes.into_iter().filter_map(|node| {
+            let name = &node.listed.name;
+            let candidate = facts.judged_by(name.as_str(), &node.facts, node.agents);
+            self.passes(name, candidate, guard).then_some(node.listed)
         });
-        nodes.into_iter().map(|node| node.raw).collect()
+        passed.collect()
     }
 
     fn passes(&mut self, name: &Text<'a>, candidate: Candidate<'_>, guard: &Guard<'_>) -> bool {

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::http::lane::Share;
+use crate::wire::Outgoing;
 
 /// Small enough that a connection asks again and again while its client reads slowly.
 const FRAME: usize = 64 << 10;
@@ -30,16 +31,16 @@ pub(super) struct Held {
 /// What has not been sent. It is given up as a whole, memory and share.
 #[derive(Debug)]
 struct Answer {
-    rest: Bytes,
+    rest: Outgoing,
     deadline: Instant,
     share: Share,
 }
 
 impl Held {
-    pub(super) fn new(json: Vec<u8>, share: Share, patience: Duration) -> Self {
+    pub(super) fn new(rest: Outgoing, share: Share, patience: Duration) -> Self {
         let deadline = Instant::now() + patience;
         let answer = Arc::new(Mutex::new(Some(Answer {
-            rest: json.into(),
+            rest,
             deadline,
             share,
         })));
@@ -86,23 +87,24 @@ impl HttpBody for Held {
             let error = io::Error::new(io::ErrorKind::TimedOut, "the answer was read too slowly");
             return Poll::Ready(Some(Err(error)));
         };
-        if rest.is_empty() {
+        if rest.left() == 0 {
             return Poll::Ready(None);
         }
-        let length = rest.len().min(FRAME);
         // A copy: a slice would keep the whole answer in memory until its last byte is sent.
-        let frame = Bytes::copy_from_slice(&rest.split_to(length));
-        Poll::Ready(Some(Ok(Frame::data(frame))))
+        let frame = rest.next(FRAME);
+        Poll::Ready(Some(Ok(Frame::data(frame.into()))))
     }
 
     fn is_end_stream(&self) -> bool {
         let answer = lock(&self.answer);
-        answer.as_ref().is_some_and(|answer| answer.rest.is_empty())
+        answer
+            .as_ref()
+            .is_some_and(|answer| answer.rest.left() == 0)
     }
 
     fn size_hint(&self) -> SizeHint {
         let answer = lock(&self.answer);
-        let rest = answer.as_ref().map_or(0, |answer| answer.rest.len());
+        let rest = answer.as_ref().map_or(0, |answer| answer.rest.left());
         SizeHint::with_exact(u64::try_from(rest).unwrap_or(u64::MAX))
     }
 }

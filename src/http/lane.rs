@@ -21,6 +21,7 @@ use crate::http::held::Held;
 use crate::http::refusal::Refusal;
 use crate::http::vmi::VmiRef;
 use crate::metrics::{Metrics, RefusalCause, Surface};
+use crate::wire::{Outgoing, Reply};
 
 /// A body of this size takes a good part of a millisecond, and is answered off the threads that
 /// serve everyone's connections.
@@ -41,7 +42,7 @@ pub(super) struct Attempt {
 /// What an [`Answer`] comes to.
 pub(super) enum Answered {
     /// The reply.
-    Json(Vec<u8>),
+    Reply(Reply),
     /// First this VMI is to be read from the API server, and then everything once more.
     Unknown(VmiRef),
     /// No node passes: once more when something is new, if that is soon.
@@ -113,8 +114,8 @@ impl Lane {
         answer: Answer,
     ) -> Response {
         match self.try_run(service, patience, body, answer).await {
-            Ok((json, share)) => {
-                let held = Held::new(json, share, patience);
+            Ok((reply, share)) => {
+                let held = Held::new(reply, share, patience);
                 let headers = [(header::CONTENT_TYPE, "application/json")];
                 (headers, Body::new(held)).into_response()
             }
@@ -128,7 +129,7 @@ impl Lane {
         patience: Duration,
         body: Body,
         answer: Answer,
-    ) -> Result<(Vec<u8>, Share), Refusal> {
+    ) -> Result<(Outgoing, Share), Refusal> {
         let start = Instant::now();
         let deadline = start + patience;
         let counted = InFlight::begin(self.in_flight.clone());
@@ -162,7 +163,7 @@ impl Lane {
             let answered;
             (answered, attempt, work) = work.run(attempt, deadline, patience).await?;
             match answered {
-                Answered::Json(json) => return Ok((json, work.share)),
+                Answered::Reply(reply) => return Ok((reply.send(work.text), work.share)),
                 Answered::Unknown(vmi) => {
                     let reading = service.read(&vmi);
                     let late = |_| Refusal::Late(patience);

@@ -7,6 +7,8 @@ mod filter;
 mod held;
 mod lane;
 mod mutate;
+#[cfg(feature = "null-route")]
+mod null;
 mod preempt;
 mod prioritize;
 mod refusal;
@@ -178,11 +180,14 @@ fn pass(throttle: &Mutex<Throttle>) -> Option<u64> {
 
 /// The routes of the HTTPS listener.
 pub fn router(service: Arc<Service>) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/mutate", post(mutate::handle))
         .route("/scheduler/filter", post(filter::handle))
         .route("/scheduler/prioritize", post(prioritize::handle))
-        .route("/scheduler/preempt", post(preempt::handle))
+        .route("/scheduler/preempt", post(preempt::handle));
+    #[cfg(feature = "null-route")]
+    let router = router.route("/null", post(null::handle));
+    router
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_route)
         .with_state(service)

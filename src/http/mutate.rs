@@ -71,7 +71,7 @@ fn answer(service: &Service, text: &str, start: Instant, _: &Attempt) -> Result<
         answer.outcome,
         start.elapsed(),
     );
-    Ok(Answered::Json(answer.json))
+    Ok(Answered::Reply(answer.json.into()))
 }
 
 /// An answered review.

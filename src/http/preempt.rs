@@ -48,7 +48,7 @@ fn answer(
         answer.problem.as_deref(),
         start,
     );
-    Ok(Answered::Json(answer.json))
+    Ok(Answered::Reply(answer.json.into()))
 }
 
 /// An answered preempt call.

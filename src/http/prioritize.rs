@@ -9,7 +9,6 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::cluster::view::NodeEntry;
@@ -24,7 +23,7 @@ use crate::http::lane::{Answered, Attempt};
 use crate::http::refusal::Refusal;
 use crate::metrics::{ExtenderOutcome, Verb};
 use crate::wire::Text;
-use crate::wire::extender::{self, ArgsError, Asked, FilterArgs, NodeList};
+use crate::wire::extender::{self, ArgsError, Asked, FilterArgs, ListedNode};
 use crate::wire::prioritize::{HostPriority, host_priorities};
 
 pub(super) async fn handle(State(service): State<Arc<Service>>, body: Body) -> Response {
@@ -39,7 +38,7 @@ fn answer(service: &Service, text: &str, start: Instant, _: &Attempt) -> Result<
     if let Some(scale) = &answer.scale {
         service.metrics.scored(scale);
     }
-    Ok(Answered::Json(answer.json))
+    Ok(Answered::Reply(answer.json.into()))
 }
 
 /// An answered prioritize call.
@@ -66,9 +65,8 @@ pub fn prioritize(
     let FilterArgs { pod, asked } = FilterArgs::read(body)?;
     let Some(journey) = Journey::of(pod.is_launcher(), pod.belongs_to_migration(), policy) else {
         decision::not_guarded(Verb::Prioritize, &pod);
-        let nodes = read_nodes(asked)?.into_iter();
-        let zeros = nodes.map(|(host, _)| HostPriority { host, score: 0 });
-        let zeros: Vec<_> = zeros.collect();
+        let nodes = read_nodes(asked)?.into_iter().map(AskedNode::into_name);
+        let zeros: Vec<_> = nodes.map(|host| HostPriority { host, score: 0 }).collect();
         return Ok(PrioritizeAnswer {
             outcome: ExtenderOutcome::NotGuarded,
             scale: None,
@@ -78,14 +76,15 @@ pub fn prioritize(
     let vm = pod.vmi().map(|owner| owner.name);
     let switches = vm.and_then(|vm| facts.switches_of(pod.namespace(), vm));
     let nodes = read_nodes(asked)?;
-    let known = nodes.iter().enumerate().map(|(index, (name, raw))| {
+    let known = nodes.iter().enumerate().map(|(index, node)| {
         let (provider, switches) = (policy.provider, switches.as_ref());
-        inputs(index, name.as_str(), *raw, facts, provider, switches)
+        inputs(index, node, facts, provider, switches)
     });
     let inputs = known.collect::<Result<Vec<_>, _>>()?;
     let scale = Scale::new(policy.weights, &inputs);
     let mut details = Details::if_wanted(policy.provider);
-    let scored = nodes.into_iter().zip(&inputs).map(|((host, _), inputs)| {
+    let names = nodes.into_iter().map(AskedNode::into_name);
+    let scored = names.zip(&inputs).map(|(host, inputs)| {
         let score = scale.score(inputs);
         details.add_score(Scored {
             node: host.as_str(),
@@ -104,37 +103,53 @@ pub fn prioritize(
     })
 }
 
-/// The nodes asked about, by name and, where they came whole, as they came.
-fn read_nodes(asked: Asked<'_>) -> Result<Vec<(Text<'_>, Option<&RawValue>)>, ArgsError> {
-    match asked {
-        Asked::Names(names) => {
-            let names = extender::read_names(names)?.into_iter();
-            Ok(names.map(|name| (name, None)).collect())
-        }
-        Asked::Nodes(nodes) => {
-            let list = NodeList::read(nodes)?;
-            let items = list.items().iter().enumerate();
-            let named =
-                items.map(|(index, raw)| Ok((extender::node_name(index, raw)?, Some(*raw))));
-            named.collect()
+/// A node that is asked about, with all of it where it came whole.
+enum AskedNode<'a> {
+    Named(Text<'a>),
+    Listed(ListedNode<'a>),
+}
+
+impl<'a> AskedNode<'a> {
+    const fn name(&self) -> &Text<'a> {
+        match self {
+            Self::Named(name) => name,
+            Self::Listed(node) => &node.name,
         }
     }
+
+    fn into_name(self) -> Text<'a> {
+        match self {
+            Self::Named(name) => name,
+            Self::Listed(node) => node.name,
+        }
+    }
+}
+
+fn read_nodes(asked: Asked<'_>) -> Result<Vec<AskedNode<'_>>, ArgsError> {
+    Ok(match asked {
+        Asked::Names(names) => names.read()?.into_iter().map(AskedNode::Named).collect(),
+        Asked::Nodes(list) => {
+            let nodes = list.read()?.items.into_iter();
+            nodes.map(AskedNode::Listed).collect()
+        }
+    })
 }
 
 /// What is known of a node: by the view, or else by what came of it.
 fn inputs(
     index: usize,
-    name: &str,
-    raw: Option<&RawValue>,
+    asked: &AskedNode<'_>,
     facts: &Facts<'_>,
     provider: Provider,
     switches: Option<&Switches<'_>>,
 ) -> Result<Inputs, ArgsError> {
-    let entry = facts.view.node(name);
-    let node: Option<Cow<'_, NodeFacts>> = match (entry.and_then(NodeEntry::facts), raw) {
+    let entry = facts.view.node(asked.name().as_str());
+    let node: Option<Cow<'_, NodeFacts>> = match (entry.and_then(NodeEntry::facts), asked) {
         (Some(node), _) => Some(Cow::Borrowed(node)),
-        (None, Some(raw)) => Some(Cow::Owned(extender::node_facts(index, raw, provider)?)),
-        (None, None) => None,
+        (None, AskedNode::Listed(node)) => {
+            Some(Cow::Owned(extender::node_facts(index, node, provider)?))
+        }
+        (None, AskedNode::Named(_)) => None,
     };
     Ok(facts.inputs(node.as_deref(), entry, switches))
 }

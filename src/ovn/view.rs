@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::quality::RandomState;
 use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
 
 use crate::ovn::lag::{Bumps, Clock};
@@ -161,9 +162,9 @@ impl Chassis {
 /// An immutable snapshot of every chassis. Only a [`ChassisIndex`](super::ChassisIndex) makes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChassisView {
-    pub(super) chassis: HashTrieMapSync<Arc<str>, Chassis>,
+    pub(super) chassis: HashTrieMapSync<Arc<str>, Chassis, RandomState>,
     /// The names of the chassis that say they are on a host.
-    pub(super) hosts: HashTrieMapSync<Arc<str>, RedBlackTreeSetSync<Arc<str>>>,
+    pub(super) hosts: HashTrieMapSync<Arc<str>, RedBlackTreeSetSync<Arc<str>>, RandomState>,
     pub(super) bumps: Bumps,
     pub(super) clock: Clock,
     /// What the database has the columns for, once it was seen.

@@ -4,14 +4,15 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
-use serde::ser::{SerializeMap, Serializer};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::domain::{NodeFacts, Provider};
-use crate::wire::Text;
 use crate::wire::objects::{Node, Pod};
+use crate::wire::reply::{Reply, Writer};
+use crate::wire::scan::Cursor;
+use crate::wire::{Map, Text};
 
 /// Why a call can't be answered.
 #[derive(Debug, thiserror::Error)]
@@ -75,18 +76,76 @@ pub struct FilterArgs<'a> {
     pub asked: Asked<'a>,
 }
 
-/// The nodes of a call, not yet read: most pods are none of berth's business.
-#[derive(Clone, Copy, Debug)]
+/// The nodes of a call. What is wrong with one of them counts only when they are looked at: most
+/// pods are none of berth's business.
+#[derive(Debug)]
 pub enum Asked<'a> {
     /// `nodeCacheCapable: true`: names alone.
-    Names(&'a RawValue),
+    Names(Listed<'a, Vec<Text<'a>>>),
     /// `nodeCacheCapable: false`: a `NodeList`.
-    Nodes(&'a RawValue),
+    Nodes(Listed<'a, NodeList<'a>>),
+}
+
+/// A list as it came, and what is in it if that could be read on the way.
+#[derive(Debug)]
+pub struct Listed<'a, T> {
+    text: &'a str,
+    read: Option<T>,
+}
+
+/// The fields of `ExtenderArgs`.
+#[derive(Default)]
+struct Parts<'a> {
+    pod: Option<&'a RawValue>,
+    names: Option<Listed<'a, Vec<Text<'a>>>>,
+    nodes: Option<Listed<'a, NodeList<'a>>>,
 }
 
 impl<'a> FilterArgs<'a> {
     /// Reads a call.
     pub fn read(body: &'a str) -> Result<Self, ArgsError> {
+        Self::of(Parts::scan(body).map_or_else(|| Parts::read(body), Ok)?)
+    }
+
+    /// Reads a call step by step, as is done for the sake of its error when it can't be read in one
+    /// go. It comes to the same.
+    pub fn read_slowly(body: &'a str) -> Result<Self, ArgsError> {
+        Self::of(Parts::read(body)?)
+    }
+
+    fn of(Parts { pod, names, nodes }: Parts<'a>) -> Result<Self, ArgsError> {
+        let pod = pod.ok_or(ArgsError::NoPod)?;
+        let asked = match (names, nodes) {
+            (Some(names), None) => Asked::Names(names),
+            (None, Some(nodes)) => Asked::Nodes(nodes),
+            (None, None) => return Err(ArgsError::NoNodes),
+            (Some(_), Some(_)) => return Err(ArgsError::BothForms),
+        };
+        let pod = super::read_object(pod.get()).map_err(ArgsError::BadPod)?;
+        Ok(Self { pod, asked })
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// Reads all of a call in one go: it may have 100 MB of nodes.
+    fn scan(body: &'a str) -> Option<Self> {
+        let (mut pod, mut names, mut nodes) = (None, None, None);
+        let mut cursor = Cursor::new(body);
+        cursor.object(|cursor, key| match key {
+            "Pod" => once(&mut pod, cursor.value::<Option<&RawValue>>()?.0),
+            "NodeNames" => once(&mut names, Listed::scan(cursor, scan_names)?),
+            "Nodes" => once(&mut nodes, Listed::scan(cursor, NodeList::scan)?),
+            _ => cursor.value::<IgnoredAny>().map(drop),
+        })?;
+        cursor.is_at_end().then(|| Self {
+            pod: pod.flatten(),
+            names: names.flatten(),
+            nodes: nodes.flatten(),
+        })
+    }
+
+    /// The same, step by step, and with what is wrong.
+    fn read(body: &'a str) -> Result<Self, ArgsError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
         struct ExtenderArgs<'a> {
@@ -103,31 +162,87 @@ impl<'a> FilterArgs<'a> {
             nodes,
             node_names,
         } = super::read_object(body).map_err(ArgsError::NotArgs)?;
-        let pod = pod.ok_or(ArgsError::NoPod)?;
-        let asked = match (node_names, nodes) {
-            (Some(names), None) => Asked::Names(names),
-            (None, Some(nodes)) => Asked::Nodes(nodes),
-            (None, None) => return Err(ArgsError::NoNodes),
-            (Some(_), Some(_)) => return Err(ArgsError::BothForms),
-        };
-        let pod = super::read_object(pod.get()).map_err(ArgsError::BadPod)?;
-        Ok(Self { pod, asked })
+        Ok(Self {
+            pod,
+            names: node_names.map(Listed::unread),
+            nodes: nodes.map(Listed::unread),
+        })
+    }
+}
+
+/// A field that may come once.
+fn once<T>(field: &mut Option<T>, value: T) -> Option<()> {
+    field.replace(value).is_none().then_some(())
+}
+
+impl<'a, T> Listed<'a, T> {
+    /// The list as it came.
+    #[must_use]
+    pub const fn text(&self) -> &'a str {
+        self.text
+    }
+
+    fn unread(text: &'a RawValue) -> Self {
+        Self {
+            text: text.get(),
+            read: None,
+        }
+    }
+
+    /// Reads a list where it is one, and passes over whatever else is there; null is none.
+    fn scan(
+        cursor: &mut Cursor<'a>,
+        scan: impl FnOnce(&mut Cursor<'a>) -> Option<T>,
+    ) -> Option<Option<Self>> {
+        cursor.peek()?;
+        let start = cursor.clone();
+        if let Some(read) = scan(cursor) {
+            return Some(Some(Self {
+                text: start.text_until(cursor)?,
+                read: Some(read),
+            }));
+        }
+        *cursor = start;
+        let (text, _) = cursor.value::<Option<&RawValue>>()?;
+        Some(text.map(Self::unread))
+    }
+}
+
+impl<'a> Listed<'a, Vec<Text<'a>>> {
+    /// The names.
+    pub fn read(self) -> Result<Vec<Text<'a>>, ArgsError> {
+        match self.read {
+            Some(names) => Ok(names),
+            None => serde_json::from_str(self.text)
+                .map(|Nodes(names)| names)
+                .map_err(ArgsError::BadNames),
+        }
+    }
+}
+
+impl<'a> Listed<'a, NodeList<'a>> {
+    /// The list.
+    pub fn read(self) -> Result<NodeList<'a>, ArgsError> {
+        match self.read {
+            Some(list) => Ok(list),
+            None => NodeList::read(self.text),
+        }
     }
 }
 
 impl Asked<'_> {
     /// Whether it is a list at all, for when its items are not looked at.
-    pub fn check_shape(self) -> Result<(), ArgsError> {
-        let wrong = |found: &RawValue| {
-            let found = super::shorten(found.get(), 20);
+    pub fn check_shape(&self) -> Result<(), ArgsError> {
+        let wrong = |found: &str| {
+            let found = super::shorten(found, 20);
             serde_json::Error::custom(format!("a list is expected, not {found}"))
         };
         match self {
-            Self::Names(names) if !names.get().starts_with('[') => {
-                Err(ArgsError::BadNames(wrong(names)))
+            Self::Names(names) if !names.text.starts_with('[') => {
+                Err(ArgsError::BadNames(wrong(names.text)))
             }
-            Self::Nodes(nodes) if !nodes.get().starts_with('{') => {
-                Err(ArgsError::BadNodes(wrong(nodes)))
+            Self::Nodes(nodes) if !nodes.text.starts_with('{') => {
+                Err(ArgsError::BadNodes(wrong(nodes.text)))
             }
             Self::Names(_) | Self::Nodes(_) => Ok(()),
         }
@@ -138,11 +253,9 @@ impl Asked<'_> {
 /// than its name, so that the size of a body alone does not bound what it costs.
 const MOST_NODES: usize = 65_536;
 
-/// The names in a `NodeNames`.
-pub fn read_names(names: &RawValue) -> Result<Vec<Text<'_>>, ArgsError> {
-    serde_json::from_str(names.get())
-        .map(|Nodes(names)| names)
-        .map_err(ArgsError::BadNames)
+fn scan_names<'a>(cursor: &mut Cursor<'a>) -> Option<Vec<Text<'a>>> {
+    let (Nodes(names), _) = cursor.value()?;
+    Some(names)
 }
 
 /// A list of no more than [`MOST_NODES`].
@@ -178,74 +291,134 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Nodes<T> {
     }
 }
 
-impl<T: Serialize> Serialize for Nodes<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
-    }
+/// A `NodeList` whose items are not decoded.
+#[derive(Debug)]
+pub struct NodeList<'a> {
+    /// The fields of the list itself: key, and value as it came.
+    fields: Vec<(&'static str, &'a str)>,
+    /// The nodes.
+    pub items: Vec<ListedNode<'a>>,
 }
 
-/// A `NodeList` whose items are not decoded.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NodeList<'a> {
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    api_version: Option<&'a RawValue>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    metadata: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    items: Option<Nodes<&'a RawValue>>,
+/// A node of a list.
+#[derive(Clone, Debug)]
+pub struct ListedNode<'a> {
+    /// Its name.
+    pub name: Text<'a>,
+    /// All of it, as it came.
+    pub text: &'a str,
 }
+
+/// The fields of a `NodeList` that go back with it.
+const LIST_FIELDS: [&str; 3] = ["kind", "apiVersion", "metadata"];
 
 impl<'a> NodeList<'a> {
-    /// Reads a `Nodes`.
-    pub fn read(nodes: &'a RawValue) -> Result<Self, ArgsError> {
-        super::read_object(nodes.get()).map_err(ArgsError::BadNodes)
+    fn scan(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let mut fields = [None; LIST_FIELDS.len()];
+        let mut items = None;
+        cursor.object(|cursor, key| {
+            if key == "items" {
+                return once(&mut items, scan_items(cursor)?);
+            }
+            match LIST_FIELDS.iter().position(|field| *field == key) {
+                Some(field) => once(&mut fields[field], cursor.value::<Option<&RawValue>>()?.0),
+                None => cursor.value::<IgnoredAny>().map(drop),
+            }
+        })?;
+        Some(Self::new(
+            fields.map(Option::flatten),
+            items.unwrap_or_default(),
+        ))
     }
 
-    /// The items as they came.
-    #[must_use]
-    pub fn items(&self) -> &[&'a RawValue] {
-        self.items.as_ref().map_or(&[], |Nodes(items)| items)
+    /// The same, step by step, and with what is wrong.
+    fn read(text: &'a str) -> Result<Self, ArgsError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct PlainList<'a> {
+            #[serde(borrow, default)]
+            kind: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            api_version: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            metadata: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            items: Option<Nodes<&'a RawValue>>,
+        }
+
+        let PlainList {
+            kind,
+            api_version,
+            metadata,
+            items,
+        } = super::read_object(text).map_err(ArgsError::BadNodes)?;
+        let Nodes(items) = items.unwrap_or(Nodes(Vec::new()));
+        let items = items.into_iter().enumerate().map(|(index, item)| {
+            let text = item.get();
+            let name = node_name(index, text)?;
+            Ok(ListedNode { name, text })
+        });
+        let items = items.collect::<Result<_, ArgsError>>()?;
+        Ok(Self::new([kind, api_version, metadata], items))
     }
 
-    /// The same list with these of its items.
-    #[must_use]
-    pub fn with_items(self, items: Vec<&'a RawValue>) -> Self {
+    fn new(fields: [Option<&'a RawValue>; LIST_FIELDS.len()], items: Vec<ListedNode<'a>>) -> Self {
+        let fields = LIST_FIELDS.into_iter().zip(fields);
+        let fields = fields.filter_map(|(field, value)| Some((field, value?.get())));
         Self {
-            items: Some(Nodes(items)),
-            ..self
+            fields: fields.collect(),
+            items,
         }
     }
 }
 
-/// The name of a node, read without the rest of it.
-pub fn node_name(index: usize, node: &RawValue) -> Result<Text<'_>, ArgsError> {
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        metadata: NamedMetadata<'a>,
+/// The nodes of a list, each read once; null is none.
+fn scan_items<'a>(cursor: &mut Cursor<'a>) -> Option<Vec<ListedNode<'a>>> {
+    let mut items = Vec::new();
+    if cursor.peek()? != b'[' {
+        return cursor.value::<()>().map(|_| items);
     }
-    #[derive(Deserialize)]
-    struct NamedMetadata<'a> {
-        #[serde(borrow)]
-        name: Text<'a>,
-    }
+    cursor.array(|cursor| {
+        if items.len() == MOST_NODES || cursor.peek()? != b'{' {
+            return None;
+        }
+        let (Named { metadata }, text) = cursor.value()?;
+        let Map(NamedMetadata { name }) = metadata;
+        items.push(ListedNode { name, text });
+        Some(())
+    })?;
+    Some(items)
+}
 
+/// A node as far as its name.
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow)]
+    metadata: Map<NamedMetadata<'a>>,
+}
+
+#[derive(Deserialize)]
+struct NamedMetadata<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+}
+
+/// The name of a node, read without the rest of it.
+fn node_name(index: usize, node: &str) -> Result<Text<'_>, ArgsError> {
     let Named { metadata } =
-        serde_json::from_str(node.get()).map_err(|source| ArgsError::BadNode { index, source })?;
-    Ok(metadata.name)
+        super::read_object(node).map_err(|source| ArgsError::BadNode { index, source })?;
+    let Map(NamedMetadata { name }) = metadata;
+    Ok(name)
 }
 
 /// The facts of a node, for one that berth has not seen yet.
 pub fn node_facts(
     index: usize,
-    node: &RawValue,
+    node: &ListedNode<'_>,
     provider: Provider,
 ) -> Result<NodeFacts, ArgsError> {
     let node: Node<'_> =
-        super::read_object(node.get()).map_err(|source| ArgsError::BadNode { index, source })?;
+        super::read_object(node.text).map_err(|source| ArgsError::BadNode { index, source })?;
     Ok(node.into_facts(provider).1)
 }
 
@@ -281,75 +454,88 @@ pub struct Failure<'a> {
 }
 
 impl FilterResult<'_> {
-    /// The answer as JSON.
+    /// The answer as JSON, to the call of this body.
     #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        super::encode(&FilterReply {
-            passed: Some(&self.passed),
-            failed: &self.failed,
-            unresolvable: &self.unresolvable,
-            error: "",
-        })
+    pub fn encode(&self, body: &str) -> Reply {
+        let mut out = Writer::new(body);
+        match &self.passed {
+            Passed::All(Asked::Names(Listed { text, .. })) => {
+                out.json(r#"{"Nodes":null,"NodeNames":"#);
+                out.quote(text);
+            }
+            Passed::Names(names) => {
+                out.json(r#"{"Nodes":null,"NodeNames":["#);
+                for (index, name) in names.iter().enumerate() {
+                    if index > 0 {
+                        out.comma();
+                    }
+                    out.string(name.as_str());
+                }
+                out.json("]");
+            }
+            Passed::All(Asked::Nodes(Listed { text, .. })) => {
+                out.json(r#"{"Nodes":"#);
+                out.quote(text);
+                out.json(r#","NodeNames":null"#);
+            }
+            Passed::Nodes(list) => {
+                out.json(r#"{"Nodes":"#);
+                list.write(&mut out);
+                out.json(r#","NodeNames":null"#);
+            }
+        }
+        for (field, failures) in [
+            ("FailedNodes", &self.failed),
+            ("FailedAndUnresolvableNodes", &self.unresolvable),
+        ] {
+            out.json(",");
+            out.string(field);
+            out.json(":{");
+            for (index, failure) in failures.iter().enumerate() {
+                if index > 0 {
+                    out.comma();
+                }
+                out.string(failure.node.as_str());
+                out.json(":");
+                out.string(failure.text);
+            }
+            out.json("}");
+        }
+        out.json(r#","Error":""}"#);
+        out.finish()
+    }
+}
+
+impl NodeList<'_> {
+    fn write(&self, out: &mut Writer<'_>) {
+        out.json("{");
+        for (field, value) in &self.fields {
+            out.string(field);
+            out.json(":");
+            out.quote(value);
+            out.json(",");
+        }
+        out.json(r#""items":["#);
+        for (index, node) in self.items.iter().enumerate() {
+            if index > 0 {
+                out.comma();
+            }
+            out.quote(node.text);
+        }
+        out.json("]}");
     }
 }
 
 /// An answer that says why there is none. kube-scheduler tries the pod again later.
 #[must_use]
-pub fn filter_error(message: &str) -> Vec<u8> {
-    super::encode(&FilterReply {
-        passed: None,
-        failed: &[],
-        unresolvable: &[],
-        error: message,
-    })
-}
-
-struct FilterReply<'r> {
-    passed: Option<&'r Passed<'r>>,
-    failed: &'r [Failure<'r>],
-    unresolvable: &'r [Failure<'r>],
-    error: &'r str,
-}
-
-impl Serialize for FilterReply<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(5))?;
-        let absent = &();
-        match self.passed {
-            None => {
-                map.serialize_entry("Nodes", absent)?;
-                map.serialize_entry("NodeNames", absent)?;
-            }
-            Some(Passed::All(Asked::Names(names))) => {
-                map.serialize_entry("Nodes", absent)?;
-                map.serialize_entry("NodeNames", names)?;
-            }
-            Some(Passed::Names(names)) => {
-                map.serialize_entry("Nodes", absent)?;
-                map.serialize_entry("NodeNames", names)?;
-            }
-            Some(Passed::All(Asked::Nodes(nodes))) => {
-                map.serialize_entry("Nodes", nodes)?;
-                map.serialize_entry("NodeNames", absent)?;
-            }
-            Some(Passed::Nodes(nodes)) => {
-                map.serialize_entry("Nodes", nodes)?;
-                map.serialize_entry("NodeNames", absent)?;
-            }
-        }
-        map.serialize_entry("FailedNodes", &FailedMap(self.failed))?;
-        map.serialize_entry("FailedAndUnresolvableNodes", &FailedMap(self.unresolvable))?;
-        map.serialize_entry("Error", self.error)?;
-        map.end()
-    }
-}
-
-struct FailedMap<'r>(&'r [Failure<'r>]);
-
-impl Serialize for FailedMap<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|failure| (&failure.node, failure.text)))
-    }
+pub fn filter_error(message: &str) -> Reply {
+    let mut out = Writer::new("");
+    out.json(
+        r#"{"Nodes":null,"NodeNames":null,"FailedNodes":{},"FailedAndUnresolvableNodes":{},"Error":"#,
+    );
+    out.string(message);
+    out.json("}");
+    out.finish()
 }
 
 #[cfg(test)]
@@ -410,17 +596,28 @@ mod tests {
         );
     }
 
+    fn names(call: &str) -> Result<Vec<Text<'_>>, ArgsError> {
+        match FilterArgs::read(call)?.asked {
+            Asked::Names(names) => names.read(),
+            Asked::Nodes(_) => panic!("{call}"),
+        }
+    }
+
+    fn list(call: &str) -> Result<NodeList<'_>, ArgsError> {
+        match FilterArgs::read(call)?.asked {
+            Asked::Nodes(nodes) => nodes.read(),
+            Asked::Names(_) => panic!("{call}"),
+        }
+    }
+
     #[test]
     fn nodes_that_pass_keep_their_bytes_and_the_list_its_own_fields() {
-        let nodes: &RawValue = serde_json::from_str(
-            r#"{"metadata": {"resourceVersion":"7"}, "items":[{ "metadata" : {"name":"a\u002f"}, "x":1.50e3 }, {"metadata":{"name":"b"}}]}"#,
-        )
-        .unwrap();
-        let list = NodeList::read(nodes).unwrap();
-        assert_eq!(node_name(0, list.items()[0]).unwrap().as_str(), "a/");
-        let first = vec![list.items()[0]];
+        let call = r#"{"Pod":{"metadata":{}},"Nodes":{"metadata": {"resourceVersion":"7"}, "more": 1, "kind":null, "items":[{ "metadata" : {"name":"a\u002f"}, "x":1.50e3 }, {"metadata":{"name":"b"}}]}}"#;
+        let mut list = list(call).unwrap();
+        assert_eq!(list.items[0].name.as_str(), "a/");
+        list.items.truncate(1);
         let result = FilterResult {
-            passed: Passed::Nodes(list.with_items(first)),
+            passed: Passed::Nodes(list),
             failed: vec![],
             unresolvable: vec![Failure {
                 node: Text("b".into()),
@@ -428,42 +625,106 @@ mod tests {
             }],
         };
         assert_eq!(
-            String::from_utf8(result.encode()).unwrap(),
+            String::from_utf8(result.encode(call).to_vec(call)).unwrap(),
             r#"{"Nodes":{"metadata":{"resourceVersion":"7"},"items":[{ "metadata" : {"name":"a\u002f"}, "x":1.50e3 }]},"NodeNames":null,"FailedNodes":{},"FailedAndUnresolvableNodes":{"b":"OVN agents not ready"},"Error":""}"#
         );
     }
 
     #[test]
     fn more_nodes_than_any_cluster_has_are_refused() {
-        let names = |count| format!("[{}\"a\"]", "\"a\",".repeat(count - 1));
-        let parse = |text: String| {
-            let raw: Box<RawValue> = serde_json::from_str(&text).unwrap();
-            read_names(&raw)
-                .map(|names| names.len())
-                .map_err(|error| error.to_string())
+        let call = |nodes: &str| format!(r#"{{"Pod":{{"metadata":{{}}}},{nodes}}}"#);
+        let items = |item: &str, count| vec![item; count].join(",");
+        let error = |result: Result<usize, ArgsError>| {
+            let error = result.unwrap_err().to_string();
+            error.split(" at line ").next().unwrap().to_owned()
         };
-        assert_eq!(parse(names(MOST_NODES)), Ok(MOST_NODES));
-        let error = parse(names(MOST_NODES + 1)).unwrap_err();
-        assert!(
-            error.starts_with("NodeNames is not readable: more than 65536 nodes at line 1"),
-            "{error}"
+        let count_names = |count| {
+            let call = call(&format!(r#""NodeNames":[{}]"#, items(r#""a""#, count)));
+            names(&call).map(|names| names.len())
+        };
+        assert_eq!(count_names(MOST_NODES).unwrap(), MOST_NODES);
+        assert_eq!(
+            error(count_names(MOST_NODES + 1)),
+            "NodeNames is not readable: more than 65536 nodes"
+        );
+        let count_nodes = |count| {
+            let items = items(r#"{"metadata":{"name":"a"}}"#, count);
+            let call = call(&format!(r#""Nodes":{{"items":[{items}]}}"#));
+            list(&call).map(|list| list.items.len())
+        };
+        assert_eq!(count_nodes(MOST_NODES).unwrap(), MOST_NODES);
+        assert_eq!(
+            error(count_nodes(MOST_NODES + 1)),
+            "Nodes is not readable: more than 65536 nodes"
         );
     }
 
     #[test]
     fn an_error_names_no_nodes() {
         assert_eq!(
-            String::from_utf8(filter_error("why")).unwrap(),
+            String::from_utf8(filter_error("why").to_vec("")).unwrap(),
             r#"{"Nodes":null,"NodeNames":null,"FailedNodes":{},"FailedAndUnresolvableNodes":{},"Error":"why"}"#
         );
     }
 
     #[test]
-    fn a_node_without_a_name_is_named_by_its_place() {
-        let node: &RawValue = serde_json::from_str(r#"{"metadata":{}}"#).unwrap();
-        assert_eq!(
-            node_name(3, node).unwrap_err().to_string(),
-            "item 3 of Nodes is not readable: missing field `name` at line 1 column 14"
-        );
+    fn what_can_not_be_read_is_named_by_its_place() {
+        for (nodes, expect) in [
+            (
+                r#"{"items":[{"metadata":{"name":"a"}},{"metadata":{}}]}"#,
+                "item 1 of Nodes is not readable: missing field `name` at line 1 column 14",
+            ),
+            (
+                r#"{"items":[{"metadata":{"name":"a","name":"b"}}]}"#,
+                "item 0 of Nodes is not readable: duplicate field `name` at line 1 column 30",
+            ),
+            (
+                r#"{"items":[{"metadata":{"name":"a"},"metadata":{"name":"b"}}]}"#,
+                "item 0 of Nodes is not readable: duplicate field `metadata` at line 1 column 35",
+            ),
+            (
+                r#"{"items":[[{"name":"a"}]]}"#,
+                "item 0 of Nodes is not readable: expected an object, not an array",
+            ),
+            (
+                r#"{"items":[],"items":[]}"#,
+                "Nodes is not readable: duplicate field `items` at line 1 column 19",
+            ),
+            (
+                r#"{"items":7}"#,
+                "Nodes is not readable: invalid type: integer `7`, expected a sequence at line 1 column 10",
+            ),
+            (
+                r#"[{"metadata":{"name":"a"}}]"#,
+                "Nodes is not readable: expected an object, not an array",
+            ),
+        ] {
+            let call = format!(r#"{{"Pod":{{"metadata":{{}}}},"Nodes":{nodes}}}"#);
+            assert_eq!(list(&call).unwrap_err().to_string(), expect);
+        }
+    }
+
+    #[test]
+    fn what_is_well_formed_is_read_in_one_go() {
+        for (call, expect) in [
+            (
+                r#"{"Pod":{"metadata":{}},"Nodes":null,"NodeNames":["a"]}"#,
+                1,
+            ),
+            (
+                r#" { "NodeNames" : [ "a" , "\u0062" ] , "\u0050od" : { } } "#,
+                2,
+            ),
+            (r#"{"Pod":{},"Nodes":{"items":null},"NodeNames":null}"#, 0),
+            (
+                r#"{"Pod":{},"Nodes":{"metadata":{"x":[7]},"items":[ {"metadata":{"name":"a"},"x":[{}]} ]}, "more": 1}"#,
+                1,
+            ),
+        ] {
+            let Parts { names, nodes, .. } = Parts::scan(call).unwrap();
+            let names = names.map(|names| names.read.unwrap().len());
+            let nodes = nodes.map(|nodes| nodes.read.unwrap().items.len());
+            assert_eq!(names.or(nodes), Some(expect), "{call}");
+        }
     }
 }

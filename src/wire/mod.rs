@@ -10,9 +10,12 @@ pub mod objects;
 pub mod patch;
 pub mod preempt;
 pub mod prioritize;
+mod reply;
+mod scan;
 mod text;
 
 use map::Map;
+pub use reply::{Outgoing, Reply};
 pub use text::{Text, shorten};
 
 /// Reads a JSON object. Serde takes an array for a struct as well; Kubernetes does not.

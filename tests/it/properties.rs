@@ -17,6 +17,7 @@ use berth::domain::{
 };
 use berth::facts::Facts;
 use berth::http::{filter, mutate};
+use berth::wire::extender::{ArgsError, Asked, FilterArgs};
 use json_patch::Patch;
 use proptest::array::uniform3;
 use proptest::collection::{btree_map, vec};
@@ -357,10 +358,57 @@ fn node_json(provider: Provider, name: &str, facts: &NodeFacts) -> Value {
     })
 }
 
+/// A call whose white space, keys and values are as odd as they come.
+fn odd_call() -> impl Strategy<Value = String> {
+    let space = || select(vec!["", " ", "\n\t\r "]);
+    let value = || {
+        select(vec![
+            "null",
+            "7",
+            "-1.5e3",
+            "true",
+            "[]",
+            "{}",
+            r#""a""#,
+            r#"["a","\u0062",  "\"c\\"]"#,
+            r#"["a",null]"#,
+            r#"{"metadata":{"name":"p","labels":{}}}"#,
+            r#"{"items":[{"metadata":{"name":"a"},"spec":{"x":[1,{"y":null}]}} , {"metadata":{"name":"\u0062"}}],"kind":"NodeList"}"#,
+            r#"{"items":[{"metadata":{"name":"a","name":"b"}}]}"#,
+            r#"{"items":[[{"name":"a"}]]}"#,
+            r#"{"metadata":{},"items":null,"items":null}"#,
+            r#"{"apiVersion":null,"metadata":[ ],"more":"]}","items":[]}"#,
+        ])
+    };
+    let key = select(vec![
+        "Pod",
+        "NodeNames",
+        "Nodes",
+        "nodes",
+        "more",
+        "\\u0050od",
+    ]);
+    let field = (space(), key, space(), space(), value(), space());
+    let field = field.prop_map(|(a, key, b, c, value, d)| format!("{a}\"{key}\"{b}:{c}{value}{d}"));
+    (space(), vec(field, 0..4), space())
+        .prop_map(|(before, fields, after)| format!("{before}{{{}}}{after}", fields.join(",")))
+}
+
+/// What is read of a call, or why nothing is.
+fn read_all(args: Result<FilterArgs<'_>, ArgsError>) -> Result<String, String> {
+    let FilterArgs { pod, asked } = args.map_err(|error| error.to_string())?;
+    let list = match asked {
+        Asked::Names(names) => format!("{} {:?}", names.text(), names.read()),
+        Asked::Nodes(nodes) => format!("{} {:?}", nodes.text(), nodes.read()),
+    };
+    Ok(format!("{pod:?} {list}"))
+}
+
 /// The verdict on each node asked about: nothing for a pass.
 fn verdicts(view: &View, policy: &Policy, args: &Value) -> BTreeMap<String, Option<String>> {
-    let answer = filter(&args.to_string(), &Facts::of(view), policy, None).unwrap();
-    let reply: Value = serde_json::from_slice(&answer.json).unwrap();
+    let call = args.to_string();
+    let answer = filter(&call, &Facts::of(view), policy, None).unwrap();
+    let reply: Value = serde_json::from_slice(&answer.reply.to_vec(&call)).unwrap();
     assert_eq!(reply["Error"], "");
     let mut verdicts = BTreeMap::new();
     for field in ["FailedNodes", "FailedAndUnresolvableNodes"] {
@@ -387,6 +435,30 @@ fn args(names: &[&str]) -> Value {
     let mut args = capture_json("filter-names-migration");
     args["NodeNames"] = json!(names);
     args
+}
+
+proptest! {
+    #[test]
+    fn a_call_read_in_one_go_is_the_call_read_step_by_step(
+        call in odd_call(),
+        at in any::<prop::sample::Index>(),
+        byte in select(b"\0\x1f\x7f \",:{}[]\\0atn".to_vec()),
+        change in 0..3,
+    ) {
+        let mut bytes = call.into_bytes();
+        let at = at.index(bytes.len());
+        match change {
+            0 => bytes[at] = byte,
+            1 => bytes.truncate(at),
+            _ => {}
+        }
+        let call = String::from_utf8(bytes).unwrap();
+        prop_assert_eq!(
+            read_all(FilterArgs::read(&call)),
+            read_all(FilterArgs::read_slowly(&call)),
+            "{}", call
+        );
+    }
 }
 
 proptest! {

@@ -56,10 +56,12 @@ const ROOTS: [&str; 6] = ["app", "args", "demo", "lib", "main", "scheduler_confi
 
 /// All that a pure layer may name of the standard library. Anything else is time, I/O, a protocol
 /// or a log.
-const PURE: [&str; 4] = [
+const PURE: [&str; 6] = [
     "std::borrow",
+    "std::cell",
     "std::collections",
     "std::fmt",
+    "std::sync::Arc",
     "std::time::Duration",
 ];
 

@@ -1,0 +1,254 @@
+//! What berth costs on the wire: an HTTPS load over loopback, from this process against the release
+//! binary, beside a null handler of the same server in the same run. `make bench`, or
+//! `cargo bench --features null-route --bench load -- WORD…` for the cases that have all these words,
+//! such as `filter names 5000 h1`. The tables are Markdown.
+//!
+//! With `BERTH_BENCH_BESIDE=127.0.0.1:PORT` and `BERTH_BENCH_BESIDE_CA=FILE` another server that
+//! answers `/mutate` is measured beside berth.
+
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark that can't run ends with a message, and one that can prints"
+)]
+
+mod bodies;
+mod client;
+mod measure;
+#[path = "../shared/process.rs"]
+mod process;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use bodies::{Form, filter_call, passing, review, snapshot};
+use bytes::Bytes;
+use client::Http;
+use measure::{Asked, Case, Goal};
+use process::{Berth, write};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const SIZES: [usize; 4] = [50, 500, 5_000, 15_000];
+const CONNECTIONS: [usize; 2] = [1, 32];
+const MUTATE_CONNECTIONS: [usize; 3] = [1, 8, 64];
+
+/// The cluster that is asked about, and a smaller one.
+const CLUSTER: usize = 15_000;
+const SMALLER: usize = 5_000;
+
+/// Room for 32 times 15,000 whole nodes, so that what is measured is the work and not the refusal.
+const CONFIG: &str =
+    "limits: {extenderBodiesInFlight: 16Gi, extenderBody: 1Gi, handlerTimeout: 2m}\n";
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    // Cargo says `--bench` to each of them.
+    let words: Vec<&str> = words
+        .iter()
+        .map(String::as_str)
+        .filter(|w| *w != "--bench")
+        .collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let world = World::new();
+        filters(&world, &words).await;
+        growth(&world, &words).await;
+        mutations(&world, &words).await;
+    });
+}
+
+/// The server, and the files that it was started with.
+struct World {
+    berth: Berth,
+    dir: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self {
+            berth: start(dir.path(), CLUSTER),
+            dir,
+        }
+    }
+}
+
+fn start(dir: &Path, nodes: usize) -> Berth {
+    let config = write(dir, "berth.yaml", CONFIG);
+    let snapshot = write(dir, "cluster.json", &snapshot(nodes));
+    let [config, snapshot] = [&config, &snapshot].map(|path| path.to_str().unwrap());
+    let berth = Berth::start(&["--config", config, "--snapshot", snapshot]);
+    berth.rest();
+    berth
+}
+
+/// Whether all the words are among these.
+fn is_wanted(words: &[&str], label: &str) -> bool {
+    words
+        .iter()
+        .all(|word| label.split(' ').any(|part| part == *word))
+}
+
+/// What a filter call costs, by what is asked and how.
+async fn filters(world: &World, words: &[&str]) {
+    let mut has_title = false;
+    for form in Form::ALL {
+        for nodes in SIZES {
+            let wanted = |connections: usize, http: Http| {
+                let label = format!(
+                    "filter {} {nodes} {connections} {}",
+                    form.name(),
+                    http.name()
+                );
+                is_wanted(words, &label)
+            };
+            let settings = CONNECTIONS
+                .into_iter()
+                .flat_map(|connections| Http::ALL.map(|http| (connections, http)));
+            let settings: Vec<_> = settings.filter(|(c, h)| wanted(*c, *h)).collect();
+            if settings.is_empty() {
+                continue;
+            }
+            if !has_title {
+                has_title = true;
+                println!(
+                    "\n| form | nodes | MB | conns | http | pod {}",
+                    measure::COLUMNS
+                );
+                println!("| --- | --- | --- | --- | --- | --- {}", measure::RULE);
+            }
+            let target = Bytes::from(filter_call(true, form, nodes));
+            let other = Bytes::from(filter_call(false, form, nodes));
+            let goal = Goal::berth(&world.berth);
+            check(&goal, form, &target, passing(nodes)).await;
+            check(&goal, form, &other, nodes).await;
+            for (connections, http) in settings {
+                let megabytes = target.len() as f64 / 1e6;
+                let label = format!(
+                    "| {} | {nodes} | {megabytes:.2} | {connections} | {} ",
+                    form.name(),
+                    http.name()
+                );
+                let asked = |name, path, body: &Bytes| Asked {
+                    name,
+                    path,
+                    body: body.clone(),
+                    goal,
+                };
+                let case = Case {
+                    connections,
+                    http,
+                    asked: vec![
+                        asked("null", "/null", &target),
+                        asked("target", "/scheduler/filter", &target),
+                        asked("other", "/scheduler/filter", &other),
+                    ],
+                };
+                case.run().await.print(&label);
+            }
+        }
+    }
+}
+
+/// The answer is the right one, and not only a fast one.
+async fn check(goal: &Goal<'_>, form: Form, call: &Bytes, expect: usize) {
+    let mut connection = goal.connect(Http::One).await;
+    let (status, answer) = connection.answer("/scheduler/filter", call.clone()).await;
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    let passed = match form {
+        Form::Names => &answer["NodeNames"],
+        Form::Whole => &answer["Nodes"]["items"],
+    };
+    let passed = passed.as_array().map_or(0, Vec::len);
+    assert_eq!((status, passed), (200, expect), "{}", answer["Error"]);
+}
+
+/// The same calls about clusters of two sizes.
+async fn growth(world: &World, words: &[&str]) {
+    if !is_wanted(words, "growth") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let smaller = start(dir.path(), SMALLER);
+    println!("\n| form | nodes | MB | of {} ", measure::COLUMNS);
+    println!("| --- | --- | --- | --- {}", measure::RULE);
+    for form in Form::ALL {
+        for nodes in [500, 5_000] {
+            let body = Bytes::from(filter_call(true, form, nodes));
+            let asked = |name, berth| Asked {
+                name,
+                path: "/scheduler/filter",
+                body: body.clone(),
+                goal: Goal::berth(berth),
+            };
+            let case = Case {
+                connections: 1,
+                http: Http::One,
+                asked: vec![asked("5000", &smaller), asked("15000", &world.berth)],
+            };
+            let megabytes = body.len() as f64 / 1e6;
+            let label = format!("| {} | {nodes} | {megabytes:.2} ", form.name());
+            case.run().await.print(&label);
+        }
+    }
+}
+
+/// What a review costs.
+async fn mutations(world: &World, words: &[&str]) {
+    let beside = beside();
+    let body = Bytes::from(review());
+    let mut has_title = false;
+    for connections in MUTATE_CONNECTIONS {
+        for http in Http::ALL {
+            let label = format!("mutate {connections} {}", http.name());
+            if !is_wanted(words, &label) {
+                continue;
+            }
+            if !has_title {
+                has_title = true;
+                println!("\n| conns | http | handler {}", measure::COLUMNS);
+                println!("| --- | --- | --- {}", measure::RULE);
+            }
+            let goal = Goal::berth(&world.berth);
+            let asked = |name, path, goal| Asked {
+                name,
+                path,
+                body: body.clone(),
+                goal,
+            };
+            let mut case = Case {
+                connections,
+                http,
+                asked: vec![
+                    asked("null", "/null", goal),
+                    asked("mutate", "/mutate", goal),
+                ],
+            };
+            if let Some((address, ca)) = &beside {
+                let goal = Goal {
+                    address: *address,
+                    ca,
+                    berth: None,
+                };
+                case.asked.push(asked("beside", "/mutate", goal));
+            }
+            case.run()
+                .await
+                .print(&format!("| {connections} | {} ", http.name()));
+        }
+    }
+}
+
+/// Another server to measure.
+fn beside() -> Option<(SocketAddr, PathBuf)> {
+    let address = std::env::var("BERTH_BENCH_BESIDE").ok()?;
+    let ca = std::env::var("BERTH_BENCH_BESIDE_CA").expect("BERTH_BENCH_BESIDE_CA=FILE");
+    Some((address.parse().unwrap(), ca.into()))
+}
