@@ -3,7 +3,6 @@
 //! depends on the last word about each object alone.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use crate::cluster::object::{AgentPod, Migration, Object, ObjectKind, Place, TargetPod};
 use crate::cluster::view::{NodeEntry, View};
@@ -123,7 +122,7 @@ impl Index {
         if let Some(before) = before {
             self.unshare(&before);
         }
-        self.edit_node(name, |entry| entry.facts = Some(Arc::new(facts)));
+        self.edit_node(name, |entry| entry.facts = Some(facts));
         true
     }
 
@@ -196,13 +195,7 @@ impl Index {
 
     /// An entry that says nothing is none, so that a view does not remember what is gone.
     fn edit_node(&mut self, name: &str, edit: impl FnOnce(&mut NodeEntry)) {
-        let mut entry = self.view.nodes.get(name).cloned().unwrap_or_default();
-        edit(&mut entry);
-        if entry == NodeEntry::default() {
-            self.view.nodes.remove_mut(name);
-        } else {
-            self.view.nodes.insert_mut(name.into(), entry);
-        }
+        self.view.nodes.edit(name, edit);
     }
 
     // ---- migrations and their target pods, in either order ----

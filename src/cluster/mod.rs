@@ -7,6 +7,7 @@ pub mod lookup;
 pub mod object;
 mod read;
 pub mod stats;
+mod table;
 pub mod view;
 pub mod watch;
 

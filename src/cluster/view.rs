@@ -4,20 +4,19 @@
 //! Its maps share what did not change with the views before and after it, so that a copy costs
 //! nothing and a new view costs the path to what is new in it, whatever the size of the cluster.
 
-use std::sync::Arc;
-
 use foldhash::quality::RandomState;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
 use crate::cluster::index::Index;
 use crate::cluster::object::{Object, ObjectKind, Place};
+use crate::cluster::table::Table;
 use crate::decide::guard::Fleet;
 use crate::domain::{Agent, AgentState, Agents, DefaultBinding, NodeFacts, Vmi};
 
 /// What is known about one node name: the node, what runs on it, or either alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeEntry {
-    pub(super) facts: Option<Arc<NodeFacts>>,
+    pub(super) facts: Option<NodeFacts>,
     pub(super) ovs: PodCounts,
     pub(super) cni: PodCounts,
     pub(super) ovnkube_node: PodCounts,
@@ -28,7 +27,7 @@ impl NodeEntry {
     /// The node's facts, once the node was seen.
     #[must_use]
     pub fn facts(&self) -> Option<&NodeFacts> {
-        self.facts.as_deref()
+        self.facts.as_ref()
     }
 
     /// The agents on it.
@@ -81,7 +80,7 @@ impl PodCounts {
 /// An immutable snapshot of the cluster. Only an [`Index`] makes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    pub(super) nodes: HashTrieMapSync<Box<str>, NodeEntry, RandomState>,
+    pub(super) nodes: Table<NodeEntry>,
     pub(super) vmis: HashTrieMapSync<Place, Vmi, RandomState>,
     pub(super) namespaces: HashTrieMapSync<Box<str>, bool, RandomState>,
     pub(super) kubevirts: RedBlackTreeMapSync<Place, DefaultBinding>,
@@ -138,7 +137,7 @@ impl View {
     pub fn nodes(&self) -> impl Iterator<Item = (&str, &NodeFacts, &NodeEntry)> {
         self.nodes
             .iter()
-            .filter_map(|(name, entry)| Some((name.as_ref(), entry.facts()?, entry)))
+            .filter_map(|(name, entry)| Some((name, entry.facts()?, entry)))
     }
 
     /// What is true of the cluster as a whole.
