@@ -15,7 +15,7 @@ RUN cargo build --release --locked --bin berth
 FROM ${RUNTIME}
 COPY --from=build /src/target/release/berth /usr/local/bin/berth
 # The lists of a large cluster come through once: given back, not kept for later (docs/benchmarks.md).
-ENV MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072
+ENV MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=1048576 MALLOC_TRIM_THRESHOLD_=1048576
 # By number, so that the kubelet can tell that it is not root.
 USER 65532:65532
 # HTTPS, and the admin port.

@@ -1,7 +1,7 @@
 # The one task file: what CI runs is `make test`.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test setup fmt fmt-check lint tree unit e2e doc bench fuzz fuzz-smoke fuzz-lock deny clean
+.PHONY: help test setup fmt fmt-check lint tree unit e2e doc bench soak fuzz fuzz-smoke fuzz-lock deny clean
 
 # Where tests/setup.sh puts what it does not install for the whole machine.
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
@@ -55,9 +55,13 @@ fuzz-smoke: ## Every fuzz target for 10 seconds over its committed corpus
 	@if command -v "$${CXX:-c++}" >/dev/null || [ "$$CI" = true ]; then fuzz/smoke.sh; \
 	else echo "left out: the smoke of every fuzz target (no c++; install the Debian package g++)"; fi
 
-bench: ## The answers without the network, and what a live cluster costs
+bench: ## What answers cost, without the network and with it, and what a live cluster costs
 	cargo bench --locked --bench answers
 	cargo bench --locked --bench cluster
+	cargo bench --locked --features null-route --bench load
+
+soak: setup ## Everything at once, and every answer checked: make soak SECS=600
+	BERTH_SOAK_SECS=$(SECS) cargo test --locked --release --test soak
 
 SECS ?= 600
 fuzz: ## One fuzz target for longer: make fuzz TARGET=mutate SECS=600 (adds new inputs to the corpus)

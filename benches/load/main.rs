@@ -18,11 +18,13 @@
 mod bodies;
 mod client;
 mod measure;
+mod overload;
 #[path = "../shared/process.rs"]
+#[expect(dead_code, reason = "the benchmark of a live cluster uses the rest")]
 mod process;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bodies::{Form, filter_call, passing, review, snapshot};
 use bytes::Bytes;
@@ -30,7 +32,6 @@ use client::Http;
 use measure::{Asked, Case, Goal};
 use process::{Berth, write};
 use serde_json::Value;
-use tempfile::TempDir;
 
 const SIZES: [usize; 4] = [50, 500, 5_000, 15_000];
 const CONNECTIONS: [usize; 2] = [1, 32];
@@ -57,32 +58,22 @@ fn main() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let world = World::new();
-        filters(&world, &words).await;
-        growth(&world, &words).await;
-        mutations(&world, &words).await;
+        let berth = start(CLUSTER, CONFIG);
+        filters(&berth, &words).await;
+        growth(&berth, &words).await;
+        mutations(&berth, &words).await;
+        drop(berth);
+        if is_wanted(&words, "overload") {
+            overload::run(&start(SMALLER, "{}")).await;
+        }
     });
 }
 
-/// The server, and the files that it was started with.
-struct World {
-    berth: Berth,
-    dir: TempDir,
-}
-
-impl World {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        Self {
-            berth: start(dir.path(), CLUSTER),
-            dir,
-        }
-    }
-}
-
-fn start(dir: &Path, nodes: usize) -> Berth {
-    let config = write(dir, "berth.yaml", CONFIG);
-    let snapshot = write(dir, "cluster.json", &snapshot(nodes));
+/// A server that has read a snapshot of so many nodes, which nothing changes.
+fn start(nodes: usize, config: &str) -> Berth {
+    let dir = tempfile::tempdir().unwrap();
+    let config = write(dir.path(), "berth.yaml", config);
+    let snapshot = write(dir.path(), "cluster.json", &snapshot(nodes));
     let [config, snapshot] = [&config, &snapshot].map(|path| path.to_str().unwrap());
     let berth = Berth::start(&["--config", config, "--snapshot", snapshot]);
     berth.rest();
@@ -97,7 +88,7 @@ fn is_wanted(words: &[&str], label: &str) -> bool {
 }
 
 /// What a filter call costs, by what is asked and how.
-async fn filters(world: &World, words: &[&str]) {
+async fn filters(berth: &Berth, words: &[&str]) {
     let mut has_title = false;
     for form in Form::ALL {
         for nodes in SIZES {
@@ -126,7 +117,7 @@ async fn filters(world: &World, words: &[&str]) {
             }
             let target = Bytes::from(filter_call(true, form, nodes));
             let other = Bytes::from(filter_call(false, form, nodes));
-            let goal = Goal::berth(&world.berth);
+            let goal = Goal::berth(berth);
             check(&goal, form, &target, passing(nodes)).await;
             check(&goal, form, &other, nodes).await;
             for (connections, http) in settings {
@@ -171,27 +162,26 @@ async fn check(goal: &Goal<'_>, form: Form, call: &Bytes, expect: usize) {
 }
 
 /// The same calls about clusters of two sizes.
-async fn growth(world: &World, words: &[&str]) {
+async fn growth(berth: &Berth, words: &[&str]) {
     if !is_wanted(words, "growth") {
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
-    let smaller = start(dir.path(), SMALLER);
+    let smaller = start(SMALLER, CONFIG);
     println!("\n| form | nodes | MB | of {} ", measure::COLUMNS);
     println!("| --- | --- | --- | --- {}", measure::RULE);
     for form in Form::ALL {
         for nodes in [500, 5_000] {
             let body = Bytes::from(filter_call(true, form, nodes));
-            let asked = |name, berth| Asked {
+            let asked = |name, server| Asked {
                 name,
                 path: "/scheduler/filter",
                 body: body.clone(),
-                goal: Goal::berth(berth),
+                goal: Goal::berth(server),
             };
             let case = Case {
                 connections: 1,
                 http: Http::One,
-                asked: vec![asked("5000", &smaller), asked("15000", &world.berth)],
+                asked: vec![asked("5000", &smaller), asked("15000", berth)],
             };
             let megabytes = body.len() as f64 / 1e6;
             let label = format!("| {} | {nodes} | {megabytes:.2} ", form.name());
@@ -201,7 +191,7 @@ async fn growth(world: &World, words: &[&str]) {
 }
 
 /// What a review costs.
-async fn mutations(world: &World, words: &[&str]) {
+async fn mutations(berth: &Berth, words: &[&str]) {
     let beside = beside();
     let body = Bytes::from(review());
     let mut has_title = false;
@@ -216,7 +206,7 @@ async fn mutations(world: &World, words: &[&str]) {
                 println!("\n| conns | http | handler {}", measure::COLUMNS);
                 println!("| --- | --- | --- {}", measure::RULE);
             }
-            let goal = Goal::berth(&world.berth);
+            let goal = Goal::berth(berth);
             let asked = |name, path, goal| Asked {
                 name,
                 path,

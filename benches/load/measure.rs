@@ -160,7 +160,10 @@ impl Costs<'_> {
         for cost in &mut self.0 {
             cost.answers.times.sort_unstable();
         }
-        let null = self.0.first().map_or(f64::NAN, |null| null.quantile(0.5));
+        let null = self
+            .0
+            .first()
+            .map_or(f64::NAN, |null| quantile(&null.answers.times, 0.5));
         for cost in &self.0 {
             let Cost {
                 asked,
@@ -178,25 +181,22 @@ impl Costs<'_> {
             println!(
                 "{label}| {} | {:.3} | {:.3} | {:.0} | {:.3} | {above:.1} | {:.2} | {} | {:.2} |",
                 asked.name,
-                cost.quantile(0.5),
-                cost.quantile(0.99),
+                quantile(&answers.times, 0.5),
+                quantile(&answers.times, 0.99),
                 answered / wall.as_secs_f64(),
                 cpu.as_secs_f64() * 1e3 / requests,
                 above / body,
                 answers.shed,
-                cost.quantile(0.5) / null,
+                quantile(&answers.times, 0.5) / null,
             );
         }
     }
 }
 
-impl Cost<'_> {
-    /// Of the sorted times, in ms.
-    fn quantile(&self, part: f64) -> f64 {
-        let times = &self.answers.times;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let at = (times.len() as f64 * part) as usize;
-        let time = times.get(at.min(times.len().saturating_sub(1)));
-        time.map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
-    }
+/// Of sorted times, in ms.
+pub(crate) fn quantile(times: &[Duration], part: f64) -> f64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let at = (times.len() as f64 * part) as usize;
+    let time = times.get(at.min(times.len().saturating_sub(1)));
+    time.map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
 }

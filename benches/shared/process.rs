@@ -11,6 +11,21 @@ use std::time::{Duration, Instant};
 use rcgen::CertifiedKey;
 use serde_json::Value;
 
+/// The environment of the `Dockerfile`, where the shell has no other.
+const ENVIRONMENT: [(&str, &str); 3] = [
+    ("MALLOC_ARENA_MAX", "2"),
+    ("MALLOC_MMAP_THRESHOLD_", "1048576"),
+    ("MALLOC_TRIM_THRESHOLD_", "1048576"),
+];
+
+/// Those of them that the shell does not set.
+fn unset(
+    variables: [(&'static str, &'static str); 3],
+) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let variables = variables.into_iter();
+    variables.filter(|(name, _)| std::env::var_os(name).is_none())
+}
+
 /// The service, as a process.
 pub(crate) struct Berth {
     child: Child,
@@ -35,6 +50,7 @@ impl Berth {
         let ca = write(dir.path(), "tls.crt", &cert.pem());
         let begun = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_berth"))
+            .envs(unset(ENVIRONMENT))
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(["--admin-listen", "127.0.0.1:0", "--log-format", "json"])
             .arg("--tls-cert")

@@ -190,6 +190,7 @@ impl<'a, T> Listed<'a, T> {
     }
 
     /// Reads a list where it is one, and passes over whatever else is there; null is none.
+    #[expect(clippy::option_option, reason = "null is read as well as a list is")]
     fn scan(
         cursor: &mut Cursor<'a>,
         scan: impl FnOnce(&mut Cursor<'a>) -> Option<T>,

@@ -141,10 +141,10 @@ impl<'a> Writer<'a> {
     pub(super) fn string(&mut self, text: &str) {
         let own = &mut self.reply.own;
         // Names hardly ever have anything to escape. No early end: so it is done many at a time.
-        let escaped = text.bytes().fold(false, |escaped, byte| {
-            escaped | (byte < b' ') | (byte == b'"') | (byte == b'\\')
+        let escaped = text.bytes().fold(0, |escaped, byte| {
+            escaped | u8::from(byte < b' ' || byte == b'"' || byte == b'\\')
         });
-        if escaped {
+        if escaped > 0 {
             own.extend(super::encode(text));
         } else {
             own.push(b'"');
