@@ -172,7 +172,12 @@ impl<'a> Facts<'a> {
     where
         'a: 'n,
     {
-        let entry = self.view.node(name)?;
+        self.known(name, self.view.node(name)?)
+    }
+
+    /// A node as a candidate, with what the view has of it, if it was seen.
+    #[must_use]
+    pub fn known<'n>(&self, name: &'n str, entry: &'n NodeEntry) -> Option<Candidate<'n>> {
         Some(self.judged_by(name, entry.facts()?, entry.agents()))
     }
 
@@ -219,7 +224,7 @@ impl<'a> Facts<'a> {
     ) -> Inputs {
         let seen = entry.filter(|entry| entry.facts().is_some());
         let arriving = Inputs {
-            arriving: seen.map(NodeEntry::arriving),
+            arriving: seen.map(|entry| usize::try_from(entry.arriving()).unwrap_or(usize::MAX)),
             ..Inputs::default()
         };
         let Chassis::Known(view, now) = self.chassis else {

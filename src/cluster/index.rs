@@ -176,7 +176,7 @@ impl Index {
         true
     }
 
-    fn count_agent_pod(&mut self, pod: &AgentPod, change: isize) {
+    fn count_agent_pod(&mut self, pod: &AgentPod, change: i32) {
         let AgentPod { agent, node, state } = pod;
         let Some(node) = node else {
             return;
@@ -280,7 +280,7 @@ impl Index {
         true
     }
 
-    fn count_arriving(&mut self, node: &str, change: isize) {
+    fn count_arriving(&mut self, node: &str, change: i32) {
         self.edit_node(node, |entry| {
             entry.arriving = entry.arriving.saturating_add_signed(change);
         });

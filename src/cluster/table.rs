@@ -27,13 +27,49 @@ type Bucket<V> = Arc<[Entry<V>]>;
 #[derive(Clone)]
 struct Entry<V> {
     hash: u64,
-    name: Arc<str>,
+    name: Name,
     value: V,
 }
 
 impl<V> Entry<V> {
     fn is_of(&self, hash: u64, name: &str) -> bool {
-        self.hash == hash && self.name.as_ref() == name
+        self.hash == hash && self.name.as_bytes() == name.as_bytes()
+    }
+}
+
+/// A name, beside its value where it is not very long.
+#[derive(Clone)]
+enum Name {
+    Short { length: u8, bytes: [u8; SHORT] },
+    Long(Arc<str>),
+}
+
+const SHORT: usize = 54;
+
+impl From<&str> for Name {
+    fn from(name: &str) -> Self {
+        let mut bytes = [0; SHORT];
+        match (u8::try_from(name.len()), bytes.get_mut(..name.len())) {
+            (Ok(length), Some(place)) => {
+                place.copy_from_slice(name.as_bytes());
+                Self::Short { length, bytes }
+            }
+            _ => Self::Long(name.into()),
+        }
+    }
+}
+
+impl Name {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { length, bytes } => &bytes[..usize::from(*length)],
+            Self::Long(name) => name.as_bytes(),
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        // They were a string before.
+        str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 
@@ -69,7 +105,7 @@ impl<V> Table<V> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
         let buckets = self.shards.iter().flat_map(|shard| shard.iter());
         let entries = buckets.flat_map(|bucket| bucket.iter());
-        entries.map(|entry| (entry.name.as_ref(), &entry.value))
+        entries.map(|entry| (entry.name.as_str(), &entry.value))
     }
 }
 
@@ -169,6 +205,18 @@ mod tests {
         assert_ne!(mk_table(&["a", "b"]), mk_table(&["a"]));
         assert_ne!(mk_table(&["a"]), mk_table(&["a", "b"]));
         assert_ne!(mk_table(&["a"]), mk_table(&["b"]));
+    }
+
+    #[test]
+    fn a_name_is_itself_whatever_its_length() {
+        let mut table = Table::default();
+        let names: Vec<String> = (0..300).map(|length| "ü".repeat(length)).collect();
+        for name in &names {
+            table.edit(name, |value| *value = 1);
+        }
+        let found = contents(&table).into_keys().collect::<Vec<_>>();
+        assert_eq!(found, names);
+        assert!(names.iter().all(|name| table.get(name) == Some(&1)));
     }
 
     #[test]

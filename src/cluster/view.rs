@@ -20,7 +20,7 @@ pub struct NodeEntry {
     pub(super) ovs: PodCounts,
     pub(super) cni: PodCounts,
     pub(super) ovnkube_node: PodCounts,
-    pub(super) arriving: usize,
+    pub(super) arriving: u32,
 }
 
 impl NodeEntry {
@@ -42,7 +42,7 @@ impl NodeEntry {
 
     /// How many migrations that are not over have their target pod on it.
     #[must_use]
-    pub const fn arriving(&self) -> usize {
+    pub const fn arriving(&self) -> u32 {
         self.arriving
     }
 
@@ -59,8 +59,8 @@ impl NodeEntry {
 /// beside the new one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct PodCounts {
-    pub(super) ready: usize,
-    pub(super) not_ready: usize,
+    pub(super) ready: u32,
+    pub(super) not_ready: u32,
 }
 
 impl PodCounts {

@@ -250,18 +250,22 @@ impl<'a> Sorter<'a> {
 
     fn sort_names(
         &mut self,
-        mut names: Vec<Text<'a>>,
+        names: Vec<Text<'a>>,
         facts: &Facts<'_>,
         guard: &Guard<'_>,
     ) -> Vec<Text<'a>> {
-        names.retain(|name| {
-            let Some(candidate) = facts.candidate(name.as_str()) else {
-                self.unknown(name);
-                return false;
-            };
-            self.passes(name, candidate, guard)
-        });
-        names
+        // All are looked up before one is judged, so that the waits for memory overlap.
+        let entries = names.iter().map(|name| facts.view.node(name.as_str()));
+        let entries: Vec<Option<&NodeEntry>> = entries.collect();
+        let mut passed = Vec::with_capacity(names.len());
+        for (name, entry) in names.into_iter().zip(entries) {
+            match entry.and_then(|entry| facts.known(name.as_str(), entry)) {
+                Some(candidate) if self.passes(&name, candidate, guard) => passed.push(name),
+                Some(_) => {}
+                None => self.unknown(&name),
+            }
+        }
+        passed
     }
 
     fn sort_nodes(

@@ -3,32 +3,32 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::HttpBody;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use crate::http::lane::Share;
 use crate::wire::Outgoing;
 
 /// Small enough that a connection asks again and again while its client reads slowly.
-const FRAME: usize = 64 << 10;
+const FRAME: usize = 256 << 10;
+
+/// Between two looks at the clock.
+const PERIOD: Duration = Duration::from_millis(250);
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(super) struct Held {
-    answer: Arc<Mutex<Option<Answer>>>,
-    /// A connection that can't send does not ask for more, so that somebody else has to look at
-    /// the clock.
-    clock: JoinHandle<()>,
-}
+pub(super) struct Held(Arc<Slot>);
 
-/// What has not been sent. It is given up as a whole, memory and share.
+/// What has not been sent, until it is given up.
+type Slot = Mutex<Option<Answer>>;
+
+/// It is given up as a whole, memory and share.
 #[derive(Debug)]
 struct Answer {
     rest: Outgoing,
@@ -37,37 +37,86 @@ struct Answer {
 }
 
 impl Held {
-    pub(super) fn new(rest: Outgoing, share: Share, patience: Duration) -> Self {
+    pub(super) fn new(
+        rest: Outgoing,
+        share: Share,
+        patience: Duration,
+        clock: &Arc<Clock>,
+    ) -> Self {
         let deadline = Instant::now() + patience;
-        let answer = Arc::new(Mutex::new(Some(Answer {
+        let answer = Answer {
             rest,
             deadline,
             share,
-        })));
-        let watched = Arc::clone(&answer);
-        let clock = tokio::spawn(async move {
-            sleep_until(deadline).await;
-            give_up(&watched);
-        });
-        Self { answer, clock }
+        };
+        let slot = Arc::new(Mutex::new(Some(answer)));
+        clock.watch(&slot);
+        Self(slot)
     }
 }
 
-fn give_up(answer: &Mutex<Option<Answer>>) {
-    if let Some(Answer { share, .. }) = lock(answer).take() {
+/// Looks at the clock for answers that are on their way out: a connection that can't send does not
+/// ask for more. One task does it for all of them, while there are any: a task for each answer would
+/// wake another thread for each.
+#[derive(Debug, Default)]
+pub(super) struct Clock(Mutex<Watch>);
+
+#[derive(Debug, Default)]
+struct Watch {
+    answers: Vec<Weak<Slot>>,
+    is_running: bool,
+}
+
+impl Clock {
+    fn watch(self: &Arc<Self>, slot: &Arc<Slot>) {
+        let mut watch = lock(&self.0);
+        watch.answers.push(Arc::downgrade(slot));
+        if !watch.is_running {
+            watch.is_running = true;
+            tokio::spawn(Arc::clone(self).run());
+        }
+    }
+
+    async fn run(self: Arc<Self>) {
+        loop {
+            sleep(PERIOD).await;
+            let mut watch = lock(&self.0);
+            let now = Instant::now();
+            watch.answers.retain(|slot| {
+                let slot = slot.upgrade();
+                slot.is_some_and(|slot| !is_over(&slot, now))
+            });
+            if watch.answers.is_empty() {
+                watch.is_running = false;
+                return;
+            }
+        }
+    }
+}
+
+/// Whether an answer need not be looked at again: it is sent, or is given up now.
+fn is_over(slot: &Slot, now: Instant) -> bool {
+    let is_late = lock(slot).as_ref().map(|answer| now > answer.deadline);
+    if is_late == Some(true) {
+        give_up(slot);
+    }
+    is_late != Some(false)
+}
+
+fn give_up(slot: &Slot) {
+    if let Some(Answer { share, .. }) = lock(slot).take() {
         share.given_up();
     }
 }
 
-fn lock(answer: &Mutex<Option<Answer>>) -> MutexGuard<'_, Option<Answer>> {
-    answer.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.clock.abort();
-        // Now, not when the runtime gets to the aborted task.
-        drop(lock(&self.answer).take());
+        // Now, not when the clock is looked at.
+        drop(lock(&self.0).take());
     }
 }
 
@@ -79,11 +128,11 @@ impl HttpBody for Held {
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let mut answer = lock(&self.answer);
+        let mut answer = lock(&self.0);
         let late = |answer: &Answer| Instant::now() > answer.deadline;
         let Some(Answer { rest, .. }) = answer.as_mut().filter(|answer| !late(answer)) else {
             drop(answer);
-            give_up(&self.answer);
+            give_up(&self.0);
             let error = io::Error::new(io::ErrorKind::TimedOut, "the answer was read too slowly");
             return Poll::Ready(Some(Err(error)));
         };
@@ -96,14 +145,14 @@ impl HttpBody for Held {
     }
 
     fn is_end_stream(&self) -> bool {
-        let answer = lock(&self.answer);
+        let answer = lock(&self.0);
         answer
             .as_ref()
             .is_some_and(|answer| answer.rest.left() == 0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let answer = lock(&self.answer);
+        let answer = lock(&self.0);
         let rest = answer.as_ref().map_or(0, |answer| answer.rest.left());
         SizeHint::with_exact(u64::try_from(rest).unwrap_or(u64::MAX))
     }

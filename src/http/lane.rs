@@ -17,7 +17,7 @@ use crate::cluster::Lookup;
 use crate::config::Limits;
 use crate::http::Service;
 use crate::http::body::{self, Budget, Lease};
-use crate::http::held::Held;
+use crate::http::held::{Clock, Held};
 use crate::http::refusal::Refusal;
 use crate::http::vmi::VmiRef;
 use crate::metrics::{Metrics, RefusalCause, Surface};
@@ -58,6 +58,7 @@ pub(super) struct Lane {
     budget: Arc<Budget>,
     slots: Arc<Semaphore>,
     in_flight: IntGauge,
+    clock: Arc<Clock>,
 }
 
 /// What an answer in progress holds until its last byte has been handed over.
@@ -91,6 +92,7 @@ impl Lane {
             budget: Budget::new(limits.admission_bodies_in_flight.bytes()),
             slots: slots(limits.admission_requests),
             in_flight: metrics.in_flight(Surface::Admission),
+            clock: Arc::default(),
         }
     }
 
@@ -102,6 +104,7 @@ impl Lane {
             budget: Budget::new(limits.extender_bodies_in_flight.bytes()),
             slots: slots(limits.extender_requests),
             in_flight: metrics.in_flight(Surface::Extender),
+            clock: Arc::default(),
         }
     }
 
@@ -115,7 +118,7 @@ impl Lane {
     ) -> Response {
         match self.try_run(service, patience, body, answer).await {
             Ok((reply, share)) => {
-                let held = Held::new(reply, share, patience);
+                let held = Held::new(reply, share, patience, &self.clock);
                 let headers = [(header::CONTENT_TYPE, "application/json")];
                 (headers, Body::new(held)).into_response()
             }

@@ -1,17 +1,17 @@
-//! `POST /null`: reads the body and answers `{}`, which is the least that any handler does. Part of
-//! the program for the benchmark alone (feature `null-route`).
+//! `POST /null`: reads the body whole, as every handler does, and answers `{}`. Part of the program for
+//! the benchmark alone (feature `null-route`): it tells what the server costs, and so what an answer
+//! costs on top of that.
 
 use axum::body::Body;
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use http_body_util::BodyExt;
 
-/// Nothing of the body is kept, so that what a handler does with its bytes counts as its own.
-pub(super) async fn handle(mut body: Body) -> Response {
-    while let Some(frame) = body.frame().await {
-        if frame.is_err() {
-            return StatusCode::BAD_REQUEST.into_response();
-        }
+use crate::http::body::{self, Budget};
+
+pub(super) async fn handle(body: Body) -> Response {
+    let budget = Budget::new(usize::MAX);
+    match body::read(body, usize::MAX, "extenderBody", &budget).await {
+        Ok(_) => ([(header::CONTENT_TYPE, "application/json")], "{}").into_response(),
+        Err(refusal) => (refusal.answer().0, refusal.to_string()).into_response(),
     }
-    ([(header::CONTENT_TYPE, "application/json")], "{}").into_response()
 }

@@ -109,7 +109,7 @@ impl Collector for ViewCollector {
             let ready = i64::from(obstacles.is_empty());
             chassis.with_label_values(&[name]).set(ready);
             if entry.arriving() > 0 {
-                let count = i64::try_from(entry.arriving()).unwrap_or(i64::MAX);
+                let count = i64::from(entry.arriving());
                 arriving.with_label_values(&[name]).set(count);
             }
         }

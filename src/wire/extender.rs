@@ -465,6 +465,8 @@ impl FilterResult<'_> {
                 out.quote(text);
             }
             Passed::Names(names) => {
+                // They are in the call as well.
+                out.reserve(body.len());
                 out.json(r#"{"Nodes":null,"NodeNames":["#);
                 for (index, name) in names.iter().enumerate() {
                     if index > 0 {

@@ -132,6 +132,11 @@ impl<'a> Writer<'a> {
         self.reply
     }
 
+    /// Room for so many bytes, about, that are not quoted.
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.reply.own.reserve(bytes);
+    }
+
     /// JSON as it stands.
     pub(super) fn json(&mut self, json: &str) {
         self.reply.own.extend_from_slice(json.as_bytes());

@@ -1,10 +1,11 @@
 //! Clients that mean harm, or are broken, over real TLS: the others do not notice.
 
+use serde_json::json;
 use tokio::net::TcpStream;
 
 use crate::process::{Served, get};
 use crate::service::{Service, connect, exchange, good_review, head};
-use crate::support::capture;
+use crate::support::{capture, capture_json};
 use crate::tools::tell;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,6 +28,48 @@ async fn half_a_body_and_then_nothing_is_a_408_and_costs_nobody_else() {
         );
     }
     service.good().await;
+    service.running.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_filter_calls_is_shed_and_counted_and_every_review_is_answered() {
+    const CLIENTS: usize = 16;
+    let service = Service::start("limits: {extenderRequests: 1}").await;
+    let mut call = capture_json("filter-names-migration");
+    let names: Vec<String> = (0..20_000).map(|i| format!("worker-{i:05}")).collect();
+    call["NodeNames"] = json!(names);
+    let call = call.to_string();
+    let mut streams = Vec::new();
+    for _ in 0..CLIENTS {
+        streams.push(service.connect().await);
+    }
+    let flood = streams.into_iter().map(|mut stream| {
+        let call = call.clone();
+        tokio::spawn(async move {
+            let head = head("/scheduler/filter", call.len());
+            exchange(&mut stream, &head, &call).await
+        })
+    });
+    let flood: Vec<_> = flood.collect();
+    for _ in 0..10 {
+        service.good().await;
+    }
+    let (mut answered, mut shed) = (0, 0);
+    for answer in flood {
+        let answer = answer.await.unwrap();
+        if answer.starts_with("HTTP/1.1 200 ") {
+            assert!(answer.contains(r#""Error":"""#));
+            answered += 1;
+        } else {
+            assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+            shed += 1;
+        }
+    }
+    assert!(answered > 0);
+    assert_eq!(answered + shed, CLIENTS);
+    let refused = r#"berth_requests_refused_total{cause="overloaded",surface="extender"}"#;
+    let refused = service.metric(refused).await;
+    assert_eq!(refused.to_string(), shed.to_string());
     service.running.shut_down().await;
 }
 

@@ -66,7 +66,7 @@ fn the_compiler_is_the_crates_and_the_result_runs_alone() {
         run,
         [
             "COPY --from=build /src/target/release/berth /usr/local/bin/berth",
-            "ENV MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072",
+            "ENV MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=1048576 MALLOC_TRIM_THRESHOLD_=1048576",
             "USER 65532:65532",
             "EXPOSE 8443 8080",
             "ENTRYPOINT [\"/usr/local/bin/berth\"]",

@@ -103,6 +103,50 @@ async fn an_answer_that_nobody_reads_keeps_its_slot_and_the_scheduler_does_not_n
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_flood_of_one_caller_is_refused_and_counted_and_the_other_is_answered() {
+    let review = ("admission", "/mutate", capture(REVIEW));
+    let filter = ("extender", "/scheduler/filter", capture(CALL));
+    let preempt = json!({
+        "Pod": capture_json(CALL)["Pod"],
+        "NodeNameToMetaVictims": {"el9-1": {"Pods": [], "NumPDBViolations": 0}},
+    });
+    let preempt = ("extender", "/scheduler/preempt", preempt.to_string());
+    for (flood, other) in [
+        (&review, &filter),
+        (&review, &preempt),
+        (&filter, &review),
+        (&preempt, &review),
+    ] {
+        let asked = mk_asked("admissionRequests: 3, extenderRequests: 3");
+        let (surface, path, body) = flood;
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(unread(&asked, path, body.clone()).await);
+        }
+        for _ in 0..10 {
+            assert_eq!(
+                asked.post(path, body.clone()).await,
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    TOO_MANY_REQUESTS.to_owned()
+                )
+            );
+            let (_, path, body) = other;
+            assert_eq!(asked.post(path, body.clone()).await.0, StatusCode::OK);
+        }
+        let refused = |surface: &str| {
+            asked.metric(&format!(
+                r#"berth_requests_refused_total{{cause="overloaded",surface="{surface}"}}"#
+            ))
+        };
+        assert_eq!((refused(surface), refused(other.0)), (10.0, 0.0));
+        assert_eq!(in_flight(&asked, surface), 3.0);
+        drop(held);
+        assert_eq!(asked.post(path, body.clone()).await.0, StatusCode::OK);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_is_read_too_slowly_is_given_up_and_counted() {
     let asked = mk_asked("handlerTimeout: 3s, admissionRequests: 1");
     let held = unread(&asked, "/mutate", capture(REVIEW)).await;
@@ -218,7 +262,7 @@ async fn an_answer_comes_whole_whatever_its_length() {
         call.to_string()
     };
     let (_, shortest) = asked.post("/scheduler/filter", call(0)).await;
-    for length in [65_535, 65_536, 65_537, 131_072, 200_000] {
+    for length in [262_143, 262_144, 262_145, 524_288, 600_000] {
         let response = unread(&asked, "/scheduler/filter", call(length - shortest.len())).await;
         let announced = response.body().size_hint().exact();
         let body = response.into_body().collect().await.unwrap().to_bytes();
