@@ -16,6 +16,8 @@ pub(crate) enum Counted {
     Admission,
     /// `berth_extender_requests_total` of the verb `filter`.
     Filter,
+    /// The same of `prioritize`.
+    Prioritize,
     /// The same of `preempt`.
     Preempt,
     /// `berth_requests_refused_total`.
@@ -53,18 +55,18 @@ const UNKNOWN: usize = 40;
 impl Call {
     /// Everything, in an order in which a tenth is malformed.
     pub(crate) fn all() -> Vec<Self> {
-        let good: [fn() -> Self; 9] = [
+        let good: [fn() -> Self; 8] = [
             patched,
             names,
             left_alone,
             whole,
             preempt,
-            launch,
+            scores,
             many_whole,
             unknown_vmi,
-            names,
         ];
-        let bad: [fn() -> Self; 8] = [
+        let by_turns: [fn() -> Self; 3] = [launch, whole_scores, launch_scores];
+        let bad: [fn() -> Self; 9] = [
             cut_short,
             no_utf8,
             no_route,
@@ -73,10 +75,12 @@ impl Call {
             too_large,
             twice,
             deep,
+            no_form,
         ];
         let mut calls = Vec::new();
-        for bad in bad {
+        for (turn, bad) in bad.into_iter().enumerate() {
             calls.extend(good.iter().map(|good| good()));
+            calls.push(by_turns[turn % by_turns.len()]());
             calls.push(bad());
         }
         calls
@@ -101,6 +105,7 @@ impl Call {
             path: match counted {
                 Counted::Admission | Counted::Refused => "/mutate?timeout=10s",
                 Counted::Filter => "/scheduler/filter",
+                Counted::Prioritize => "/scheduler/prioritize",
                 Counted::Preempt => "/scheduler/preempt",
             },
             body: body.into().into(),
@@ -295,6 +300,62 @@ fn launch() -> Call {
     });
     let check = exactly(reply);
     Call::good("a first launch", Counted::Filter, call.to_string(), check)
+}
+
+/// Every node asked about has one score, in the order of the call.
+fn scored(nodes: Vec<String>, right: impl Fn(u64) -> bool + Send + Sync + 'static) -> Check {
+    Box::new(move |body| {
+        let reply: Value = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        let scores = reply.as_array().ok_or("not a list")?;
+        let hosts: Vec<_> = scores.iter().map(|one| one["Host"].as_str()).collect();
+        if !hosts
+            .iter()
+            .copied()
+            .eq(nodes.iter().map(|node| Some(node.as_str())))
+        {
+            return Err("other nodes than were asked about".to_owned());
+        }
+        let wrong = scores
+            .iter()
+            .find(|one| !one["Score"].as_u64().is_some_and(&right));
+        wrong.map_or(Ok(()), |one| Err(format!("a score that is none: {one}")))
+    })
+}
+
+fn scores() -> Call {
+    let mut call = capture_json("filter-names-migration");
+    call["NodeNames"] = json!(node_names());
+    let check = scored(node_names(), |score| score <= 10);
+    Call::good(
+        "scores of names",
+        Counted::Prioritize,
+        call.to_string(),
+        check,
+    )
+}
+
+fn whole_scores() -> Call {
+    let call = whole_call(&node_names());
+    let check = scored(node_names(), |score| score <= 10);
+    Call::good("scores of whole nodes", Counted::Prioritize, call, check)
+}
+
+fn launch_scores() -> Call {
+    let call = capture_json("filter-names-launch");
+    let check = scored(strings(&call["NodeNames"]), |score| score == 0);
+    let name = "scores for a first launch";
+    Call::good(name, Counted::Prioritize, call.to_string(), check)
+}
+
+fn no_form() -> Call {
+    let text = "ExtenderArgs has neither Nodes nor NodeNames";
+    Call::refused(
+        "scores of nothing",
+        "/scheduler/prioritize",
+        r#"{"Pod":{"metadata":{}}}"#,
+        400,
+        text,
+    )
 }
 
 fn unknown_vmi() -> Call {

@@ -1,5 +1,5 @@
-//! berth under everything at once, for as long as is asked: admission, filter in both forms and
-//! preempt, a tenth of it malformed, while the cluster and the southbound database change and go away
+//! berth under everything at once, for as long as is asked: admission, filter and prioritize in both
+//! forms and preempt, a tenth of it malformed, while the cluster and the southbound database change and go away
 //! and the certificate is replaced. `make soak SECS=600`; `make test` runs a short form of it.
 //!
 //! Every answer is checked, and berth's own counts against what was asked. Memory must not grow
@@ -44,7 +44,7 @@ use process::{Served, get};
 use tally::{Tally, series};
 
 /// How long it takes unless told otherwise, in seconds.
-const SECS: u64 = 15;
+const SECS: u64 = 60;
 
 /// Connections that ask at the same time.
 const CLIENTS: usize = 6;
@@ -56,8 +56,7 @@ const GROWTH: f64 = 24.0;
 /// The part of the run that is warm-up.
 const WARM_UP: f64 = 0.25;
 
-const CONFIG: &str =
-    "tls: {reloadInterval: 200ms}\nlimits: {admissionBody: 1Mi, handlerTimeout: 30s}\n";
+const CONFIG: &str = "tls: {reloadInterval: 200ms}\nlimits: {admissionBody: 1Mi, handlerTimeout: 30s}\nlease: {contend: Always}\n";
 
 fn main() -> ExitCode {
     let secs = std::env::var("BERTH_SOAK_SECS").map_or(SECS, |secs| {

@@ -114,6 +114,7 @@ impl Tally {
         let expect = [
             ("berth_admission_requests_total{", of(Counted::Admission)),
             (r#"verb="filter"} "#, of(Counted::Filter)),
+            (r#"verb="prioritize"} "#, of(Counted::Prioritize)),
             (r#"verb="preempt"} "#, of(Counted::Preempt)),
             ("berth_requests_refused_total{", of(Counted::Refused)),
             ("berth_requests_in_flight{", 0.0),
