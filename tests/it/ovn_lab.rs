@@ -85,7 +85,7 @@ impl Ovn {
     fn start(&self, program: &str, dir: &Path, args: &[&str]) -> Daemon {
         // A log for each process, so that a failed test shows the one that was restarted as well.
         let taken = |number: &u32| !dir.join(format!("{program}.{number}.log")).exists();
-        let number = (0..100).find(taken).unwrap();
+        let number = (0..u32::MAX).find(taken).unwrap();
         let log = dir.join(format!("{program}.{number}.log"));
         let file = fs::File::create(&log).unwrap();
         let child = self
