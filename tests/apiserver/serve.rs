@@ -86,7 +86,8 @@ impl Listening {
             return Ok(());
         };
         let listener = socket.listen(BACKLOG)?;
-        let task = tokio::spawn(accept(Arc::clone(&self.shared), listener, alive));
+        let port = Port { listener, alive };
+        let task = tokio::spawn(accept(Arc::clone(&self.shared), port));
         if let Open::Yes(accepting, _) = &mut self.open {
             *accepting = task;
         }
@@ -110,13 +111,19 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-async fn accept(shared: Arc<Shared>, listener: TcpListener, alive: mpsc::Sender<()>) {
+/// Whoever waits for the end of `alive` binds the port again: the listener is dropped before it.
+struct Port {
+    listener: TcpListener,
+    alive: mpsc::Sender<()>,
+}
+
+async fn accept(shared: Arc<Shared>, port: Port) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => {
+            accepted = port.listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
-                connections.spawn(serve(Arc::clone(&shared), stream, alive.clone()));
+                connections.spawn(serve(Arc::clone(&shared), stream, port.alive.clone()));
             }
             Some(_) = connections.join_next() => {}
         }
