@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::http;
@@ -13,6 +14,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::PATIENCE;
 use super::answer::answer;
 use super::shared::Shared;
 
@@ -67,7 +69,7 @@ impl Listening {
             accepting.abort();
             // Nobody sends: it is an error once the last sender is gone.
             let _ = connections.recv();
-            self.open = Open::No(bind(self.address)?);
+            self.open = Open::No(bind_again(self.address)?);
         }
         Ok(())
     }
@@ -100,6 +102,22 @@ impl Drop for Listening {
         if let Some(runtime) = self.runtime.take() {
             // A test may drop it inside a runtime, where nothing may wait.
             runtime.shutdown_background();
+        }
+    }
+}
+
+/// Binds what has just been closed. A program that another thread starts at that moment holds a copy of
+/// the listener until it has begun.
+fn bind_again(address: SocketAddr) -> io::Result<TcpSocket> {
+    let begun = Instant::now();
+    loop {
+        match bind(address) {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse && begun.elapsed() < PATIENCE =>
+            {
+                std::thread::yield_now();
+            }
+            bound => return bound,
         }
     }
 }
