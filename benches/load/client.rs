@@ -13,10 +13,8 @@ use hyper::client::conn::{http1, http2};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+
+use crate::tls::connect;
 
 /// The protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,26 +48,11 @@ pub(crate) struct Connection(Sender);
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr, ca: &Path, http: Http) -> Self {
-        let mut roots = rustls::RootCertStore::empty();
-        for ca in CertificateDer::pem_file_iter(ca).unwrap() {
-            roots.add(ca.unwrap()).unwrap();
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = vec![match http {
-            Http::One => b"http/1.1".to_vec(),
-            Http::Two => b"h2".to_vec(),
-        }];
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let stream = TlsConnector::from(Arc::new(config))
-            .connect(ServerName::try_from("localhost").unwrap(), stream)
-            .await
-            .unwrap();
+        let protocol: &[u8] = match http {
+            Http::One => b"http/1.1",
+            Http::Two => b"h2",
+        };
+        let stream = connect(address, ca, protocol).await.unwrap();
         let io = TokioIo::new(stream);
         Self(match http {
             Http::One => {

@@ -22,6 +22,8 @@ mod overload;
 #[path = "../shared/process.rs"]
 #[expect(dead_code, reason = "the benchmark of a live cluster uses the rest")]
 mod process;
+#[path = "../shared/tls.rs"]
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

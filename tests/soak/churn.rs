@@ -12,11 +12,11 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
 use crate::apiserver::ApiServer;
-use crate::client::connect;
 use crate::ovn_lab::{Ovn, Server, insert_chassis};
 use crate::process::{PATIENCE, Served, certificate};
 use crate::support::{cluster, item, items};
 use crate::tally::Tally;
+use crate::tls::connect;
 
 /// Nodes that change all the time.
 pub(crate) const NODES: usize = 8;

@@ -29,6 +29,8 @@ mod process;
 #[expect(dead_code, reason = "the integration tests use the rest")]
 mod support;
 mod tally;
+#[path = "../../benches/shared/tls.rs"]
+mod tls;
 #[path = "../it/tools.rs"]
 mod tools;
 
