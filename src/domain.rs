@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The machine types that KubeVirt's node-labeller found on a node, such as `pc-q35-rhel9.6.0`,
 /// in sorted order. Clones share them, as most nodes of a cluster have the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct MachineTypes(Arc<[Box<str>]>);
+pub struct MachineTypes(Arc<Box<[Box<str>]>>);
 
 impl MachineTypes {
     /// Whether the node can run this machine type.
@@ -44,7 +44,7 @@ impl<S: Into<Box<str>>> FromIterator<S> for MachineTypes {
         let mut types: Vec<Box<str>> = types.into_iter().map(Into::into).collect();
         types.sort_unstable();
         types.dedup();
-        Self(types.into())
+        Self(Arc::new(types.into()))
     }
 }
 
@@ -295,10 +295,8 @@ impl Agents {
     /// Whether all that this provider needs are ready.
     #[must_use]
     pub fn ready(self, provider: Provider) -> bool {
-        provider
-            .agents()
-            .iter()
-            .all(|agent| self.state(*agent) == AgentState::Ready)
+        let is_ready = |agent: &Agent| self.state(*agent) == AgentState::Ready;
+        provider.agents().iter().all(is_ready)
     }
 }
 

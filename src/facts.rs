@@ -172,12 +172,7 @@ impl<'a> Facts<'a> {
     where
         'a: 'n,
     {
-        self.known(name, self.view.node(name)?)
-    }
-
-    /// A node as a candidate, with what the view has of it, if it was seen.
-    #[must_use]
-    pub fn known<'n>(&self, name: &'n str, entry: &'n NodeEntry) -> Option<Candidate<'n>> {
+        let entry = self.view.node(name)?;
         Some(self.judged_by(name, entry.facts()?, entry.agents()))
     }
 

@@ -176,7 +176,7 @@ impl Index {
         true
     }
 
-    fn count_agent_pod(&mut self, pod: &AgentPod, change: i32) {
+    fn count_agent_pod(&mut self, pod: &AgentPod, change: i16) {
         let AgentPod { agent, node, state } = pod;
         let Some(node) = node else {
             return;

@@ -2,11 +2,13 @@
 //!
 //! A general persistent map is a chain of small allocations, and with thousands of names each of them
 //! is a wait for memory that no cache holds. Here there are two levels of pointers, which stay in the
-//! caches, and then the entries themselves. A change copies the way to one bucket, whatever the size
-//! of the table: a bucket of a cluster of 15,000 nodes has four entries.
+//! caches, and then the entries themselves, and the waits for these overlap. A change copies the way
+//! to one bucket, whatever the size of the table: a bucket of a cluster of 15,000 nodes has four
+//! entries.
 
 use std::fmt;
 use std::hash::BuildHasher;
+use std::hint::black_box;
 use std::sync::Arc;
 
 use foldhash::quality::RandomState;
@@ -44,7 +46,7 @@ enum Name {
     Long(Arc<str>),
 }
 
-const SHORT: usize = 54;
+const SHORT: usize = 46;
 
 impl From<&str> for Name {
     fn from(name: &str) -> Self {
@@ -92,13 +94,38 @@ const fn way(hash: u64) -> (usize, usize) {
     (hash % BRANCHES, hash / BRANCHES % BRANCHES)
 }
 
+fn find<'b, V>(bucket: &'b [Entry<V>], hash: u64, name: &str) -> Option<&'b V> {
+    let mut entries = bucket.iter();
+    let entry = entries.find(|entry| entry.is_of(hash, name))?;
+    Some(&entry.value)
+}
+
 impl<V> Table<V> {
     pub(super) fn get(&self, name: &str) -> Option<&V> {
         let hash = self.hasher.hash_one(name);
+        find(self.bucket(hash), hash, name)
+    }
+
+    /// The values of some names. All are looked for before anything is decided by what is found, so
+    /// that the waits for memory overlap.
+    pub(super) fn get_each<const N: usize>(&self, names: [&str; N]) -> [Option<&V>; N] {
+        let mut places: [(u64, &[Entry<V>]); N] = [(0, &[]); N];
+        for (place, name) in places.iter_mut().zip(names) {
+            let hash = self.hasher.hash_one(name);
+            *place = (hash, self.bucket(hash));
+        }
+        let firsts = places.iter().filter_map(|(_, bucket)| bucket.first());
+        black_box(firsts.fold(0, |all, first| all ^ first.hash));
+        let mut values = [None; N];
+        for ((value, (hash, bucket)), name) in values.iter_mut().zip(places).zip(names) {
+            *value = find(bucket, hash, name);
+        }
+        values
+    }
+
+    fn bucket(&self, hash: u64) -> &[Entry<V>] {
         let (shard, bucket) = way(hash);
-        let mut entries = self.shards[shard][bucket].iter();
-        let entry = entries.find(|entry| entry.is_of(hash, name))?;
-        Some(&entry.value)
+        &self.shards[shard][bucket]
     }
 
     /// All names with their values, in no order.

@@ -174,6 +174,7 @@ impl<'a> Guard<'a> {
 
     /// Every reason against the candidate; none is a pass.
     #[must_use]
+    #[inline]
     pub fn judge(&self, candidate: &Candidate<'_>) -> Reasons {
         let Candidate {
             name,
@@ -181,44 +182,35 @@ impl<'a> Guard<'a> {
             agents,
             southbound,
         } = candidate;
-        let southbound = if self.fleet.southbound_counts {
-            *southbound
-        } else {
-            Southbound::Unknown
-        };
-        let row = southbound.row();
         let registered = matches!(facts.chassis, ChassisClaim::Registered(_));
-        [
-            (Reason::MigrationSource, self.source == Some(name)),
-            (
-                Reason::MachineType,
-                !self.runs_machine_type(&facts.machine_types),
-            ),
-            (
-                Reason::ChassisNotRegistered,
-                !registered || southbound == Southbound::NoChassis,
-            ),
-            (
-                Reason::ChassisIdentity,
-                row.is_some_and(|row| !row.is_of_node || row.has_rival),
-            ),
-            (
-                Reason::ChassisNoTunnel,
-                row.is_some_and(|row| !row.has_tunnel),
-            ),
-            (Reason::AgentsNotReady, !agents.ready(self.policy.provider)),
-            (Reason::NetworkUnavailable, facts.network_unavailable),
-            (
-                Reason::ChassisNotResponding,
-                southbound == Southbound::Stale
-                    || row.is_some_and(|row| row.behind > Some(self.policy.allowed_lag)),
-            ),
-        ]
-        .into_iter()
-        .fold(Reasons::default(), |reasons, (reason, obstacle)| {
-            reasons.with(reason, obstacle)
-        })
-        .among(self.active)
+        let runs = self.runs_machine_type(&facts.machine_types);
+        let reasons = Reasons::default()
+            .with(Reason::MigrationSource, self.source == Some(name))
+            .with(Reason::MachineType, !runs)
+            .with(Reason::ChassisNotRegistered, !registered)
+            .with(Reason::AgentsNotReady, !agents.ready(self.policy.provider))
+            .with(Reason::NetworkUnavailable, facts.network_unavailable);
+        let reasons = if self.fleet.southbound_counts {
+            self.with_southbound(reasons, southbound)
+        } else {
+            reasons
+        };
+        reasons.among(self.active)
+    }
+
+    fn with_southbound(&self, reasons: Reasons, southbound: &Southbound) -> Reasons {
+        match southbound {
+            Southbound::Unknown | Southbound::LeftOut => reasons,
+            Southbound::Stale => reasons.with(Reason::ChassisNotResponding, true),
+            Southbound::NoChassis => reasons.with(Reason::ChassisNotRegistered, true),
+            Southbound::Chassis(row) => {
+                let behind = row.behind > Some(self.policy.allowed_lag);
+                reasons
+                    .with(Reason::ChassisIdentity, !row.is_of_node || row.has_rival)
+                    .with(Reason::ChassisNoTunnel, !row.has_tunnel)
+                    .with(Reason::ChassisNotResponding, behind)
+            }
+        }
     }
 
     fn runs_machine_type(&self, types: &MachineTypes) -> bool {

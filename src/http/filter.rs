@@ -23,6 +23,7 @@ use crate::metrics::{ExtenderOutcome, Tally, Verb};
 use crate::wire::extender::{
     self, ArgsError, Asked, Failure, FilterArgs, FilterResult, ListedNode, Passed,
 };
+use crate::wire::names::Names;
 use crate::wire::{Reply, Text, shorten};
 
 pub(super) async fn handle(State(service): State<Arc<Service>>, body: Body) -> Response {
@@ -138,12 +139,13 @@ fn judge(
     };
     let machine_type = vmi.machine_type.as_deref().unwrap_or_default();
     let texts = Reason::ALL.map(|reason| reason.text(machine_type));
+    let names;
     let mut sorter = Sorter::new(&texts, policy.provider);
     let passed = match asked {
-        Asked::Names(names) => {
-            let names = names.read()?;
+        Asked::Names(list) => {
+            names = list.read()?;
             let guard = Guard::new(policy, facts.fleet(), journey, vmi);
-            Passed::Names(sorter.sort_names(names, facts, &guard))
+            Passed::Names(&names, sorter.sort_names(&names, facts, &guard))
         }
         Asked::Nodes(list) => {
             let mut list = list.read()?;
@@ -228,6 +230,9 @@ fn fleet(facts: &Facts<'_>, nodes: &[KnownNode<'_, '_>]) -> Fleet {
     fleet
 }
 
+/// Enough for the waits for memory to overlap.
+const LOOKED_UP_AT_ONCE: usize = 16;
+
 /// Sorts nodes into those that pass and the two kinds that don't.
 struct Sorter<'a> {
     texts: &'a [Cow<'static, str>; Reason::ALL.len()],
@@ -248,21 +253,24 @@ impl<'a> Sorter<'a> {
         }
     }
 
+    /// Whether each of them passes.
     fn sort_names(
         &mut self,
-        names: Vec<Text<'a>>,
+        names: &'a Names<'a>,
         facts: &Facts<'_>,
         guard: &Guard<'_>,
-    ) -> Vec<Text<'a>> {
-        // All are looked up before one is judged, so that the waits for memory overlap.
-        let entries = names.iter().map(|name| facts.view.node(name.as_str()));
-        let entries: Vec<Option<&NodeEntry>> = entries.collect();
-        let mut passed = Vec::with_capacity(names.len());
-        for (name, entry) in names.into_iter().zip(entries) {
-            match entry.and_then(|entry| facts.known(name.as_str(), entry)) {
-                Some(candidate) if self.passes(&name, candidate, guard) => passed.push(name),
-                Some(_) => {}
-                None => self.unknown(&name),
+    ) -> Vec<bool> {
+        let mut passed = Vec::with_capacity(names.count());
+        for (names, count) in names.chunks::<LOOKED_UP_AT_ONCE>() {
+            let seen = facts.view.seen(names);
+            for (name, seen) in names.into_iter().zip(seen).take(count) {
+                passed.push(match seen {
+                    Some((node, agents)) => {
+                        let candidate = facts.judged_by(name, node, agents);
+                        self.passes(|| Text(name.into()), &candidate, guard)
+                    }
+                    None => self.unknown(name),
+                });
             }
         }
         passed
@@ -277,20 +285,27 @@ impl<'a> Sorter<'a> {
         let passed = nodes.into_iter().filter_map(|node| {
             let name = &node.listed.name;
             let candidate = facts.judged_by(name.as_str(), &node.facts, node.agents);
-            self.passes(name, candidate, guard).then_some(node.listed)
+            let passes = self.passes(|| name.clone(), &candidate, guard);
+            passes.then_some(node.listed)
         });
         passed.collect()
     }
 
-    fn passes(&mut self, name: &Text<'a>, candidate: Candidate<'_>, guard: &Guard<'_>) -> bool {
-        let reasons = guard.judge(&candidate);
+    #[inline]
+    fn passes(
+        &mut self,
+        name: impl FnOnce() -> Text<'a>,
+        candidate: &Candidate<'_>,
+        guard: &Guard<'_>,
+    ) -> bool {
+        let reasons = guard.judge(candidate);
         self.tally.judged(reasons);
         let Some(first) = reasons.first() else {
             return true;
         };
-        self.details.add(candidate, reasons);
+        self.details.add(*candidate, reasons);
         self.unresolvable.push(Failure {
-            node: name.clone(),
+            node: name(),
             text: &self.texts[first as usize],
         });
         false
@@ -300,12 +315,13 @@ impl<'a> Sorter<'a> {
         (self.failed.len() + self.unresolvable.len()) as u64
     }
 
-    fn unknown(&mut self, name: &Text<'a>) {
+    fn unknown(&mut self, name: &'a str) -> bool {
         self.tally.unknown();
-        self.details.add_unknown(name.as_str());
+        self.details.add_unknown(name);
         self.failed.push(Failure {
-            node: name.clone(),
+            node: Text(name.into()),
             text: NOT_YET_KNOWN,
         });
+        false
     }
 }

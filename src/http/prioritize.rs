@@ -127,7 +127,10 @@ impl<'a> AskedNode<'a> {
 
 fn read_nodes(asked: Asked<'_>) -> Result<Vec<AskedNode<'_>>, ArgsError> {
     Ok(match asked {
-        Asked::Names(names) => names.read()?.into_iter().map(AskedNode::Named).collect(),
+        Asked::Names(names) => {
+            let names = names.read()?.into_texts().into_iter();
+            names.map(AskedNode::Named).collect()
+        }
         Asked::Nodes(list) => {
             let nodes = list.read()?.items.into_iter();
             nodes.map(AskedNode::Listed).collect()

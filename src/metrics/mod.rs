@@ -178,10 +178,11 @@ pub struct Tally {
 impl Tally {
     /// Counts a judged node.
     pub fn judged(&mut self, reasons: Reasons) {
-        match reasons.first() {
-            None => self.passed += 1,
-            Some(first) => self.reported[first as usize] += 1,
-        }
+        let Some(first) = reasons.first() else {
+            self.passed += 1;
+            return;
+        };
+        self.reported[first as usize] += 1;
         for reason in reasons.iter() {
             self.found[reason as usize] += 1;
         }

@@ -1,14 +1,13 @@
 //! kube-scheduler's extender API (`k8s.io/kube-scheduler/extender/v1`): JSON keys are the Go field
 //! names. Whole nodes are passed on as the bytes they came as.
 
-use std::fmt;
-use std::marker::PhantomData;
-
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Error as _, IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::domain::{NodeFacts, Provider};
+use crate::wire::names::Names;
+use crate::wire::nodes::{MOST_NODES, Nodes};
 use crate::wire::objects::{Node, Pod};
 use crate::wire::reply::{Reply, Writer};
 use crate::wire::scan::Cursor;
@@ -81,7 +80,7 @@ pub struct FilterArgs<'a> {
 #[derive(Debug)]
 pub enum Asked<'a> {
     /// `nodeCacheCapable: true`: names alone.
-    Names(Listed<'a, Vec<Text<'a>>>),
+    Names(Listed<'a, Names<'a>>),
     /// `nodeCacheCapable: false`: a `NodeList`.
     Nodes(Listed<'a, NodeList<'a>>),
 }
@@ -97,7 +96,7 @@ pub struct Listed<'a, T> {
 #[derive(Default)]
 struct Parts<'a> {
     pod: Option<&'a RawValue>,
-    names: Option<Listed<'a, Vec<Text<'a>>>>,
+    names: Option<Listed<'a, Names<'a>>>,
     nodes: Option<Listed<'a, NodeList<'a>>>,
 }
 
@@ -133,7 +132,7 @@ impl<'a> Parts<'a> {
         let mut cursor = Cursor::new(body);
         cursor.object(|cursor, key| match key {
             "Pod" => once(&mut pod, cursor.value::<Option<&RawValue>>()?.0),
-            "NodeNames" => once(&mut names, Listed::scan(cursor, scan_names)?),
+            "NodeNames" => once(&mut names, Listed::scan(cursor, Names::scan)?),
             "Nodes" => once(&mut nodes, Listed::scan(cursor, NodeList::scan)?),
             _ => cursor.value::<IgnoredAny>().map(drop),
         })?;
@@ -209,14 +208,12 @@ impl<'a, T> Listed<'a, T> {
     }
 }
 
-impl<'a> Listed<'a, Vec<Text<'a>>> {
+impl<'a> Listed<'a, Names<'a>> {
     /// The names.
-    pub fn read(self) -> Result<Vec<Text<'a>>, ArgsError> {
+    pub fn read(self) -> Result<Names<'a>, ArgsError> {
         match self.read {
             Some(names) => Ok(names),
-            None => serde_json::from_str(self.text)
-                .map(|Nodes(names)| names)
-                .map_err(ArgsError::BadNames),
+            None => Names::read(self.text).map_err(ArgsError::BadNames),
         }
     }
 }
@@ -247,48 +244,6 @@ impl Asked<'_> {
             }
             Self::Names(_) | Self::Nodes(_) => Ok(()),
         }
-    }
-}
-
-/// The nodes of one call: several times the largest clusters there are. A node takes more memory
-/// than its name, so that the size of a body alone does not bound what it costs.
-const MOST_NODES: usize = 65_536;
-
-fn scan_names<'a>(cursor: &mut Cursor<'a>) -> Option<Vec<Text<'a>>> {
-    let (Nodes(names), _) = cursor.value()?;
-    Some(names)
-}
-
-/// A list of no more than [`MOST_NODES`].
-#[derive(Debug)]
-struct Nodes<T>(Vec<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Nodes<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NodesVisitor<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for NodesVisitor<T> {
-            type Value = Nodes<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a sequence")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut nodes = Vec::new();
-                while let Some(node) = seq.next_element()? {
-                    if nodes.len() == MOST_NODES {
-                        return Err(A::Error::custom(format_args!(
-                            "more than {MOST_NODES} nodes"
-                        )));
-                    }
-                    nodes.push(node);
-                }
-                Ok(Nodes(nodes))
-            }
-        }
-
-        deserializer.deserialize_seq(NodesVisitor(PhantomData))
     }
 }
 
@@ -428,8 +383,8 @@ pub fn node_facts(
 pub enum Passed<'a> {
     /// Every node passed: the list goes back as it came.
     All(Asked<'a>),
-    /// The names that passed.
-    Names(Vec<Text<'a>>),
+    /// Of these names, those with true.
+    Names(&'a Names<'a>, Vec<bool>),
     /// The nodes that passed.
     Nodes(NodeList<'a>),
 }
@@ -464,16 +419,11 @@ impl FilterResult<'_> {
                 out.json(r#"{"Nodes":null,"NodeNames":"#);
                 out.quote(text);
             }
-            Passed::Names(names) => {
+            Passed::Names(names, passed) => {
                 // They are in the call as well.
                 out.reserve(body.len());
                 out.json(r#"{"Nodes":null,"NodeNames":["#);
-                for (index, name) in names.iter().enumerate() {
-                    if index > 0 {
-                        out.comma();
-                    }
-                    out.string(name.as_str());
-                }
+                names.write(passed, &mut out);
                 out.json("]");
             }
             Passed::All(Asked::Nodes(Listed { text, .. })) => {
@@ -599,7 +549,7 @@ mod tests {
         );
     }
 
-    fn names(call: &str) -> Result<Vec<Text<'_>>, ArgsError> {
+    fn names(call: &str) -> Result<Names<'_>, ArgsError> {
         match FilterArgs::read(call)?.asked {
             Asked::Names(names) => names.read(),
             Asked::Nodes(_) => panic!("{call}"),
@@ -643,7 +593,7 @@ mod tests {
         };
         let count_names = |count| {
             let call = call(&format!(r#""NodeNames":[{}]"#, items(r#""a""#, count)));
-            names(&call).map(|names| names.len())
+            names(&call).map(|names| names.count())
         };
         assert_eq!(count_names(MOST_NODES).unwrap(), MOST_NODES);
         assert_eq!(
@@ -725,7 +675,7 @@ mod tests {
             ),
         ] {
             let Parts { names, nodes, .. } = Parts::scan(call).unwrap();
-            let names = names.map(|names| names.read.unwrap().len());
+            let names = names.map(|names| names.read.unwrap().count());
             let nodes = nodes.map(|nodes| nodes.read.unwrap().items.len());
             assert_eq!(names.or(nodes), Some(expect), "{call}");
         }

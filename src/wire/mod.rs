@@ -6,6 +6,8 @@ pub mod admission;
 pub mod extender;
 pub mod kubevirt;
 mod map;
+pub mod names;
+mod nodes;
 pub mod objects;
 pub mod patch;
 pub mod preempt;

@@ -36,6 +36,16 @@ impl<'a> Cursor<'a> {
         self.peek().is_none()
     }
 
+    /// All that is left.
+    pub(super) fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// What is left begins with this, which was read.
+    pub(super) const fn pass(&mut self, read: &str) {
+        self.at += read.len();
+    }
+
     /// What is between here and a later place of the same document.
     pub(super) fn text_until(&self, later: &Self) -> Option<&'a str> {
         self.text.get(self.at..later.at)
