@@ -7,13 +7,18 @@
 )]
 
 use std::hint::black_box;
+use std::time::Instant;
 
 use berth::cluster::View;
 use berth::cluster::object::{AgentPod, Object, Place};
-use berth::decide::guard::Policy;
+use berth::decide::guard::{ALLOWED_LAG, Policy};
 use berth::domain::{AgentState, ChassisClaim, Network, NodeFacts, Provider};
-use berth::facts::Facts;
+use berth::facts::{Chassis, Facts};
 use berth::http::{filter, mutate};
+use berth::ovn::chassis::WANTED;
+use berth::ovn::replica::Replica;
+use berth::ovn::schema::{Plan, Schema};
+use berth::ovn::{ChassisIndex, ChassisView};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::{Value, json};
 
@@ -40,7 +45,7 @@ fn cluster(nodes: usize) -> View {
         let chassis = if i % 10 == 0 {
             ChassisClaim::Missing
         } else {
-            like.chassis.clone()
+            ChassisClaim::Registered(chassis_name(i).into())
         };
         objects.push(Object::Node {
             name: name.clone(),
@@ -61,6 +66,47 @@ fn cluster(nodes: usize) -> View {
         }
     }
     objects.into_iter().collect()
+}
+
+/// The chassis of so many nodes, of which all but those without one are as they should be.
+fn chassis(nodes: usize) -> ChassisView {
+    let schema = json!({"tables": {
+        "SB_Global": {"columns": {"nb_cfg": {"type": "integer"}}},
+        "Chassis": {"columns": {
+            "name": {"type": "string"}, "hostname": {"type": "string"},
+            "encaps": {"type": {"key": "uuid", "min": 0, "max": "unlimited"}},
+            "other_config":
+                {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}}},
+        "Chassis_Private": {"columns": {"name": {"type": "string"}, "nb_cfg": {"type": "integer"}}},
+        "Encap": {"columns": {"ip": {"type": "string"}}},
+    }});
+    let schema = Schema::parse(&schema.to_string()).expect("a good schema");
+    let mut replica = Replica::default();
+    replica.plan(Plan::new(&WANTED, &schema));
+    let rows = |table, row: &dyn Fn(usize) -> Value| -> Value {
+        let rows = (0..nodes).map(|i| (uuid(table, i), json!({"initial": row(i)})));
+        Value::Object(rows.collect())
+    };
+    let tables = json!({
+        "SB_Global": {uuid(0, 0): {"initial": {"nb_cfg": 7}}},
+        "Chassis": rows(1, &|i| json!({
+            "name": chassis_name(i), "hostname": node_name(i), "encaps": ["uuid", uuid(3, i)],
+        })),
+        "Chassis_Private": rows(2, &|i| json!({"name": chassis_name(i), "nb_cfg": 7})),
+        "Encap": rows(3, &|i| json!({"ip": format!("10.0.{}.{}", i / 256, i % 256)})),
+    });
+    let changes = replica.reset2(&tables.to_string()).expect("good rows");
+    let mut index = ChassisIndex::new(ALLOWED_LAG);
+    index.synced(&changes, &[], Instant::now());
+    index.view()
+}
+
+fn uuid(table: usize, i: usize) -> String {
+    format!("00000000-0000-4000-8000-{table:02}{i:010}")
+}
+
+fn chassis_name(i: usize) -> String {
+    format!("00000000-1111-4222-8333-{i:012}")
 }
 
 fn node_name(i: usize) -> String {
@@ -94,19 +140,26 @@ fn nodes_call(nodes: usize) -> String {
 
 fn answers(c: &mut Criterion) {
     let policy = Policy::default();
-    for (form, call) in [
-        ("names", names_call as fn(usize) -> String),
-        ("nodes", nodes_call),
+    for (form, call, has_southbound) in [
+        ("names", names_call as fn(usize) -> String, false),
+        ("names beside southbound", names_call, true),
+        ("nodes", nodes_call, false),
     ] {
         let mut group = c.benchmark_group(form);
         for size in SIZES {
-            let view = cluster(size);
+            let (view, chassis) = (cluster(size), chassis(size));
+            let facts = Facts {
+                view: &view,
+                chassis: if has_southbound {
+                    Chassis::Known(&chassis, Instant::now())
+                } else {
+                    Chassis::Unknown
+                },
+            };
             let body = call(size);
             group.throughput(Throughput::Elements(size as u64));
             group.bench_with_input(BenchmarkId::from_parameter(size), &body, |b, body| {
-                b.iter(|| {
-                    filter(black_box(body), &Facts::of(&view), &policy, None).expect("an answer")
-                });
+                b.iter(|| filter(black_box(body), &facts, &policy, None).expect("an answer"));
             });
         }
         group.finish();

@@ -61,6 +61,17 @@ pub enum ChassisClaim {
     Registered(Box<str>),
 }
 
+impl ChassisClaim {
+    /// The name of the chassis, where it is claimed in order.
+    #[must_use]
+    pub const fn name(&self) -> Option<&str> {
+        match self {
+            Self::Registered(name) => Some(name),
+            Self::Missing | Self::Malformed(_) => None,
+        }
+    }
+}
+
 /// What berth uses of a Node object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeFacts {

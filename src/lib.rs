@@ -18,6 +18,7 @@ pub mod publish;
 pub mod readiness;
 pub mod scheduler_config;
 pub mod server;
+mod table;
 pub mod telemetry;
 mod throttle;
 pub mod tls;

@@ -7,7 +7,6 @@ pub mod lookup;
 pub mod object;
 mod read;
 pub mod stats;
-mod table;
 pub mod view;
 pub mod watch;
 

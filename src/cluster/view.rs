@@ -9,9 +9,9 @@ use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
 use crate::cluster::index::Index;
 use crate::cluster::object::{Object, ObjectKind, Place};
-use crate::cluster::table::Table;
 use crate::decide::guard::Fleet;
 use crate::domain::{Agent, AgentState, Agents, DefaultBinding, NodeFacts, Vmi};
+use crate::table::Table;
 
 /// What is known about one node name: the node, what runs on it, or either alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

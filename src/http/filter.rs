@@ -262,13 +262,10 @@ impl<'a> Sorter<'a> {
     ) -> Vec<bool> {
         let mut passed = Vec::with_capacity(names.count());
         for (names, count) in names.chunks::<LOOKED_UP_AT_ONCE>() {
-            let seen = facts.view.seen(names);
-            for (name, seen) in names.into_iter().zip(seen).take(count) {
-                passed.push(match seen {
-                    Some((node, agents)) => {
-                        let candidate = facts.judged_by(name, node, agents);
-                        self.passes(|| Text(name.into()), &candidate, guard)
-                    }
+            let candidates = facts.candidates(names);
+            for (name, candidate) in names.into_iter().zip(&candidates).take(count) {
+                passed.push(match candidate {
+                    Some(candidate) => self.passes(|| Text(name.into()), candidate, guard),
                     None => self.unknown(name),
                 });
             }

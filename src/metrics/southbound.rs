@@ -153,7 +153,7 @@ impl Collector for SouthboundCollector {
         self.lag.reset();
         self.response.reset();
         for (name, chassis) in view.iter() {
-            if let Some(lag) = view.lag(name, now) {
+            if let Some(lag) = view.lag(chassis, now) {
                 self.lag.with_label_values(&[name]).set(lag.as_secs_f64());
             }
             if let Some(response) = chassis.response() {

@@ -286,17 +286,16 @@ impl ChassisIndex {
         {
             self.set_claim(&old.hostname, name, false);
         }
-        match new {
-            Some(new) => {
-                if !new.remote {
-                    self.set_claim(&new.hostname, name, true);
-                }
-                self.view.chassis.insert_mut(Arc::clone(name), new);
-            }
-            None => {
-                self.view.chassis.remove_mut(name);
-            }
+        self.view.count -= usize::from(old.is_some());
+        let Some(new) = new else {
+            self.view.chassis.remove(name);
+            return;
+        };
+        if !new.remote {
+            self.set_claim(&new.hostname, name, true);
         }
+        self.view.count += 1;
+        self.view.chassis.insert(name, new);
     }
 
     fn chassis_of(
@@ -348,11 +347,13 @@ impl ChassisIndex {
 
     fn set_claim(&mut self, hostname: &Arc<str>, name: &Arc<str>, claims: bool) {
         let mut names = self.view.hosts.get(hostname).cloned().unwrap_or_default();
+        self.view.contested -= usize::from(names.size() > 1);
         if claims {
             names.insert_mut(Arc::clone(name));
         } else {
             names.remove_mut(name);
         }
+        self.view.contested += usize::from(names.size() > 1);
         if names.is_empty() {
             self.view.hosts.remove_mut(hostname);
         } else {

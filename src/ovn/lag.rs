@@ -50,12 +50,15 @@ pub(super) struct Bump {
 
 /// All values seen, as far as anybody needs them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Bumps(RedBlackTreeMapSync<i64, Bump>);
+pub(super) struct Bumps {
+    seen: RedBlackTreeMapSync<i64, Bump>,
+    current: Option<i64>,
+}
 
 impl Bumps {
     /// The value now.
-    pub(super) fn current(&self) -> Option<i64> {
-        self.0.last().map(|(value, _)| *value)
+    pub(super) const fn current(&self) -> Option<i64> {
+        self.current
     }
 
     /// The value is this. Values only rise; one that falls is that of another database.
@@ -66,8 +69,9 @@ impl Bumps {
         if self.current() > Some(value) {
             *self = Self::default();
         }
-        self.0.insert_mut(value, bump);
-        if self.0.size() > MOST {
+        self.seen.insert_mut(value, bump);
+        self.current = Some(value);
+        if self.seen.size() > MOST {
             self.thin_out();
         }
     }
@@ -78,6 +82,10 @@ impl Bumps {
 
     /// Since when a chassis that answered `value` has something to answer.
     pub(super) fn first_after(&self, value: Option<i64>) -> Option<Bump> {
+        // Nearly all of them, nearly always.
+        if self.current <= value {
+            return None;
+        }
         let from = value.map_or(Unbounded, Excluded);
         self.first((from, Unbounded))
     }
@@ -88,20 +96,20 @@ impl Bumps {
     }
 
     fn first(&self, range: (std::ops::Bound<i64>, std::ops::Bound<i64>)) -> Option<Bump> {
-        self.0.range(range).next().map(|(_, bump)| *bump)
+        self.seen.range(range).next().map(|(_, bump)| *bump)
     }
 
     /// Of every two old values the later one stays, with the time of the earlier: the oldest time
     /// is never lost, and a lag is never told shorter than it is.
     fn thin_out(&mut self) {
-        let old: Vec<_> = self.0.iter().take(self.0.size() - NEWEST).collect();
+        let old: Vec<_> = self.seen.iter().take(self.seen.size() - NEWEST).collect();
         let pairs = old
             .chunks_exact(2)
             .map(|pair| (*pair[0].0, *pair[1].0, *pair[0].1));
         let pairs: Vec<_> = pairs.collect();
         for (earlier, later, first) in pairs {
-            self.0.remove_mut(&earlier);
-            self.0.insert_mut(later, first);
+            self.seen.remove_mut(&earlier);
+            self.seen.insert_mut(later, first);
         }
     }
 }
@@ -174,7 +182,7 @@ mod tests {
     fn a_long_history_is_thinned_out_and_keeps_its_beginning_and_its_end() {
         let last = 100_000_i64;
         let bumps = mk_bumps((0..=last).map(|value| (value, value.unsigned_abs())));
-        assert!(bumps.0.size() <= MOST, "{}", bumps.0.size());
+        assert!(bumps.seen.size() <= MOST, "{}", bumps.seen.size());
         assert_eq!(since(&bumps, Some(-1)), Some(at(0)));
         for value in last - 1000..last {
             let exact = at(value.unsigned_abs() + 1);

@@ -84,7 +84,10 @@ impl Db {
     }
 
     fn lag(&self, chassis: &str) -> Option<u64> {
-        let lag = self.index.view().lag(chassis, self.now);
+        let view = self.index.view();
+        let lag = view
+            .chassis(chassis)
+            .and_then(|row| view.lag(row, self.now));
         lag.map(|lag| lag.as_secs())
     }
 

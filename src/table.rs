@@ -1,4 +1,5 @@
-//! A persistent table by name, for what a request asks of thousands of names at once.
+//! A persistent table by name, for what a request asks of thousands of names at once: nodes, and their
+//! chassis.
 //!
 //! A general persistent map is a chain of small allocations, and with thousands of names each of them
 //! is a wait for memory that no cache holds. Here there are two levels of pointers, which stay in the
@@ -16,9 +17,9 @@ use foldhash::quality::RandomState;
 /// Branches of each of the two levels.
 const BRANCHES: usize = 64;
 
-/// A map from names to values, of which the default is the same as none.
+/// A map from names to values.
 #[derive(Clone)]
-pub(super) struct Table<V> {
+pub(crate) struct Table<V> {
     shards: Arc<[Shard<V>; BRANCHES]>,
     hasher: RandomState,
 }
@@ -101,14 +102,14 @@ fn find<'b, V>(bucket: &'b [Entry<V>], hash: u64, name: &str) -> Option<&'b V> {
 }
 
 impl<V> Table<V> {
-    pub(super) fn get(&self, name: &str) -> Option<&V> {
+    pub(crate) fn get(&self, name: &str) -> Option<&V> {
         let hash = self.hasher.hash_one(name);
         find(self.bucket(hash), hash, name)
     }
 
     /// The values of some names. All are looked for before anything is decided by what is found, so
     /// that the waits for memory overlap.
-    pub(super) fn get_each<const N: usize>(&self, names: [&str; N]) -> [Option<&V>; N] {
+    pub(crate) fn get_each<const N: usize>(&self, names: [&str; N]) -> [Option<&V>; N] {
         let mut places: [(u64, &[Entry<V>]); N] = [(0, &[]); N];
         for (place, name) in places.iter_mut().zip(names) {
             let hash = self.hasher.hash_one(name);
@@ -129,39 +130,56 @@ impl<V> Table<V> {
     }
 
     /// All names with their values, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
         let buckets = self.shards.iter().flat_map(|shard| shard.iter());
         let entries = buckets.flat_map(|bucket| bucket.iter());
         entries.map(|entry| (entry.name.as_str(), &entry.value))
     }
 }
 
-impl<V: Clone + Default + PartialEq> Table<V> {
-    /// Changes the value of a name; one that is the default is not kept.
-    pub(super) fn edit(&mut self, name: &str, edit: impl FnOnce(&mut V)) {
+impl<V: Clone> Table<V> {
+    /// Puts a value in the place of the one that the name has, if it has one.
+    pub(crate) fn insert(&mut self, name: &str, value: V) {
         let hash = self.hasher.hash_one(name);
-        let (shard, bucket) = way(hash);
-        let shard = &mut Arc::make_mut(&mut self.shards)[shard];
-        let bucket = &mut Arc::make_mut(shard)[bucket];
-        let is_other = |entry: &Entry<V>| !entry.is_of(hash, name);
-        let known = Arc::make_mut(bucket).iter_mut();
-        if let Some(entry) = known.into_iter().find(|entry| !is_other(entry)) {
-            edit(&mut entry.value);
-            if entry.value == V::default() {
-                *bucket = bucket
-                    .iter()
-                    .filter(|entry| is_other(entry))
-                    .cloned()
-                    .collect();
-            }
-            return;
-        }
-        let mut value = V::default();
-        edit(&mut value);
-        if value != V::default() {
+        let bucket = self.bucket_mut(hash);
+        if find(bucket, hash, name).is_none() {
             let name = name.into();
             let new = Entry { hash, name, value };
             *bucket = bucket.iter().cloned().chain([new]).collect();
+            return;
+        }
+        let mut entries = Arc::make_mut(bucket).iter_mut();
+        if let Some(entry) = entries.find(|entry| entry.is_of(hash, name)) {
+            entry.value = value;
+        }
+    }
+
+    /// The name has no value from here on.
+    pub(crate) fn remove(&mut self, name: &str) {
+        let hash = self.hasher.hash_one(name);
+        let bucket = self.bucket_mut(hash);
+        if find(bucket, hash, name).is_some() {
+            let others = bucket.iter().filter(|entry| !entry.is_of(hash, name));
+            *bucket = others.cloned().collect();
+        }
+    }
+
+    fn bucket_mut(&mut self, hash: u64) -> &mut Bucket<V> {
+        let (shard, bucket) = way(hash);
+        let shard = &mut Arc::make_mut(&mut self.shards)[shard];
+        &mut Arc::make_mut(shard)[bucket]
+    }
+}
+
+impl<V: Clone + Default + PartialEq> Table<V> {
+    /// Changes the value of a name, which is the default where it has none; the default is not kept.
+    pub(crate) fn edit(&mut self, name: &str, edit: impl FnOnce(&mut V)) {
+        let mut value = self.get(name).cloned().unwrap_or_default();
+        edit(&mut value);
+        if value == V::default() {
+            self.remove(name);
+        } else {
+            self.insert(name, value);
         }
     }
 }
@@ -198,13 +216,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_table_is_what_was_last_said_of_each_name(edits in vec((0_u16..200, 0_u8..3), 0..400)) {
+        fn a_table_is_what_was_last_said_of_each_name(
+            edits in vec((0_u16..200, 0_u8..3, any::<bool>()), 0..400),
+        ) {
             let mut table = Table::default();
             let mut expect = BTreeMap::new();
-            for (name, value) in edits {
+            for (name, value, by_edit) in edits {
                 let name = name.to_string();
                 let before = (table.clone(), expect.clone());
-                table.edit(&name, |slot| *slot = value);
+                match value {
+                    _ if by_edit => table.edit(&name, |slot| *slot = value),
+                    0 => table.remove(&name),
+                    _ => table.insert(&name, value),
+                }
                 prop_assert_eq!(table.get(&name), (value != 0).then_some(&value));
                 expect.insert(name, value);
                 // A copy stays as it was.
@@ -244,6 +268,17 @@ mod tests {
         let found = contents(&table).into_keys().collect::<Vec<_>>();
         assert_eq!(found, names);
         assert!(names.iter().all(|name| table.get(name) == Some(&1)));
+    }
+
+    #[test]
+    fn names_that_are_looked_up_together_have_the_values_that_each_has() {
+        let mut table = Table::default();
+        for (name, value) in [("a", 1_u8), ("b", 2), ("", 3)] {
+            table.insert(name, value);
+        }
+        let values = table.get_each(["b", "c", "a", "b", ""]);
+        assert_eq!(values, [Some(&2), None, Some(&1), Some(&2), Some(&3)]);
+        assert_eq!(table.get_each([]), []);
     }
 
     #[test]
