@@ -131,25 +131,35 @@ impl Answers {
     }
 }
 
-/// Asks the same thing so many times, on all connections at once.
+/// Asks the same thing so many times, on all connections at once: as soon as the last answer is there,
+/// or so many times a second on all of them together.
 pub(crate) async fn ask_all(
     connections: Vec<Connection>,
     path: &str,
     body: &Bytes,
     count: usize,
+    rate: Option<u32>,
 ) -> (Vec<Connection>, Answers) {
     let left = Arc::new(AtomicUsize::new(count));
+    let begun = tokio::time::Instant::now();
+    let step = rate.map(|rate| Duration::from_secs(1) / rate);
+    let turns = u32::try_from(connections.len()).unwrap();
     let mut tasks = Vec::new();
-    for mut connection in connections {
+    for (mut connection, turn) in connections.into_iter().zip(0..) {
         let (left, path, body) = (Arc::clone(&left), path.to_owned(), body.clone());
         tasks.push(tokio::spawn(async move {
             let mut answers = Answers::default();
+            let mut turn = turn;
             while left
                 .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                     left.checked_sub(1)
                 })
                 .is_ok()
             {
+                if let Some(step) = step {
+                    tokio::time::sleep_until(begun + step * turn).await;
+                    turn += turns;
+                }
                 let begun = Instant::now();
                 match connection.ask(&path, body.clone()).await {
                     200 => answers.times.push(begun.elapsed()),

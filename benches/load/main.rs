@@ -39,6 +39,9 @@ const SIZES: [usize; 4] = [50, 500, 5_000, 15_000];
 const CONNECTIONS: [usize; 2] = [1, 32];
 const MUTATE_CONNECTIONS: [usize; 3] = [1, 8, 64];
 
+/// A busy cluster's reviews in a second, and some.
+const MUTATE_AT_RATE: (usize, Option<u32>) = (64, Some(4_000));
+
 /// The cluster that is asked about, and a smaller one.
 const CLUSTER: usize = 15_000;
 const SMALLER: usize = 5_000;
@@ -138,6 +141,7 @@ async fn filters(berth: &Berth, words: &[&str]) {
                 let case = Case {
                     connections,
                     http,
+                    rate: None,
                     asked: vec![
                         asked("null", "/null", &target),
                         asked("target", "/scheduler/filter", &target),
@@ -183,6 +187,7 @@ async fn growth(berth: &Berth, words: &[&str]) {
             let case = Case {
                 connections: 1,
                 http: Http::One,
+                rate: None,
                 asked: vec![asked("5000", &smaller), asked("15000", berth)],
             };
             let megabytes = body.len() as f64 / 1e6;
@@ -192,21 +197,23 @@ async fn growth(berth: &Berth, words: &[&str]) {
     }
 }
 
-/// What a review costs.
+/// What a review costs: as fast as they come, and at a rate that leaves the server time.
 async fn mutations(berth: &Berth, words: &[&str]) {
     let beside = beside();
     let body = Bytes::from(review());
     let mut has_title = false;
-    for connections in MUTATE_CONNECTIONS {
+    let settings = MUTATE_CONNECTIONS.map(|connections| (connections, None));
+    for (connections, rate) in settings.into_iter().chain([MUTATE_AT_RATE]) {
         for http in Http::ALL {
-            let label = format!("mutate {connections} {}", http.name());
+            let pace = rate.map_or_else(|| "any".to_owned(), |rate| format!("{rate}/s"));
+            let label = format!("mutate {connections} {} {pace}", http.name());
             if !is_wanted(words, &label) {
                 continue;
             }
             if !has_title {
                 has_title = true;
-                println!("\n| conns | http | handler {}", measure::COLUMNS);
-                println!("| --- | --- | --- {}", measure::RULE);
+                println!("\n| conns | http | rate | handler {}", measure::COLUMNS);
+                println!("| --- | --- | --- | --- {}", measure::RULE);
             }
             let goal = Goal::berth(berth);
             let asked = |name, path, goal| Asked {
@@ -218,6 +225,7 @@ async fn mutations(berth: &Berth, words: &[&str]) {
             let mut case = Case {
                 connections,
                 http,
+                rate,
                 asked: vec![
                     asked("null", "/null", goal),
                     asked("mutate", "/mutate", goal),
@@ -231,9 +239,8 @@ async fn mutations(berth: &Berth, words: &[&str]) {
                 };
                 case.asked.push(asked("beside", "/mutate", goal));
             }
-            case.run()
-                .await
-                .print(&format!("| {connections} | {} ", http.name()));
+            let label = format!("| {connections} | {} | {pace} ", http.name());
+            case.run().await.print(&label);
         }
     }
 }

@@ -63,6 +63,8 @@ pub(crate) struct Asked<'a> {
 pub(crate) struct Case<'a> {
     pub(crate) connections: usize,
     pub(crate) http: Http,
+    /// Requests a second on all connections together; without it, as many as there can be.
+    pub(crate) rate: Option<u32>,
     pub(crate) asked: Vec<Asked<'a>>,
 }
 
@@ -72,6 +74,7 @@ pub(crate) struct Costs<'a>(Vec<Cost<'a>>);
 struct Cost<'a> {
     asked: &'a Asked<'a>,
     connections: Vec<Connection>,
+    rate: Option<u32>,
     /// Requests in a turn.
     count: usize,
     answers: Answers,
@@ -87,7 +90,7 @@ impl Case<'_> {
     pub(crate) async fn run(&self) -> Costs<'_> {
         let mut costs = Vec::new();
         for asked in &self.asked {
-            costs.push(Cost::new(asked, self.connections, self.http).await);
+            costs.push(Cost::new(asked, self).await);
         }
         let begun = Instant::now();
         for turn in 0..TURNS.1 {
@@ -104,14 +107,16 @@ impl Case<'_> {
 
 impl<'a> Cost<'a> {
     /// Opens the connections, and finds out how much fits in a turn.
-    async fn new(asked: &'a Asked<'a>, connections: usize, http: Http) -> Self {
+    async fn new(asked: &'a Asked<'a>, case: &Case<'a>) -> Self {
+        let connections = case.connections;
         let mut opened = Vec::new();
         for _ in 0..connections {
-            opened.push(asked.goal.connect(http).await);
+            opened.push(asked.goal.connect(case.http).await);
         }
         let mut cost = Self {
             asked,
             connections: opened,
+            rate: case.rate,
             count: connections,
             answers: Answers::default(),
             wall: Duration::ZERO,
@@ -145,7 +150,7 @@ impl<'a> Cost<'a> {
         }
         let (begun, cpu) = (Instant::now(), goal.cpu());
         let connections = std::mem::take(&mut self.connections);
-        let (connections, answers) = ask_all(connections, path, body, self.count).await;
+        let (connections, answers) = ask_all(connections, path, body, self.count, self.rate).await;
         self.connections = connections;
         self.wall += begun.elapsed();
         self.cpu += goal.cpu().saturating_sub(cpu);

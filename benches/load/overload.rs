@@ -58,7 +58,7 @@ pub(crate) async fn run(berth: &Berth) {
         let mut answers = Answers::default();
         for _ in 0..TIMES {
             let answered;
-            (connections, answered) = ask_all(connections, path, body, 1).await;
+            (connections, answered) = ask_all(connections, path, body, 1, None).await;
             answers.add(answered);
             tokio::time::sleep(PAUSE).await;
         }
@@ -120,7 +120,7 @@ async fn flood(
     let mut all = Answers::default();
     while !stop.load(Ordering::Relaxed) {
         let answers;
-        (connections, answers) = ask_all(connections, path, &body, 1).await;
+        (connections, answers) = ask_all(connections, path, &body, 1, None).await;
         all.add(answers);
     }
     all
