@@ -142,15 +142,9 @@ impl<V: Clone> Table<V> {
     pub(crate) fn insert(&mut self, name: &str, value: V) {
         let hash = self.hasher.hash_one(name);
         let bucket = self.bucket_mut(hash);
-        if find(bucket, hash, name).is_none() {
-            let name = name.into();
-            let new = Entry { hash, name, value };
-            *bucket = bucket.iter().cloned().chain([new]).collect();
-            return;
-        }
-        let mut entries = Arc::make_mut(bucket).iter_mut();
-        if let Some(entry) = entries.find(|entry| entry.is_of(hash, name)) {
-            entry.value = value;
+        match find_mut(bucket, hash, name) {
+            Some(known) => *known = value,
+            None => add(bucket, hash, name, value),
         }
     }
 
@@ -159,8 +153,7 @@ impl<V: Clone> Table<V> {
         let hash = self.hasher.hash_one(name);
         let bucket = self.bucket_mut(hash);
         if find(bucket, hash, name).is_some() {
-            let others = bucket.iter().filter(|entry| !entry.is_of(hash, name));
-            *bucket = others.cloned().collect();
+            take(bucket, hash, name);
         }
     }
 
@@ -174,14 +167,38 @@ impl<V: Clone> Table<V> {
 impl<V: Clone + Default + PartialEq> Table<V> {
     /// Changes the value of a name, which is the default where it has none; the default is not kept.
     pub(crate) fn edit(&mut self, name: &str, edit: impl FnOnce(&mut V)) {
-        let mut value = self.get(name).cloned().unwrap_or_default();
+        let hash = self.hasher.hash_one(name);
+        let bucket = self.bucket_mut(hash);
+        if let Some(known) = find_mut(bucket, hash, name) {
+            edit(known);
+            if *known == V::default() {
+                take(bucket, hash, name);
+            }
+            return;
+        }
+        let mut value = V::default();
         edit(&mut value);
-        if value == V::default() {
-            self.remove(name);
-        } else {
-            self.insert(name, value);
+        if value != V::default() {
+            add(bucket, hash, name, value);
         }
     }
+}
+
+fn find_mut<'b, V: Clone>(bucket: &'b mut Bucket<V>, hash: u64, name: &str) -> Option<&'b mut V> {
+    let at = bucket.iter().position(|entry| entry.is_of(hash, name))?;
+    let entry = Arc::make_mut(bucket).get_mut(at)?;
+    Some(&mut entry.value)
+}
+
+fn add<V: Clone>(bucket: &mut Bucket<V>, hash: u64, name: &str, value: V) {
+    let name = name.into();
+    let new = Entry { hash, name, value };
+    *bucket = bucket.iter().cloned().chain([new]).collect();
+}
+
+fn take<V: Clone>(bucket: &mut Bucket<V>, hash: u64, name: &str) {
+    let others = bucket.iter().filter(|entry| !entry.is_of(hash, name));
+    *bucket = others.cloned().collect();
 }
 
 impl<V: PartialEq> PartialEq for Table<V> {
