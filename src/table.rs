@@ -115,6 +115,7 @@ impl<V> Table<V> {
             let hash = self.hasher.hash_one(name);
             *place = (hash, self.bucket(hash));
         }
+        // Asked for here, and waited for below.
         let firsts = places.iter().filter_map(|(_, bucket)| bucket.first());
         black_box(firsts.fold(0, |all, first| all ^ first.hash));
         let mut values = [None; N];
