@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use axum::http::Method;
 use base64::Engine as _;
@@ -27,6 +28,10 @@ use crate::wait;
 const KUBEVIRTS: &str = "/apis/kubevirt.io/v1/namespaces/kubevirt/kubevirts";
 
 const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+/// How long kube-apiserver may take to remove a kind: where its storage is just being made anew, the
+/// finalizer waits for longer than all else.
+const FINALIZED: Duration = Duration::from_mins(2);
 
 /// The path to the webhook configuration of the manifests.
 pub(crate) const WEBHOOKS: &str =
@@ -177,13 +182,12 @@ impl World {
         for name in self.crd_names() {
             self.api.delete(&format!("{CRDS}/{name}"));
         }
-        wait::until(
-            "KubeVirt's kinds are gone",
-            || match &self.crd_names()[..] {
+        wait::within(FINALIZED, "KubeVirt's kinds are gone", || {
+            match &self.crd_names()[..] {
                 [] => Ok(()),
                 names => Err(format!("{names:?}")),
-            },
-        );
+            }
+        });
     }
 
     fn crd_names(&self) -> Vec<String> {
