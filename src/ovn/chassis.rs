@@ -286,7 +286,6 @@ impl ChassisIndex {
         {
             self.set_claim(&old.hostname, name, false);
         }
-        self.view.count -= usize::from(old.is_some());
         let Some(new) = new else {
             self.view.chassis.remove(name);
             return;
@@ -294,7 +293,6 @@ impl ChassisIndex {
         if !new.remote {
             self.set_claim(&new.hostname, name, true);
         }
-        self.view.count += 1;
         self.view.chassis.insert(name, new);
     }
 

@@ -164,7 +164,6 @@ impl Chassis {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChassisView {
     pub(super) chassis: Table<Chassis>,
-    pub(super) count: usize,
     /// The names of the chassis that say they are on a host.
     pub(super) hosts: HashTrieMapSync<Arc<str>, RedBlackTreeSetSync<Arc<str>>, RandomState>,
     /// How many hosts more than one chassis says it is on.
@@ -233,8 +232,8 @@ impl ChassisView {
 
     /// How many chassis there are.
     #[must_use]
-    pub const fn count(&self) -> usize {
-        self.count
+    pub fn count(&self) -> usize {
+        self.chassis.iter().count()
     }
 
     /// The names of the chassis that say they are on a host, in order.

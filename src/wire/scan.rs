@@ -60,7 +60,7 @@ impl<'a> Cursor<'a> {
     /// A value, and the text of it.
     pub(super) fn value<T: Deserialize<'a>>(&mut self) -> Option<(T, &'a str)> {
         self.peek()?;
-        let rest = self.text.get(self.at..)?;
+        let rest = self.rest();
         let mut values = Deserializer::from_str(rest).into_iter();
         let value = values.next()?.ok()?;
         let length = values.byte_offset();
