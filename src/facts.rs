@@ -9,9 +9,10 @@ use tokio::sync::Notify;
 
 use crate::cluster::View;
 use crate::cluster::view::NodeEntry;
-use crate::decide::guard::{Candidate, Fleet};
+use crate::decide::guard::{self, Candidate, Fleet};
+use crate::decide::reason::Reasons;
 use crate::decide::score::Inputs;
-use crate::domain::{Agents, ChassisClaim, ChassisRow, NodeFacts, Southbound};
+use crate::domain::{Agents, ChassisRow, NodeFacts, Southbound};
 pub use crate::ovn::locality::Switches;
 use crate::ovn::{self, ChassisView, ClientStats, Problem};
 
@@ -176,33 +177,35 @@ impl<'a> Facts<'a> {
         Some(self.judged_by(name, entry.facts()?, entry.agents()))
     }
 
-    /// Of some names, the nodes that were seen, as candidates: looked up together, which is faster
+    /// Of some names, the verdicts on the nodes that were seen: looked up together, which is faster
     /// than one after the other.
     #[must_use]
-    pub fn candidates<'n, const N: usize>(&self, names: [&'n str; N]) -> [Option<Candidate<'n>>; N]
-    where
-        'a: 'n,
-    {
-        let seen = self.view.seen(names);
+    pub fn judge<const N: usize>(
+        &self,
+        names: &[&str; N],
+        guard: &mut guard::Guard<'_>,
+    ) -> [Option<Reasons>; N] {
+        let slots = self.view.slots(names);
         let mut rows = [None; N];
         if let Chassis::Known(view, _) = self.chassis {
             let mut claimed = [""; N];
-            for (claimed, seen) in claimed.iter_mut().zip(seen) {
-                *claimed = seen.and_then(|(node, _)| node.chassis.name()).unwrap_or("");
+            for (claimed, slot) in claimed.iter_mut().zip(&slots) {
+                let facts = slot.and_then(|slot| slot.entry().facts());
+                *claimed = facts.and_then(|facts| facts.chassis.name()).unwrap_or("");
             }
-            rows = view.chassis_of(claimed);
+            rows = view.chassis_of(&claimed);
         }
-        let mut candidates = [None; N];
-        let known = names.into_iter().zip(seen).zip(rows);
-        for (candidate, ((name, seen), row)) in candidates.iter_mut().zip(known) {
-            *candidate = seen.map(|(facts, agents)| Candidate {
-                name,
-                facts,
-                agents,
-                southbound: self.southbound(name, &facts.chassis, row),
-            });
+        let mut verdicts = [None; N];
+        let known = names.iter().zip(&slots).zip(&rows);
+        for (verdict, ((name, slot), row)) in verdicts.iter_mut().zip(known) {
+            let Some(slot) = slot else { continue };
+            let Some(machine_types) = slot.machine_types() else {
+                continue;
+            };
+            let southbound = self.southbound(name, *row);
+            *verdict = Some(guard.verdict(name, machine_types, slot.obstacles(), &southbound));
         }
-        candidates
+        verdicts
     }
 
     /// A node with facts from wherever they are known.
@@ -217,11 +220,16 @@ impl<'a> Facts<'a> {
             (Chassis::Known(view, _), Some(chassis)) => view.chassis(chassis),
             _ => None,
         };
+        let southbound = match self.southbound(name, row) {
+            // What the node does not even claim is said by that alone.
+            Southbound::NoChassis if facts.chassis.name().is_none() => Southbound::Unknown,
+            southbound => southbound,
+        };
         Candidate {
             name,
             facts,
             agents,
-            southbound: self.southbound(name, &facts.chassis, row),
+            southbound,
         }
     }
 
@@ -276,38 +284,38 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// What the southbound database says of the chassis that a node claims, and that has this row.
-    fn southbound(
-        &self,
-        node: &str,
-        claim: &ChassisClaim,
-        row: Option<&ovn::view::Chassis>,
-    ) -> Southbound {
-        let (view, now) = match self.chassis {
-            Chassis::Unknown => return Southbound::Unknown,
-            Chassis::LeftOut => return Southbound::LeftOut,
-            Chassis::Stale => return Southbound::Stale,
-            Chassis::Known(view, now) => (view, now),
-        };
-        // What the node does not even claim is said by that alone.
-        if claim.name().is_none() {
-            return Southbound::Unknown;
+    /// What the southbound database says of a node whose chassis has this row.
+    #[inline]
+    fn southbound(&self, node: &str, row: Option<&ovn::view::Chassis>) -> Southbound {
+        match self.chassis {
+            Chassis::Unknown => Southbound::Unknown,
+            Chassis::LeftOut => Southbound::LeftOut,
+            Chassis::Stale => Southbound::Stale,
+            Chassis::Known(view, now) => read_row(view, now, node, row),
         }
-        // A database without a column says nothing against anybody by it.
-        let judged = |problem| view.judged().contains(problem);
-        let Some(chassis) = row else {
-            return if judged(Problem::NotRegistered) {
-                Southbound::NoChassis
-            } else {
-                Southbound::Unknown
-            };
-        };
-        Southbound::Chassis(ChassisRow {
-            is_of_node: !judged(Problem::Identity) || chassis.hostname() == node,
-            has_rival: judged(Problem::Identity) && view.is_contested(node),
-            has_tunnel: !judged(Problem::Tunnel) || chassis.has_tunnel(),
-            behind: view.lag(chassis, now),
-            seen_for: view.seen_for(chassis, now),
-        })
     }
+}
+
+fn read_row(
+    view: &ChassisView,
+    now: Instant,
+    node: &str,
+    row: Option<&ovn::view::Chassis>,
+) -> Southbound {
+    // A database without a column says nothing against anybody by it.
+    let judged = |problem| view.judged().contains(problem);
+    let Some(chassis) = row else {
+        return if judged(Problem::NotRegistered) {
+            Southbound::NoChassis
+        } else {
+            Southbound::Unknown
+        };
+    };
+    Southbound::Chassis(ChassisRow {
+        is_of_node: !judged(Problem::Identity) || chassis.hostname() == node,
+        has_rival: judged(Problem::Identity) && view.is_contested(node),
+        has_tunnel: !judged(Problem::Tunnel) || chassis.has_tunnel(),
+        behind: view.lag(chassis, now),
+        seen_for: view.seen_for(chassis, now),
+    })
 }

@@ -8,7 +8,7 @@
 //! entries.
 
 use std::fmt;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -103,26 +103,34 @@ fn find<'b, V>(bucket: &'b [Entry<V>], hash: u64, name: &str) -> Option<&'b V> {
 
 impl<V> Table<V> {
     pub(crate) fn get(&self, name: &str) -> Option<&V> {
-        let hash = self.hasher.hash_one(name);
+        let hash = self.hash(name);
         find(self.bucket(hash), hash, name)
     }
 
     /// The values of some names. All are looked for before anything is decided by what is found, so
     /// that the waits for memory overlap.
-    pub(crate) fn get_each<const N: usize>(&self, names: [&str; N]) -> [Option<&V>; N] {
+    pub(crate) fn get_each<const N: usize>(&self, names: &[&str; N]) -> [Option<&V>; N] {
         let mut places: [(u64, &[Entry<V>]); N] = [(0, &[]); N];
-        for (place, name) in places.iter_mut().zip(names) {
-            let hash = self.hasher.hash_one(name);
-            *place = (hash, self.bucket(hash));
-        }
         // Asked for here, and waited for below.
-        let firsts = places.iter().filter_map(|(_, bucket)| bucket.first());
-        black_box(firsts.fold(0, |all, first| all ^ first.hash));
+        let mut firsts = 0;
+        for (place, name) in places.iter_mut().zip(names) {
+            let hash = self.hash(name);
+            let bucket = self.bucket(hash);
+            firsts ^= bucket.first().map_or(0, |first| first.hash);
+            *place = (hash, bucket);
+        }
+        black_box(firsts);
         let mut values = [None; N];
-        for ((value, (hash, bucket)), name) in values.iter_mut().zip(places).zip(names) {
-            *value = find(bucket, hash, name);
+        for ((value, (hash, bucket)), name) in values.iter_mut().zip(&places).zip(names) {
+            *value = find(bucket, *hash, name);
         }
         values
+    }
+
+    fn hash(&self, name: &str) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(name.as_bytes());
+        hasher.finish()
     }
 
     fn bucket(&self, hash: u64) -> &[Entry<V>] {
@@ -141,7 +149,7 @@ impl<V> Table<V> {
 impl<V: Clone> Table<V> {
     /// Puts a value in the place of the one that the name has, if it has one.
     pub(crate) fn insert(&mut self, name: &str, value: V) {
-        let hash = self.hasher.hash_one(name);
+        let hash = self.hash(name);
         let bucket = self.bucket_mut(hash);
         match find_mut(bucket, hash, name) {
             Some(known) => *known = value,
@@ -151,7 +159,7 @@ impl<V: Clone> Table<V> {
 
     /// The name has no value from here on.
     pub(crate) fn remove(&mut self, name: &str) {
-        let hash = self.hasher.hash_one(name);
+        let hash = self.hash(name);
         let bucket = self.bucket_mut(hash);
         if find(bucket, hash, name).is_some() {
             take(bucket, hash, name);
@@ -168,7 +176,7 @@ impl<V: Clone> Table<V> {
 impl<V: Clone + Default + PartialEq> Table<V> {
     /// Changes the value of a name, which is the default where it has none; the default is not kept.
     pub(crate) fn edit(&mut self, name: &str, edit: impl FnOnce(&mut V)) {
-        let hash = self.hasher.hash_one(name);
+        let hash = self.hash(name);
         let bucket = self.bucket_mut(hash);
         if let Some(known) = find_mut(bucket, hash, name) {
             edit(known);
@@ -294,9 +302,9 @@ mod tests {
         for (name, value) in [("a", 1_u8), ("b", 2), ("", 3)] {
             table.insert(name, value);
         }
-        let values = table.get_each(["b", "c", "a", "b", ""]);
+        let values = table.get_each(&["b", "c", "a", "b", ""]);
         assert_eq!(values, [Some(&2), None, Some(&1), Some(&2), Some(&3)]);
-        assert_eq!(table.get_each([]), []);
+        assert_eq!(table.get_each(&[]), []);
     }
 
     #[test]

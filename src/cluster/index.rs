@@ -82,10 +82,7 @@ impl Index {
     fn places(&self, kind: ObjectKind) -> Vec<Place> {
         let named = |name: &str| Place::new("", name);
         match kind {
-            ObjectKind::Node => {
-                let seen = self.view.nodes.iter().filter(|(_, e)| e.facts.is_some());
-                seen.map(|(name, _)| named(name)).collect()
-            }
+            ObjectKind::Node => self.view.nodes().map(|(name, ..)| named(name)).collect(),
             ObjectKind::AgentPod => self.agent_pods.keys().cloned().collect(),
             ObjectKind::Vmi => self.view.vmis.keys().cloned().collect(),
             ObjectKind::Migration => self.migrations.keys().cloned().collect(),
@@ -195,7 +192,7 @@ impl Index {
 
     /// An entry that says nothing is none, so that a view does not remember what is gone.
     fn edit_node(&mut self, name: &str, edit: impl FnOnce(&mut NodeEntry)) {
-        self.view.nodes.edit(name, edit);
+        self.view.nodes.edit(name, |slot| slot.edit(edit));
     }
 
     // ---- migrations and their target pods, in either order ----

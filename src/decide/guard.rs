@@ -1,13 +1,13 @@
 //! The guard: may this VM land on that node? One check per reason, each of which the operator can
 //! turn off, and every check is made so that all of a node's obstacles are known.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::decide::obstacles::Obstacles;
 use crate::decide::reason::{Reason, Reasons};
 use crate::decide::score::Weights;
-use crate::domain::{Agents, ChassisClaim, MachineTypes, NodeFacts, Provider, Southbound, Vmi};
+use crate::domain::{Agents, MachineTypes, NodeFacts, Provider, Southbound, Vmi};
 
 /// Whether a node without any machine-type label passes the machine-type check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,7 +136,7 @@ pub struct Guard<'a> {
     equivalents: &'a [Box<str>],
     /// The last machine types that were looked at, and what came of it: the next node's are most
     /// often the same.
-    last: Cell<Option<(MachineTypes, bool)>>,
+    last: Option<(MachineTypes, bool)>,
 }
 
 impl<'a> Guard<'a> {
@@ -168,28 +168,38 @@ impl<'a> Guard<'a> {
             source: None,
             machine_type: None,
             equivalents: &[],
-            last: Cell::default(),
+            last: None,
         }
     }
 
     /// Every reason against the candidate; none is a pass.
     #[must_use]
-    #[inline]
-    pub fn judge(&self, candidate: &Candidate<'_>) -> Reasons {
+    pub fn judge(&mut self, candidate: &Candidate<'_>) -> Reasons {
         let Candidate {
             name,
             facts,
             agents,
             southbound,
         } = candidate;
-        let registered = matches!(facts.chassis, ChassisClaim::Registered(_));
-        let runs = self.runs_machine_type(&facts.machine_types);
-        let reasons = Reasons::default()
+        let obstacles = Obstacles::of(facts, *agents);
+        self.verdict(name, &facts.machine_types, obstacles, southbound)
+    }
+
+    /// Every reason against a node of which these are known.
+    #[must_use]
+    #[inline]
+    pub fn verdict(
+        &mut self,
+        name: &str,
+        machine_types: &MachineTypes,
+        obstacles: Obstacles,
+        southbound: &Southbound,
+    ) -> Reasons {
+        let runs = self.runs_machine_type(machine_types);
+        let reasons = obstacles
+            .by(self.policy.provider)
             .with(Reason::MigrationSource, self.source == Some(name))
-            .with(Reason::MachineType, !runs)
-            .with(Reason::ChassisNotRegistered, !registered)
-            .with(Reason::AgentsNotReady, !agents.ready(self.policy.provider))
-            .with(Reason::NetworkUnavailable, facts.network_unavailable);
+            .with(Reason::MachineType, !runs);
         let reasons = if self.fleet.southbound_counts {
             self.with_southbound(reasons, southbound)
         } else {
@@ -213,14 +223,16 @@ impl<'a> Guard<'a> {
         }
     }
 
-    fn runs_machine_type(&self, types: &MachineTypes) -> bool {
-        let last = self
-            .last
-            .take()
-            .filter(|(last, _)| last.are_shared_with(types));
-        let (types, runs) = last.unwrap_or_else(|| (types.clone(), self.is_run_by(types)));
-        self.last.set(Some((types, runs)));
-        runs
+    #[inline]
+    fn runs_machine_type(&mut self, types: &MachineTypes) -> bool {
+        match &self.last {
+            Some((last, runs)) if last.are_shared_with(types) => *runs,
+            Some(_) | None => {
+                let runs = self.is_run_by(types);
+                self.last = Some((types.clone(), runs));
+                runs
+            }
+        }
     }
 
     fn is_run_by(&self, types: &MachineTypes) -> bool {
@@ -265,7 +277,7 @@ pub fn is_active(policy: &Policy, fleet: Fleet, check: Reason) -> bool {
 mod tests {
     use super::*;
     use crate::domain::AgentState::{self, Missing, NotReady, Ready};
-    use crate::domain::{ChassisRow, MachineTypes};
+    use crate::domain::{ChassisClaim, ChassisRow, MachineTypes};
 
     const WANTED: &str = "pc-q35-rhel9.2.0";
     const FLEET: Fleet = Fleet {
@@ -346,7 +358,7 @@ mod tests {
 
     #[track_caller]
     fn check(case: &Case<'_>, expect: &[Reason]) {
-        let guard = Guard::new(&case.policy, case.fleet, case.journey, &case.vmi);
+        let mut guard = Guard::new(&case.policy, case.fleet, case.journey, &case.vmi);
         let reasons = guard.judge(&Candidate {
             name: case.name,
             facts: &case.node,

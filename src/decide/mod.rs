@@ -5,5 +5,6 @@ pub mod condition;
 pub mod explain;
 pub mod guard;
 pub mod inject;
+pub mod obstacles;
 pub mod reason;
 pub mod score;

@@ -1,6 +1,7 @@
 //! Why a node is no place for a VM: one reason per check, with the text that kube-scheduler shows.
 
 use std::borrow::Cow;
+use std::iter;
 
 /// A reason to reject a node, in the order in which they are reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,7 +117,8 @@ impl Reasons {
     /// The reason that is reported: the first in the order of [`Reason`].
     #[must_use]
     pub fn first(self) -> Option<Reason> {
-        self.iter().next()
+        let place = self.0.trailing_zeros();
+        Reason::ALL.get(place as usize).copied()
     }
 
     /// Whether there is no reason to reject.
@@ -127,9 +129,12 @@ impl Reasons {
 
     /// All reasons of the set in order.
     pub fn iter(self) -> impl Iterator<Item = Reason> {
-        Reason::ALL
-            .into_iter()
-            .filter(move |reason| self.contains(*reason))
+        let mut left = self;
+        iter::from_fn(move || {
+            let first = left.first()?;
+            left.0 &= !(1 << first as u8);
+            Some(first)
+        })
     }
 }
 

@@ -25,31 +25,35 @@ impl Details {
         }
     }
 
-    pub(super) fn add(&mut self, candidate: Candidate<'_>, reasons: Reasons) {
+    pub(super) fn add<'a>(
+        &mut self,
+        candidate: impl FnOnce() -> Option<Candidate<'a>>,
+        reasons: Reasons,
+    ) {
         let provider = self.provider;
         self.push(|| {
             let explained = Explained {
-                candidate,
+                candidate: candidate()?,
                 reasons,
                 provider,
             };
-            explained.to_string()
+            Some(explained.to_string())
         });
     }
 
     pub(super) fn add_unknown(&mut self, name: &str) {
-        self.push(|| format!("{name}: not_yet_known"));
+        self.push(|| Some(format!("{name}: not_yet_known")));
     }
 
     pub(super) fn add_score(&mut self, scored: Scored<'_>) {
-        self.push(|| scored.to_string());
+        self.push(|| Some(scored.to_string()));
     }
 
-    fn push(&mut self, detail: impl FnOnce() -> String) {
+    fn push(&mut self, detail: impl FnOnce() -> Option<String>) {
         if let Some(details) = &mut self.nodes
             && details.len() < DETAILED_NODES
         {
-            details.push(detail());
+            details.extend(detail());
         }
     }
 }

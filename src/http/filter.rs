@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::cluster::Lookup;
 use crate::cluster::view::{NodeEntry, View};
 use crate::decide::guard::{Candidate, Fleet, Guard, Journey, Policy};
-use crate::decide::reason::{NOT_YET_KNOWN, Reason};
+use crate::decide::reason::{NOT_YET_KNOWN, Reason, Reasons};
 use crate::domain::{Agents, NodeFacts, Provider};
 use crate::facts::Facts;
 use crate::http::decision::{self, Details};
@@ -145,13 +145,13 @@ fn judge(
         Asked::Names(list) => {
             names = list.read()?;
             let guard = Guard::new(policy, facts.fleet(), journey, vmi);
-            Passed::Names(&names, sorter.sort_names(&names, facts, &guard))
+            Passed::Names(&names, sorter.sort_names(&names, facts, guard))
         }
         Asked::Nodes(list) => {
             let mut list = list.read()?;
             let nodes = known_nodes(list.items, facts.view, policy.provider)?;
             let guard = Guard::new(policy, fleet(facts, &nodes), journey, vmi);
-            list.items = sorter.sort_nodes(nodes, facts, &guard);
+            list.items = sorter.sort_nodes(nodes, facts, guard);
             Passed::Nodes(list)
         }
     };
@@ -258,14 +258,16 @@ impl<'a> Sorter<'a> {
         &mut self,
         names: &'a Names<'a>,
         facts: &Facts<'_>,
-        guard: &Guard<'_>,
+        mut guard: Guard<'_>,
     ) -> Vec<bool> {
         let mut passed = Vec::with_capacity(names.count());
         for (names, count) in names.chunks::<LOOKED_UP_AT_ONCE>() {
-            let candidates = facts.candidates(names);
-            for (name, candidate) in names.into_iter().zip(&candidates).take(count) {
-                passed.push(match candidate {
-                    Some(candidate) => self.passes(|| Text(name.into()), candidate, guard),
+            let verdicts = facts.judge(&names, &mut guard);
+            for (&name, verdict) in names.iter().zip(&verdicts).take(count) {
+                passed.push(match verdict {
+                    Some(reasons) => {
+                        self.passes(|| Text(name.into()), *reasons, || facts.candidate(name))
+                    }
                     None => self.unknown(name),
                 });
             }
@@ -277,30 +279,30 @@ impl<'a> Sorter<'a> {
         &mut self,
         nodes: Vec<KnownNode<'a, '_>>,
         facts: &Facts<'_>,
-        guard: &Guard<'_>,
+        mut guard: Guard<'_>,
     ) -> Vec<ListedNode<'a>> {
         let passed = nodes.into_iter().filter_map(|node| {
             let name = &node.listed.name;
             let candidate = facts.judged_by(name.as_str(), &node.facts, node.agents);
-            let passes = self.passes(|| name.clone(), &candidate, guard);
+            let reasons = guard.judge(&candidate);
+            let passes = self.passes(|| name.clone(), reasons, || Some(candidate));
             passes.then_some(node.listed)
         });
         passed.collect()
     }
 
     #[inline]
-    fn passes(
+    fn passes<'c>(
         &mut self,
         name: impl FnOnce() -> Text<'a>,
-        candidate: &Candidate<'_>,
-        guard: &Guard<'_>,
+        reasons: Reasons,
+        candidate: impl FnOnce() -> Option<Candidate<'c>>,
     ) -> bool {
-        let reasons = guard.judge(candidate);
         self.tally.judged(reasons);
         let Some(first) = reasons.first() else {
             return true;
         };
-        self.details.add(*candidate, reasons);
+        self.details.add(candidate, reasons);
         self.unresolvable.push(Failure {
             node: name(),
             text: &self.texts[first as usize],

@@ -104,7 +104,7 @@ pub fn preempt(
             });
         }
     };
-    let guard = Guard::new(policy, facts.fleet(), journey, vmi);
+    let mut guard = Guard::new(policy, facts.fleet(), journey, vmi);
     let mut details = Details::if_wanted(policy.provider);
     let offered = candidates.len();
     candidates.retain(|(name, _)| {
@@ -114,7 +114,7 @@ pub fn preempt(
         };
         let reasons = guard.judge(&candidate);
         if !reasons.is_empty() {
-            details.add(candidate, reasons);
+            details.add(|| Some(candidate), reasons);
         }
         reasons.is_empty()
     });

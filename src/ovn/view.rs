@@ -221,7 +221,7 @@ impl ChassisView {
 
     /// The chassis of some names, looked up together, which is faster than one after the other.
     #[must_use]
-    pub fn chassis_of<const N: usize>(&self, names: [&str; N]) -> [Option<&Chassis>; N] {
+    pub fn chassis_of<const N: usize>(&self, names: &[&str; N]) -> [Option<&Chassis>; N] {
         self.chassis.get_each(names)
     }
 

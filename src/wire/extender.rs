@@ -420,8 +420,10 @@ impl FilterResult<'_> {
                 out.quote(text);
             }
             Passed::Names(names, passed) => {
-                // They are in the call as well.
-                out.reserve(body.len());
+                // They are in the call as well, and so are those that did not pass.
+                let failures = self.failed.iter().chain(&self.unresolvable);
+                let texts: usize = failures.map(|failure| failure.text.len() + 6).sum();
+                out.reserve(body.len() + texts);
                 out.json(r#"{"Nodes":null,"NodeNames":["#);
                 names.write(passed, &mut out);
                 out.json("]");

@@ -2,9 +2,10 @@
 //! each is where it ends.
 
 use std::fmt;
+use std::iter;
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 use serde_json::Error;
 
 use crate::wire::Text;
@@ -64,17 +65,20 @@ impl<'a> Names<'a> {
     /// The names in order, so many at a time. The last chunk may have fewer, and is filled up with
     /// empty ones.
     pub fn chunks<const N: usize>(&self) -> impl Iterator<Item = ([&str; N], usize)> {
-        let starts = (0..self.count()).step_by(N);
-        starts.map(move |start| {
-            let count = N.min(self.count() - start);
+        let mut rest = self.iter();
+        let mut left = self.count();
+        iter::from_fn(move || {
+            let count = left.min(N);
+            left -= count;
             let mut names = [""; N];
-            for (index, name) in names.iter_mut().enumerate().take(count) {
-                *name = self.name(start + index);
+            for (name, next) in names.iter_mut().zip(&mut rest) {
+                *name = next;
             }
-            (names, count)
+            (count > 0).then_some((names, count))
         })
     }
 
+    #[inline]
     fn name(&self, index: usize) -> &str {
         match &self.0 {
             List::Plain { json, ends } => plain(json, ends, index),
@@ -157,12 +161,19 @@ fn scan_plain(text: &str) -> Option<(&str, Vec<u32>)> {
         return None;
     }
     let mut at = 1;
+    let mut length = 1;
     loop {
         if bytes.get(at) != Some(&b'"') || ends.len() == MOST_NODES {
             return None;
         }
-        let end = at + 1 + memchr(b'"', bytes.get(at + 1..)?)?;
+        // Most names are as long as the one before.
+        let guess = at + length;
+        let end = match bytes.get(guess..guess + 2) {
+            Some(br#"","# | br#""]"#) => guess,
+            _ => at + 1 + memchr(b'"', bytes.get(at + 1..)?)?,
+        };
         ends.push(u32::try_from(end).ok()?);
+        length = end - at;
         at = end + 2;
         match bytes.get(end + 1)? {
             b',' => {}
@@ -176,7 +187,9 @@ fn scan_plain(text: &str) -> Option<(&str, Vec<u32>)> {
     let any = list
         .bytes()
         .fold(false, |any, byte| any | is_to_decode(byte));
-    (!any).then_some((list, ends))
+    // No guess went past the end of a name.
+    let quotes = memchr_iter(b'"', list.as_bytes()).count();
+    (!any && quotes == 2 * ends.len()).then_some((list, ends))
 }
 
 #[cfg(test)]
@@ -225,6 +238,24 @@ mod tests {
         let names = Names::scan(&mut cursor).unwrap();
         assert!(cursor.is_at_end());
         names
+    }
+
+    /// Places that look like the end of a name, where a name as long as the one before would end.
+    #[test]
+    fn names_are_themselves_whatever_they_are_after() {
+        for names in [
+            vec!["abc", "a", "b"],
+            vec!["abc", "a", ",x"],
+            vec!["abc", "a", ",", "b"],
+            vec!["abc", "a", ",", "bcd"],
+            vec!["abc", "a", "]"],
+            vec!["", "", "a", ""],
+            vec![",", ",", "]", ","],
+            vec!["a,b", ",", ",,,"],
+        ] {
+            let text = serde_json::to_string(&names).unwrap();
+            assert_eq!(scan(&text).iter().collect::<Vec<_>>(), names);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use berth::cluster::{Index, Object, ObjectKind, View};
 use berth::decide::guard::{Candidate, Guard, Journey, Policy};
 use berth::decide::reason::Reasons;
 use berth::domain::{Agent, AgentState, ChassisClaim, DefaultBinding, NodeFacts, Southbound, Vmi};
+use berth::facts::Facts;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -162,7 +163,7 @@ fn verdicts(view: &View) -> Vec<(String, String, Reasons)> {
             let Some(vmi) = view.vmi("default", name, uid) else {
                 continue;
             };
-            let guard = Guard::new(&policy, view.fleet(), Journey::Migration, vmi);
+            let mut guard = Guard::new(&policy, view.fleet(), Journey::Migration, vmi);
             for (node, facts, entry) in view.nodes() {
                 let candidate = Candidate {
                     name: node,
@@ -171,6 +172,8 @@ fn verdicts(view: &View) -> Vec<(String, String, Reasons)> {
                     southbound: Southbound::Unknown,
                 };
                 let reasons = guard.judge(&candidate);
+                let by_name = Facts::of(view).judge(&[node], &mut guard);
+                assert_eq!(by_name, [Some(reasons)], "{node}");
                 verdicts.push((format!("{name} {uid}"), node.to_owned(), reasons));
             }
         }

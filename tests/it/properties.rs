@@ -514,7 +514,7 @@ proptest! {
     ) {
         let fleet = Fleet { machine_types_seen, agents_seen, southbound_counts };
         let journey = if launch { Journey::Launch } else { Journey::Migration };
-        let guard = Guard::new(&policy, fleet, journey, &vmi);
+        let mut guard = Guard::new(&policy, fleet, journey, &vmi);
         let candidate = Candidate { name: &name, facts: &facts, agents: Agents { ovs, cni, ovnkube_node }, southbound };
         let reasons = guard.judge(&candidate);
         for reason in reasons.iter() {

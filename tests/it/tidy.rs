@@ -61,9 +61,9 @@ const ROOTS: [&str; 6] = ["app", "args", "demo", "lib", "main", "scheduler_confi
 /// or a log.
 const PURE: [&str; 6] = [
     "std::borrow",
-    "std::cell",
     "std::collections",
     "std::fmt",
+    "std::iter",
     "std::sync::Arc",
     "std::time::Duration",
 ];
