@@ -5,6 +5,7 @@
 
 mod accept;
 mod activity;
+mod again;
 mod connection;
 mod open_files;
 mod panics;

@@ -12,6 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
+use super::again::again;
 use super::stats::ServerStats;
 use super::{Drained, LOG_PERIOD, Phase, Shared, connection, panics, stopped};
 use crate::throttle::Throttle;
@@ -71,12 +72,8 @@ pub(super) async fn run<A: Accept>(
             }
             Ok((io, peer)) => {
                 shared.stats.accepted.add();
-                tasks.spawn(connection::serve(
-                    io,
-                    peer,
-                    Arc::clone(&shared),
-                    phase.clone(),
-                ));
+                let shared = Arc::clone(&shared);
+                tasks.spawn(again(connection::serve(io, peer, shared, phase.clone())));
             }
             Err(error) if is_of_peer(&error) => {}
             Err(error) => {
