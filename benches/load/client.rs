@@ -13,6 +13,7 @@ use hyper::client::conn::{http1, http2};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::tls::connect;
 
@@ -41,6 +42,17 @@ const CONNECTION_WINDOW: u32 = 1 << 30;
 enum Sender {
     One(http1::SendRequest<Full<Bytes>>),
     Two(http2::SendRequest<Full<Bytes>>),
+}
+
+/// Where so many connections run. One asks one thing after another, and its answers come on the thread
+/// that waits for them: two threads would wake each other for every part of an answer, on processors
+/// that the server needs.
+pub(crate) fn runtime(connections: usize) -> Runtime {
+    let mut builder = match connections {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.enable_all().build().unwrap()
 }
 
 /// A connection over TLS.

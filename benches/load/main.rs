@@ -58,20 +58,16 @@ fn main() {
         .map(String::as_str)
         .filter(|w| *w != "--bench")
         .collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let berth = start(CLUSTER, CONFIG);
-        filters(&berth, &words).await;
-        growth(&berth, &words).await;
-        mutations(&berth, &words).await;
-        drop(berth);
-        if is_wanted(&words, "overload") {
-            overload::run(&start(SMALLER, "{}")).await;
-        }
-    });
+    let berth = start(CLUSTER, CONFIG);
+    filters(&berth, &words);
+    growth(&berth, &words);
+    mutations(&berth, &words);
+    drop(berth);
+    if is_wanted(&words, "overload") {
+        let berth = start(SMALLER, "{}");
+        let many = usize::MAX;
+        client::runtime(many).block_on(overload::run(&berth));
+    }
 }
 
 /// A server that has read a snapshot of so many nodes, which nothing changes.
@@ -93,7 +89,7 @@ fn is_wanted(words: &[&str], label: &str) -> bool {
 }
 
 /// What a filter call costs, by what is asked and how.
-async fn filters(berth: &Berth, words: &[&str]) {
+fn filters(berth: &Berth, words: &[&str]) {
     let mut has_title = false;
     for form in Form::ALL {
         for nodes in SIZES {
@@ -123,8 +119,10 @@ async fn filters(berth: &Berth, words: &[&str]) {
             let target = Bytes::from(filter_call(true, form, nodes));
             let other = Bytes::from(filter_call(false, form, nodes));
             let goal = Goal::berth(berth);
-            check(&goal, form, &target, passing(nodes)).await;
-            check(&goal, form, &other, nodes).await;
+            client::runtime(1).block_on(async {
+                check(&goal, form, &target, passing(nodes)).await;
+                check(&goal, form, &other, nodes).await;
+            });
             for (connections, http) in settings {
                 let megabytes = target.len() as f64 / 1e6;
                 let label = format!(
@@ -148,7 +146,7 @@ async fn filters(berth: &Berth, words: &[&str]) {
                         asked("other", "/scheduler/filter", &other),
                     ],
                 };
-                case.run().await.print(&label);
+                case.run().print(&label);
             }
         }
     }
@@ -168,7 +166,7 @@ async fn check(goal: &Goal<'_>, form: Form, call: &Bytes, expect: usize) {
 }
 
 /// The same calls about clusters of two sizes.
-async fn growth(berth: &Berth, words: &[&str]) {
+fn growth(berth: &Berth, words: &[&str]) {
     if !is_wanted(words, "growth") {
         return;
     }
@@ -192,13 +190,13 @@ async fn growth(berth: &Berth, words: &[&str]) {
             };
             let megabytes = body.len() as f64 / 1e6;
             let label = format!("| {} | {nodes} | {megabytes:.2} ", form.name());
-            case.run().await.print(&label);
+            case.run().print(&label);
         }
     }
 }
 
 /// What a review costs: as fast as they come, and at a rate that leaves the server time.
-async fn mutations(berth: &Berth, words: &[&str]) {
+fn mutations(berth: &Berth, words: &[&str]) {
     let beside = beside();
     let body = Bytes::from(review());
     let mut has_title = false;
@@ -240,7 +238,7 @@ async fn mutations(berth: &Berth, words: &[&str]) {
                 case.asked.push(asked("beside", "/mutate", goal));
             }
             let label = format!("| {connections} | {} | {pace} ", http.name());
-            case.run().await.print(&label);
+            case.run().print(&label);
         }
     }
 }

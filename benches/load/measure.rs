@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::client::{Answers, Connection, Http, ask_all};
+use crate::client::{self, Answers, Connection, Http, ask_all};
 use crate::process::Berth;
 
 /// How long a turn takes, about, and how many turns there are, at least and at most.
@@ -87,7 +87,11 @@ struct Cost<'a> {
 
 impl Case<'_> {
     /// Turn by turn, so that whatever else the machine does is done to all alike.
-    pub(crate) async fn run(&self) -> Costs<'_> {
+    pub(crate) fn run(&self) -> Costs<'_> {
+        client::runtime(self.connections).block_on(self.take_turns())
+    }
+
+    async fn take_turns(&self) -> Costs<'_> {
         let mut costs = Vec::new();
         for asked in &self.asked {
             costs.push(Cost::new(asked, self).await);
