@@ -72,8 +72,9 @@ pub(super) async fn run<A: Accept>(
             }
             Ok((io, peer)) => {
                 shared.stats.accepted.add();
-                let shared = Arc::clone(&shared);
-                tasks.spawn(again(connection::serve(io, peer, shared, phase.clone())));
+                let stats = Arc::clone(&shared.stats);
+                let served = connection::serve(io, peer, Arc::clone(&shared), phase.clone());
+                tasks.spawn(again(served, move || stats.in_flight() <= 1));
             }
             Err(error) if is_of_peer(&error) => {}
             Err(error) => {

@@ -1,8 +1,9 @@
-//! A task that is woken while it is polled is polled again at once.
+//! A task that is woken while it is polled is polled again at once, where nobody else waits.
 //!
-//! The parts of a connection wake each other, by channels between the protocol, its handler and its
-//! bodies, and all of them are one task. To a runtime of several threads such a task yields: it goes to the
-//! end of a queue, and another thread is woken to take it from there, for each part of a body.
+//! The protocol, the handler and the bodies of an HTTP/1 connection wake each other by channels, and all of
+//! them are one task. To a runtime of several threads such a task yields: it goes to the end of a queue,
+//! and another thread is woken to take it from there, for each part of a body. Where many connections have
+//! something to do that is as it should be: small requests go before the next part of a large one.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,11 +13,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures_util::task::AtomicWaker;
 use tokio::task::coop::has_budget_remaining;
 
-/// How often in a row, before others get their turn.
+/// How often in a row, before others get their turn all the same.
 const MOST: usize = 32;
 
-/// Runs a future that is polled again as soon as it has been woken.
-pub(super) async fn again<F: Future>(future: F) -> F::Output {
+/// Runs a future that is polled again as soon as it has been woken, while it is alone.
+pub(super) async fn again<F: Future>(future: F, is_alone: impl Fn() -> bool) -> F::Output {
     let mut future = pin!(future);
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&bell));
@@ -29,7 +30,7 @@ pub(super) async fn again<F: Future>(future: F) -> F::Output {
                 return polled;
             }
             // Without a budget everything is pending, and says that it is not.
-            if !has_budget_remaining() {
+            if !is_alone() || !has_budget_remaining() {
                 break;
             }
         }
@@ -119,7 +120,8 @@ mod tests {
         let waker = Waker::from(Arc::clone(&count));
         let mut cx = Context::from_waker(&waker);
         for times in 1..=MOST {
-            assert!(pin!(again(polled(times))).poll(&mut cx).is_ready());
+            let mut task = pin!(again(polled(times), || true));
+            assert!(task.as_mut().poll(&mut cx).is_ready());
         }
         assert_eq!(count.take(), 0);
     }
@@ -129,7 +131,7 @@ mod tests {
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
         let mut cx = Context::from_waker(&waker);
-        let mut task = pin!(again(polled(3 * MOST)));
+        let mut task = pin!(again(polled(3 * MOST), || true));
         for _ in 0..2 {
             assert!(task.as_mut().poll(&mut cx).is_pending());
             assert_eq!(count.take(), 1);
@@ -139,13 +141,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_alone_lets_others_have_their_turn_each_time() {
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        let mut cx = Context::from_waker(&waker);
+        let mut task = pin!(again(polled(4), || false));
+        for _ in 0..3 {
+            assert!(task.as_mut().poll(&mut cx).is_pending());
+            assert_eq!(count.take(), 1);
+        }
+        assert!(task.poll(&mut cx).is_ready());
+    }
+
+    #[test]
     fn what_waits_is_woken_once_by_whoever_wakes_it() {
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
         let mut cx = Context::from_waker(&waker);
         let inner = Mutex::new(None::<Waker>);
         let mut polls = 0;
-        let mut task = pin!(again(std::future::poll_fn(|cx| {
+        let waiting = std::future::poll_fn(|cx| {
             polls += 1;
             *inner.lock().unwrap() = Some(cx.waker().clone());
             if polls < 4 {
@@ -153,7 +168,8 @@ mod tests {
             } else {
                 Poll::Ready(polls)
             }
-        })));
+        });
+        let mut task = pin!(again(waiting, || true));
         for _ in 0..3 {
             assert!(task.as_mut().poll(&mut cx).is_pending());
             assert_eq!(count.take(), 0);
@@ -173,15 +189,15 @@ mod tests {
             sender.send(()).unwrap();
         }
         drop(sender);
-        again(async {
+        let receiving = async {
             let mut receiving = pin!(async { while receiver.recv().await.is_some() {} });
             std::future::poll_fn(|cx| {
                 polls.fetch_add(1, Ordering::SeqCst);
                 receiving.as_mut().poll(cx)
             })
             .await;
-        })
-        .await;
+        };
+        again(receiving, || true).await;
         // A budget is 128 messages.
         assert_eq!(polls.load(Ordering::SeqCst), 8);
     }
