@@ -100,6 +100,12 @@ mod tests {
         }
     }
 
+    /// A waker, and the count of how often it is used.
+    fn mk_waker() -> (Arc<Count>, Waker) {
+        let count = Arc::new(Count::default());
+        (Arc::clone(&count), Waker::from(count))
+    }
+
     /// Is polled so often, and wakes itself each time but the last.
     async fn polled(times: usize) {
         let mut left = times;
@@ -116,8 +122,7 @@ mod tests {
 
     #[test]
     fn what_wakes_itself_is_polled_again_and_nobody_else_is_woken() {
-        let count = Arc::new(Count::default());
-        let waker = Waker::from(Arc::clone(&count));
+        let (count, waker) = mk_waker();
         let mut cx = Context::from_waker(&waker);
         for times in 1..=MOST {
             let mut task = pin!(again(polled(times), || true));
@@ -127,36 +132,23 @@ mod tests {
     }
 
     #[test]
-    fn what_wakes_itself_for_ever_lets_others_have_their_turn() {
-        let count = Arc::new(Count::default());
-        let waker = Waker::from(Arc::clone(&count));
-        let mut cx = Context::from_waker(&waker);
-        let mut task = pin!(again(polled(3 * MOST), || true));
-        for _ in 0..2 {
-            assert!(task.as_mut().poll(&mut cx).is_pending());
-            assert_eq!(count.take(), 1);
+    fn what_wakes_itself_for_ever_or_is_not_alone_lets_others_have_their_turn() {
+        for (is_alone, polls, turns) in [(true, 3 * MOST, 2), (false, 4, 3)] {
+            let (count, waker) = mk_waker();
+            let mut cx = Context::from_waker(&waker);
+            let mut task = pin!(again(polled(polls), || is_alone));
+            for _ in 0..turns {
+                assert!(task.as_mut().poll(&mut cx).is_pending());
+                assert_eq!(count.take(), 1);
+            }
+            assert!(task.poll(&mut cx).is_ready());
+            assert_eq!(count.take(), 0);
         }
-        assert!(task.poll(&mut cx).is_ready());
-        assert_eq!(count.take(), 0);
-    }
-
-    #[test]
-    fn what_is_not_alone_lets_others_have_their_turn_each_time() {
-        let count = Arc::new(Count::default());
-        let waker = Waker::from(Arc::clone(&count));
-        let mut cx = Context::from_waker(&waker);
-        let mut task = pin!(again(polled(4), || false));
-        for _ in 0..3 {
-            assert!(task.as_mut().poll(&mut cx).is_pending());
-            assert_eq!(count.take(), 1);
-        }
-        assert!(task.poll(&mut cx).is_ready());
     }
 
     #[test]
     fn what_waits_is_woken_once_by_whoever_wakes_it() {
-        let count = Arc::new(Count::default());
-        let waker = Waker::from(Arc::clone(&count));
+        let (count, waker) = mk_waker();
         let mut cx = Context::from_waker(&waker);
         let inner = Mutex::new(None::<Waker>);
         let mut polls = 0;
