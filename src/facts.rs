@@ -194,6 +194,10 @@ impl<'a> Facts<'a> {
                 *claimed = facts.and_then(|facts| facts.chassis.name()).unwrap_or("");
             }
             rows = view.chassis_of(&claimed);
+            // A node that claims no chassis has none, not even one without a name.
+            for (row, claimed) in rows.iter_mut().zip(&claimed) {
+                *row = row.filter(|_| !claimed.is_empty());
+            }
         }
         let mut verdicts = [None; N];
         let known = names.iter().zip(&slots).zip(&rows);

@@ -191,12 +191,12 @@ pub(crate) fn chassis_replica() -> Replica {
     replica
 }
 
-/// Names are one of three, hosts one of two, and nothing keeps anybody from being anything.
+/// Names are one of three or none, hosts one of two, and nothing keeps anybody from being anything.
 fn change_a_row(tables: &mut Value, choices: &mut Choices<'_>) {
     let number = choices.below(4);
     let uuid =
         |table: u8, number: u8| format!("00000000-0000-4000-8000-00000000{table:02}{number:02}");
-    let name = format!("c{}", choices.below(3));
+    let name = ["c0", "c1", "c2", ""][usize::from(choices.below(4))];
     let (table, at, row) = match choices.below(4) {
         0 => ("SB_Global", 0, json!({"nb_cfg": choices.below(3)})),
         1 => {
