@@ -1,9 +1,10 @@
 //! Admission reviews of any bytes: an error, or a reply whose patch can be applied and is not asked
-//! for again.
+//! for again; and what is read in one go is what is read step by step.
 #![no_main]
 
 use berth::cluster::View;
 use berth::http::mutate;
+use berth::wire::admission;
 use json_patch::Patch;
 use k8s_openapi::ByteString;
 use libfuzzer_sys::fuzz_target;
@@ -13,6 +14,11 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
+    let [read, read_slowly] = [admission::read, admission::read_slowly].map(|read| {
+        let request = read(text).map_err(|error| error.to_string());
+        format!("{request:?}")
+    });
+    assert_eq!(read, read_slowly);
     let view = View::default();
     let Some(patch) = patch_of(text, &view) else {
         return;

@@ -3,13 +3,14 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::HttpBody;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
+use slab::Slab;
 use tokio::time::{Instant, sleep};
 
 use crate::http::lane::Share;
@@ -23,7 +24,11 @@ const PERIOD: Duration = Duration::from_millis(250);
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(super) struct Held(Arc<Slot>);
+pub(super) struct Held {
+    slot: Arc<Slot>,
+    clock: Arc<Clock>,
+    place: usize,
+}
 
 /// What has not been sent, until it is given up.
 type Slot = Mutex<Option<Answer>>;
@@ -50,8 +55,11 @@ impl Held {
             share,
         };
         let slot = Arc::new(Mutex::new(Some(answer)));
-        clock.watch(&slot);
-        Self(slot)
+        Self {
+            place: clock.watch(&slot),
+            clock: Arc::clone(clock),
+            slot,
+        }
     }
 }
 
@@ -63,44 +71,49 @@ pub(super) struct Clock(Mutex<Watch>);
 
 #[derive(Debug, Default)]
 struct Watch {
-    answers: Vec<Weak<Slot>>,
+    answers: Slab<Arc<Slot>>,
     is_running: bool,
 }
 
 impl Clock {
-    fn watch(self: &Arc<Self>, slot: &Arc<Slot>) {
+    /// Looks at an answer too, until its place is given back.
+    fn watch(self: &Arc<Self>, slot: &Arc<Slot>) -> usize {
         let mut watch = lock(&self.0);
-        watch.answers.push(Arc::downgrade(slot));
         if !watch.is_running {
             watch.is_running = true;
             tokio::spawn(Arc::clone(self).run());
         }
+        watch.answers.insert(Arc::clone(slot))
+    }
+
+    fn forget(&self, place: usize) {
+        lock(&self.0).answers.remove(place);
     }
 
     async fn run(self: Arc<Self>) {
         loop {
             sleep(PERIOD).await;
             let mut watch = lock(&self.0);
-            let now = Instant::now();
-            watch.answers.retain(|slot| {
-                let slot = slot.upgrade();
-                slot.is_some_and(|slot| !is_over(&slot, now))
-            });
             if watch.answers.is_empty() {
                 watch.is_running = false;
                 return;
+            }
+            let now = Instant::now();
+            for (_, slot) in &watch.answers {
+                let answer = lock(slot);
+                if answer.as_ref().is_some_and(|answer| answer.is_late(now)) {
+                    drop(answer);
+                    give_up(slot);
+                }
             }
         }
     }
 }
 
-/// Whether an answer need not be looked at again: it is sent, or is given up now.
-fn is_over(slot: &Slot, now: Instant) -> bool {
-    let is_late = lock(slot).as_ref().map(|answer| now > answer.deadline);
-    if is_late == Some(true) {
-        give_up(slot);
+impl Answer {
+    fn is_late(&self, now: Instant) -> bool {
+        now > self.deadline
     }
-    is_late != Some(false)
 }
 
 fn give_up(slot: &Slot) {
@@ -115,8 +128,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        // Now, not when the clock is looked at.
-        drop(lock(&self.0).take());
+        self.clock.forget(self.place);
+        drop(lock(&self.slot).take());
     }
 }
 
@@ -128,11 +141,11 @@ impl HttpBody for Held {
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let mut answer = lock(&self.0);
-        let late = |answer: &Answer| Instant::now() > answer.deadline;
-        let Some(Answer { rest, .. }) = answer.as_mut().filter(|answer| !late(answer)) else {
+        let mut answer = lock(&self.slot);
+        let in_time = |answer: &&mut Answer| !answer.is_late(Instant::now());
+        let Some(Answer { rest, .. }) = answer.as_mut().filter(in_time) else {
             drop(answer);
-            give_up(&self.0);
+            give_up(&self.slot);
             let error = io::Error::new(io::ErrorKind::TimedOut, "the answer was read too slowly");
             return Poll::Ready(Some(Err(error)));
         };
@@ -145,14 +158,14 @@ impl HttpBody for Held {
     }
 
     fn is_end_stream(&self) -> bool {
-        let answer = lock(&self.0);
+        let answer = lock(&self.slot);
         answer
             .as_ref()
             .is_some_and(|answer| answer.rest.left() == 0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let answer = lock(&self.0);
+        let answer = lock(&self.slot);
         let rest = answer.as_ref().map_or(0, |answer| answer.rest.left());
         SizeHint::with_exact(u64::try_from(rest).unwrap_or(u64::MAX))
     }

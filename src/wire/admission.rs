@@ -2,11 +2,13 @@
 
 use json_patch::Patch;
 use k8s_openapi::ByteString;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::decide::inject::Operation;
 use crate::wire::Text;
+use crate::wire::scan::{Cursor, once};
 
 const KIND: &str = "AdmissionReview";
 const API_VERSION: &str = "admission.k8s.io/v1";
@@ -106,27 +108,28 @@ impl Request<'_> {
     }
 }
 
+/// The fields of a review.
+struct Parts<'a> {
+    kind: Text<'a>,
+    api_version: Text<'a>,
+    request: Option<Result<Request<'a>, serde_json::Error>>,
+}
+
 /// Reads a review's request.
 pub fn read(body: &str) -> Result<Request<'_>, ReviewError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Review<'a> {
-        #[serde(borrow, default)]
-        kind: Text<'a>,
-        #[serde(borrow, default)]
-        api_version: Text<'a>,
-        #[serde(borrow, default)]
-        request: Option<&'a RawValue>,
-    }
+    request(Parts::scan(body).map_or_else(|| Parts::read(body), Ok)?)
+}
 
-    let Review {
-        kind,
-        api_version,
-        request,
-    } = super::read_object(body).map_err(ReviewError::NotAReview)?;
+/// Reads a review's request step by step, as is done for the sake of its error when it can't be read in
+/// one go. It comes to the same.
+pub fn read_slowly(body: &str) -> Result<Request<'_>, ReviewError> {
+    request(Parts::read(body)?)
+}
+
+fn request(parts: Parts<'_>) -> Result<Request<'_>, ReviewError> {
     for (field, found, expected) in [
-        ("kind", kind, KIND),
-        ("apiVersion", api_version, API_VERSION),
+        ("kind", parts.kind, KIND),
+        ("apiVersion", parts.api_version, API_VERSION),
     ] {
         if found.as_str() != expected {
             return Err(ReviewError::WrongKind {
@@ -136,13 +139,55 @@ pub fn read(body: &str) -> Result<Request<'_>, ReviewError> {
             });
         }
     }
-    let request = request.ok_or(ReviewError::NoRequest)?;
-    let request: Request<'_> =
-        super::read_object(request.get()).map_err(ReviewError::BadRequest)?;
+    let request = parts.request.ok_or(ReviewError::NoRequest)?;
+    let request = request.map_err(ReviewError::BadRequest)?;
     if request.uid.as_str().is_empty() {
         return Err(ReviewError::EmptyUid);
     }
     Ok(request)
+}
+
+impl<'a> Parts<'a> {
+    fn scan(body: &'a str) -> Option<Self> {
+        let (mut kind, mut api_version, mut request) = (None, None, None);
+        let mut cursor = Cursor::new(body);
+        cursor.object(|cursor, key| match key {
+            "kind" => once(&mut kind, cursor.value()?.0),
+            "apiVersion" => once(&mut api_version, cursor.value()?.0),
+            "request" => once(&mut request, cursor.object_or_null()?),
+            _ => cursor.value::<IgnoredAny>().map(drop),
+        })?;
+        cursor.is_at_end().then(|| Self {
+            kind: kind.unwrap_or_default(),
+            api_version: api_version.unwrap_or_default(),
+            request: request.flatten().map(Ok),
+        })
+    }
+
+    /// The same, step by step, and with what is wrong.
+    fn read(body: &'a str) -> Result<Self, ReviewError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Review<'a> {
+            #[serde(borrow, default)]
+            kind: Text<'a>,
+            #[serde(borrow, default)]
+            api_version: Text<'a>,
+            #[serde(borrow, default)]
+            request: Option<&'a RawValue>,
+        }
+
+        let Review {
+            kind,
+            api_version,
+            request,
+        } = super::read_object(body).map_err(ReviewError::NotAReview)?;
+        Ok(Self {
+            kind,
+            api_version,
+            request: request.map(|request| super::read_object(request.get())),
+        })
+    }
 }
 
 /// A reply that allows the object, with what is to be changed and said.
@@ -249,6 +294,26 @@ mod tests {
             ),
         ] {
             check_error(body, expect);
+        }
+    }
+
+    #[test]
+    fn what_is_well_formed_is_read_in_one_go() {
+        for (body, expect) in [
+            (
+                r#"{"kind":"AdmissionReview","apiVersion":"v1","request":{"uid":"7","kind":{"kind":"Pod"},"operation":"CREATE","object":{}}}"#,
+                Some("7"),
+            ),
+            (
+                r#" { "request" : { "operation" : "DELETE" , "kind" : { "kind" : "" } , "uid" : "\u0037" } , "more" : [ ] } "#,
+                Some("7"),
+            ),
+            (r#"{"request":null}"#, None),
+            ("{}", None),
+        ] {
+            let Parts { request, .. } = Parts::scan(body).unwrap();
+            let uid = request.map(|request| request.unwrap().uid);
+            assert_eq!(uid.as_ref().map(Text::as_str), expect, "{body}");
         }
     }
 

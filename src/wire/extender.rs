@@ -10,7 +10,7 @@ use crate::wire::names::Names;
 use crate::wire::nodes::{MOST_NODES, Nodes};
 use crate::wire::objects::{Node, Pod};
 use crate::wire::reply::{Reply, Writer};
-use crate::wire::scan::Cursor;
+use crate::wire::scan::{Cursor, once};
 use crate::wire::{Map, Text};
 
 /// Why a call can't be answered.
@@ -93,9 +93,8 @@ pub struct Listed<'a, T> {
 }
 
 /// The fields of `ExtenderArgs`.
-#[derive(Default)]
 struct Parts<'a> {
-    pod: Option<&'a RawValue>,
+    pod: Option<Result<Pod<'a>, serde_json::Error>>,
     names: Option<Listed<'a, Names<'a>>>,
     nodes: Option<Listed<'a, NodeList<'a>>>,
 }
@@ -120,7 +119,7 @@ impl<'a> FilterArgs<'a> {
             (None, None) => return Err(ArgsError::NoNodes),
             (Some(_), Some(_)) => return Err(ArgsError::BothForms),
         };
-        let pod = super::read_object(pod.get()).map_err(ArgsError::BadPod)?;
+        let pod = pod.map_err(ArgsError::BadPod)?;
         Ok(Self { pod, asked })
     }
 }
@@ -131,13 +130,13 @@ impl<'a> Parts<'a> {
         let (mut pod, mut names, mut nodes) = (None, None, None);
         let mut cursor = Cursor::new(body);
         cursor.object(|cursor, key| match key {
-            "Pod" => once(&mut pod, cursor.value::<Option<&RawValue>>()?.0),
+            "Pod" => once(&mut pod, cursor.object_or_null()?),
             "NodeNames" => once(&mut names, Listed::scan(cursor, Names::scan)?),
             "Nodes" => once(&mut nodes, Listed::scan(cursor, NodeList::scan)?),
             _ => cursor.value::<IgnoredAny>().map(drop),
         })?;
         cursor.is_at_end().then(|| Self {
-            pod: pod.flatten(),
+            pod: pod.flatten().map(Ok),
             names: names.flatten(),
             nodes: nodes.flatten(),
         })
@@ -162,16 +161,11 @@ impl<'a> Parts<'a> {
             node_names,
         } = super::read_object(body).map_err(ArgsError::NotArgs)?;
         Ok(Self {
-            pod,
+            pod: pod.map(|pod| super::read_object(pod.get())),
             names: node_names.map(Listed::unread),
             nodes: nodes.map(Listed::unread),
         })
     }
-}
-
-/// A field that may come once.
-fn once<T>(field: &mut Option<T>, value: T) -> Option<()> {
-    field.replace(value).is_none().then_some(())
 }
 
 impl<'a, T> Listed<'a, T> {
@@ -667,12 +661,12 @@ mod tests {
                 1,
             ),
             (
-                r#" { "NodeNames" : [ "a" , "\u0062" ] , "\u0050od" : { } } "#,
+                r#" { "NodeNames" : [ "a" , "\u0062" ] , "\u0050od" : { "metadata" : { } } } "#,
                 2,
             ),
-            (r#"{"Pod":{},"Nodes":{"items":null},"NodeNames":null}"#, 0),
+            (r#"{"Pod":null,"Nodes":{"items":null},"NodeNames":null}"#, 0),
             (
-                r#"{"Pod":{},"Nodes":{"metadata":{"x":[7]},"items":[ {"metadata":{"name":"a"},"x":[{}]} ]}, "more": 1}"#,
+                r#"{"Pod":{"metadata":{}},"Nodes":{"metadata":{"x":[7]},"items":[ {"metadata":{"name":"a"},"x":[{}]} ]}, "more": 1}"#,
                 1,
             ),
         ] {

@@ -68,6 +68,15 @@ impl<'a> Cursor<'a> {
         Some((value, rest.get(..length)?))
     }
 
+    /// An object as a whole, or null. Serde takes an array for a struct as well.
+    #[expect(clippy::option_option, reason = "null is read as well as an object is")]
+    pub(super) fn object_or_null<T: Deserialize<'a>>(&mut self) -> Option<Option<T>> {
+        if self.peek()? == b'[' {
+            return None;
+        }
+        self.value().map(|(value, _)| value)
+    }
+
     /// An object, with what to do when the value of a key comes.
     pub(super) fn object(
         &mut self,
@@ -103,6 +112,11 @@ impl<'a> Cursor<'a> {
             self.take(b',')?;
         }
     }
+}
+
+/// A field that may come once.
+pub(super) fn once<T>(field: &mut Option<T>, value: T) -> Option<()> {
+    field.replace(value).is_none().then_some(())
 }
 
 #[cfg(test)]

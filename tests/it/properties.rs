@@ -17,6 +17,7 @@ use berth::domain::{
 };
 use berth::facts::Facts;
 use berth::http::{filter, mutate};
+use berth::wire::admission;
 use berth::wire::extender::{ArgsError, Asked, FilterArgs};
 use json_patch::Patch;
 use proptest::array::uniform3;
@@ -358,28 +359,50 @@ fn node_json(provider: Provider, name: &str, facts: &NodeFacts) -> Value {
     })
 }
 
-/// A call whose white space, keys and values are as odd as they come.
+/// An object of these fields, with odd white space, and with one byte changed or its end cut off.
+fn odd_object(
+    fields: impl Strategy<Value = Vec<(&'static str, &'static str)>>,
+) -> impl Strategy<Value = String> {
+    let space = select(vec!["", " ", "\n\t\r "]);
+    let at = any::<prop::sample::Index>();
+    let byte = select(b"\0\x1f\x7f \",:{}[]\\0atn".to_vec());
+    (fields, [(); 6].map(|()| space.clone()), at, byte, 0..3).prop_map(
+        |(fields, [a, b, c, d, before, after], at, byte, change)| {
+            let fields = fields.into_iter();
+            let fields = fields.map(|(key, value)| format!("{a}\"{key}\"{b}:{c}{value}{d}"));
+            let fields = fields.collect::<Vec<_>>().join(",");
+            let mut bytes = format!("{before}{{{fields}}}{after}").into_bytes();
+            let at = at.index(bytes.len());
+            match change {
+                0 => bytes[at] = byte,
+                1 => bytes.truncate(at),
+                _ => {}
+            }
+            String::from_utf8(bytes).unwrap()
+        },
+    )
+}
+
+/// A call whose keys and values are as odd as they come.
 fn odd_call() -> impl Strategy<Value = String> {
-    let space = || select(vec!["", " ", "\n\t\r "]);
-    let value = || {
-        select(vec![
-            "null",
-            "7",
-            "-1.5e3",
-            "true",
-            "[]",
-            "{}",
-            r#""a""#,
-            r#"["a","\u0062",  "\"c\\"]"#,
-            r#"["a",null]"#,
-            r#"{"metadata":{"name":"p","labels":{}}}"#,
-            r#"{"items":[{"metadata":{"name":"a"},"spec":{"x":[1,{"y":null}]}} , {"metadata":{"name":"\u0062"}}],"kind":"NodeList"}"#,
-            r#"{"items":[{"metadata":{"name":"a","name":"b"}}]}"#,
-            r#"{"items":[[{"name":"a"}]]}"#,
-            r#"{"metadata":{},"items":null,"items":null}"#,
-            r#"{"apiVersion":null,"metadata":[ ],"more":"]}","items":[]}"#,
-        ])
-    };
+    let value = select(vec![
+        "null",
+        "7",
+        "-1.5e3",
+        "true",
+        "[]",
+        "{}",
+        r#""a""#,
+        r#"["a","\u0062",  "\"c\\"]"#,
+        r#"["a",null]"#,
+        r#"{"metadata":{"name":"p","labels":{}}}"#,
+        r#"[{"name":"p"}]"#,
+        r#"{"items":[{"metadata":{"name":"a"},"spec":{"x":[1,{"y":null}]}} , {"metadata":{"name":"\u0062"}}],"kind":"NodeList"}"#,
+        r#"{"items":[{"metadata":{"name":"a","name":"b"}}]}"#,
+        r#"{"items":[[{"name":"a"}]]}"#,
+        r#"{"metadata":{},"items":null,"items":null}"#,
+        r#"{"apiVersion":null,"metadata":[ ],"more":"]}","items":[]}"#,
+    ]);
     let key = select(vec![
         "Pod",
         "NodeNames",
@@ -388,10 +411,42 @@ fn odd_call() -> impl Strategy<Value = String> {
         "more",
         "\\u0050od",
     ]);
-    let field = (space(), key, space(), space(), value(), space());
-    let field = field.prop_map(|(a, key, b, c, value, d)| format!("{a}\"{key}\"{b}:{c}{value}{d}"));
-    (space(), vec(field, 0..4), space())
-        .prop_map(|(before, fields, after)| format!("{before}{{{}}}{after}", fields.join(",")))
+    odd_object(vec((key, value), 0..4))
+}
+
+/// A review some of whose fields are odd, come twice or not at all.
+fn odd_review() -> impl Strategy<Value = String> {
+    let kind = select(vec![
+        ("kind", r#""AdmissionReview""#),
+        ("k\\u0069nd", r#""Admission\u0052eview""#),
+        ("kind", r#""Pod""#),
+        ("kind", "null"),
+    ]);
+    let version = select(vec![
+        ("apiVersion", r#""admission.k8s.io/v1""#),
+        ("apiVersion", r#""admission.k8s.io\/v1""#),
+        ("apiVersion", "1"),
+    ]);
+    let request = select(vec![
+        r#"{"uid":"1","kind":{"kind":"Pod"},"operation":"CREATE"}"#,
+        r#"{"operation":"UPDATE","object":{"a":[1]},"uid":"\u0031","oldObject":null,"kind":{"group":"","kind":"Pod"}}"#,
+        r#"{"uid":"1","uid":"1","kind":{"kind":"Pod"},"operation":"CREATE"}"#,
+        r#"{"uid":"","kind":{"kind":"Pod"},"operation":"CREATE"}"#,
+        r#"{"uid":"1"}"#,
+        r#"["1",{"kind":"Pod"},null,null,null,"CREATE",null,null]"#,
+        "null",
+        "7",
+    ]);
+    let request = request.prop_map(|request| ("request", request));
+    let more = select(vec![("more", "[{}]"), ("kind", r#""AdmissionReview""#)]);
+    let fields = (kind, version, request, more);
+    let fields =
+        fields.prop_map(|(kind, version, request, more)| vec![kind, version, request, more]);
+    let some = (fields.prop_shuffle(), select(vec![3, 4, 4]));
+    odd_object(some.prop_map(|(mut fields, count)| {
+        fields.truncate(count);
+        fields
+    }))
 }
 
 /// What is read of a call, or why nothing is.
@@ -439,25 +494,19 @@ fn args(names: &[&str]) -> Value {
 
 proptest! {
     #[test]
-    fn a_call_read_in_one_go_is_the_call_read_step_by_step(
-        call in odd_call(),
-        at in any::<prop::sample::Index>(),
-        byte in select(b"\0\x1f\x7f \",:{}[]\\0atn".to_vec()),
-        change in 0..3,
-    ) {
-        let mut bytes = call.into_bytes();
-        let at = at.index(bytes.len());
-        match change {
-            0 => bytes[at] = byte,
-            1 => bytes.truncate(at),
-            _ => {}
-        }
-        let call = String::from_utf8(bytes).unwrap();
+    fn a_call_read_in_one_go_is_the_call_read_step_by_step(call in odd_call()) {
         prop_assert_eq!(
             read_all(FilterArgs::read(&call)),
             read_all(FilterArgs::read_slowly(&call)),
             "{}", call
         );
+    }
+
+    #[test]
+    fn a_review_read_in_one_go_is_the_review_read_step_by_step(review in odd_review()) {
+        let [quickly, slowly] = [admission::read, admission::read_slowly]
+            .map(|read| format!("{:?}", read(&review).map_err(|error| error.to_string())));
+        prop_assert_eq!(quickly, slowly, "{}", review);
     }
 }
 
