@@ -65,8 +65,7 @@ fn main() {
     drop(berth);
     if is_wanted(&words, "overload") {
         let berth = start(SMALLER, "{}");
-        let many = usize::MAX;
-        client::runtime(many).block_on(overload::run(&berth));
+        client::runtime(overload::LARGEST).block_on(overload::run(&berth));
     }
 }
 

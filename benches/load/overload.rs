@@ -19,6 +19,9 @@ const NODES: usize = 5_000;
 const TIMES: usize = 300;
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Connections of the largest flood.
+pub(crate) const LARGEST: usize = 512;
+
 /// With the default limits.
 pub(crate) async fn run(berth: &Berth) {
     let goal = Goal::berth(berth);
@@ -45,7 +48,7 @@ pub(crate) async fn run(berth: &Berth) {
         (
             "/scheduler/filter",
             &few,
-            Some(("/mutate", &review, 512, "reviews")),
+            Some(("/mutate", &review, LARGEST, "reviews")),
         ),
     ] {
         let flood = match beside {

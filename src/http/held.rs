@@ -100,25 +100,15 @@ impl Clock {
             }
             let now = Instant::now();
             for (_, slot) in &watch.answers {
-                let answer = lock(slot);
-                if answer.as_ref().is_some_and(|answer| answer.is_late(now)) {
-                    drop(answer);
-                    give_up(slot);
-                }
+                give_up_late(&mut lock(slot), now);
             }
         }
     }
 }
 
-impl Answer {
-    fn is_late(&self, now: Instant) -> bool {
-        now > self.deadline
-    }
-}
-
-fn give_up(slot: &Slot) {
-    if let Some(Answer { share, .. }) = lock(slot).take() {
-        share.given_up();
+fn give_up_late(answer: &mut Option<Answer>, now: Instant) {
+    if let Some(late) = answer.take_if(|answer| now > answer.deadline) {
+        late.share.given_up();
     }
 }
 
@@ -142,10 +132,8 @@ impl HttpBody for Held {
         _: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let mut answer = lock(&self.slot);
-        let in_time = |answer: &&mut Answer| !answer.is_late(Instant::now());
-        let Some(Answer { rest, .. }) = answer.as_mut().filter(in_time) else {
-            drop(answer);
-            give_up(&self.slot);
+        give_up_late(&mut answer, Instant::now());
+        let Some(Answer { rest, .. }) = answer.as_mut() else {
             let error = io::Error::new(io::ErrorKind::TimedOut, "the answer was read too slowly");
             return Poll::Ready(Some(Err(error)));
         };

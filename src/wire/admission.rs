@@ -2,7 +2,6 @@
 
 use json_patch::Patch;
 use k8s_openapi::ByteString;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -155,7 +154,7 @@ impl<'a> Parts<'a> {
             "kind" => once(&mut kind, cursor.value()?.0),
             "apiVersion" => once(&mut api_version, cursor.value()?.0),
             "request" => once(&mut request, cursor.object_or_null()?),
-            _ => cursor.value::<IgnoredAny>().map(drop),
+            _ => cursor.skip(),
         })?;
         cursor.is_at_end().then(|| Self {
             kind: kind.unwrap_or_default(),

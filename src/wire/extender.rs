@@ -2,7 +2,7 @@
 //! names. Whole nodes are passed on as the bytes they came as.
 
 use serde::Deserialize;
-use serde::de::{Error as _, IgnoredAny};
+use serde::de::Error as _;
 use serde_json::value::RawValue;
 
 use crate::domain::{NodeFacts, Provider};
@@ -133,7 +133,7 @@ impl<'a> Parts<'a> {
             "Pod" => once(&mut pod, cursor.object_or_null()?),
             "NodeNames" => once(&mut names, Listed::scan(cursor, Names::scan)?),
             "Nodes" => once(&mut nodes, Listed::scan(cursor, NodeList::scan)?),
-            _ => cursor.value::<IgnoredAny>().map(drop),
+            _ => cursor.skip(),
         })?;
         cursor.is_at_end().then(|| Self {
             pod: pod.flatten().map(Ok),
@@ -272,7 +272,7 @@ impl<'a> NodeList<'a> {
             }
             match LIST_FIELDS.iter().position(|field| *field == key) {
                 Some(field) => once(&mut fields[field], cursor.value::<Option<&RawValue>>()?.0),
-                None => cursor.value::<IgnoredAny>().map(drop),
+                None => cursor.skip(),
             }
         })?;
         Some(Self::new(

@@ -6,6 +6,7 @@
 //! What is not as it should be is `None`: whoever asked reads it another way, for what to say of it.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Deserializer;
 
 use crate::wire::Text;
@@ -68,6 +69,11 @@ impl<'a> Cursor<'a> {
         Some((value, rest.get(..length)?))
     }
 
+    /// Passes over a value, whatever it is.
+    pub(super) fn skip(&mut self) -> Option<()> {
+        self.value::<IgnoredAny>().map(drop)
+    }
+
     /// An object as a whole, or null. Serde takes an array for a struct as well.
     #[expect(clippy::option_option, reason = "null is read as well as an object is")]
     pub(super) fn object_or_null<T: Deserialize<'a>>(&mut self) -> Option<Option<T>> {
@@ -122,7 +128,6 @@ pub(super) fn once<T>(field: &mut Option<T>, value: T) -> Option<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::de::IgnoredAny;
 
     /// The keys of an object with the texts of their values, and that nothing comes after it.
     fn fields(text: &str) -> Option<Vec<(String, &str)>> {
