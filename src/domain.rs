@@ -48,6 +48,58 @@ impl<S: Into<Box<str>>> FromIterator<S> for MachineTypes {
     }
 }
 
+/// The machine type that a VMI runs with or asks for. It is a tenant's text, of any length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MachineType {
+    /// A name that the label of a node can have, such as `pc-q35-rhel9.6.0`.
+    Named(Box<str>),
+    /// Anything else. No node can have its label, so that none supports it.
+    Unsupported,
+}
+
+/// The longest name that a label can have, in bytes.
+const LONGEST_LABEL_NAME: usize = 63;
+
+impl MachineType {
+    /// The machine type of this text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        if Self::is_name(text) {
+            Self::Named(text.into())
+        } else {
+            Self::Unsupported
+        }
+    }
+
+    /// Its name, where it has one.
+    #[must_use]
+    pub const fn name(&self) -> Option<&str> {
+        match self {
+            Self::Named(name) => Some(name),
+            Self::Unsupported => None,
+        }
+    }
+
+    /// Whether a text can be the name of a label: Kubernetes' `IsQualifiedName`.
+    #[must_use]
+    pub fn is_name(text: &str) -> bool {
+        let bytes = text.as_bytes();
+        let is_alphanumeric = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        bytes.len() <= LONGEST_LABEL_NAME
+            && is_alphanumeric(bytes.first())
+            && is_alphanumeric(bytes.last())
+            && bytes
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+    }
+}
+
+impl fmt::Display for MachineType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name().unwrap_or("(not the name of a label)"))
+    }
+}
+
 /// What a node says about its OVN chassis: the network provider's agent writes the OVN system-id, a
 /// UUID, into an annotation, and leaves it there when it dies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +107,7 @@ pub enum ChassisClaim {
     /// No annotation: no agent ever registered this node.
     #[default]
     Missing,
-    /// The annotation holds something that is not a UUID.
+    /// The annotation holds something that is not a UUID: as much of it as is shown.
     Malformed(Box<str>),
     /// The chassis name: the OVN system-id.
     Registered(Box<str>),
@@ -321,7 +373,7 @@ pub struct Vmi {
     /// Its UID: a new instance of the same name is another VMI.
     pub uid: Box<str>,
     /// The machine type that it runs with, or that it asks for where it does not run yet.
-    pub machine_type: Option<Box<str>>,
+    pub machine_type: Option<MachineType>,
     /// The node that it runs on.
     pub node: Option<Box<str>>,
 }
@@ -350,4 +402,23 @@ pub enum DefaultBinding {
     Bridge,
     /// Anything else.
     Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_type_is_named_by_what_a_label_can_be_named() {
+        let longest = "x".repeat(LONGEST_LABEL_NAME);
+        for name in ["q35", "pc-q35-rhel9.6.0", "pc_q35", "a", &longest] {
+            assert_eq!(MachineType::new(name).name(), Some(name));
+        }
+        let too_long = "x".repeat(LONGEST_LABEL_NAME + 1);
+        for text in [
+            "", "-q35", "q35.", "q 35", "q35\n", "q/35", "q35é", &too_long,
+        ] {
+            assert_eq!(MachineType::new(text), MachineType::Unsupported, "{text}");
+        }
+    }
 }

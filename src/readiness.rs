@@ -2,6 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::text::{LONGEST_TEXT, shorten};
+
 /// What has to be there before a request is answered well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
@@ -69,7 +71,9 @@ impl Readiness {
     /// What is missing; nothing means ready.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
-        self.lock().iter().flatten().cloned().collect()
+        let missing = self.lock();
+        let missing = missing.iter().flatten();
+        missing.map(|text| shorten(text, LONGEST_TEXT)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, [Option<String>; Condition::ALL.len()]> {

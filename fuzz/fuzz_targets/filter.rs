@@ -1,5 +1,5 @@
 //! Filter calls of any bytes against the cluster of the captures: an error, or an answer in which
-//! every name asked about either passes or fails; and what is read in one go is what is read step by
+//! every name asked about either passes or fails, and no error holds a control character; and what is read in one go is what is read step by
 //! step.
 #![no_main]
 
@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use berth::cluster::{View, file};
 use berth::decide::guard::Policy;
 use berth::domain::{Network, Provider};
+use berth::escape::is_control;
 use berth::facts::Facts;
 use berth::http::filter;
 use berth::wire::extender::{ArgsError, Asked, FilterArgs};
@@ -54,7 +55,8 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     ) else {
         return;
     };
-    if reply["Error"] != "" {
+    if let Some(error) = reply["Error"].as_str().filter(|error| !error.is_empty()) {
+        assert!(!error.chars().any(is_control), "{error:?}");
         return;
     }
     let holds = |field: &str, name: &str| match &reply[field] {

@@ -1,8 +1,9 @@
 //! Admission reviews of any bytes: an error, or a reply whose patch can be applied and is not asked
-//! for again; and what is read in one go is what is read step by step.
+//! for again, and whose warnings hold no control character; and what is read in one go is what is read step by step.
 #![no_main]
 
 use berth::cluster::View;
+use berth::escape::is_control;
 use berth::http::mutate;
 use berth::wire::admission;
 use json_patch::Patch;
@@ -34,6 +35,10 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
 fn patch_of(text: &str, view: &View) -> Option<Patch> {
     let answer = mutate(text, view).ok()?;
     let reply: Value = serde_json::from_slice(&answer.json).expect("a reply is JSON");
+    for warning in reply["response"]["warnings"].as_array().into_iter().flatten() {
+        let warning = warning.as_str().expect("a warning is a text");
+        assert!(!warning.chars().any(is_control), "{warning:?}");
+    }
     let patch = reply["response"].get("patch")?.clone();
     let ByteString(bytes) = serde_json::from_value(patch).expect("a patch is base64");
     Some(serde_json::from_slice(&bytes).expect("a patch is a JSON Patch"))

@@ -6,6 +6,8 @@ use std::io;
 
 use kube::core::Status;
 
+use crate::text::{LONGEST_TEXT, shorten};
+
 /// Why a request to the API server came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
@@ -95,16 +97,18 @@ impl Fault {
     }
 }
 
-/// What is kept of what others say, in characters. A proxy in between may say a page of HTML.
-const LONGEST: usize = 400;
-
 fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let line = words.join(" ");
-    if line.chars().count() <= LONGEST {
-        return line;
-    }
-    line.chars().take(LONGEST - 1).chain(['…']).collect()
+    let words = fmt::from_fn(|f| {
+        for (index, word) in text.split_whitespace().enumerate() {
+            if index > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(word)?;
+        }
+        Ok(())
+    });
+    // A proxy in between may say a page of HTML.
+    shorten(words, LONGEST_TEXT)
 }
 
 impl fmt::Display for Fault {
@@ -232,13 +236,15 @@ mod tests {
     #[test]
     fn what_others_say_is_one_line_of_some_length() {
         let page = format!("<html>\n  <body>{}</body>", "x".repeat(1000));
+        let fault = Fault::new(Cause::Server, "a\u{1b}[2J\u{85}b\u{202e}");
+        assert_eq!(fault.to_string(), "a\\u{1b}[2J b\\u{202e}");
         let fault = Fault::new(Cause::Server, page);
         let line = fault.to_string();
         assert!(
             line.starts_with("<html> <body>xxx") && line.ends_with("x…"),
             "{line}"
         );
-        assert_eq!(line.chars().count(), LONGEST);
+        assert_eq!(line.chars().count(), LONGEST_TEXT);
     }
 
     #[test]

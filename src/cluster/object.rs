@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::domain::{Agent, AgentState, DefaultBinding, NodeFacts, Vmi};
+use crate::text::{LONGEST_TEXT, shorten};
 
 /// Where an object is: `namespace/name`, or its name alone where its kind has no namespaces. Its
 /// copies share the text.
@@ -30,7 +31,7 @@ impl Borrow<str> for Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&shorten(&self.0, LONGEST_TEXT))
     }
 }
 

@@ -72,7 +72,7 @@ fn against(reason: Reason, candidate: &Candidate<'_>, provider: Provider) -> Opt
             match &facts.chassis {
                 ChassisClaim::Missing => "the node has no annotation that names its chassis".into(),
                 ChassisClaim::Malformed(claim) => {
-                    format!("the node's annotation names no chassis: {claim:?} is no UUID").into()
+                    format!("the node's annotation names no chassis: \"{claim}\" is no UUID").into()
                 }
                 ChassisClaim::Registered(name) => {
                     format!("the southbound database has no chassis {name}").into()

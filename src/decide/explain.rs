@@ -8,6 +8,9 @@ use crate::decide::reason::{Reason, Reasons};
 use crate::decide::score::Inputs;
 use crate::domain::{ChassisClaim, Provider};
 
+/// How many machine types of a node are named: QEMU has a few dozen.
+const SHOWN_MACHINE_TYPES: usize = 64;
+
 /// Writes a rejected node with all that is against it:
 /// `el9-2: chassis_not_registered (annotation missing), agents_not_ready (ovs-ovn missing)`.
 #[derive(Clone, Copy, Debug)]
@@ -47,11 +50,16 @@ impl Explained<'_> {
             }
             Reason::MachineType if facts.machine_types.is_empty() => f.write_str(" (no labels)"),
             Reason::MachineType => {
-                let types: Vec<&str> = facts.machine_types.iter().collect();
-                write!(f, " (has {})", types.join(" "))
+                let mut types = facts.machine_types.iter();
+                let shown: Vec<&str> = types.by_ref().take(SHOWN_MACHINE_TYPES).collect();
+                write!(f, " (has {}", shown.join(" "))?;
+                match types.count() {
+                    0 => f.write_str(")"),
+                    more => write!(f, " and {more} more)"),
+                }
             }
             Reason::ChassisNotRegistered => match &facts.chassis {
-                ChassisClaim::Malformed(claim) => write!(f, " (annotation {claim:?} is no UUID)"),
+                ChassisClaim::Malformed(claim) => write!(f, " (annotation \"{claim}\" is no UUID)"),
                 ChassisClaim::Missing => f.write_str(" (annotation missing)"),
                 ChassisClaim::Registered(name) => write!(f, " (no chassis {name})"),
             },
@@ -219,7 +227,7 @@ mod tests {
         check(
             &NodeFacts {
                 machine_types: ["q35", "pc"].into_iter().collect(),
-                chassis: ChassisClaim::Malformed("el9\n".into()),
+                chassis: ChassisClaim::Malformed("el9\\n".into()),
                 network_unavailable: false,
                 published: None,
             },

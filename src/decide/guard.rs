@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::decide::obstacles::Obstacles;
 use crate::decide::reason::{Reason, Reasons};
 use crate::decide::score::Weights;
-use crate::domain::{Agents, MachineTypes, NodeFacts, Provider, Southbound, Vmi};
+use crate::domain::{Agents, MachineType, MachineTypes, NodeFacts, Provider, Southbound, Vmi};
 
 /// Whether a node without any machine-type label passes the machine-type check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,7 +132,7 @@ pub struct Guard<'a> {
     fleet: Fleet,
     active: Reasons,
     source: Option<&'a str>,
-    machine_type: Option<&'a str>,
+    machine_type: Option<&'a MachineType>,
     equivalents: &'a [Box<str>],
     /// The last machine types that were looked at, and what came of it: the next node's are most
     /// often the same.
@@ -144,8 +144,8 @@ impl<'a> Guard<'a> {
     #[must_use]
     pub fn new(policy: &'a Policy, fleet: Fleet, journey: Journey, vmi: &'a Vmi) -> Self {
         let source = vmi.node.as_deref();
-        let machine_type = vmi.machine_type.as_deref();
-        let equivalents = machine_type.and_then(|wanted| policy.equivalents.get(wanted));
+        let machine_type = vmi.machine_type.as_ref();
+        let equivalents = machine_type.and_then(|wanted| policy.equivalents.get(wanted.name()?));
         Self {
             source: source.filter(|_| journey == Journey::Migration),
             machine_type,
@@ -246,6 +246,9 @@ impl<'a> Guard<'a> {
                 WhenUnlabelled::Allow => true,
             };
         }
+        let MachineType::Named(wanted) = wanted else {
+            return false;
+        };
         types.contains(wanted) || self.equivalents.iter().any(|other| types.contains(other))
     }
 }
@@ -307,7 +310,7 @@ mod tests {
             namespace: "default".into(),
             name: "web".into(),
             uid: "98ba4550".into(),
-            machine_type: Some(WANTED.into()),
+            machine_type: Some(MachineType::new(WANTED)),
             node: Some("el9-0".into()),
         }
     }
@@ -449,6 +452,25 @@ mod tests {
             },
             &[],
         );
+    }
+
+    #[test]
+    fn a_machine_type_that_no_label_can_name_is_supported_by_no_labelled_node() {
+        let vmi = || Vmi {
+            machine_type: Some(MachineType::Unsupported),
+            ..mk_vmi()
+        };
+        let labelled = Case {
+            vmi: vmi(),
+            ..Case::default()
+        };
+        check(&labelled, &[Reason::MachineType]);
+        let unlabelled = Case {
+            vmi: vmi(),
+            node: mk_node(&[]),
+            ..Case::default()
+        };
+        check(&unlabelled, &[Reason::MachineType]);
     }
 
     #[test]

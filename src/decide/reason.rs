@@ -62,14 +62,15 @@ impl Reason {
 
     /// The text for kube-scheduler. It is the same for every node, because the scheduler groups
     /// equal texts in the pod's status, and a status that changes from try to try wakes the pod
-    /// again and again.
+    /// again and again. Without the name of a machine type it is as short for a text that is none.
     #[must_use]
-    pub fn text(self, machine_type: &str) -> Cow<'static, str> {
+    pub fn text(self, machine_type: Option<&str>) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::MigrationSource => "migration source node",
-            Self::MachineType => {
-                return Cow::Owned(format!("machine type {machine_type} not supported"));
-            }
+            Self::MachineType => match machine_type {
+                Some(name) => return Cow::Owned(format!("machine type {name} not supported")),
+                None => "machine type not supported",
+            },
             Self::ChassisNotRegistered => "OVN chassis not registered",
             Self::ChassisIdentity => "OVN chassis identity mismatch",
             Self::ChassisNoTunnel => "OVN chassis has no tunnel endpoint",
@@ -146,7 +147,7 @@ mod tests {
     fn every_text_is_exact() {
         let texts: Vec<_> = Reason::ALL
             .iter()
-            .map(|reason| reason.text("pc-q35-rhel9.2.0"))
+            .map(|reason| reason.text(Some("pc-q35-rhel9.2.0")))
             .collect();
         assert_eq!(
             texts,
@@ -161,6 +162,7 @@ mod tests {
                 "OVN chassis not responding",
             ]
         );
+        assert_eq!(Reason::MachineType.text(None), "machine type not supported");
         assert_eq!(NOT_YET_KNOWN, "node not yet known to berth");
     }
 

@@ -4,11 +4,16 @@ use crate::decide::explain::{Explained, Scored};
 use crate::decide::guard::{Candidate, Journey};
 use crate::decide::reason::Reasons;
 use crate::domain::{Provider, Vmi};
+use crate::http::vmi::pod_name;
 use crate::metrics::Verb;
+use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};
 use crate::wire::objects::Pod;
 
 /// Nodes that one log line gives the details of.
 const DETAILED_NODES: usize = 50;
+
+/// The longest details of one node, in characters.
+const LONGEST_DETAIL: usize = 2000;
 
 /// The details of nodes that did not pass, collected only when the log wants them.
 pub(super) struct Details {
@@ -37,16 +42,16 @@ impl Details {
                 reasons,
                 provider,
             };
-            Some(explained.to_string())
+            Some(shorten(explained, LONGEST_DETAIL))
         });
     }
 
     pub(super) fn add_unknown(&mut self, name: &str) {
-        self.push(|| Some(format!("{name}: not_yet_known")));
+        self.push(|| Some(format!("{}: not_yet_known", shorten(name, LONGEST_NAME))));
     }
 
     pub(super) fn add_score(&mut self, scored: Scored<'_>) {
-        self.push(|| Some(scored.to_string()));
+        self.push(|| Some(shorten(scored, LONGEST_DETAIL)));
     }
 
     fn push(&mut self, detail: impl FnOnce() -> Option<String>) {
@@ -63,7 +68,7 @@ pub(super) fn not_guarded(verb: Verb, pod: &Pod<'_>) {
         target: "berth::decision",
         surface = "extender",
         verb = verb.name(),
-        pod = format_args!("{}/{}", pod.namespace(), pod.name()),
+        pod = shorten(pod_name(pod), LONGEST_TEXT),
         launcher = pod.is_launcher(),
         migration = pod.belongs_to_migration(),
         "pod is not guarded"
@@ -91,10 +96,10 @@ pub(super) fn judged(
         target: "berth::decision",
         surface = "extender",
         verb = verb.name(),
-        pod = format_args!("{}/{}", pod.namespace(), pod.name()),
+        pod = shorten(pod_name(pod), LONGEST_TEXT),
         vmi = format_args!("{}/{}", vmi.namespace, vmi.name),
         journey = journey.name(),
-        machine_type = vmi.machine_type.as_deref(),
+        machine_type = vmi.machine_type.as_ref().map(tracing::field::display),
         source = vmi.node.as_deref(),
         passed,
         not_passed,
@@ -118,8 +123,8 @@ pub(super) fn scored(
         target: "berth::decision",
         surface = "extender",
         verb = Verb::Prioritize.name(),
-        pod = format_args!("{}/{}", pod.namespace(), pod.name()),
-        vmi = vm,
+        pod = shorten(pod_name(pod), LONGEST_TEXT),
+        vmi = vm.map(|vm| shorten(vm, LONGEST_NAME)),
         journey = journey.name(),
         nodes,
         details = details.join("; "),

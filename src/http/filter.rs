@@ -1,6 +1,7 @@
 //! `POST /scheduler/filter`: which of these nodes may the pod land on?
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -12,19 +13,20 @@ use crate::cluster::Lookup;
 use crate::cluster::view::{NodeEntry, View};
 use crate::decide::guard::{Candidate, Fleet, Guard, Journey, Policy};
 use crate::decide::reason::{NOT_YET_KNOWN, Reason, Reasons};
-use crate::domain::{Agents, NodeFacts, Provider};
+use crate::domain::{Agents, MachineType, NodeFacts, Provider};
 use crate::facts::Facts;
+use crate::http::Service;
 use crate::http::decision::{self, Details};
 use crate::http::lane::{Answered, Attempt};
 use crate::http::refusal::Refusal;
-use crate::http::vmi::{NoVmi, VmiRef, find_vmi};
-use crate::http::{LONGEST_TEXT, Service};
+use crate::http::vmi::{NoVmi, VmiRef, find_vmi, no_vmi};
 use crate::metrics::{ExtenderOutcome, Tally, Verb};
+use crate::text::{LONGEST_TEXT, shorten};
 use crate::wire::extender::{
     self, ArgsError, Asked, Failure, FilterArgs, FilterResult, ListedNode, Passed,
 };
 use crate::wire::names::Names;
-use crate::wire::{Reply, Text, shorten};
+use crate::wire::{Reply, Text};
 
 pub(super) async fn handle(State(service): State<Arc<Service>>, body: Body) -> Response {
     let patience = service.handler_timeout;
@@ -81,7 +83,7 @@ impl FilterAnswer {
         self.outcome == ExtenderOutcome::Judged && self.tally.passed() == 0
     }
 
-    fn error(outcome: ExtenderOutcome, message: &str) -> Self {
+    fn error(outcome: ExtenderOutcome, message: impl Display) -> Self {
         let message = shorten(message, LONGEST_TEXT);
         Self {
             outcome,
@@ -107,10 +109,7 @@ pub fn filter(
     match judge(body, facts, policy, lookup) {
         Ok(answer) => Ok(answer),
         Err(error) if error.is_foreign() => Err(error),
-        Err(error) => Ok(FilterAnswer::error(
-            ExtenderOutcome::BadArgs,
-            &error.to_string(),
-        )),
+        Err(error) => Ok(FilterAnswer::error(ExtenderOutcome::BadArgs, error)),
     }
 }
 
@@ -128,16 +127,15 @@ fn judge(
     let vmi = match find_vmi(&pod, facts.view, lookup) {
         Ok(vmi) => vmi,
         Err(problem) => {
-            let message = problem.to_string();
-            let mut answer = FilterAnswer::error(ExtenderOutcome::VmiUnknown, &message);
-            answer.problem = Some(format!("{}/{}: {message}", pod.namespace(), pod.name()));
+            let mut answer = FilterAnswer::error(ExtenderOutcome::VmiUnknown, &problem);
+            answer.problem = Some(no_vmi(&pod, &problem));
             if let NoVmi::Unknown(vmi) = problem {
                 answer.unknown = Some(vmi);
             }
             return Ok(answer);
         }
     };
-    let machine_type = vmi.machine_type.as_deref().unwrap_or_default();
+    let machine_type = vmi.machine_type.as_ref().and_then(MachineType::name);
     let texts = Reason::ALL.map(|reason| reason.text(machine_type));
     let names;
     let mut sorter = Sorter::new(&texts, policy.provider);

@@ -31,8 +31,8 @@ use crate::facts::{Known, Sources};
 use crate::http::lane::{Attempt, Lane};
 use crate::http::refusal::Refusal;
 use crate::metrics::{ExtenderOutcome, Metrics, RefusalCause, Surface, Verb};
+use crate::text::{LONGEST_TEXT, shorten};
 use crate::throttle::Throttle;
-use crate::wire::shorten;
 
 pub use admin::admin_router;
 pub use filter::{FilterAnswer, filter};
@@ -49,9 +49,6 @@ const LOG_PERIOD: Duration = Duration::from_secs(1);
 const HOPE: Duration = Duration::from_millis(150);
 const HOPE_EVERY: Duration = Duration::from_secs(2);
 const HOPES: u32 = 5;
-
-/// What is quoted of a request's own words in an answer or a log line, in characters.
-const LONGEST_TEXT: usize = 400;
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -150,7 +147,7 @@ impl Service {
 
     /// Answers with a status, and says why, to the caller and in the log.
     fn refuse(&self, surface: Surface, refusal: &Refusal) -> Response {
-        let text = shorten(&refusal.to_string(), LONGEST_TEXT);
+        let text = shorten(refusal, LONGEST_TEXT);
         let (status, cause) = refusal.answer();
         self.metrics.refused(surface, cause);
         if let Some(unlogged) = pass(&self.refusals[cause as usize]) {

@@ -14,14 +14,15 @@ use tokio::time::Instant;
 use crate::cluster::View;
 use crate::config::units::parse_duration;
 use crate::decide::inject::{self, Decision, Operation, Outcome, Surroundings};
+use crate::http::Service;
 use crate::http::lane::{Answered, Attempt};
 use crate::http::refusal::Refusal;
-use crate::http::{LONGEST_TEXT, Service};
 use crate::metrics::Surface;
+use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};
+use crate::wire::Text;
 use crate::wire::admission::{self, Request, ReviewError};
 use crate::wire::kubevirt::{self, Kind};
 use crate::wire::patch::{self, Anchor};
-use crate::wire::{Text, shorten};
 
 #[derive(Deserialize)]
 pub(super) struct Parameters {
@@ -159,30 +160,37 @@ fn surroundings(request: &Request<'_>, view: &View) -> Surroundings {
 /// kubectl shows the first 120 characters well.
 fn unreadable_warning(error: &str) -> String {
     shorten(
-        &format!("berth can't read this object and lets it be: {error}"),
+        format_args!("berth can't read this object and lets it be: {error}"),
         120,
     )
 }
 
 fn problem(request: &Request<'_>, error: &str) -> String {
-    let name = |text: &Option<Text<'_>>| text.as_ref().map_or("", Text::as_str).to_owned();
-    let text = format!(
+    let name = |text: &Option<Text<'_>>| shorten_name(text.as_ref()).unwrap_or_default();
+    let text = format_args!(
         "object under review is unreadable: {} {}/{}: {error}",
-        request.kind.kind.as_str(),
+        shorten(request.kind.kind.as_str(), LONGEST_KIND),
         name(&request.namespace),
         name(&request.name),
     );
-    shorten(&text, LONGEST_TEXT)
+    shorten(text, LONGEST_TEXT)
+}
+
+/// The longest kind that a person needs to see, in characters.
+const LONGEST_KIND: usize = 63;
+
+fn shorten_name(name: Option<&Text<'_>>) -> Option<String> {
+    name.map(|name| shorten(name.as_str(), LONGEST_NAME))
 }
 
 fn log(request: &Request<'_>, decision: &Decision, warnings: &[String]) {
     tracing::debug!(
         target: "berth::decision",
         surface = "admission",
-        uid = request.uid.as_str(),
-        kind = request.kind.kind.as_str(),
-        namespace = request.namespace.as_ref().map(Text::as_str),
-        name = request.name.as_ref().map(Text::as_str),
+        uid = shorten(request.uid.as_str(), LONGEST_NAME),
+        kind = shorten(request.kind.kind.as_str(), LONGEST_KIND),
+        namespace = shorten_name(request.namespace.as_ref()),
+        name = shorten_name(request.name.as_ref()),
         operation = request.operation().name(),
         outcome = decision.outcome.name(),
         warnings = warnings.len(),

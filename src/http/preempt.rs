@@ -16,7 +16,7 @@ use crate::http::Service;
 use crate::http::decision::{self, Details};
 use crate::http::lane::{Answered, Attempt};
 use crate::http::refusal::Refusal;
-use crate::http::vmi::{NoVmi, VmiRef, find_vmi};
+use crate::http::vmi::{NoVmi, VmiRef, find_vmi, no_vmi};
 use crate::metrics::{ExtenderOutcome, Verb};
 use crate::wire::extender::ArgsError;
 use crate::wire::preempt::{PreemptArgs, preempt_result};
@@ -93,9 +93,8 @@ pub fn preempt(
     let vmi = match find_vmi(&pod, facts.view, lookup) {
         Ok(vmi) => vmi,
         Err(problem) => {
-            let text = format!("{}/{}: {problem}", pod.namespace(), pod.name());
             return Ok(PreemptAnswer {
-                problem: Some(text),
+                problem: Some(no_vmi(&pod, &problem)),
                 unknown: match problem {
                     NoVmi::Unknown(vmi) => Some(vmi),
                     _ => None,

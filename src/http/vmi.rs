@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::api::Fault;
 use crate::cluster::{Lookup, View};
 use crate::domain::Vmi;
+use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};
 use crate::wire::objects::{Owner, Pod};
 
 /// A VMI as its launcher pod names it.
@@ -58,7 +59,7 @@ pub(super) fn find_vmi<'v>(
 ) -> Result<&'v Vmi, NoVmi> {
     let namespace = pod.namespace();
     let Some(Owner { name, uid }) = pod.vmi() else {
-        return Err(NoVmi::Unowned(format!("{namespace}/{}", pod.name())));
+        return Err(NoVmi::Unowned(shorten(pod_name(pod), LONGEST_NAME)));
     };
     if let Some(vmi) = view.vmi(namespace, name, uid) {
         return Ok(vmi);
@@ -74,4 +75,14 @@ pub(super) fn find_vmi<'v>(
         Some(Lookup::Found(_) | Lookup::Absent) => Err(NoVmi::Absent(vmi)),
         Some(Lookup::Failed(fault)) => Err(NoVmi::Unread(vmi, Arc::clone(fault))),
     }
+}
+
+/// What the log says of a pod that can't be judged.
+pub(super) fn no_vmi(pod: &Pod<'_>, problem: &NoVmi) -> String {
+    shorten(format_args!("{}: {problem}", pod_name(pod)), LONGEST_TEXT)
+}
+
+/// A pod's namespace and name, of whatever length they are.
+pub(super) fn pod_name(pod: &Pod<'_>) -> impl fmt::Display {
+    fmt::from_fn(move |f| write!(f, "{}/{}", pod.namespace(), pod.name()))
 }

@@ -4,6 +4,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::text::{LONGEST_TEXT, shorten};
+
 /// Why a connection came to nothing, or to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
@@ -59,12 +61,12 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault with what there is to say about it.
+    /// A fault with what there is to say about it, of which a person sees as much as there is room for.
     #[must_use]
-    pub fn new(cause: Cause, message: impl Into<String>) -> Self {
+    pub fn new(cause: Cause, message: impl fmt::Display) -> Self {
         Self {
             cause,
-            message: message.into(),
+            message: shorten(message, LONGEST_TEXT),
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::decide::inject::Operation;
+use crate::text::{LONGEST_NAME, shorten};
 use crate::wire::Text;
 use crate::wire::scan::{Cursor, once};
 
@@ -19,11 +20,11 @@ pub enum ReviewError {
     #[error("the body is not an AdmissionReview: {0}")]
     NotAReview(#[source] serde_json::Error),
     /// The body is another kind of object.
-    #[error("the body's {field} is {found:?}, not {expected:?}")]
+    #[error("the body's {field} is \"{found}\", not {expected:?}")]
     WrongKind {
         /// The field.
         field: &'static str,
-        /// The kind or apiVersion that came.
+        /// The kind or apiVersion that came, as far as it is shown.
         found: String,
         /// What it has to be.
         expected: &'static str,
@@ -133,7 +134,7 @@ fn request(parts: Parts<'_>) -> Result<Request<'_>, ReviewError> {
         if found.as_str() != expected {
             return Err(ReviewError::WrongKind {
                 field,
-                found: found.0.into_owned(),
+                found: shorten(found.as_str(), LONGEST_NAME),
                 expected,
             });
         }

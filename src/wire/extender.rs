@@ -6,6 +6,7 @@ use serde::de::Error as _;
 use serde_json::value::RawValue;
 
 use crate::domain::{NodeFacts, Provider};
+use crate::text::shorten;
 use crate::wire::names::Names;
 use crate::wire::nodes::{MOST_NODES, Nodes};
 use crate::wire::objects::{Node, Pod};
@@ -226,7 +227,7 @@ impl Asked<'_> {
     /// Whether it is a list at all, for when its items are not looked at.
     pub fn check_shape(&self) -> Result<(), ArgsError> {
         let wrong = |found: &str| {
-            let found = super::shorten(found, 20);
+            let found = shorten(found, 20);
             serde_json::Error::custom(format!("a list is expected, not {found}"))
         };
         match self {

@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 
 use crate::decide::inject::Subject;
 use crate::domain::Binding;
+use crate::text::{LONGEST_TEXT, shorten};
 use crate::wire::patch::Anchor;
 use crate::wire::{Map, Text, explain_object, read_object};
 
@@ -107,7 +108,7 @@ fn explained<'a, T: Deserialize<'a>>(object: &'a str) -> Result<T, String> {
     // What is no object at all is explained well by the first error.
     read_object(object).map_err(|error| {
         let explained = explain_object::<T>(object).filter(|_| object.starts_with('{'));
-        explained.unwrap_or_else(|| error.to_string())
+        explained.unwrap_or_else(|| shorten(error, LONGEST_TEXT))
     })
 }
 

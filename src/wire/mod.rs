@@ -16,9 +16,11 @@ mod reply;
 mod scan;
 mod text;
 
+use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};
+
 use map::Map;
 pub use reply::{Outgoing, Reply};
-pub use text::{Text, shorten};
+pub use text::Text;
 
 /// Reads a JSON object. Serde takes an array for a struct as well; Kubernetes does not.
 fn read_object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
@@ -36,9 +38,9 @@ fn explain_object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Option<String
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
-    let problem = error.inner().to_string();
+    let problem = shorten(error.inner(), LONGEST_TEXT);
     let problem = problem.split(" at line ").next().unwrap_or_default();
-    Some(match error.path().to_string().as_str() {
+    Some(match shorten(error.path(), LONGEST_NAME).as_str() {
         "." => problem.to_owned(),
         path => format!("{problem} in {path}"),
     })

@@ -49,27 +49,9 @@ impl Serialize for Text<'_> {
     }
 }
 
-/// A text of at most so many characters, with what is cut off marked by `…`. What a request says is
-/// as long as its sender likes; what berth says about it is not.
-#[must_use]
-pub fn shorten(text: &str, longest: usize) -> String {
-    if text.chars().nth(longest).is_none() {
-        return text.to_owned();
-    }
-    let kept = text.chars().take(longest.saturating_sub(1));
-    kept.chain(['…']).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_text_is_cut_at_characters_and_only_when_it_is_too_long() {
-        for (text, expect) in [("", ""), ("üüü", "üüü"), ("üüüü", "üü…")] {
-            assert_eq!(shorten(text, 3), expect);
-        }
-    }
 
     #[test]
     fn a_string_without_escapes_is_borrowed() {

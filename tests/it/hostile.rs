@@ -1,5 +1,7 @@
 //! Clients that mean harm, or are broken, over real TLS: the others do not notice.
 
+mod texts;
+
 use serde_json::json;
 use tokio::net::TcpStream;
 

@@ -6,7 +6,9 @@ use berth::cluster::object::{AgentPod, Migration, Place, TargetPod};
 use berth::cluster::{Index, Object, ObjectKind, View};
 use berth::decide::guard::{Candidate, Guard, Journey, Policy};
 use berth::decide::reason::Reasons;
-use berth::domain::{Agent, AgentState, ChassisClaim, DefaultBinding, NodeFacts, Southbound, Vmi};
+use berth::domain::{
+    Agent, AgentState, ChassisClaim, DefaultBinding, MachineType, NodeFacts, Southbound, Vmi,
+};
 use berth::facts::Facts;
 use proptest::collection::vec;
 use proptest::option;
@@ -59,7 +61,7 @@ fn object(kind: ObjectKind) -> BoxedStrategy<Object> {
                     namespace: "default".into(),
                     name: name.into(),
                     uid: uid.into(),
-                    machine_type: machine_type.map(Into::into),
+                    machine_type: machine_type.map(MachineType::new),
                     node,
                 })
             })

@@ -13,7 +13,8 @@ use berth::decide::guard::{
 use berth::decide::reason::{Reason, Reasons};
 use berth::decide::score::Weights;
 use berth::domain::{
-    Agent, AgentState, Agents, ChassisClaim, ChassisRow, NodeFacts, Provider, Southbound, Vmi,
+    Agent, AgentState, Agents, ChassisClaim, ChassisRow, MachineType, NodeFacts, Provider,
+    Southbound, Vmi,
 };
 use berth::facts::Facts;
 use berth::http::{filter, mutate};
@@ -258,7 +259,7 @@ fn vmi() -> impl Strategy<Value = Vmi> {
             namespace: "default".into(),
             name: "web".into(),
             uid: "98ba4550-0347-40ef-a369-02349d8839a0".into(),
-            machine_type: machine_type.map(Into::into),
+            machine_type: machine_type.map(MachineType::new),
             node: node.map(Into::into),
         })
 }

@@ -6,22 +6,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each layer may import of the crate. ARCHITECTURE.md has the reasons.
-const LAYERS: [(&str, &[&str]); 19] = [
-    ("api", &["api"]),
+const LAYERS: [(&str, &[&str]); 21] = [
+    ("escape", &[]),
+    ("text", &["escape", "text"]),
+    ("api", &["api", "text"]),
     ("domain", &[]),
     ("decide", &["decide", "domain"]),
-    ("wire", &["decide", "domain", "wire"]),
+    ("wire", &["decide", "domain", "text", "wire"]),
     (
         "cluster",
         &[
-            "api", "cluster", "decide", "domain", "table", "throttle", "wire",
+            "api", "cluster", "decide", "domain", "table", "text", "throttle", "wire",
         ],
     ),
-    ("ovn", &["ovn", "table", "tls"]),
+    ("ovn", &["ovn", "table", "text", "tls"]),
     ("table", &[]),
     ("config", &["config", "decide", "domain", "ovn"]),
     ("facts", &["cluster", "decide", "domain", "facts", "ovn"]),
-    ("readiness", &[]),
+    ("readiness", &["readiness", "text"]),
     ("throttle", &[]),
     ("server", &["server", "throttle", "tls"]),
     ("tls", &["tls"]),
@@ -48,6 +50,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
             "http",
             "metrics",
             "readiness",
+            "text",
             "throttle",
             "wire",
         ],

@@ -12,6 +12,7 @@ mod vmi;
 
 use serde::Deserialize;
 
+use crate::text::{LONGEST_TEXT, shorten};
 use crate::wire::{Text, explain_object, read_object};
 
 pub use agent::agent_selector;
@@ -27,7 +28,7 @@ pub use vmi::Vmi;
 pub fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
     read_object(text).map_err(|error| {
         let explained = explain_object::<T>(text);
-        explained.unwrap_or_else(|| error.to_string())
+        explained.unwrap_or_else(|| shorten(error, LONGEST_TEXT))
     })
 }
 

@@ -7,12 +7,16 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::Condition;
 use crate::decide::condition::CONDITION;
-use crate::domain::{self, ChassisClaim, MachineTypes, Provider, Status};
-use crate::wire::{Map, Text, shorten};
+use crate::domain::{self, ChassisClaim, MachineType, MachineTypes, Provider, Status};
+use crate::text::shorten;
+use crate::wire::{Map, Text};
 
 /// The node-labeller's prefix of machine types (KubeVirt `api/core/v1/types.go`, `MachineTypeLabel`);
 /// the label's value is `"true"`.
 const MACHINE_TYPE_LABEL: &str = "machine-type.node.kubevirt.io/";
+
+/// The machine types of one node: QEMU has a few dozen.
+const MOST_MACHINE_TYPES: usize = 1000;
 
 /// A Node.
 #[derive(Debug, Deserialize)]
@@ -89,9 +93,10 @@ fn published(condition: &Condition<'_>) -> Option<domain::ChassisReady> {
     if !condition.is(CONDITION) {
         return None;
     }
+    // What berth publishes is shorter, and has nothing to escape: so what differs is not its own.
     let text = |text: &Option<Text<'_>>| {
         let text = text.as_ref().map(Text::as_str);
-        text.unwrap_or_default().to_owned().into()
+        shorten(text.unwrap_or_default(), LONGEST_MESSAGE).into()
     };
     let status = Status::ALL
         .into_iter()
@@ -102,6 +107,9 @@ fn published(condition: &Condition<'_>) -> Option<domain::ChassisReady> {
         message: text(&condition.message),
     })
 }
+
+/// The longest reason or message of a condition that is kept, in characters.
+const LONGEST_MESSAGE: usize = 1000;
 
 /// Of what should be a UUID and is not, as much as people need to see.
 const LONGEST_CLAIM: usize = 80;
@@ -143,7 +151,9 @@ impl<'de> Deserialize<'de> for MachineTypeLabels {
                 while let Some(key) = labels.next_key::<Text<'de>>()? {
                     match key.as_str().strip_prefix(MACHINE_TYPE_LABEL) {
                         Some(machine_type) => {
-                            if labels.next_value::<Text<'de>>()?.as_str() == "true" {
+                            let is_supported = labels.next_value::<Text<'de>>()?.as_str() == "true";
+                            let is_kept = types.len() < MOST_MACHINE_TYPES;
+                            if is_supported && is_kept && MachineType::is_name(machine_type) {
                                 types.push(machine_type.into());
                             }
                         }

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::domain;
+use crate::domain::{self, MachineType};
+use crate::text::LONGEST_NAME;
 use crate::wire::Text;
 
 /// A `VirtualMachineInstance` as the guard needs it.
@@ -71,7 +72,7 @@ impl Vmi<'_> {
             .spec
             .and_then(|spec| spec.domain)
             .and_then(|domain| domain.machine);
-        let named = |text: Text<'_>| (!text.as_str().is_empty()).then(|| Box::from(text.as_str()));
+        let filled = |text: &Text<'_>| !text.as_str().is_empty();
         domain::Vmi {
             namespace: namespace.0.into(),
             name: name.0.into(),
@@ -80,8 +81,12 @@ impl Vmi<'_> {
                 .into_iter()
                 .flatten()
                 .filter_map(|machine| machine.machine_type)
-                .find_map(named),
-            node: node.and_then(named),
+                .find(filled)
+                .map(|text| MachineType::new(text.as_str())),
+            // A longer text is the name of no node.
+            node: node
+                .filter(|node| filled(node) && node.as_str().len() <= LONGEST_NAME)
+                .map(|node| node.0.into()),
         }
     }
 }
@@ -103,6 +108,9 @@ mod tests {
             (json!("q35"), json!(""), Some("q35")),
             (json!(""), json!(""), None),
             (json!(null), json!(null), None),
+            // No label of a node can be named so, whatever the other field says.
+            (json!("q35"), json!("x".repeat(64)), Some("")),
+            (json!("q35\n"), json!(null), Some("")),
         ] {
             let vmi = json!({
                 "metadata": {"namespace": "default", "name": "web", "uid": "1"},
@@ -112,10 +120,22 @@ mod tests {
             .to_string();
             let facts = serde_json::from_str::<Vmi<'_>>(&vmi).unwrap().into_facts();
             assert_eq!(
-                (facts.machine_type.as_deref(), facts.node),
-                (expect, None),
+                (facts.machine_type, facts.node),
+                (expect.map(MachineType::new), None),
                 "{vmi}"
             );
+        }
+    }
+    #[test]
+    fn a_text_too_long_for_a_name_names_no_node() {
+        for (length, expect) in [(LONGEST_NAME, true), (LONGEST_NAME + 1, false)] {
+            let vmi = json!({
+                "metadata": {"namespace": "default", "name": "web", "uid": "1"},
+                "status": {"nodeName": "n".repeat(length)}
+            })
+            .to_string();
+            let facts = serde_json::from_str::<Vmi<'_>>(&vmi).unwrap().into_facts();
+            assert_eq!(facts.node.is_some(), expect, "{length}");
         }
     }
 }
