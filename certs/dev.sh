@@ -107,10 +107,18 @@ for name in "${names[@]}"; do
     mv "$part/$name.key" "$part/$name.pem" "$dir/"
     echo "wrote $dir/$name.pem $dir/$name.key"
 done
-echo
-echo "berth serve --tls-cert $dir/server.pem --tls-key $dir/server.key"
+
+# word TEXT: as a shell reads it.
+word() { printf '%q' "$1"; }
+captures=$(cd "$(dirname "$0")/.." && pwd)/tests/data/captures
+serve="cargo run -- serve --snapshot $(word "$captures/cluster.json") --tls-cert $(word "$dir/server.pem") --tls-key $(word "$dir/server.key")"
+curl="curl --cacert $(word "$dir/ca.pem")"
 if [ -n "$client" ]; then
-    echo "curl --cacert $dir/ca.pem --cert $dir/$file.pem --key $dir/$file.key https://localhost:PORT/"
-else
-    echo "curl --cacert $dir/ca.pem https://localhost:PORT/"
+    serve+=" --client-ca $(word "$dir/ca.pem")"
+    curl+=" --cert $(word "$dir/$file.pem") --key $(word "$dir/$file.key")"
 fi
+echo
+echo "Serve with it, on a captured cluster:"
+echo "$serve"
+echo "Then, in another terminal, ask as kube-apiserver does:"
+echo "$curl https://localhost:8443/mutate --data-binary @$(word "$captures/admission-create-vm-bridge.json")"

@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
+use crate::process::Served;
 use crate::tools;
 
 fn dev_certs(dir: &Path, flags: &[&str]) -> io::Result<Output> {
@@ -62,6 +63,54 @@ fn dev_certificates_load_and_name_every_address() {
             .all,
     )
     .unwrap();
+}
+
+#[test]
+fn the_commands_that_are_printed_serve_and_are_answered() {
+    let Some(curl) = tools::find("curl", "what certs/dev.sh prints") else {
+        return;
+    };
+    if tools::find("openssl", "certificates made by certs/dev.sh").is_none() {
+        return;
+    }
+    for flags in [&[][..], &["--client", "kube-apiserver"]] {
+        let parent = tempfile::tempdir().unwrap();
+        // Both commands are for a shell.
+        let dir = parent.path().join("a folder");
+        let made = dev_certs(&dir, flags).unwrap();
+        let printed = String::from_utf8(made.stdout).unwrap();
+        let command = |start: &str| {
+            let mut lines = printed.lines().filter_map(|line| line.strip_prefix(start));
+            lines
+                .next()
+                .unwrap_or_else(|| panic!("{printed}"))
+                .to_owned()
+        };
+        // As the shell takes it apart.
+        let serve = Command::new("bash")
+            .args([
+                "-c",
+                &format!("printf '%s\\n' {}", command("cargo run -- serve ")),
+            ])
+            .output()
+            .unwrap();
+        let serve = String::from_utf8(serve.stdout).unwrap();
+        let served = Served::start_with(&serve.lines().collect::<Vec<_>>());
+        let ask = command("curl ").replace(":8443/", &format!(":{}/", served.https.port()));
+        let answer = Command::new("bash")
+            .args([
+                "-c",
+                &format!("{} --silent --show-error {ask}", curl.display()),
+            ])
+            .output()
+            .unwrap();
+        let body = String::from_utf8(answer.stdout).unwrap();
+        assert!(
+            body.contains(r#""allowed":true"#) && body.contains(r#""patchType":"JSONPatch""#),
+            "{body}{}",
+            String::from_utf8_lossy(&answer.stderr)
+        );
+    }
 }
 
 #[test]

@@ -69,7 +69,8 @@ pub(crate) struct Served {
     pub(crate) https: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) ca: PathBuf,
-    _dir: tempfile::TempDir,
+    /// Where its certificate is, until it ends.
+    dir: Option<tempfile::TempDir>,
 }
 
 impl Served {
@@ -84,15 +85,21 @@ impl Served {
     pub(crate) fn start_on(flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (ca, cert, key) = certificate(dir.path());
-        let mut child = serve()
-            .arg("--tls-cert")
-            .arg(&cert)
-            .arg("--tls-key")
-            .arg(&key)
-            .args(flags)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let files = [
+            "--tls-cert",
+            cert.to_str().unwrap(),
+            "--tls-key",
+            key.to_str().unwrap(),
+        ];
+        let mut served = Self::start_with(&[&files, flags].concat());
+        served.ca = ca;
+        served.dir = Some(dir);
+        served
+    }
+
+    /// The same with the certificate that the flags name.
+    pub(crate) fn start_with(flags: &[&str]) -> Self {
+        let mut child = serve().args(flags).stderr(Stdio::piped()).spawn().unwrap();
         let (send, lines) = mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         std::thread::spawn(move || {
@@ -107,8 +114,8 @@ impl Served {
             lines,
             https: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin: SocketAddr::from(([127, 0, 0, 1], 0)),
-            ca,
-            _dir: dir,
+            ca: PathBuf::new(),
+            dir: None,
         };
         let line = served.line("serving");
         served.https = line["https"].as_str().unwrap().parse().unwrap();
@@ -159,6 +166,7 @@ impl Drop for Served {
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        drop(self.dir.take());
     }
 }
 

@@ -36,7 +36,9 @@ const FIELDS: [&str; 4] = ["images", "components", "patches", "configMapGenerato
 fn built(kustomization: &Value) -> Option<Vec<Value>> {
     let (dir, up) = scratch();
     let here = format!("{up}{}", root().display());
-    let text = kustomization.to_string().replace("../berth", &here);
+    let text = kustomization
+        .to_string()
+        .replace("\"berth/manifests", &format!("\"{here}/manifests"));
     fs::write(dir.path().join("kustomization.yaml"), text).unwrap();
     fs::write(dir.path().join("config.yaml"), "{}").unwrap();
     build(dir.path())
@@ -64,9 +66,9 @@ fn every_kustomization_that_is_shown_builds_and_changes_something() {
         } else {
             "cluster-ip"
         };
-        let mut below = json!({"resources": [format!("../berth/manifests/overlays/{overlay}")]});
+        let mut below = json!({"resources": [format!("berth/manifests/overlays/{overlay}")]});
         if block.contains("MutatingAdmissionPolicy") {
-            below["components"] = json!(["../berth/manifests/components/admission-policy"]);
+            below["components"] = json!(["berth/manifests/components/admission-policy"]);
         }
         let mut whole = below.clone();
         for (field, value) in shown.as_object().unwrap() {
