@@ -17,12 +17,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::{AppError, Cluster, Running};
 use crate::cluster::ObjectKind;
 use crate::cluster::file::{self, FormatError};
+use crate::config::address::ListenAddress;
 use crate::config::level::LogLevel;
 use crate::config::units::Span;
-use crate::config::{AdminListen, Config, Listen, Log};
+use crate::config::{Config, Log};
 use crate::demo::certificates::Certificates;
 use crate::demo::client::Client;
-use crate::demo::steps::{CLUSTER, Step};
+use crate::demo::steps::{CLUSTER, Call, Step};
 use crate::telemetry;
 
 /// Why the demo did not come to its end, or came to a bad one.
@@ -102,7 +103,7 @@ async fn play(steps: &[Step], keep: bool, mut say: impl FnMut(&str)) -> Result<(
     }
     say(&format!("\nAll {asked} answers are as expected.\n"));
     if keep {
-        say(&keep_text(&running, folder.path(), steps).map_err(DemoError::Files)?);
+        say(&keep_text(&running, folder.path(), steps)?);
         ended_by_signal().await.map_err(DemoError::Files)?;
     } else {
         say("`berth demo --keep` leaves the service running, to be asked with curl.\n");
@@ -131,10 +132,10 @@ impl Certificates {
             Ok::<_, io::Error>(path)
         };
         write("ca.crt", &self.ca)?;
-        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let loopback = ListenAddress(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let mut config = Config {
-            listen: Listen(loopback),
-            admin_listen: AdminListen(loopback),
+            listen: Some(loopback),
+            admin_listen: Some(loopback),
             ..Config::default()
         };
         config.tls.cert_file = Some(write("tls.crt", &self.cert)?);
@@ -146,17 +147,18 @@ impl Certificates {
 }
 
 /// The curl commands, with the requests as files.
-fn keep_text(running: &Running, folder: &Path, steps: &[Step]) -> io::Result<String> {
+fn keep_text(running: &Running, folder: &Path, steps: &[Step]) -> Result<String, DemoError> {
     let Running { https, admin, .. } = running;
     let ca = folder.join("ca.crt");
     let mut text = String::from("\nThe service goes on. Ask it yourself, in another terminal:\n\n");
     let mut seen = Vec::new();
-    for (path, name, body) in steps.iter().flat_map(Step::requests) {
+    let requests: Vec<_> = steps.iter().map(Step::requests).collect::<Result<_, _>>()?;
+    for Call { path, name, body } in requests.into_iter().flatten() {
         if seen.contains(&name) {
             continue;
         }
         let file = folder.join(format!("{name}.json"));
-        std::fs::write(&file, body)?;
+        std::fs::write(&file, body.as_bytes()).map_err(DemoError::Files)?;
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
