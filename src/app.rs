@@ -7,7 +7,7 @@ mod southbound;
 
 use std::future::pending;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,8 +29,9 @@ use crate::args::Serve;
 use crate::cluster::file::SnapshotError;
 use crate::cluster::watch::watch;
 use crate::cluster::{ObjectKind, View, VmiReader, WatchStats, file};
+use crate::config::address::{ADMIN_PORT, HTTPS_PORT, ListenAddress};
 use crate::config::duties::Contend;
-use crate::config::{AdminListen, Config, ConfigError, Listen, Refusal};
+use crate::config::{Config, ConfigError, Refusal};
 use crate::facts::Sources;
 use crate::http::{Service, admin_router, router};
 use crate::metrics::Metrics;
@@ -87,7 +88,7 @@ pub enum AppError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// An address can't be bound.
-    #[error("{flag} {address}: {source}")]
+    #[error("{flag} {address}: {}", unbound(source))]
     Bind {
         /// The flag of the address.
         flag: &'static str,
@@ -167,12 +168,8 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
         Some(path) => Config::load(&path)?,
         None => Config::default(),
     };
-    if let Some(address) = listen {
-        config.listen = Listen(address);
-    }
-    if let Some(address) = admin_listen {
-        config.admin_listen = AdminListen(address);
-    }
+    config.listen = listen.or(config.listen);
+    config.admin_listen = admin_listen.or(config.admin_listen);
     if let Some(provider) = network_provider {
         config.network.provider = provider;
     }
@@ -298,7 +295,12 @@ impl Running {
             admin_limits,
         );
         let admin_stats = admin_server.stats();
-        let (admin_listener, admin) = bind("--admin-listen", config.admin_listen.0).await?;
+        let Listeners {
+            https: https_address,
+            admin: admin_address,
+            reach,
+        } = Listeners::of(&config, runs_in_pod());
+        let (admin_listener, admin) = bind("--admin-listen", admin_address).await?;
         let (admin_phase, admin_phases) = signals::channel(Phase::Serving);
         let admin_task = tokio::spawn(admin_server.serve(admin_listener, admin_phases));
 
@@ -324,10 +326,10 @@ impl Running {
             .await?;
         let https_server = Server::https(router(service), limits, store);
         metrics.watch_listeners(https_server.stats(), admin_stats)?;
-        let (https_listener, https) = bind("--listen", config.listen.0).await?;
+        let (https_listener, https) = bind("--listen", https_address).await?;
         let https_task = tokio::spawn(https_server.serve(https_listener, https_phases));
         readiness.holds(Condition::HttpsListener);
-        tracing::info!(%https, %admin, version = env!("CARGO_PKG_VERSION"), "serving");
+        tracing::info!(%https, %admin, reach, version = env!("CARGO_PKG_VERSION"), "serving");
         let _ = serving.send(());
         let southbound_task = tokio::spawn(following);
         let duties_task = tokio::spawn(duties);
@@ -468,6 +470,67 @@ fn tell_completeness(view: &View, readiness: &Readiness) -> bool {
     false
 }
 
+/// Where the two listeners listen, and who reaches them where that is a default that may surprise.
+#[derive(Debug, PartialEq, Eq)]
+struct Listeners {
+    https: SocketAddr,
+    admin: SocketAddr,
+    reach: Option<&'static str>,
+}
+
+impl Listeners {
+    /// In a pod the default is every address: a Service, the kubelet and Prometheus come from outside.
+    /// Elsewhere a person tries berth, and the network is not theirs to serve unasked.
+    fn of(config: &Config, in_pod: bool) -> Self {
+        let host = if in_pod {
+            Ipv4Addr::UNSPECIFIED
+        } else {
+            Ipv4Addr::LOCALHOST
+        };
+        let at = |given: Option<ListenAddress>, port| {
+            given.map_or_else(|| SocketAddr::from((host, port)), |given| given.0)
+        };
+        Self {
+            https: at(config.listen, HTTPS_PORT),
+            admin: at(config.admin_listen, ADMIN_PORT),
+            reach: match (in_pod, config.listen, config.admin_listen) {
+                (true, _, _) | (_, Some(_), Some(_)) => None,
+                (_, None, None) => Some(
+                    "this host alone, the default outside a pod; --listen and --admin-listen change it",
+                ),
+                (_, None, Some(_)) => Some(
+                    "HTTPS from this host alone, the default outside a pod; --listen changes it",
+                ),
+                (_, Some(_), None) => Some(
+                    "the admin port from this host alone, the default outside a pod; --admin-listen changes it",
+                ),
+            },
+        }
+    }
+}
+
+/// The kubelet sets this variable in every pod, and the way to the API server from inside one needs it.
+fn runs_in_pod() -> bool {
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some_and(|host| !host.is_empty())
+}
+
+/// Why an address can't be bound.
+fn unbound(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there; choose another address".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this host has no such address; choose one of its own, or 0.0.0.0 for all".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "berth may not listen there: choose a port above 1023, or give it CAP_NET_BIND_SERVICE"
+                .to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
 async fn bind(
     flag: &'static str,
     address: SocketAddr,
@@ -490,5 +553,59 @@ fn connection_limits(config: &Config) -> Limits {
         idle_timeout: limits.idle_timeout.0,
         drain_timeout: config.shutdown.timeout.0,
         max_connections: usize::try_from(limits.connections).unwrap_or(usize::MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_default_to_loopback_outside_a_pod_and_to_every_address_in_one() {
+        const BOTH: &str =
+            "this host alone, the default outside a pod; --listen and --admin-listen change it";
+        const HTTPS: &str =
+            "HTTPS from this host alone, the default outside a pod; --listen changes it";
+        const ADMIN: &str = "the admin port from this host alone, the default outside a pod; --admin-listen changes it";
+        for (config, in_pod, https, admin, reach) in [
+            ("", false, "127.0.0.1:8443", "127.0.0.1:8080", Some(BOTH)),
+            ("", true, "0.0.0.0:8443", "0.0.0.0:8080", None),
+            (
+                "listen: 10.0.0.1:1",
+                false,
+                "10.0.0.1:1",
+                "127.0.0.1:8080",
+                Some(ADMIN),
+            ),
+            (
+                "adminListen: 10.0.0.1:2",
+                false,
+                "127.0.0.1:8443",
+                "10.0.0.1:2",
+                Some(HTTPS),
+            ),
+            (
+                "{listen: 0.0.0.0:1, adminListen: 0.0.0.0:2}",
+                false,
+                "0.0.0.0:1",
+                "0.0.0.0:2",
+                None,
+            ),
+            (
+                "{listen: 127.0.0.1:9443, adminListen: 127.0.0.1:9444}",
+                true,
+                "127.0.0.1:9443",
+                "127.0.0.1:9444",
+                None,
+            ),
+        ] {
+            let config_read = Config::parse(config).unwrap();
+            let expect = Listeners {
+                https: https.parse().unwrap(),
+                admin: admin.parse().unwrap(),
+                reach,
+            };
+            assert_eq!(Listeners::of(&config_read, in_pod), expect, "{config}");
+        }
     }
 }

@@ -1,15 +1,20 @@
 //! The command line. Every flag can be set as `BERTH_…` in the environment as well; a flag comes
 //! before the environment, and both before the configuration file.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::LogFormat;
+use crate::config::address::ListenAddress;
 use crate::config::level::LogLevel;
+use crate::config::log_format::LogFormat;
+use crate::config::names::HostName;
 use crate::config::names::ObjectName;
 use crate::config::network::Provider;
+
+pub mod usage;
+
+use usage::switch;
 
 /// A safe berth for every migrating VM: lets bridge-bound KubeVirt VMs migrate, and keeps them off
 /// nodes where their machine type does not run or their network can't follow.
@@ -57,15 +62,16 @@ pub struct Serve {
     )]
     pub snapshot: Option<PathBuf>,
 
-    /// Address for HTTPS [default: 0.0.0.0:8443]
+    /// Address for HTTPS [default: 127.0.0.1:8443; in a pod 0.0.0.0:8443]
     #[arg(long, env = "BERTH_LISTEN", value_name = "ADDR")]
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<ListenAddress>,
 
-    /// Address for plain HTTP: /livez, /readyz, /metrics [default: 0.0.0.0:8080]
+    /// Address for plain HTTP: /livez, /readyz, /metrics [default: 127.0.0.1:8080; in a pod
+    /// 0.0.0.0:8080]
     #[arg(long, env = "BERTH_ADMIN_LISTEN", value_name = "ADDR")]
-    pub admin_listen: Option<SocketAddr>,
+    pub admin_listen: Option<ListenAddress>,
 
-    /// Who brings OVN to the nodes [default: kube-ovn]
+    /// Who brings OVN to the nodes: kube-ovn or ovn-kubernetes [default: kube-ovn]
     #[arg(long, env = "BERTH_NETWORK_PROVIDER", value_name = "PROVIDER")]
     pub network_provider: Option<Provider>,
 
@@ -95,7 +101,7 @@ pub struct Serve {
     #[arg(long, env = "BERTH_CLIENT_CA", value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
 
-    /// How log lines are written [default: auto, for people on a terminal, else JSON]
+    /// How log lines are written: auto (for people on a terminal, else JSON), human or json [default: auto]
     #[arg(long, env = "BERTH_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 
@@ -109,7 +115,7 @@ pub struct Serve {
 #[derive(Debug, Args)]
 pub struct Demo {
     /// Leave the service running and print the curl commands that talk to it
-    #[arg(long, env = "BERTH_KEEP")]
+    #[arg(long, env = "BERTH_KEEP", value_parser = switch)]
     pub keep: bool,
 }
 
@@ -118,35 +124,68 @@ pub struct Demo {
 pub enum ConfigCommand {
     /// Print the default configuration with a comment on every field
     Default,
-    /// Check a configuration file: exit 0, or say what is wrong with it and exit 1
-    Check {
-        /// The file
-        file: PathBuf,
-    },
+    /// Check a configuration file, and whether the files that it names are there: exit 0, or say what
+    /// is wrong and exit 1
+    Check(ConfigCheck),
     /// Print the JSON Schema of the configuration file
     Schema,
 }
 
-/// Flags of `berth scheduler-config`.
+/// Flags of `berth config check`.
 #[derive(Debug, Args)]
+pub struct ConfigCheck {
+    /// The file; - is standard input
+    pub file: PathBuf,
+
+    /// Leave out the files that it names: they are elsewhere, as in berth's pod
+    #[arg(long, env = "BERTH_SKIP_FILES", value_parser = switch)]
+    pub skip_files: bool,
+}
+
+/// Flags of `berth scheduler-config`.
+#[derive(Debug, Default, Args)]
 pub struct SchedulerConfig {
     /// CA of berth's certificate (PEM); kube-scheduler reads it once, when it starts
-    #[arg(long, env = "BERTH_CA", value_name = "FILE")]
-    pub ca: PathBuf,
-
-    /// Where kube-scheduler reaches berth
     #[arg(
         long,
-        env = "BERTH_URL",
-        value_name = "URL",
-        default_value = "https://berth.berth-system.svc:443"
+        env = "BERTH_CA",
+        value_name = "FILE",
+        required_unless_present = "kubeconfig"
     )]
-    pub url: String,
+    pub ca: Option<PathBuf>,
+
+    /// Read what --ca and --url do not say from the cluster of this kubeconfig: the CA from the Secret
+    /// berth-tls or the webhook configuration berth, the address from the Service berth
+    #[arg(long, env = "BERTH_KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Context of the kubeconfig [default: its current one]
+    #[arg(
+        long,
+        env = "BERTH_CONTEXT",
+        value_name = "NAME",
+        requires = "kubeconfig"
+    )]
+    pub context: Option<String>,
+
+    /// Namespace of berth in the cluster [default: berth-system]
+    #[arg(
+        long,
+        env = "BERTH_NAMESPACE",
+        value_name = "NAME",
+        requires = "kubeconfig"
+    )]
+    pub namespace: Option<ObjectName>,
+
+    /// Where kube-scheduler reaches berth: an https URL of host and port [default: the Service berth by its name in
+    /// the cluster's DNS, or by its address with --kubeconfig]
+    #[arg(long, env = "BERTH_URL", value_name = "URL")]
+    pub url: Option<String>,
 
     /// Name in berth's certificate, where it is not the host of the URL: kube-scheduler often has
     /// no cluster DNS and needs an IP address there
     #[arg(long, env = "BERTH_SERVER_NAME", value_name = "NAME")]
-    pub server_name: Option<String>,
+    pub server_name: Option<HostName>,
 
     /// Client certificate on kube-scheduler's host, where berth runs with --client-ca
     #[arg(
@@ -165,16 +204,8 @@ pub struct SchedulerConfig {
         requires = "client_cert"
     )]
     pub client_key: Option<PathBuf>,
-}
 
-/// A usage error in one line that names the flag; clap's own takes several.
-#[must_use]
-pub fn one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let first: Vec<&str> = text
-        .lines()
-        .take_while(|line| !line.is_empty())
-        .map(str::trim)
-        .collect();
-    format!("{} (see berth --help)", first.join(" "))
+    /// Print a whole configuration of kube-scheduler, not the stanza alone
+    #[arg(long, env = "BERTH_FULL", value_parser = switch)]
+    pub full: bool,
 }

@@ -4,18 +4,20 @@
 //! default, so an empty file is valid; an unknown field or a bad value is refused with its path.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::config::address::ListenAddress;
 use crate::config::duties::{Lease, NodeCondition};
 use crate::config::level::LogLevel;
+use crate::config::log_format::LogFormat;
 use crate::config::managed::Managed;
+use crate::config::names::is_label;
 use crate::config::network::Network;
 use crate::config::scoring::Scoring;
 use crate::config::southbound::Southbound;
@@ -23,12 +25,16 @@ use crate::config::units::{Size, Span};
 use crate::decide::guard::{self, Policy};
 use crate::decide::reason::{Reason, Reasons};
 use crate::domain;
+use crate::yaml;
 
+pub mod address;
 pub mod duties;
 pub mod level;
+pub mod log_format;
 pub mod managed;
 pub mod names;
 pub mod network;
+mod reader;
 pub mod scoring;
 pub mod southbound;
 pub mod units;
@@ -64,8 +70,10 @@ pub enum Refusal {
     #[error("not YAML: {0}")]
     NotYaml(String),
     /// It is YAML, but a list or a single value.
-    #[error("not a BerthConfiguration: a map of fields is expected")]
-    NotAMap,
+    #[error(
+        "{0} is not a BerthConfiguration: a map of fields is expected, as `berth config default` prints it"
+    )]
+    NotAMap(&'static str),
     /// A field is unknown, or its value is not of its type or out of its range.
     #[error("{path}: {message}")]
     Field {
@@ -88,10 +96,12 @@ pub struct Config {
     pub api_version: ApiVersion,
     /// What this document is.
     pub kind: Kind,
-    /// Where HTTPS is served: `/mutate` and `/scheduler/…`.
-    pub listen: Listen,
-    /// Where plain HTTP is served: `/livez`, `/readyz` and `/metrics`.
-    pub admin_listen: AdminListen,
+    /// Where HTTPS is served: `/mutate` and `/scheduler/…`. Without it on port 8443: in a pod on every
+    /// address, elsewhere on 127.0.0.1 alone.
+    pub listen: Option<ListenAddress>,
+    /// Where plain HTTP is served: `/livez`, `/readyz` and `/metrics`. Without it on port 8080, on the
+    /// same addresses.
+    pub admin_listen: Option<ListenAddress>,
     /// Certificates.
     pub tls: Tls,
     /// Logs.
@@ -135,28 +145,6 @@ pub enum Kind {
     BerthConfiguration,
 }
 
-/// The address of the HTTPS listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Listen(#[schemars(with = "String")] pub SocketAddr);
-
-impl Default for Listen {
-    fn default() -> Self {
-        Self(SocketAddr::from(([0, 0, 0, 0], 8443)))
-    }
-}
-
-/// The address of the admin listener.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct AdminListen(#[schemars(with = "String")] pub SocketAddr);
-
-impl Default for AdminListen {
-    fn default() -> Self {
-        Self(SocketAddr::from(([0, 0, 0, 0], 8080)))
-    }
-}
-
 /// Certificates.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
@@ -196,22 +184,6 @@ pub struct Log {
     /// What is written: a level (`off`, `error`, `warn`, `info`, `debug`, `trace`), or one for all
     /// and others for parts of berth, such as `info,berth::decision=debug`.
     pub level: LogLevel,
-}
-
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
-pub enum LogFormat {
-    /// For people on a terminal, else JSON.
-    #[default]
-    #[value(name = "auto")]
-    Auto,
-    /// For people.
-    #[value(name = "human")]
-    Human,
-    /// One JSON object a line.
-    #[serde(rename = "JSON")]
-    #[value(name = "json")]
-    Json,
 }
 
 /// Which checks are made, and for which pods.
@@ -383,7 +355,7 @@ impl Default for Shutdown {
 impl Config {
     /// Reads a configuration file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        let text = yaml::read(path).map_err(|source| ConfigError::Unreadable {
             path: path.to_owned(),
             source,
         })?;
@@ -393,22 +365,26 @@ impl Config {
         })
     }
 
+    /// Whether a text sets nothing: it is empty, or all of it is comments.
+    #[must_use]
+    pub fn is_empty(text: &str) -> bool {
+        matches!(document(text), Ok(Value::Null))
+    }
+
     /// Reads a configuration.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let options = serde_saphyr::options! { strict_booleans: true };
-        let value: serde_json::Value = serde_saphyr::from_str_with_options(text, options)
-            .map_err(|error| Refusal::NotYaml(error.without_snippet().to_string()))?;
-        if value.is_null() {
-            return Ok(Self::default());
+        let value = document(text)?;
+        match value {
+            Value::Null | Value::Object(_) => {}
+            Value::Array(_) => return Err(Refusal::NotAMap("a list")),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                return Err(Refusal::NotAMap("a single value"));
+            }
         }
-        if !value.is_object() {
-            return Err(Refusal::NotAMap);
-        }
-        let config: Self =
-            serde_path_to_error::deserialize(value).map_err(|error| Refusal::Field {
-                path: error.path().to_string(),
-                message: error.inner().to_string(),
-            })?;
+        let config: Self = reader::read(value).map_err(|error| Refusal::Field {
+            path: error.path(),
+            message: error.to_string(),
+        })?;
         config.check()?;
         Ok(config)
     }
@@ -442,19 +418,27 @@ impl Config {
         ] {
             if count == 0 {
                 return Err(Refusal::Combination(format!(
-                    "{name}: 0 would refuse everything"
+                    "{name}: 0 would refuse everything; it is at least 1"
                 )));
             }
         }
-        if self.tls.cert_file.is_some() != self.tls.key_file.is_some() {
-            return Err(Refusal::Combination(
-                "tls: certFile and keyFile go together, only one is set".to_owned(),
-            ));
+        for (field, path) in self.files() {
+            if path.as_os_str().is_empty() {
+                return Err(Refusal::Combination(format!(
+                    "{field}: \"\" is not the path of a file; leave it out, or set it to null"
+                )));
+            }
         }
-        if self.tls.cert_file.is_some() && self.tls.managed.secret_name.is_some() {
-            return Err(Refusal::Combination(
-                "tls: certFile and managed.secretName exclude each other, both are set".to_owned(),
-            ));
+        pair(
+            "tls",
+            self.tls.cert_file.as_deref(),
+            self.tls.key_file.as_deref(),
+        )?;
+        if let (Some(file), Some(secret)) = (&self.tls.cert_file, &self.tls.managed.secret_name) {
+            return Err(Refusal::Combination(format!(
+                "tls.certFile: {} is set, and tls.managed.secretName, {secret}, is too: set one of them",
+                file.display()
+            )));
         }
         self.tls.managed.check()?;
         self.check_central()?;
@@ -465,16 +449,41 @@ impl Config {
         for (wanted, others) in &self.machine_type.equivalents {
             if others.is_empty() {
                 return Err(Refusal::Combination(format!(
-                    "machineType.equivalents.{wanted}: names no machine type"
+                    "machineType.equivalents.{wanted}: [] names no machine type; list those whose label satisfies {wanted} as well, or leave it out"
                 )));
             }
         }
-        if self.agents.namespace.as_deref() == Some("") {
-            return Err(Refusal::Combination(
-                "agents.namespace: is empty".to_owned(),
-            ));
+        if let Some(namespace) = self.agents.namespace.as_deref()
+            && !is_label(namespace)
+        {
+            return Err(Refusal::Combination(format!(
+                "agents.namespace: {namespace:?} is not the name of a namespace: use lower-case letters, digits and '-', beginning and ending with a letter or digit, up to 63 characters"
+            )));
         }
         Ok(())
+    }
+
+    /// The files that it names, each with its field.
+    #[must_use]
+    pub fn files(&self) -> Vec<(&'static str, &Path)> {
+        let Tls {
+            cert_file,
+            key_file,
+            client_ca_file,
+            ..
+        } = &self.tls;
+        let southbound = &self.southbound;
+        [
+            ("tls.certFile", cert_file),
+            ("tls.keyFile", key_file),
+            ("tls.clientCAFile", client_ca_file),
+            ("southbound.caFile", &southbound.ca_file),
+            ("southbound.certFile", &southbound.cert_file),
+            ("southbound.keyFile", &southbound.key_file),
+        ]
+        .into_iter()
+        .filter_map(|(field, path)| Some((field, path.as_deref()?)))
+        .collect()
     }
 
     /// Refuses what can't be had together once the flags are in it.
@@ -491,11 +500,11 @@ impl Config {
         let asked = &self.southbound.probe.endpoints;
         for (name, endpoints) in [
             ("southbound.endpoints, --ovn-sb", &self.southbound.endpoints),
-            ("southbound.probe.endpoints", asked),
+            ("southbound.probe.endpoints, --ovn-nb", asked),
         ] {
             if let Some(endpoints) = endpoints {
                 return Err(Refusal::Combination(format!(
-                    "{name}: {endpoints} is no place to ask with network.provider OVNKubernetes, where each node has databases of its own; leave it out"
+                    "{name}: {endpoints} can't be used with network.provider OVNKubernetes, where each node has databases of its own; leave it out"
                 )));
             }
         }
@@ -563,6 +572,26 @@ impl Config {
     }
 }
 
+/// The values of a document.
+fn document(text: &str) -> Result<Value, Refusal> {
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| Refusal::NotYaml(yaml::fault(text, &error)))
+}
+
+/// Refuses a certificate without its key, and a key without its certificate.
+fn pair(section: &str, cert: Option<&Path>, key: Option<&Path>) -> Result<(), Refusal> {
+    let (set, path, missing) = match (cert, key) {
+        (Some(cert), None) => ("certFile", cert, "keyFile"),
+        (None, Some(key)) => ("keyFile", key, "certFile"),
+        _ => return Ok(()),
+    };
+    Err(Refusal::Combination(format!(
+        "{section}.{missing}: is not set, and {section}.{set}, {}, needs it",
+        path.display()
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -624,56 +653,111 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_named_by_path_and_value() {
+    fn what_is_refused_is_named_by_path_value_and_expected_form() {
         for (text, expect) in [
             (
                 "lunches: true",
-                "lunches: unknown field `lunches`, expected one of `apiVersion`, `kind`, `listen`, `adminListen`, `tls`, `log`, `network`, `guard`, `machineType`, `agents`, `southbound`, `nodeCondition`, `lease`, `scoring`, `limits`, `shutdown`",
+                "lunches: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, machineType, agents, southbound, nodeCondition, lease, scoring, limits, shutdown",
             ),
             (
                 "guard: {lunches: true}",
-                "guard.lunches: unknown field `lunches`, expected `launches` or `checks`",
+                "guard.lunches: unknown field (did you mean launches?); the fields here are launches, checks",
+            ),
+            (
+                "guard: {lunches: null}",
+                "guard.lunches: unknown field (did you mean launches?); the fields here are launches, checks",
+            ),
+            (
+                "tls: {clientCaFile: /a}",
+                "tls.clientCaFile: unknown field (did you mean clientCAFile?); the fields here are certFile, keyFile, clientCAFile, reloadInterval, managed",
+            ),
+            (
+                "a b: 1",
+                "a b: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, machineType, agents, southbound, nodeCondition, lease, scoring, limits, shutdown",
             ),
             (
                 "apiVersion: berth.dev/v1",
-                "apiVersion: unknown variant `berth.dev/v1`, expected `berth.dev/v1alpha1`",
+                "apiVersion: \"berth.dev/v1\" is not berth.dev/v1alpha1",
+            ),
+            ("kind: Pod", "kind: \"Pod\" is not BerthConfiguration"),
+            ("kind: 7", "kind: 7 is not BerthConfiguration"),
+            (
+                "listen: here",
+                "listen: \"here\" is not an address to listen on: use IP:PORT, such as 127.0.0.1:8443 or [::]:8443, localhost:PORT, or :PORT for every IPv4 address of the host",
             ),
             (
-                "kind: Pod",
-                "kind: unknown variant `Pod`, expected `BerthConfiguration`",
+                "adminListen: 8080",
+                "adminListen: 8080 is not an address to listen on: use IP:PORT, such as 127.0.0.1:8443 or [::]:8443, localhost:PORT, or :PORT for every IPv4 address of the host",
             ),
-            ("listen: here", "listen: invalid socket address syntax"),
             (
                 "machineType: {whenUnlabelled: Sometimes}",
-                "machineType.whenUnlabelled: unknown variant `Sometimes`, expected one of `Auto`, `Exclude`, `Allow`",
+                "machineType.whenUnlabelled: \"Sometimes\" is not one of Auto, Exclude, Allow",
+            ),
+            (
+                "machineType: {whenUnlabelled: allow}",
+                "machineType.whenUnlabelled: \"allow\" is not one of Auto, Exclude, Allow (did you mean Allow?)",
+            ),
+            (
+                "machineType: {whenUnlabelled: true}",
+                "machineType.whenUnlabelled: true is not one of Auto, Exclude, Allow",
+            ),
+            (
+                "agents: {whenUnseen: [Auto]}",
+                "agents.whenUnseen: a list is not one of Auto, Exclude",
             ),
             (
                 "guard: {checks: {source: maybe}}",
-                "guard.checks.source: invalid type: string \"maybe\", expected a boolean",
+                "guard.checks.source: \"maybe\" is not true or false",
+            ),
+            (
+                "guard: {checks: {source: yes}}",
+                "guard.checks.source: \"yes\" is not true or false",
+            ),
+            ("guard: true", "guard: true is not a map of fields"),
+            ("guard: [launches]", "guard: a list is not a map of fields"),
+            (
+                "tls: {certFile: 7}",
+                "tls.certFile: 7 is not the path of a file",
+            ),
+            (
+                "tls: {certFile: '', keyFile: /b}",
+                "tls.certFile: \"\" is not the path of a file; leave it out, or set it to null",
+            ),
+            (
+                "tls: {managed: {extraNames: berth}}",
+                "tls.managed.extraNames: \"berth\" is not a list",
+            ),
+            (
+                "log: {level: loud}",
+                "log.level: \"loud\" is not a level: use off, error, warn, info, debug or trace, or a filter such as info,berth::decision=debug",
+            ),
+            (
+                "log: {format: text}",
+                "log.format: \"text\" is not a log format: use auto, human or json",
             ),
             (
                 "limits: {handlerTimeout: 10}",
-                "limits.handlerTimeout: invalid type: integer `10`, expected a duration up to 24h, such as \"10s\" or \"1m30s\"",
+                "limits.handlerTimeout: 10 is not a duration above zero and up to 24h, such as 10s or 1m30s",
             ),
             (
                 "limits: {handlerTimeout: soon}",
-                "limits.handlerTimeout: invalid value: string \"soon\", expected a duration up to 24h, such as \"10s\" or \"1m30s\"",
+                "limits.handlerTimeout: \"soon\" is not a duration above zero and up to 24h, such as 10s or 1m30s",
             ),
             (
                 "limits: {handlerTimeout: -1s}",
-                "limits.handlerTimeout: invalid value: string \"-1s\", expected a duration up to 24h, such as \"10s\" or \"1m30s\"",
+                "limits.handlerTimeout: \"-1s\" is not a duration above zero and up to 24h, such as 10s or 1m30s",
             ),
             (
                 "limits: {handlerTimeout: 0s}",
-                "limits.handlerTimeout: invalid value: string \"0s\", expected a duration up to 24h, such as \"10s\" or \"1m30s\"",
+                "limits.handlerTimeout: \"0s\" is not a duration above zero and up to 24h, such as 10s or 1m30s",
             ),
             (
                 "limits: {admissionBody: much}",
-                "limits.admissionBody: invalid value: string \"much\", expected a size such as 1048576, \"8Mi\" or \"1Gi\"",
+                "limits.admissionBody: \"much\" is not a size above zero in bytes, such as 1048576, 8Mi or 1Gi",
             ),
             (
                 "limits: {admissionBody: 0}",
-                "limits.admissionBody: invalid value: integer `0`, expected a size such as 1048576, \"8Mi\" or \"1Gi\"",
+                "limits.admissionBody: 0 is not a size above zero in bytes, such as 1048576, 8Mi or 1Gi",
             ),
             (
                 "limits: {admissionBody: 2Gi}",
@@ -681,30 +765,107 @@ mod tests {
             ),
             (
                 "limits: {connections: 0}",
-                "limits.connections: 0 would refuse everything",
+                "limits.connections: 0 would refuse everything; it is at least 1",
+            ),
+            (
+                "limits: {connections: -1}",
+                "limits.connections: -1 is not a whole number from 0 to 4294967295",
+            ),
+            (
+                "limits: {connections: 1.5}",
+                "limits.connections: 1.5 is not a whole number from 0 to 4294967295",
+            ),
+            (
+                "limits: {connections: many}",
+                "limits.connections: \"many\" is not a whole number from 0 to 4294967295",
+            ),
+            (
+                "limits: {connections: 4294967296}",
+                "limits.connections: 4294967296 is not a whole number from 0 to 4294967295",
             ),
             (
                 "tls: {certFile: /a}",
-                "tls: certFile and keyFile go together, only one is set",
+                "tls.keyFile: is not set, and tls.certFile, /a, needs it",
+            ),
+            (
+                "tls: {keyFile: /a}",
+                "tls.certFile: is not set, and tls.keyFile, /a, needs it",
             ),
             (
                 "tls: {certFile: /a, keyFile: /b, managed: {secretName: berth-tls}}",
-                "tls: certFile and managed.secretName exclude each other, both are set",
+                "tls.certFile: /a is set, and tls.managed.secretName, berth-tls, is too: set one of them",
             ),
             (
                 "machineType: {equivalents: {q35: []}}",
-                "machineType.equivalents.q35: names no machine type",
+                "machineType.equivalents.q35: [] names no machine type; list those whose label satisfies q35 as well, or leave it out",
             ),
-            ("agents: {namespace: \"\"}", "agents.namespace: is empty"),
+            (
+                "machineType: {equivalents: {q35: a}}",
+                "machineType.equivalents.q35: \"a\" is not a list",
+            ),
+            (
+                "machineType: {equivalents: {q35: [1]}}",
+                "machineType.equivalents.q35[0]: 1 is not a text",
+            ),
+            (
+                "agents: {namespace: \"\"}",
+                "agents.namespace: \"\" is not the name of a namespace: use lower-case letters, digits and '-', beginning and ending with a letter or digit, up to 63 characters",
+            ),
+            (
+                "agents: {namespace: kube_system}",
+                "agents.namespace: \"kube_system\" is not the name of a namespace: use lower-case letters, digits and '-', beginning and ending with a letter or digit, up to 63 characters",
+            ),
             (
                 "- a",
-                "not a BerthConfiguration: a map of fields is expected",
+                "a list is not a BerthConfiguration: a map of fields is expected, as `berth config default` prints it",
+            ),
+            (
+                "hello",
+                "a single value is not a BerthConfiguration: a map of fields is expected, as `berth config default` prints it",
+            ),
+            (
+                "a: [",
+                "not YAML: line 1, column 4: check indentation, quotes, brackets and colons there and just before",
+            ),
+            (
+                "limits:\n\tconnections: 1\n",
+                "not YAML: line 2, column 2: a tab is in the indentation, where YAML takes spaces alone",
+            ),
+            (
+                "guard:\n  launches: true\n launches: true\n",
+                "not YAML: line 3, column 2: check indentation, quotes, brackets and colons there and just before",
+            ),
+            (
+                "listen: \"127.0.0.1:1\n",
+                "not YAML: line 2, column 1: check indentation, quotes, brackets and colons there and just before",
+            ),
+            (
+                "guard: {}\nguard: {}\n",
+                "not YAML: line 2, column 1: the key \"guard\" is there twice",
+            ),
+            (
+                "guard: {}\n---\nguard: {}\n",
+                "not YAML: line 3, column 1: a second document begins, and one is expected",
+            ),
+            (
+                "guard: *base\n",
+                "not YAML: line 1, column 8: an alias (*NAME) has no anchor (&NAME) before it",
             ),
         ] {
             check_error(text, expect);
         }
-        let error = Config::parse("a: [").unwrap_err().to_string();
-        assert!(error.starts_with("not YAML: "), "{error}");
+    }
+
+    #[test]
+    fn a_field_that_is_null_counts_as_left_out() {
+        for text in [
+            "guard:\n  # launches: true\n",
+            "limits: {connections: null, handlerTimeout: ~}",
+            "machineType: {equivalents: }",
+            "{listen: null, tls: {managed: null}}",
+        ] {
+            assert_eq!(Config::parse(text).unwrap(), Config::default(), "{text}");
+        }
     }
 
     #[test]

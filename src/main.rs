@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use berth::app;
-use berth::args::{self, Cli, Command, ConfigCommand};
+use berth::args::{Cli, Command, ConfigCommand, usage};
 use berth::config::{self, Config};
-use berth::{demo, scheduler_config};
+use berth::{config_check, demo, scheduler_config};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         // Help and version are no errors, and the list of commands is help.
         Err(error) if error.exit_code() == 0 || is_help(&error) => error.exit(),
         Err(error) => {
-            complain(&args::one_line(&error));
+            complain(&usage::one_line(&error, &words()));
             return ExitCode::from(2);
         }
     };
@@ -26,6 +26,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command line without the program's name.
+fn words() -> Vec<String> {
+    std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect()
 }
 
 fn is_help(error: &clap::Error) -> bool {
@@ -43,16 +51,15 @@ fn run(command: Command) -> Result<(), String> {
             block_on(demo::run(args.keep, say))?.map_err(|error| error.to_string())
         }
         Command::Config(ConfigCommand::Default) => print(config::DEFAULT),
-        Command::Config(ConfigCommand::Check { file }) => {
-            Config::load(&file).map_err(|error| error.to_string())?;
-            print(&format!("{}: good\n", file.display()))
+        Command::Config(ConfigCommand::Check(args)) => {
+            print(&config_check::check(&args).map_err(|error| error.to_string())?)
         }
         Command::Config(ConfigCommand::Schema) => {
             print(&format!("{:#}\n", Config::schema().to_value()))
         }
         Command::SchedulerConfig(args) => {
-            let stanza = scheduler_config::stanza(&args).map_err(|error| error.to_string())?;
-            print(&stanza)
+            let printed = block_on(scheduler_config::print(&args))?;
+            print(&printed.map_err(|error| error.to_string())?)
         }
     }
 }

@@ -1,18 +1,23 @@
-//! `berth scheduler-config`: the stanza that makes kube-scheduler call berth.
+//! `berth scheduler-config`: the stanza that makes kube-scheduler call berth, or a whole configuration.
+
+mod cluster;
+mod url;
 
 use std::fmt::Write as _;
-use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use axum::http::Uri;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use x509_parser::parse_x509_certificate;
 
+use crate::api::ClientError;
 use crate::args::SchedulerConfig;
+use crate::config::names::HostName;
 use crate::pki::x509::{base64, certificate_pem};
+use crate::scheduler_config::cluster::LookupError;
+use crate::scheduler_config::url::BaseUrl;
 
 /// Why there is no stanza.
 #[derive(Debug, thiserror::Error)]
@@ -25,47 +30,167 @@ pub enum StanzaError {
         /// Why.
         source: io::Error,
     },
-    /// The CA file holds something that is no certificate.
-    #[error("--ca {path}: {problem}", path = path.display())]
-    BadCertificate {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
+    /// The CA is not one that kube-scheduler can check berth's certificate by.
+    #[error("{origin}: {problem}")]
+    BadCa {
+        /// The file or the object that it is from.
+        origin: String,
+        /// What is wrong with it.
         problem: String,
     },
-    /// The CA file holds no certificate.
-    #[error("--ca {path}: holds no certificate in PEM", path = path.display())]
-    NoCertificate {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The URL is none, or not one that kube-scheduler can be given.
-    #[error("--url {url}: {problem}")]
+    /// The URL is not one that kube-scheduler can be given.
+    #[error(
+        "--url {url}: {problem}; use https://HOST or https://HOST:PORT, such as https://10.96.0.77:443"
+    )]
     BadUrl {
         /// What was given.
         url: String,
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A path that kube-scheduler, in a directory of its own, would look for elsewhere.
+    #[error(
+        "{flag} {path}: is a relative path; use the absolute one on kube-scheduler's host, such as /etc/kubernetes/berth.crt",
+        path = path.display()
+    )]
+    RelativePath {
+        /// The flag.
+        flag: &'static str,
+        /// What was given.
+        path: PathBuf,
+    },
+    /// There is no way to the cluster.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The cluster does not say what is needed.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
 }
 
-/// Prints the stanza, each line with the reason for it where it is not plain.
-pub fn stanza(args: &SchedulerConfig) -> Result<String, StanzaError> {
+/// Where kube-scheduler reaches berth in a cluster with DNS for it.
+const SERVICE_URL: &str = "https://berth.berth-system.svc:443";
+
+/// Prints what `args` ask for, after a look at the cluster where they name one.
+pub async fn print(args: &SchedulerConfig) -> Result<String, StanzaError> {
     let SchedulerConfig {
         ca,
+        kubeconfig,
+        context,
+        namespace,
         url,
         server_name,
         client_cert,
         client_key,
+        full,
     } = args;
-    let host = host(url)?;
-    let ca_data = read_ca(ca)?;
-    let server_name = server_name.as_deref().unwrap_or(&host);
-    let base = url.trim_end_matches('/');
+    for (flag, path) in [("--client-cert", client_cert), ("--client-key", client_key)] {
+        if let Some(path) = path.as_ref().filter(|path| !path.is_absolute()) {
+            return Err(StanzaError::RelativePath {
+                flag,
+                path: path.clone(),
+            });
+        }
+    }
+    let given = url.as_deref().map(BaseUrl::parse).transpose()?;
+    let ca_file = ca.as_deref().map(read_ca).transpose()?;
+    let cluster = match kubeconfig {
+        Some(path) if given.is_none() || ca_file.is_none() => {
+            let namespace = namespace.as_ref().map(ToString::to_string);
+            Some(cluster::Cluster::open(path, context.as_deref(), namespace).await?)
+        }
+        _ => None,
+    };
+    let mut origins = Vec::new();
+    let ca = match (ca_file, &cluster) {
+        (Some(ca), _) => ca,
+        (None, Some(cluster)) => {
+            let found = cluster.ca().await?;
+            let ca = checked_ca(&found.origin, &found.pem)?;
+            origins.push(format!("The CA is from {}", found.origin));
+            ca
+        }
+        // The command line asks for one of the two.
+        (None, None) => String::new(),
+    };
+    let (url, default_name) = match (given, &cluster) {
+        (Some(url), _) => {
+            let name = url.host.clone();
+            (url, name)
+        }
+        (None, Some(cluster)) => {
+            let found = cluster.address().await?;
+            origins.push(format!("The address is of {}", found.origin));
+            (found.url, found.name)
+        }
+        (None, None) => {
+            let url = BaseUrl::parse(SERVICE_URL)?;
+            let name = url.host.clone();
+            (url, name)
+        }
+    };
+    let stanza = Stanza {
+        url: &url,
+        server_name: server_name.as_ref().map_or(&default_name, HostName::as_str),
+        ca: &ca,
+        client: client_cert.as_deref().zip(client_key.as_deref()),
+    };
+    let mut text = String::from(if *full { HEAD } else { NOTE });
+    for origin in origins {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "# {origin}.");
+    }
+    if *full {
+        text += FIELDS;
+    }
+    stanza.write(&mut text);
+    Ok(text)
+}
 
-    let mut text = format!(
-        "\
+/// Above the stanza alone.
+const NOTE: &str = "\
 # For the KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1) of kube-scheduler.
+";
+
+/// Above a whole configuration.
+const HEAD: &str = "\
+# The configuration of a kube-scheduler that asks berth: the file of its flag --config. It reads the file,
+# and the CA in it, once, when it starts.
+";
+
+/// What a whole configuration has beside the stanza.
+const FIELDS: &str = "\
+apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+# One of several kube-schedulers is at work.
+leaderElection:
+  leaderElect: true
+# With --config, kube-scheduler no longer looks at its flag --kubeconfig. This is kubeadm's place.
+clientConnection:
+  kubeconfig: /etc/kubernetes/scheduler.conf
+";
+
+/// What differs from cluster to cluster.
+struct Stanza<'a> {
+    url: &'a BaseUrl,
+    server_name: &'a str,
+    /// As `caData` holds it.
+    ca: &'a str,
+    client: Option<(&'a Path, &'a Path)>,
+}
+
+impl Stanza<'_> {
+    /// Writes it, each line with the reason for it where it is not plain.
+    fn write(&self, text: &mut String) {
+        let Self {
+            url,
+            server_name,
+            ca,
+            client,
+        } = self;
+        // Writing to a string does not fail.
+        let _ = write!(
+            text,
+            "\
 extenders:
 - urlPrefix: {url}
   filterVerb: filter
@@ -89,59 +214,49 @@ extenders:
     # Read once: kube-scheduler has to be restarted for another CA.
     caData: {ca}
 ",
-        url = quoted(&format!("{base}/scheduler")),
-        server_name = quoted(server_name),
-        ca = quoted(&ca_data),
-    );
-    for (field, path) in [("certFile", client_cert), ("keyFile", client_key)] {
-        if let Some(path) = path {
-            // Writing to a string does not fail.
-            let _ = writeln!(text, "    {field}: {}", quoted(&path.display().to_string()));
+            url = quoted(&format!("{url}/scheduler")),
+            server_name = quoted(server_name),
+            ca = quoted(ca),
+        );
+        if let Some((cert, key)) = client {
+            for (field, path) in [("certFile", cert), ("keyFile", key)] {
+                let _ = writeln!(text, "    {field}: {}", quoted(&path.display().to_string()));
+            }
         }
     }
-    Ok(text)
 }
 
-fn host(url: &str) -> Result<String, StanzaError> {
-    let bad = |problem| StanzaError::BadUrl {
-        url: url.to_owned(),
-        problem,
-    };
-    let uri: Uri = url.parse().map_err(|_| bad("is no URL"))?;
-    if uri.scheme_str() != Some("https") {
-        return Err(bad("is not https"));
-    }
-    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-        return Err(bad("has a path, which berth's routes do not have"));
-    }
-    let host = uri.host().ok_or_else(|| bad("has no host"))?;
-    Ok(host.trim_matches(['[', ']']).to_owned())
-}
-
-/// The certificates of a PEM file, and nothing else of it, as `caData` holds them.
-fn read_ca(path: &PathBuf) -> Result<String, StanzaError> {
-    let pem = fs::read(path).map_err(|source| StanzaError::Unreadable {
-        path: path.clone(),
+/// The CA of a file, as `caData` holds it.
+fn read_ca(path: &Path) -> Result<String, StanzaError> {
+    let pem = std::fs::read(path).map_err(|source| StanzaError::Unreadable {
+        path: path.to_owned(),
         source,
     })?;
-    let bad = |problem: String| StanzaError::BadCertificate {
-        path: path.clone(),
+    checked_ca(&format!("--ca {}", path.display()), &pem)
+}
+
+/// The certificates of a PEM text, and nothing else of it, as `caData` holds them.
+fn checked_ca(origin: &str, pem: &[u8]) -> Result<String, StanzaError> {
+    let bad = |problem: String| StanzaError::BadCa {
+        origin: origin.to_owned(),
         problem,
     };
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
-        .map_err(|error| bad(format!("is not PEM: {error}")))?;
+        .map_err(|_| bad("is damaged: a section of it is not PEM".to_owned()))?;
     if certificates.is_empty() {
-        return Err(StanzaError::NoCertificate { path: path.clone() });
+        return Err(bad(
+            "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)".to_owned(),
+        ));
     }
     for (index, der) in certificates.iter().enumerate() {
+        let number = index + 1;
         let (_, certificate) = parse_x509_certificate(der)
-            .map_err(|error| bad(format!("certificate {} is none: {error}", index + 1)))?;
+            .map_err(|_| bad(format!("section {number} is not a certificate")))?;
         // One that signed itself is its own CA, also where it does not say so.
         if !certificate.is_ca() && certificate.subject() != certificate.issuer() {
             return Err(bad(format!(
-                "certificate {} is of {}, which is no CA",
-                index + 1,
+                "certificate {number} is of {}, which is not a CA",
                 certificate.subject()
             )));
         }
@@ -160,15 +275,14 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
-    fn mk_args(url: &str, ca: PathBuf) -> SchedulerConfig {
+    fn mk_args(ca: PathBuf) -> SchedulerConfig {
         SchedulerConfig {
-            ca,
-            url: url.to_owned(),
-            server_name: None,
-            client_cert: None,
-            client_key: None,
+            ca: Some(ca),
+            ..SchedulerConfig::default()
         }
     }
 
@@ -183,91 +297,160 @@ mod tests {
         (path, ca.pem().replace("\r\n", "\n"))
     }
 
-    #[test]
-    fn the_stanza_is_yaml_with_the_ca_and_the_name_filled_in() {
+    #[tokio::test]
+    async fn the_stanza_is_yaml_with_the_ca_and_the_name_filled_in() {
         let dir = tempfile::tempdir().unwrap();
         let (path, pem) = mk_ca(&dir);
         let args = SchedulerConfig {
-            server_name: Some("berth.berth-system.svc".to_owned()),
+            url: Some("https://10.96.0.77:443/".to_owned()),
+            server_name: Some("berth.berth-system.svc".parse().unwrap()),
             client_cert: Some("/etc/kubernetes/berth.crt".into()),
             client_key: Some("/etc/kubernetes/berth.key".into()),
-            ..mk_args("https://10.96.0.77:443/", path)
+            ..mk_args(path)
         };
-        let yaml: serde_json::Value = serde_saphyr::from_str(&stanza(&args).unwrap()).unwrap();
+        let stanza = serde_json::json!([{
+            "urlPrefix": "https://10.96.0.77:443/scheduler",
+            "filterVerb": "filter",
+            "prioritizeVerb": "prioritize",
+            "weight": 5,
+            "preemptVerb": "preempt",
+            "nodeCacheCapable": true,
+            "ignorable": true,
+            "httpTimeout": "5s",
+            "managedResources": [{"name": "devices.kubevirt.io/tun", "ignoredByScheduler": false}],
+            "enableHTTPS": true,
+            "tlsConfig": {
+                "serverName": "berth.berth-system.svc",
+                // The certificate alone: a key in the same file is not copied.
+                "caData": base64(pem.as_bytes()),
+                "certFile": "/etc/kubernetes/berth.crt",
+                "keyFile": "/etc/kubernetes/berth.key",
+            },
+        }]);
+        let printed = print(&args).await.unwrap();
+        let yaml: serde_json::Value = serde_saphyr::from_str(&printed).unwrap();
+        assert_eq!(yaml, serde_json::json!({ "extenders": stanza }));
+        let full = SchedulerConfig { full: true, ..args };
+        let printed = print(&full).await.unwrap();
+        let yaml: serde_json::Value = serde_saphyr::from_str(&printed).unwrap();
         assert_eq!(
             yaml,
-            serde_json::json!({"extenders": [{
-                "urlPrefix": "https://10.96.0.77:443/scheduler",
-                "filterVerb": "filter",
-                "prioritizeVerb": "prioritize",
-                "weight": 5,
-                "preemptVerb": "preempt",
-                "nodeCacheCapable": true,
-                "ignorable": true,
-                "httpTimeout": "5s",
-                "managedResources": [{"name": "devices.kubevirt.io/tun", "ignoredByScheduler": false}],
-                "enableHTTPS": true,
-                "tlsConfig": {
-                    "serverName": "berth.berth-system.svc",
-                    // The certificate alone: a key in the same file is not copied.
-                    "caData": base64(pem.as_bytes()),
-                    "certFile": "/etc/kubernetes/berth.crt",
-                    "keyFile": "/etc/kubernetes/berth.key",
-                },
-            }]})
+            serde_json::json!({
+                "apiVersion": "kubescheduler.config.k8s.io/v1",
+                "kind": "KubeSchedulerConfiguration",
+                "leaderElection": {"leaderElect": true},
+                "clientConnection": {"kubeconfig": "/etc/kubernetes/scheduler.conf"},
+                "extenders": stanza,
+            })
         );
     }
 
-    #[test]
-    fn the_server_name_is_the_urls_host_unless_given() {
-        for (url, expect) in [
-            (
-                "https://berth.berth-system.svc:443",
-                "berth.berth-system.svc",
-            ),
-            ("https://[::1]:8443", "::1"),
-        ] {
-            assert_eq!(host(url).unwrap(), expect);
-        }
-    }
-
-    #[test]
-    fn what_kube_scheduler_could_not_use_is_refused() {
+    #[tokio::test]
+    async fn the_server_name_is_the_urls_host_unless_given() {
         let dir = tempfile::tempdir().unwrap();
         let (ca, _) = mk_ca(&dir);
-        for (url, expect) in [
-            ("http://berth", "--url http://berth: is not https"),
-            ("berth", "--url berth: is not https"),
+        for (url, prefix, name) in [
             (
-                "https://berth/scheduler",
-                "--url https://berth/scheduler: has a path, which berth's routes do not have",
+                None,
+                "https://berth.berth-system.svc:443/scheduler",
+                "berth.berth-system.svc",
             ),
-            ("https://a b", "--url https://a b: is no URL"),
+            (
+                Some("https://[::1]:8443"),
+                "https://[::1]:8443/scheduler",
+                "::1",
+            ),
+            (Some("https://berth/"), "https://berth/scheduler", "berth"),
         ] {
-            let error = stanza(&mk_args(url, ca.clone())).unwrap_err();
-            assert_eq!(error.to_string(), expect);
+            let args = SchedulerConfig {
+                url: url.map(str::to_owned),
+                ..mk_args(ca.clone())
+            };
+            let printed = print(&args).await.unwrap();
+            let yaml: serde_json::Value = serde_saphyr::from_str(&printed).unwrap();
+            let extender = &yaml["extenders"][0];
+            assert_eq!(extender["urlPrefix"], prefix);
+            assert_eq!(extender["tlsConfig"]["serverName"], name);
         }
-        let empty = dir.path().join("empty");
-        fs::write(&empty, "").unwrap();
-        assert_eq!(
-            stanza(&mk_args("https://berth", empty.clone()))
-                .unwrap_err()
-                .to_string(),
-            format!("--ca {}: holds no certificate in PEM", empty.display())
-        );
-        let garbage = dir.path().join("garbage");
-        fs::write(
-            &garbage,
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_relative_on_another_host_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ca, _) = mk_ca(&dir);
+        for (cert, key, expect) in [
+            (
+                "berth.crt",
+                "/berth.key",
+                "--client-cert berth.crt: is a relative path; use the absolute one on kube-scheduler's host, such as /etc/kubernetes/berth.crt",
+            ),
+            (
+                "/berth.crt",
+                "./berth.key",
+                "--client-key ./berth.key: is a relative path; use the absolute one on kube-scheduler's host, such as /etc/kubernetes/berth.crt",
+            ),
+        ] {
+            let args = SchedulerConfig {
+                client_cert: Some(cert.into()),
+                client_key: Some(key.into()),
+                ..mk_args(ca.clone())
+            };
+            assert_eq!(print(&args).await.unwrap_err().to_string(), expect);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_without_a_ca_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ca, _) = mk_ca(&dir);
+        let issuer = rcgen::KeyPair::generate().unwrap();
+        let issuer = rcgen::CertifiedIssuer::self_signed(
+            rcgen::CertificateParams::new(vec!["issuer".to_owned()]).unwrap(),
+            issuer,
         )
         .unwrap();
-        let error = stanza(&mk_args("https://berth", garbage.clone())).unwrap_err();
-        let expect = format!("--ca {}: certificate 1 is none: ", garbage.display());
-        assert!(error.to_string().starts_with(&expect), "{error}");
-        let error = stanza(&mk_args("https://berth", "/none".into())).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "--ca /none: No such file or directory (os error 2)"
-        );
+        let mut leaf = rcgen::CertificateParams::new(vec!["leaf".to_owned()]).unwrap();
+        leaf.distinguished_name = rcgen::DistinguishedName::new();
+        leaf.distinguished_name
+            .push(rcgen::DnType::CommonName, "leaf");
+        let leaf = leaf
+            .signed_by(&rcgen::KeyPair::generate().unwrap(), &issuer)
+            .unwrap();
+        let write = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let no_pem = "holds no certificate in PEM (-----BEGIN CERTIFICATE-----)";
+        for (path, expect) in [
+            (write("empty", ""), no_pem),
+            (write("der", "\u{1}\u{2}"), no_pem),
+            (
+                write(
+                    "garbage",
+                    "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                ),
+                "section 1 is not a certificate",
+            ),
+            (
+                write(
+                    "damaged",
+                    "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+                ),
+                "is damaged: a section of it is not PEM",
+            ),
+            (
+                write("leaf", &(fs::read_to_string(ca).unwrap() + &leaf.pem())),
+                "certificate 2 is of CN=leaf, which is not a CA",
+            ),
+            (
+                PathBuf::from("/none"),
+                "No such file or directory (os error 2)",
+            ),
+        ] {
+            let expect = format!("--ca {}: {expect}", path.display());
+            let error = print(&mk_args(path)).await.unwrap_err();
+            assert_eq!(error.to_string(), expect);
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Log, LogFormat};
+use crate::config::Log;
+use crate::config::log_format::LogFormat;
 
 /// What fails in kube comes to berth, which says it once and in its own words. Who wants kube's as
 /// well names it in the level.

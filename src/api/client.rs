@@ -4,20 +4,23 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::Client;
-use kube::config::{Config, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{
+    Config, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError, LoadDataError,
+};
 
 use crate::api::Fault;
+use crate::yaml;
 
 /// Why there is no way to an API server. Whether one answers shows only later.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The kubeconfig can't be used.
-    #[error("--kubeconfig {path}: {source}", path = path.display())]
+    #[error("--kubeconfig {path}: {problem}", path = path.display())]
     Kubeconfig {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: KubeconfigError,
+        problem: String,
     },
     /// There is no flag, and berth does not run in a pod.
     #[error(
@@ -46,16 +49,23 @@ const READ_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// A client, and the namespace that it is in.
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<(Client, String), ClientError> {
-    let (mut config, origin) = match kubeconfig {
-        Some(path) => (
-            from_file(path).await?,
-            format!("--kubeconfig {}", path.display()),
-        ),
-        None => (
-            Config::incluster().map_err(not_in_cluster)?,
-            "the pod's service account".to_owned(),
-        ),
-    };
+    if let Some(path) = kubeconfig {
+        return connect_by(path, None).await;
+    }
+    let config = Config::incluster().map_err(not_in_cluster)?;
+    client(config, "the pod's service account".to_owned())
+}
+
+/// A client by a kubeconfig, in its current context or in another one, and the namespace that it is in.
+pub async fn connect_by(
+    kubeconfig: &Path,
+    context: Option<&str>,
+) -> Result<(Client, String), ClientError> {
+    let config = from_file(kubeconfig, context).await?;
+    client(config, format!("--kubeconfig {}", kubeconfig.display()))
+}
+
+fn client(mut config: Config, origin: String) -> Result<(Client, String), ClientError> {
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
@@ -76,13 +86,76 @@ fn not_in_cluster(error: InClusterError) -> ClientError {
     }
 }
 
-async fn from_file(path: &Path) -> Result<Config, ClientError> {
-    let refused = |source| ClientError::Kubeconfig {
+async fn from_file(path: &Path, context: Option<&str>) -> Result<Config, ClientError> {
+    let refused = |problem| ClientError::Kubeconfig {
         path: path.to_owned(),
-        source,
+        problem,
     };
-    let kubeconfig = Kubeconfig::read_from(path).map_err(refused)?;
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+    let kubeconfig = Kubeconfig::read_from(path).map_err(|error| {
+        // For the line that is wrong, where one is.
+        let text = yaml::read(path).unwrap_or_default();
+        refused(problem(&error, &[], &text))
+    })?;
+    let contexts: Vec<String> = kubeconfig
+        .contexts
+        .iter()
+        .map(|context| context.name.clone())
+        .collect();
+    let options = KubeConfigOptions {
+        context: context.map(str::to_owned),
+        ..KubeConfigOptions::default()
+    };
+    Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
-        .map_err(refused)
+        .map_err(|error| refused(problem(&error, &contexts, "")))
+}
+
+/// What is wrong with a kubeconfig, in the words of its fields.
+fn problem(error: &KubeconfigError, contexts: &[String], text: &str) -> String {
+    match error {
+        KubeconfigError::ReadConfig(error, _) => error.to_string(),
+        KubeconfigError::Parse(error) => {
+            format!("not a kubeconfig: {}", yaml::fault(text, error))
+        }
+        KubeconfigError::CurrentContextNotSet => {
+            "current-context is not set; choose one with `kubectl config use-context`".to_owned()
+        }
+        KubeconfigError::LoadContext(name) if contexts.is_empty() => {
+            format!("there is no context {name:?}, nor any other")
+        }
+        KubeconfigError::LoadContext(name) => {
+            format!(
+                "there is no context {name:?}; there are {}",
+                contexts.join(", ")
+            )
+        }
+        KubeconfigError::LoadClusterOfContext(name) => {
+            format!("there is no cluster {name:?}, which the context names")
+        }
+        KubeconfigError::MissingClusterUrl => "the cluster has no server".to_owned(),
+        KubeconfigError::ParseClusterUrl(_) => {
+            "the cluster's server is not a URL, such as https://10.0.0.1:6443".to_owned()
+        }
+        KubeconfigError::ParseProxyUrl(_) => {
+            "the cluster's proxy-url is not a URL, such as http://10.0.0.1:3128".to_owned()
+        }
+        KubeconfigError::LoadCertificateAuthority(error) => data("certificate-authority", error),
+        KubeconfigError::LoadClientCertificate(error) => data("client-certificate", error),
+        KubeconfigError::LoadClientKey(error) => data("client-key", error),
+        KubeconfigError::ParseCertificates(_) => {
+            "certificate-authority holds something that is not a certificate in PEM".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What is wrong with a field that is a file, or data under the field's other name.
+fn data(field: &str, error: &LoadDataError) -> String {
+    match error {
+        LoadDataError::DecodeBase64(_) => format!("{field}-data is not base64"),
+        LoadDataError::ReadFile(error, path) => format!("{field} {}: {error}", path.display()),
+        LoadDataError::NoBase64DataOrFile => {
+            format!("neither {field} nor {field}-data is set, and the other of the pair is")
+        }
+    }
 }

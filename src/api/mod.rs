@@ -3,5 +3,5 @@
 pub mod client;
 pub mod fault;
 
-pub use client::{ClientError, connect};
+pub use client::{ClientError, connect, connect_by};
 pub use fault::{Cause, Fault};

@@ -2,7 +2,6 @@
 //! a typed list such as `NodeList`, single objects, or several of these as documents.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use crate::cluster::object::{Object, Place};
 use crate::cluster::{View, read};
 use crate::domain::Network;
 use crate::wire::objects::{KubeVirt, Migration, Namespace, Node, Pod, Vmi};
+use crate::yaml;
 
 /// Why a snapshot can't be used. A person is there to mend the file, so nothing is skipped.
 #[derive(Debug, thiserror::Error)]
@@ -40,24 +40,24 @@ pub enum SnapshotError {
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// It is empty, as what a failed `kubectl … > FILE` leaves.
-    #[error("the file is empty")]
+    #[error("the file is empty; did the kubectl that wrote it fail?")]
     Empty,
     /// It begins as JSON and is none.
     #[error("not JSON: {0}")]
-    NotJson(#[source] serde_json::Error),
+    NotJson(String),
     /// It is neither JSON nor YAML.
     #[error("not YAML: {0}")]
     NotYaml(String),
     /// A document is no Kubernetes object.
     #[error(
-        "document {document} is no Kubernetes object: it has no kind; kubectl writes them with -o json or -o yaml"
+        "document {document} is not a Kubernetes object: it has no kind; kubectl writes them with -o json or -o yaml"
     )]
     NoKind {
         /// Its place in the file, from 1.
         document: usize,
     },
     /// A list has no items.
-    #[error("document {document} is a {kind} without items")]
+    #[error("document {document} is a {kind} without items, which kubectl always writes")]
     NoItems {
         /// Its place in the file, from 1.
         document: usize,
@@ -65,21 +65,21 @@ pub enum FormatError {
         kind: String,
     },
     /// An object of a kind that berth uses can't be read.
-    #[error("{kind} {name}: {source}")]
+    #[error("{kind} {name}: {problem}")]
     Object {
         /// Its kind.
         kind: String,
         /// Its namespace and name as far as they are known.
         name: String,
-        /// What is wrong with it.
-        source: serde_json::Error,
+        /// The field, and what is wrong with it.
+        problem: String,
     },
 }
 
 /// Reads a snapshot file. The network's agents live in its namespace for them; pods elsewhere with the
 /// same labels are not they.
 pub fn load(path: &Path, network: &Network) -> Result<View, SnapshotError> {
-    let text = fs::read_to_string(path).map_err(|source| SnapshotError::Unreadable {
+    let text = yaml::read(path).map_err(|source| SnapshotError::Unreadable {
         path: path.to_owned(),
         source,
     })?;
@@ -126,7 +126,7 @@ fn documents(text: &str) -> Result<Vec<Value>, FormatError> {
         return serde_json::Deserializer::from_str(text)
             .into_iter()
             .collect::<Result<_, _>>()
-            .map_err(FormatError::NotJson);
+            .map_err(|error| FormatError::NotJson(json_fault(&error)));
     }
     // The file is the operator's own: what bounds it is the size of a cluster, not suspicion.
     let options = serde_saphyr::options! {
@@ -139,7 +139,19 @@ fn documents(text: &str) -> Result<Vec<Value>, FormatError> {
         strict_booleans: true,
     };
     serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| FormatError::NotYaml(error.without_snippet().to_string()))
+        .map_err(|error| FormatError::NotYaml(yaml::fault(text, &error)))
+}
+
+/// What is wrong with a text that is not JSON, and where.
+fn json_fault(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    let said = error.to_string();
+    let what = match (error.is_eof(), said.split_once(" at line ")) {
+        (true, _) => "it ends too early; was it written to its end?",
+        (false, Some((what, _))) => what,
+        (false, None) => &said,
+    };
+    format!("line {line}, column {column}: {what}")
 }
 
 /// Takes lists apart.
@@ -185,29 +197,27 @@ fn object(value: &Value, network: &Network) -> Result<Option<Object>, FormatErro
     let at = |key| text_at(metadata, key).unwrap_or_default();
     let place = Place::new(&at("namespace"), &at("name"));
     let object = match (group.as_str(), kind.as_str()) {
-        ("", "Node") => {
-            Node::deserialize(value).map(|node| Some(read::node(network.provider, node)))
-        }
-        ("", "Pod") => Pod::deserialize(value).map(|pod| {
+        ("", "Node") => field::<Node>(value).map(|node| Some(read::node(network.provider, node))),
+        ("", "Pod") => field::<Pod>(value).map(|pod| {
             let agent = (pod.namespace() == network.agent_namespace.as_ref())
                 .then(|| read::agent_pod(network.provider, place.clone(), &pod));
             agent.flatten().or_else(|| read::target_pod(place, &pod))
         }),
         ("", "Namespace") => {
-            Namespace::deserialize(value).map(|namespace| Some(read::namespace(&namespace)))
+            field::<Namespace>(value).map(|namespace| Some(read::namespace(&namespace)))
         }
         ("kubevirt.io", "VirtualMachineInstance") => {
-            Vmi::deserialize(value).map(|vmi| Some(read::vmi(vmi)))
+            field::<Vmi>(value).map(|vmi| Some(read::vmi(vmi)))
         }
         ("kubevirt.io", "VirtualMachineInstanceMigration") => {
-            Migration::deserialize(value).map(|migration| Some(read::migration(place, &migration)))
+            field::<Migration>(value).map(|migration| Some(read::migration(place, &migration)))
         }
         ("kubevirt.io", "KubeVirt") => {
-            KubeVirt::deserialize(value).map(|kubevirt| Some(read::kubevirt(place, &kubevirt)))
+            field::<KubeVirt>(value).map(|kubevirt| Some(read::kubevirt(place, &kubevirt)))
         }
         _ => Ok(None),
     };
-    object.map_err(|source| {
+    object.map_err(|problem| {
         let name = text_at(metadata, "name").unwrap_or_else(|| "without a name".to_owned());
         FormatError::Object {
             kind,
@@ -215,8 +225,16 @@ fn object(value: &Value, network: &Network) -> Result<Option<Object>, FormatErro
                 Some(namespace) => format!("{namespace}/{name}"),
                 None => name,
             },
-            source,
+            problem,
         }
+    })
+}
+
+/// An object, or the field that can't be read and what is wrong with it.
+fn field<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, String> {
+    serde_path_to_error::deserialize(value).map_err(|error| match error.path().to_string() {
+        path if path == "." => error.into_inner().to_string(),
+        path => format!("{path}: {}", error.into_inner()),
     })
 }
 
@@ -294,36 +312,40 @@ mod tests {
     fn a_bad_snapshot_says_where_and_what() {
         check_error(
             "{",
-            "not JSON: EOF while parsing an object at line 1 column 1",
+            "not JSON: line 1, column 1: it ends too early; was it written to its end?",
         );
         check_error(
+            "{\"kind\": \"List\",\n \"items\": [,]}",
+            "not JSON: line 2, column 12: expected value",
+        );
+        check_error("", "the file is empty; did the kubectl that wrote it fail?");
+        check_error(
             "[]",
-            "document 1 is no Kubernetes object: it has no kind; kubectl writes them with -o json or -o yaml",
+            "document 1 is not a Kubernetes object: it has no kind; kubectl writes them with -o json or -o yaml",
         );
         check_error(
             "{}",
-            "document 1 is no Kubernetes object: it has no kind; kubectl writes them with -o json or -o yaml",
+            "document 1 is not a Kubernetes object: it has no kind; kubectl writes them with -o json or -o yaml",
         );
         check_error(
             "hello",
-            "document 1 is no Kubernetes object: it has no kind; kubectl writes them with -o json or -o yaml",
+            "document 1 is not a Kubernetes object: it has no kind; kubectl writes them with -o json or -o yaml",
         );
         check_error(
             &format!(r#"{NODE} {{"kind":"NodeList"}}"#),
-            "document 2 is a NodeList without items",
+            "document 2 is a NodeList without items, which kubectl always writes",
         );
         check_error(
             r#"{"kind":"List","items":[{"apiVersion":"v1","kind":"Node","metadata":{"name":"a","labels":7}}]}"#,
-            "Node a: invalid type: integer `7`, expected a map of labels",
+            "Node a: metadata.labels: invalid type: integer `7`, expected a map of labels",
         );
         check_error(
             r#"{"apiVersion":"kubevirt.io/v1","kind":"VirtualMachineInstance","metadata":{"namespace":"default","name":"web"}}"#,
-            "VirtualMachineInstance default/web: missing field `uid`",
+            "VirtualMachineInstance default/web: metadata: missing field `uid`",
         );
-        let error = parse("a: [", &Network::default()).unwrap_err().to_string();
-        assert!(
-            error.starts_with("not YAML: ") && !error.contains('\n'),
-            "{error}"
+        check_error(
+            "a: [",
+            "not YAML: line 1, column 4: check indentation, quotes, brackets and colons there and just before",
         );
     }
 }

@@ -57,9 +57,10 @@ impl Lease {
     pub(super) fn check(&self) -> Result<(), Refusal> {
         let Span(duration) = self.duration;
         if !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&duration) || duration.subsec_nanos() != 0 {
-            return Err(Refusal::Combination(
-                "lease.duration: is not a number of seconds from 5s to 10m".to_owned(),
-            ));
+            return Err(Refusal::Combination(format!(
+                "lease.duration: {} is not a whole number of seconds from 5s to 10m",
+                self.duration
+            )));
         }
         Ok(())
     }
@@ -90,13 +91,14 @@ impl Default for NodeCondition {
 impl NodeCondition {
     pub(super) fn check(&self) -> Result<(), Refusal> {
         if self.debounce.0 > LONGEST_DEBOUNCE {
-            return Err(Refusal::Combination(
-                "nodeCondition.debounce: is more than 5m".to_owned(),
-            ));
+            return Err(Refusal::Combination(format!(
+                "nodeCondition.debounce: {} is more than 5m",
+                self.debounce
+            )));
         }
         if self.writes_per_second == 0 {
             return Err(Refusal::Combination(
-                "nodeCondition.writesPerSecond: 0 would write nothing; nodeCondition.publish: false says so".to_owned(),
+                "nodeCondition.writesPerSecond: 0 would write nothing; to publish nothing, set nodeCondition.publish to false".to_owned(),
             ));
         }
         Ok(())
@@ -109,18 +111,26 @@ mod tests {
 
     #[test]
     fn what_can_not_be_kept_is_refused() {
-        let lease = "lease.duration: is not a number of seconds from 5s to 10m";
         for (text, expect) in [
-            ("lease: {duration: 4s}", lease),
-            ("lease: {duration: 601s}", lease),
-            ("lease: {duration: 5500ms}", lease),
+            (
+                "lease: {duration: 4s}",
+                "lease.duration: 4s is not a whole number of seconds from 5s to 10m",
+            ),
+            (
+                "lease: {duration: 601s}",
+                "lease.duration: 10m1s is not a whole number of seconds from 5s to 10m",
+            ),
+            (
+                "lease: {duration: 5500ms}",
+                "lease.duration: 5.5s is not a whole number of seconds from 5s to 10m",
+            ),
             (
                 "nodeCondition: {debounce: 6m}",
-                "nodeCondition.debounce: is more than 5m",
+                "nodeCondition.debounce: 6m is more than 5m",
             ),
             (
                 "nodeCondition: {writesPerSecond: 0}",
-                "nodeCondition.writesPerSecond: 0 would write nothing; nodeCondition.publish: false says so",
+                "nodeCondition.writesPerSecond: 0 would write nothing; to publish nothing, set nodeCondition.publish to false",
             ),
         ] {
             let refusal = Config::parse(text).unwrap_err();

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer};
+
+use crate::config::reader::read_text;
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -19,9 +21,11 @@ impl Default for LogLevel {
     }
 }
 
-/// A level that is none.
+const FORM: &str = "a level: use off, error, warn, info, debug or trace, or a filter such as info,berth::decision=debug";
+
+/// A text that is not a level.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no level: off, error, warn, info, debug or trace")]
+#[error("{0:?} is not {FORM}")]
 pub struct LevelError(String);
 
 impl LogLevel {
@@ -66,9 +70,7 @@ fn is_target(text: &str) -> bool {
 
 impl<'de> Deserialize<'de> for LogLevel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
+        read_text(deserializer, FORM)
     }
 }
 

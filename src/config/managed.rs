@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Refusal;
-use super::names::{HostName, ObjectName};
+use super::names::{HostName, ObjectName, is_label};
 use super::units::Lifetime;
 
 /// Certificates that berth makes, in a Secret that its replicas share.
@@ -63,9 +63,9 @@ impl Managed {
             ca_lifetime: ca,
         } = self;
         let refuse = |text: String| Err(Refusal::Combination(text));
-        if service.as_str().contains('.') || service.as_str().len() > 63 {
+        if !is_label(service.as_str()) {
             return refuse(format!(
-                "tls.managed.service: {service} is no name of a Service: one label of up to 63 characters"
+                "tls.managed.service: {service} is not the name of a Service: it has no dots, and up to 63 characters"
             ));
         }
         if leaf.0 < SHORTEST_LEAF || LONGEST_LEAF < *leaf {
@@ -76,7 +76,7 @@ impl Managed {
         }
         if ca.0 < leaf.0 * LEAVES_PER_CA {
             return refuse(format!(
-                "tls.managed.caLifetime: {ca} is less than {LEAVES_PER_CA} times tls.managed.leafLifetime, {leaf}: no ca could be replaced in time"
+                "tls.managed.caLifetime: {ca} is less than {LEAVES_PER_CA} times tls.managed.leafLifetime, {leaf}: the ca could not be replaced in time"
             ));
         }
         Ok(())
@@ -92,19 +92,19 @@ mod tests {
         for (text, expect) in [
             (
                 "tls: {managed: {secretName: Berth}}",
-                "tls.managed.secretName: \"Berth\" is no name of an object: lower-case letters, digits, '-' and '.', from a letter or digit to one, up to 253",
+                "tls.managed.secretName: \"Berth\" is not the name of an object: use lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit, up to 253 characters",
             ),
             (
                 "tls: {managed: {service: a.b}}",
-                "tls.managed.service: a.b is no name of a Service: one label of up to 63 characters",
+                "tls.managed.service: a.b is not the name of a Service: it has no dots, and up to 63 characters",
             ),
             (
                 "tls: {managed: {extraNames: [\"https://a\"]}}",
-                "tls.managed.extraNames[0]: \"https://a\" is neither a DNS name nor an IP address",
+                "tls.managed.extraNames[0]: \"https://a\" is not a DNS name or an IP address, such as berth.example.com or 10.96.0.77",
             ),
             (
                 "tls: {managed: {leafLifetime: 10}}",
-                "tls.managed.leafLifetime: invalid type: integer `10`, expected a duration up to 36500d, such as \"30d\" or \"12h\"",
+                "tls.managed.leafLifetime: 10 is not a duration above zero and up to 36500d, such as 30d or 12h",
             ),
             (
                 "tls: {managed: {leafLifetime: 1h}}",
@@ -116,7 +116,7 @@ mod tests {
             ),
             (
                 "tls: {managed: {caLifetime: 90d}}",
-                "tls.managed.caLifetime: 90d is less than 6 times tls.managed.leafLifetime, 30d: no ca could be replaced in time",
+                "tls.managed.caLifetime: 90d is less than 6 times tls.managed.leafLifetime, 30d: the ca could not be replaced in time",
             ),
         ] {
             let error = Config::parse(text).unwrap_err().to_string();

@@ -6,17 +6,19 @@ use std::str::FromStr;
 
 use rustls::pki_types::ServerName;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer};
+
+use crate::config::reader::read_text;
 
 /// A name that an object in the API can have: a DNS subdomain (RFC 1123).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectName(String);
 
-/// A name that is none.
+const OBJECT_NAME: &str = "the name of an object: use lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit, up to 253 characters";
+
+/// A text that is not the name of an object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is no name of an object: lower-case letters, digits, '-' and '.', from a letter or digit to one, up to 253"
-)]
+#[error("{0:?} is not {OBJECT_NAME}")]
 pub struct ObjectNameError(String);
 
 impl ObjectName {
@@ -43,14 +45,7 @@ impl FromStr for ObjectName {
     type Err = ObjectNameError;
 
     fn from_str(text: &str) -> Result<Self, ObjectNameError> {
-        let label = |label: &str| {
-            let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-            !label.is_empty()
-                && label.bytes().all(inner)
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        };
-        if text.len() <= 253 && text.split('.').all(label) {
+        if text.len() <= 253 && text.split('.').all(is_part) {
             Ok(Self(text.to_owned()))
         } else {
             Err(ObjectNameError(text.to_owned()))
@@ -58,11 +53,20 @@ impl FromStr for ObjectName {
     }
 }
 
+fn is_part(text: &str) -> bool {
+    let inner = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// Whether it is a DNS label (RFC 1123), as the names of Services and namespaces are.
+#[must_use]
+pub fn is_label(text: &str) -> bool {
+    text.len() <= 63 && is_part(text)
+}
+
 impl<'de> Deserialize<'de> for ObjectName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
+        read_text(deserializer, OBJECT_NAME)
     }
 }
 
@@ -93,15 +97,27 @@ impl HostName {
     }
 }
 
+const HOST_NAME: &str = "a DNS name or an IP address, such as berth.example.com or 10.96.0.77";
+
+/// A text that is not the name of a server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not {HOST_NAME}")]
+pub struct HostNameError(String);
+
+impl FromStr for HostName {
+    type Err = HostNameError;
+
+    fn from_str(text: &str) -> Result<Self, HostNameError> {
+        match ServerName::try_from(text) {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(_) => Err(HostNameError(text.to_owned())),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for HostName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match ServerName::try_from(text.as_str()) {
-            Ok(_) => Ok(Self(text)),
-            Err(_) => Err(D::Error::custom(format!(
-                "{text:?} is neither a DNS name nor an IP address"
-            ))),
-        }
+        read_text(deserializer, HOST_NAME)
     }
 }
 

@@ -1,9 +1,13 @@
 //! The network provider: who brings OVN to the nodes, whose agents are looked for and whose
 //! annotation names a node's chassis.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use std::borrow::Cow;
+use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer};
+
+use crate::config::reader::read_text;
 use crate::domain;
 
 /// The network of the cluster.
@@ -15,15 +19,59 @@ pub struct Network {
 }
 
 /// Who brings OVN to the nodes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Provider {
     /// Kube-OVN: agents `ovs-ovn` and `kube-ovn-cni`.
     #[default]
-    #[serde(rename = "KubeOVN")]
     KubeOvn,
     /// OVN-Kubernetes: agent `ovnkube-node`; each node has its own southbound database.
-    #[serde(rename = "OVNKubernetes")]
     OvnKubernetes,
+}
+
+const FORM: &str =
+    "a network provider: use KubeOVN (or kube-ovn) or OVNKubernetes (or ovn-kubernetes)";
+
+/// A text that is not a network provider.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not {FORM}")]
+pub struct ProviderError(String);
+
+impl FromStr for Provider {
+    type Err = ProviderError;
+
+    /// Kubernetes' enums are in `CamelCase`, flags and the projects' own names have hyphens, and people mix
+    /// them.
+    fn from_str(text: &str) -> Result<Self, ProviderError> {
+        match text.to_ascii_lowercase().as_str() {
+            "kubeovn" | "kube-ovn" => Ok(Self::KubeOvn),
+            "ovnkubernetes" | "ovn-kubernetes" => Ok(Self::OvnKubernetes),
+            _ => Err(ProviderError(text.to_owned())),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Provider {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_text(deserializer, FORM)
+    }
+}
+
+impl JsonSchema for Provider {
+    fn schema_name() -> Cow<'static, str> {
+        "Provider".into()
+    }
+
+    /// Editors offer the enum; the pattern has what is read.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "Who brings OVN to the nodes: KubeOVN or OVNKubernetes, in any case, with or without a hyphen",
+            "anyOf": [
+                { "enum": ["KubeOVN", "OVNKubernetes"] },
+                { "pattern": "^([Kk][Uu][Bb][Ee]-?[Oo][Vv][Nn]|[Oo][Vv][Nn]-?[Kk][Uu][Bb][Ee][Rr][Nn][Ee][Tt][Ee][Ss])$" },
+            ],
+        })
+    }
 }
 
 impl From<Provider> for domain::Provider {
@@ -61,6 +109,26 @@ mod tests {
                 "ovn-kubernetes",
             ),
             (
+                "network: {provider: kube-ovn}",
+                Provider::KubeOvn,
+                "kube-system",
+            ),
+            (
+                "network: {provider: Kube-OVN}",
+                Provider::KubeOvn,
+                "kube-system",
+            ),
+            (
+                "network: {provider: ovn-kubernetes}",
+                Provider::OvnKubernetes,
+                "ovn-kubernetes",
+            ),
+            (
+                "network: {provider: OVN-Kubernetes}",
+                Provider::OvnKubernetes,
+                "ovn-kubernetes",
+            ),
+            (
                 "network: {provider: OVNKubernetes}\nagents: {namespace: openshift-ovn-kubernetes}",
                 Provider::OvnKubernetes,
                 "openshift-ovn-kubernetes",
@@ -86,19 +154,23 @@ mod tests {
         for (text, expect) in [
             (
                 "network: {provider: Calico}",
-                "network.provider: unknown variant `Calico`, expected `KubeOVN` or `OVNKubernetes`",
+                "network.provider: \"Calico\" is not a network provider: use KubeOVN (or kube-ovn) or OVNKubernetes (or ovn-kubernetes)",
+            ),
+            (
+                "network: {provider: [KubeOVN]}",
+                "network.provider: a list is not a network provider: use KubeOVN (or kube-ovn) or OVNKubernetes (or ovn-kubernetes)",
             ),
             (
                 "network: {name: OVNKubernetes}",
-                "network.name: unknown field `name`, expected `provider`",
+                "network.name: unknown field; the fields here are provider",
             ),
             (
                 "network: {provider: OVNKubernetes}\nsouthbound: {endpoints: 'tcp:a:6642'}",
-                "southbound.endpoints, --ovn-sb: tcp:a:6642 is no place to ask with network.provider OVNKubernetes, where each node has databases of its own; leave it out",
+                "southbound.endpoints, --ovn-sb: tcp:a:6642 can't be used with network.provider OVNKubernetes, where each node has databases of its own; leave it out",
             ),
             (
                 "network: {provider: OVNKubernetes}\nsouthbound: {probe: {endpoints: 'tcp:a:6641'}}",
-                "southbound.probe.endpoints: tcp:a:6641 is no place to ask with network.provider OVNKubernetes, where each node has databases of its own; leave it out",
+                "southbound.probe.endpoints, --ovn-nb: tcp:a:6641 can't be used with network.provider OVNKubernetes, where each node has databases of its own; leave it out",
             ),
         ] {
             let refusal = Config::parse(text).unwrap_err();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::Refusal;
 use crate::config::units::Span;
+use crate::config::{Refusal, pair};
 use crate::decide::guard::ALLOWED_LAG;
 use crate::ovn::endpoint::Endpoints;
 
@@ -103,7 +103,7 @@ impl Southbound {
     /// The servers to ask by, where there are any.
     pub fn probed(&self) -> Result<Option<Endpoints>, Refusal> {
         parse(
-            "southbound.probe.endpoints",
+            "southbound.probe.endpoints, --ovn-nb",
             self.probe.endpoints.as_deref(),
         )
     }
@@ -111,35 +111,42 @@ impl Southbound {
     /// Refuses what can't be had together, once flags were applied as well.
     pub fn check_whole(&self) -> Result<(), Refusal> {
         if self.probe.endpoints.is_some() && self.endpoints.is_none() {
-            return Err(Refusal::Combination(
-                "southbound.probe.endpoints, --ovn-nb: is set, and neither southbound.endpoints nor --ovn-sb, where the answers would be".to_owned(),
-            ));
+            return Err(Refusal::Combination(format!(
+                "southbound.endpoints, --ovn-sb: is not set, and southbound.probe.endpoints, --ovn-nb, {}, needs it: the answers are there",
+                self.probe.endpoints.as_deref().unwrap_or_default()
+            )));
         }
         self.check()
     }
 
     /// Refuses what can't be had together.
     pub fn check(&self) -> Result<(), Refusal> {
-        let refuse = |text: &str| Err(Refusal::Combination(format!("southbound{text}")));
-        if self.cert_file.is_some() != self.key_file.is_some() {
-            return refuse(": certFile and keyFile go together, only one is set");
-        }
+        let refuse = |text: String| Err(Refusal::Combination(format!("southbound.{text}")));
+        pair(
+            "southbound",
+            self.cert_file.as_deref(),
+            self.key_file.as_deref(),
+        )?;
         let (servers, probed) = (self.servers()?, self.probed()?);
-        let any_ssl = [&servers, &probed]
+        let ssl = [&servers, &probed]
             .into_iter()
             .flatten()
-            .any(Endpoints::any_ssl);
-        if any_ssl && self.ca_file.is_none() {
-            return refuse(".caFile: is not set, and an ssl: endpoint needs it");
+            .find(|servers| servers.any_ssl());
+        if let (Some(servers), None) = (ssl, &self.ca_file) {
+            return refuse(format!("caFile: is not set, and {servers} needs it"));
         }
         if !(SHORTEST_INTERVAL..=LONGEST_INTERVAL).contains(&self.probe.interval.0) {
-            return refuse(".probe.interval: is not from 1s to 5m");
+            return refuse(format!(
+                "probe.interval: {} is not from 1s to 5m",
+                self.probe.interval
+            ));
         }
         // A server that is asked may take as long again.
         if self.stale_after.0 <= self.inactivity_probe.0 * 2 {
-            return refuse(
-                ".staleAfter: is not more than twice inactivityProbe, and a quiet database would be stale",
-            );
+            return refuse(format!(
+                "staleAfter: {} is not more than twice southbound.inactivityProbe, {}: a quiet database would be stale",
+                self.stale_after, self.inactivity_probe
+            ));
         }
         Ok(())
     }
@@ -160,39 +167,53 @@ mod tests {
         for (text, expect) in [
             (
                 "{endpoints: 'ssl:ovn-sb:6642'}",
-                "southbound.caFile: is not set, and an ssl: endpoint needs it",
+                "southbound.caFile: is not set, and ssl:ovn-sb:6642 needs it",
             ),
             (
                 "{certFile: /tls/cert}",
-                "southbound: certFile and keyFile go together, only one is set",
+                "southbound.keyFile: is not set, and southbound.certFile, /tls/cert, needs it",
+            ),
+            (
+                "{keyFile: /tls/key}",
+                "southbound.certFile: is not set, and southbound.keyFile, /tls/key, needs it",
             ),
             (
                 "{staleAfter: 20s}",
-                "southbound.staleAfter: is not more than twice inactivityProbe, and a quiet database would be stale",
+                "southbound.staleAfter: 20s is not more than twice southbound.inactivityProbe, 10s: a quiet database would be stale",
             ),
             (
                 "{endpoints: 'tcp:ovn-sb:6642', probe: {endpoints: 'ssl:ovn-nb:6641'}}",
-                "southbound.caFile: is not set, and an ssl: endpoint needs it",
+                "southbound.caFile: is not set, and ssl:ovn-nb:6641 needs it",
             ),
             (
                 "{probe: {interval: 500ms}}",
-                "southbound.probe.interval: is not from 1s to 5m",
+                "southbound.probe.interval: 500ms is not from 1s to 5m",
+            ),
+            (
+                "{endpoints: 'tcp:ovn-sb'}",
+                "southbound.endpoints, --ovn-sb \"tcp:ovn-sb\": a port is missing; ovn's southbound database is usually on 6642, its northbound on 6641",
+            ),
+            (
+                "{endpoints: ''}",
+                "southbound.endpoints, --ovn-sb \"\": an endpoint is missing; use tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH",
+            ),
+            (
+                "{probe: {endpoints: 'http://a'}}",
+                "southbound.probe.endpoints, --ovn-nb \"http://a\": an endpoint begins with tcp:, ssl: or unix:",
+            ),
+            (
+                "{onStale: reject}",
+                "southbound.onStale: \"reject\" is not one of Ignore, Reject (did you mean Reject?)",
             ),
         ] {
             let refusal = Config::parse(&format!("southbound: {text}")).unwrap_err();
             assert_eq!(refusal.to_string(), expect);
         }
-        let refusal = Config::parse("southbound: {endpoints: 'tcp:ovn-sb'}").unwrap_err();
-        let refusal = refusal.to_string();
-        assert!(
-            refusal.contains("southbound.endpoints") && refusal.contains("tcp:ovn-sb"),
-            "{refusal}"
-        );
         let unheard = "southbound: {probe: {endpoints: 'tcp:ovn-nb:6641'}}";
         let refusal = Config::parse(unheard).unwrap().southbound.check_whole();
         assert_eq!(
             refusal.unwrap_err().to_string(),
-            "southbound.probe.endpoints, --ovn-nb: is set, and neither southbound.endpoints nor --ovn-sb, where the answers would be"
+            "southbound.endpoints, --ovn-sb: is not set, and southbound.probe.endpoints, --ovn-nb, tcp:ovn-nb:6641, needs it: the answers are there"
         );
         let good = "{endpoints: 'tcp:a:6642,ssl:b:6642,unix:/c', caFile: /tls/ca, probe: {endpoints: 'ssl:a:6641'}}";
         assert!(Config::parse(&format!("southbound: {good}")).is_ok());

@@ -11,6 +11,30 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
+/// In Go's notation, each unit once.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        if seconds == 0 {
+            return write!(f, "{:?}", self.0);
+        }
+        let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+        if hours > 0 {
+            write!(f, "{hours}h")?;
+        }
+        if minutes > 0 {
+            write!(f, "{minutes}m")?;
+        }
+        let rest = self
+            .0
+            .saturating_sub(Duration::from_mins(hours * 60 + minutes));
+        if rest.is_zero() {
+            return Ok(());
+        }
+        write!(f, "{rest:?}")
+    }
+}
+
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct SpanVisitor;
@@ -19,7 +43,7 @@ impl<'de> Deserialize<'de> for Span {
             type Value = Span;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration up to 24h, such as \"10s\" or \"1m30s\"")
+                f.write_str("a duration above zero and up to 24h, such as 10s or 1m30s")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Span, E> {
@@ -131,7 +155,7 @@ impl<'de> Deserialize<'de> for Lifetime {
             type Value = Lifetime;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration up to 36500d, such as \"30d\" or \"12h\"")
+                f.write_str("a duration above zero and up to 36500d, such as 30d or 12h")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Lifetime, E> {
@@ -204,7 +228,7 @@ impl<'de> Deserialize<'de> for Size {
             type Value = Size;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a size such as 1048576, \"8Mi\" or \"1Gi\"")
+                f.write_str("a size above zero in bytes, such as 1048576, 8Mi or 1Gi")
             }
 
             fn visit_u64<E: Error>(self, bytes: u64) -> Result<Size, E> {
@@ -293,6 +317,18 @@ mod tests {
             ("99999999999999999999h", None),
         ] {
             assert_eq!(parse_duration(text), expect, "{text}");
+        }
+        for (text, shown) in [
+            ("10s", "10s"),
+            ("90s", "1m30s"),
+            ("60m", "1h"),
+            ("3723.5s", "1h2m3.5s"),
+            ("500ms", "500ms"),
+            ("1h1ms", "1h1ms"),
+        ] {
+            let span = Span(parse_duration(text).unwrap());
+            assert_eq!(span.to_string(), shown);
+            assert_eq!(parse_duration(shown), Some(span.0));
         }
     }
 

@@ -45,7 +45,7 @@ pub struct EndpointError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointFault {
     /// Nothing between two commas, or nothing at all.
-    #[error("an endpoint is missing")]
+    #[error("an endpoint is missing; use tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH")]
     Empty,
     /// Another method, or none.
     #[error("an endpoint begins with tcp:, ssl: or unix:")]
@@ -54,7 +54,7 @@ pub enum EndpointFault {
     #[error("berth connects and does not listen; use tcp:, ssl: or unix:")]
     Passive,
     /// No host.
-    #[error("a host is missing")]
+    #[error("a host is missing, as in tcp:ovn-sb:6642")]
     NoHost,
     /// No port, as OVN's databases have none by default.
     #[error(
@@ -62,16 +62,16 @@ pub enum EndpointFault {
     )]
     NoPort,
     /// A port that is no number from 1 to 65535.
-    #[error("the port is no number from 1 to 65535")]
+    #[error("the port is not a number from 1 to 65535")]
     Port,
     /// An IPv6 address whose end can't be told from the port.
     #[error("an ipv6 address stands in brackets, as in tcp:[::1]:6642")]
     Brackets,
     /// In brackets, but no IPv6 address.
-    #[error("what is in brackets is no ipv6 address")]
+    #[error("what is in brackets is not an ipv6 address")]
     NotIpv6,
     /// No path.
-    #[error("a path is missing")]
+    #[error("a path is missing, as in unix:/run/ovn/ovnsb_db.sock")]
     NoPath,
 }
 

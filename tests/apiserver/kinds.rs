@@ -35,11 +35,12 @@ use Origin::{BuiltIn, CustomResource};
 use Scope::{Cluster, Namespaced};
 
 #[rustfmt::skip]
-pub(crate) static KINDS: [Kind; 12] = [
+pub(crate) static KINDS: [Kind; 13] = [
     Kind { group: "", version: "v1", plural: "nodes", name: "Node", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
     Kind { group: "", version: "v1", plural: "namespaces", name: "Namespace", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
     Kind { group: "", version: "v1", plural: "pods", name: "Pod", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
     Kind { group: "", version: "v1", plural: "secrets", name: "Secret", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true, update_creates: false },
+    Kind { group: "", version: "v1", plural: "services", name: "Service", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true, update_creates: true },
     Kind { group: "", version: "v1", plural: "events", name: "Event", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true, update_creates: true },
     Kind { group: "events.k8s.io", version: "v1", plural: "events", name: "Event", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true, update_creates: true },
     Kind { group: "admissionregistration.k8s.io", version: "v1", plural: "mutatingwebhookconfigurations", name: "MutatingWebhookConfiguration", scope: Cluster, origin: BuiltIn, status: false, unconditional_update: false, update_creates: false },

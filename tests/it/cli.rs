@@ -13,7 +13,7 @@ fn run(args: &[&str]) -> Output {
 
 /// Runs it and checks that it fails with one line on standard error and nothing on standard output.
 #[track_caller]
-fn check_failure(args: &[&str], code: i32, expect: &str) {
+pub(crate) fn check_failure(args: &[&str], code: i32, expect: &str) {
     let output = run(args);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
@@ -26,7 +26,7 @@ fn check_failure(args: &[&str], code: i32, expect: &str) {
 }
 
 #[track_caller]
-fn stdout(args: &[&str]) -> String {
+pub(crate) fn stdout(args: &[&str]) -> String {
     let output = run(args);
     assert!(
         output.status.success(),
@@ -36,33 +36,176 @@ fn stdout(args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+const ADDRESS: &str = "is not an address to listen on: use IP:PORT, such as 127.0.0.1:8443 or [::]:8443, localhost:PORT, or :PORT for every IPv4 address of the host";
+
 #[test]
-fn a_wrong_flag_or_value_is_named_in_one_line() {
-    check_failure(
-        &["serve", "--snapshto", "x"],
-        2,
-        "error: unexpected argument '--snapshto' found (see berth --help)",
-    );
-    check_failure(
-        &["serve", "--listen", "here"],
-        2,
-        "error: invalid value 'here' for '--listen <ADDR>': invalid socket address syntax (see berth --help)",
-    );
-    check_failure(
-        &["scheduler-config"],
-        2,
-        "error: the following required arguments were not provided: --ca <FILE> (see berth --help)",
-    );
-    check_failure(
-        &["moor"],
-        2,
-        "error: unrecognized subcommand 'moor' (see berth --help)",
-    );
-    check_failure(
-        &["scheduler-config", "--ca", "/none"],
-        1,
-        "error: --ca /none: No such file or directory (os error 2)",
-    );
+fn a_usage_error_names_what_is_wrong_and_the_help_of_its_command_in_one_line() {
+    for (args, expect) in [
+        (
+            &["serve", "--snapshto", "x"][..],
+            "unknown flag \"--snapshto\" (did you mean --snapshot?); see berth serve --help",
+        ),
+        (
+            &["serve", "--frobnicate"],
+            "unknown flag \"--frobnicate\"; see berth serve --help",
+        ),
+        (
+            &["serve", "now"],
+            "unknown argument \"now\"; see berth serve --help",
+        ),
+        (
+            &["serve", "--listen", "here"],
+            &format!("--listen: \"here\" {ADDRESS}; see berth serve --help"),
+        ),
+        (
+            &["serve", "--admin-listen=127.0.0.1:99999"],
+            &format!("--admin-listen: \"127.0.0.1:99999\" {ADDRESS}; see berth serve --help"),
+        ),
+        (
+            &["serve", "--listen"],
+            "--listen: the value is missing, as in --listen ADDR; see berth serve --help",
+        ),
+        (
+            &["serve", "--listen", ":1", "--listen", ":2"],
+            "--listen is there twice; see berth serve --help",
+        ),
+        (
+            &["serve", "--log-level", "infoo"],
+            "--log-level: \"infoo\" is not a level: use off, error, warn, info, debug or trace, or a filter such as info,berth::decision=debug; see berth serve --help",
+        ),
+        (
+            &["serve", "--log-format", "text"],
+            "--log-format: \"text\" is not a log format: use auto, human or json; see berth serve --help",
+        ),
+        (
+            &["serve", "--network-provider", "calico"],
+            "--network-provider: \"calico\" is not a network provider: use KubeOVN (or kube-ovn) or OVNKubernetes (or ovn-kubernetes); see berth serve --help",
+        ),
+        (
+            &["serve", "--tls-secret", "Berth"],
+            "--tls-secret: \"Berth\" is not the name of an object: use lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit, up to 253 characters; see berth serve --help",
+        ),
+        (
+            &["serve", "--kubeconfig", "a", "--snapshot", "b"],
+            "--kubeconfig and --snapshot exclude each other; see berth serve --help",
+        ),
+        (
+            &["scheduler-config"],
+            "missing --ca FILE; see berth scheduler-config --help",
+        ),
+        (
+            &["scheduler-config", "--ca", "a", "--client-cert", "/b"],
+            "missing --client-key PATH; see berth scheduler-config --help",
+        ),
+        (
+            &["scheduler-config", "--ca", "a", "--context", "b"],
+            "missing --kubeconfig FILE; see berth scheduler-config --help",
+        ),
+        (
+            &["scheduler-config", "--ca", "a", "--server-name", "a b"],
+            "--server-name: \"a b\" is not a DNS name or an IP address, such as berth.example.com or 10.96.0.77; see berth scheduler-config --help",
+        ),
+        (
+            &["config", "check"],
+            "missing FILE; see berth config check --help",
+        ),
+        (
+            &["config", "check", "a", "b"],
+            "unknown argument \"b\"; see berth config check --help",
+        ),
+        (
+            &["config", "chekc", "a"],
+            "unknown command \"chekc\" (did you mean check?); the commands are default, check, schema; see berth config --help",
+        ),
+        (
+            &["dmeo"],
+            "unknown command \"dmeo\" (did you mean demo?); the commands are serve, demo, config, scheduler-config; see berth --help",
+        ),
+        (
+            &["moor"],
+            "unknown command \"moor\"; the commands are serve, demo, config, scheduler-config; see berth --help",
+        ),
+        (
+            &["--snapshot", "x"],
+            "unknown flag \"--snapshot\"; see berth --help",
+        ),
+    ] {
+        check_failure(args, 2, &format!("error: {expect}"));
+    }
+}
+
+#[test]
+fn a_value_from_the_environment_is_named_by_its_variable() {
+    for (variable, value, args, expect) in [
+        (
+            "BERTH_LISTEN",
+            "here",
+            &["serve"][..],
+            format!("error: BERTH_LISTEN: \"here\" {ADDRESS}; see berth serve --help\n"),
+        ),
+        (
+            "BERTH_FULL",
+            "maybe",
+            &["scheduler-config", "--ca", "/none"],
+            "error: BERTH_FULL: \"maybe\" is not a switch: use 1, true, yes or on, or 0, false, no or off; see berth scheduler-config --help\n".to_owned(),
+        ),
+        (
+            "BERTH_KUBECONFIG",
+            "a",
+            &["serve", "--snapshot", "b"],
+            "error: --snapshot and BERTH_KUBECONFIG exclude each other; see berth serve --help\n".to_owned(),
+        ),
+    ] {
+        let output = berth().env(variable, value).args(args).output().unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), expect);
+        assert_eq!(output.status.code(), Some(2));
+    }
+}
+
+#[test]
+fn every_flag_can_be_set_in_the_environment_and_every_switch_as_people_set_one() {
+    use clap::{ArgAction, CommandFactory};
+    fn commands(command: &clap::Command) -> Vec<&clap::Command> {
+        let inner = command.get_subcommands().flat_map(commands);
+        std::iter::once(command).chain(inner).collect()
+    }
+    let root = berth::args::Cli::command();
+    let mut switches = 0;
+    for command in commands(&root) {
+        for arg in command.get_arguments() {
+            let Some(long) = arg
+                .get_long()
+                .filter(|long| !["help", "version"].contains(long))
+            else {
+                continue;
+            };
+            let variable = format!("BERTH_{}", long.to_uppercase().replace('-', "_"));
+            assert_eq!(
+                arg.get_env().and_then(|name| name.to_str()),
+                Some(&*variable)
+            );
+            if matches!(arg.get_action(), ArgAction::SetTrue) {
+                switches += 1;
+                let line = match command.get_name() {
+                    "demo" => "demo",
+                    "check" => "config check -",
+                    "scheduler-config" => "scheduler-config --ca /none",
+                    other => panic!("{other}"),
+                };
+                let output = berth()
+                    .env(&variable, "maybe")
+                    .args(line.split(' '))
+                    .output()
+                    .unwrap();
+                let said = String::from_utf8(output.stderr).unwrap();
+                let expect = format!(
+                    "error: {variable}: \"maybe\" is not a switch: use 1, true, yes or on, or 0, false, no or off; see "
+                );
+                assert!(said.starts_with(&expect), "{said}");
+            }
+        }
+    }
+    assert_eq!(switches, 3);
 }
 
 #[test]
@@ -93,7 +236,7 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
         &["serve", "--snapshot", &junk],
         1,
         &format!(
-            "error: --snapshot {junk}: not JSON: EOF while parsing an object at line 1 column 15"
+            "error: --snapshot {junk}: not JSON: line 1, column 15: it ends too early; was it written to its end?"
         ),
     );
     check_failure(
@@ -105,21 +248,14 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
     check_failure(
         &["serve", "--config", &config],
         1,
-        &format!(
-            "error: config {config}: guard.launches: invalid type: string \"perhaps\", expected a boolean"
-        ),
-    );
-    check_failure(
-        &["serve", "--snapshot", cluster, "--log-level", "infoo"],
-        2,
-        "error: invalid value 'infoo' for '--log-level <LEVEL>': \"infoo\" is no level: off, error, warn, info, debug or trace (see berth --help)",
+        &format!("error: config {config}: guard.launches: \"perhaps\" is not true or false"),
     );
     let lines = write("lines.yaml", "\"a\\nb\": 1");
     check_failure(
         &["serve", "--config", &lines],
         1,
         &format!(
-            "error: config {lines}: a b: unknown field `a b`, expected one of `apiVersion`, `kind`, `listen`, `adminListen`, `tls`, `log`, `network`, `guard`, `machineType`, `agents`, `southbound`, `nodeCondition`, `lease`, `scoring`, `limits`, `shutdown`"
+            "error: config {lines}: a b: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, machineType, agents, southbound, nodeCondition, lease, scoring, limits, shutdown"
         ),
     );
     check_failure(
@@ -133,12 +269,7 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
             "tcp:127.0.0.1:6642",
         ],
         1,
-        "error: southbound.endpoints, --ovn-sb: tcp:127.0.0.1:6642 is no place to ask with network.provider OVNKubernetes, where each node has databases of its own; leave it out",
-    );
-    check_failure(
-        &["serve", "--network-provider", "calico"],
-        2,
-        "error: invalid value 'calico' for '--network-provider <PROVIDER>' [possible values: kube-ovn, ovn-kubernetes] (see berth --help)",
+        "error: southbound.endpoints, --ovn-sb: tcp:127.0.0.1:6642 can't be used with network.provider OVNKubernetes, where each node has databases of its own; leave it out",
     );
     check_failure(
         &["serve", "--snapshot", cluster],
@@ -188,7 +319,9 @@ fn an_address_in_use_and_a_key_of_another_certificate_are_named() {
     ] {
         assert_eq!(
             serve(&key, &[flag, &address, other_flag, "127.0.0.1:0"]),
-            format!("error: {flag} {address}: Address already in use (os error 98)\n")
+            format!(
+                "error: {flag} {address}: another program listens there; choose another address\n"
+            )
         );
     }
 
@@ -199,6 +332,113 @@ fn an_address_in_use_and_a_key_of_another_certificate_are_named() {
         said.starts_with("error: ") && said.contains(other_key.to_str().unwrap()),
         "{said}"
     );
+}
+
+#[test]
+fn listeners_default_to_loopback_outside_a_pod() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, cert, key) = certificate(dir.path());
+    let cluster = snapshot();
+    for (port, flag, other_flag) in [
+        (8443, "--listen", "--admin-listen"),
+        (8080, "--admin-listen", "--listen"),
+    ] {
+        // Taken by this test, or by another program: it is the same, and nothing is served.
+        let _taken = TcpListener::bind(("127.0.0.1", port));
+        for (variable, host) in [(None, "127.0.0.1"), (Some("10.96.0.1"), "0.0.0.0")] {
+            let mut command = berth();
+            match variable {
+                // As the kubelet does in a pod.
+                Some(value) => command.env("KUBERNETES_SERVICE_HOST", value),
+                None => command.env_remove("KUBERNETES_SERVICE_HOST"),
+            };
+            let output = command
+                .args(["serve", other_flag, "127.0.0.1:0", "--snapshot"])
+                .arg(&cluster)
+                .args([Path::new("--tls-cert"), &cert, Path::new("--tls-key"), &key])
+                .output()
+                .unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            let expect = format!(
+                "error: {flag} {host}:{port}: another program listens there; choose another address"
+            );
+            assert_eq!(said.lines().last(), Some(&*expect), "{said}");
+            assert_eq!(output.status.code(), Some(1));
+        }
+    }
+}
+
+#[test]
+fn config_check_reads_standard_input_and_looks_for_the_files_that_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let here = write("here.pem", "");
+    let folder = dir.path().to_str().unwrap();
+    let none = format!("{folder}/none.pem");
+    let both = format!(
+        "tls: {{certFile: {here}, keyFile: {none}, clientCAFile: {folder}}}\nsouthbound: {{caFile: {none}}}"
+    );
+    let mentioned = format!(
+        "tls.keyFile: {none}: No such file or directory (os error 2); tls.clientCAFile: {folder}: Is a directory (os error 21); southbound.caFile: {none}: No such file or directory (os error 2); where these files are on another host or in a pod, add --skip-files"
+    );
+    let utf16: Vec<u8> = "\u{feff}listen: null"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    for (text, flags, expect) in [
+        (both.as_bytes(), &[][..], Err(mentioned)),
+        (both.as_bytes(), &["--skip-files"], Ok("good")),
+        (
+            format!("tls: {{certFile: {here}, keyFile: {here}}}").as_bytes(),
+            &[],
+            Ok("good"),
+        ),
+        (b"guard: {launches: true}", &[], Ok("good")),
+        (b"", &[], Ok("good, but empty: every field has its default")),
+        (
+            b"# launches: true\n",
+            &[],
+            Ok("good, but empty: every field has its default"),
+        ),
+        (
+            b"guard: {launches: 1}",
+            &[],
+            Err("guard.launches: 1 is not true or false".to_owned()),
+        ),
+        (
+            &utf16,
+            &[],
+            Err("not UTF-8 text (> in Windows PowerShell writes UTF-16)".to_owned()),
+        ),
+    ] {
+        let path = dir.path().join("berth.yaml");
+        fs::write(&path, text).unwrap();
+        let path = path.to_str().unwrap();
+        for (file, name) in [("-", "standard input"), (path, path)] {
+            let output = berth()
+                .args(["config", "check", file])
+                .args(flags)
+                .stdin(fs::File::open(path).unwrap())
+                .output()
+                .unwrap();
+            let (stdout, stderr, code) = match &expect {
+                Ok(good) => (format!("{name}: {good}\n"), String::new(), 0),
+                Err(bad) => (String::new(), format!("error: config {name}: {bad}\n"), 1),
+            };
+            assert_eq!(
+                (
+                    String::from_utf8(output.stdout).unwrap(),
+                    String::from_utf8(output.stderr).unwrap(),
+                    output.status.code()
+                ),
+                (stdout, stderr, Some(code))
+            );
+        }
+    }
 }
 
 #[test]
@@ -219,7 +459,7 @@ fn the_configuration_is_printed_checked_and_described() {
         &["config", "check", path],
         1,
         &format!(
-            "error: config {path}: machineType.whenUnlabelled: unknown variant `Never`, expected one of `Auto`, `Exclude`, `Allow`"
+            "error: config {path}: machineType.whenUnlabelled: \"Never\" is not one of Auto, Exclude, Allow"
         ),
     );
 
@@ -260,19 +500,16 @@ fn help_says_what_each_command_and_flag_is_for() {
 fn the_manifest_for_kube_scheduler_is_what_is_printed() {
     let dir = tempfile::tempdir().unwrap();
     let (ca, ..) = certificate(dir.path());
-    let printed = stdout(&["scheduler-config", "--ca", ca.to_str().unwrap()]);
-    let printed: serde_json::Value = serde_saphyr::from_str(&printed).unwrap();
+    let printed = stdout(&["scheduler-config", "--full", "--ca", ca.to_str().unwrap()]);
+    let mut printed: serde_json::Value = serde_saphyr::from_str(&printed).unwrap();
     let manifest = include_str!("../../manifests/kube-scheduler-configuration.yaml");
-    let manifest: serde_json::Value = serde_saphyr::from_str(manifest).unwrap();
-    assert_eq!(manifest["apiVersion"], "kubescheduler.config.k8s.io/v1");
-    assert_eq!(manifest["kind"], "KubeSchedulerConfiguration");
-    let mut expected = printed["extenders"][0].clone();
-    let mut shown = manifest["extenders"][0].clone();
-    for extender in [&mut expected, &mut shown] {
+    let mut manifest: serde_json::Value = serde_saphyr::from_str(manifest).unwrap();
+    for configuration in [&mut printed, &mut manifest] {
         // The one thing that differs from cluster to cluster.
-        assert!(extender["tlsConfig"]["caData"].take().is_string());
+        let ca = &mut configuration["extenders"][0]["tlsConfig"]["caData"];
+        assert!(ca.take().is_string());
     }
-    assert_eq!(shown, expected);
+    assert_eq!(manifest, printed);
 }
 
 #[test]

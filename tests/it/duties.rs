@@ -128,6 +128,6 @@ fn a_question_whose_answers_nobody_would_hear_is_refused() {
         .unwrap();
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "error: southbound.probe.endpoints, --ovn-nb: is set, and neither southbound.endpoints nor --ovn-sb, where the answers would be\n"
+        "error: southbound.endpoints, --ovn-sb: is not set, and southbound.probe.endpoints, --ovn-nb, tcp:ovn-nb:6641, needs it: the answers are there\n"
     );
 }

@@ -45,6 +45,7 @@ mod prioritize_captures;
 mod process;
 mod prometheus;
 mod properties;
+mod scheduler_config;
 mod score_properties;
 mod service;
 mod snapshots;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use berth::app::{Cluster, Running};
-use berth::config::{AdminListen, Config, Listen};
+use berth::config::Config;
+use berth::config::address::ListenAddress;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -40,8 +41,8 @@ impl Service {
     /// Starts it with the certificate that the configuration names, issued by `ca`.
     pub(crate) async fn with_files(mut config: Config, ca: PathBuf) -> Self {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        config.listen = Listen(loopback);
-        config.admin_listen = AdminListen(loopback);
+        config.listen = Some(ListenAddress(loopback));
+        config.admin_listen = Some(ListenAddress(loopback));
         config.shutdown = Config::parse("shutdown: {delay: 1ms, timeout: 1s}")
             .unwrap()
             .shutdown;

@@ -6,22 +6,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each layer may import of the crate. ARCHITECTURE.md has the reasons.
-const LAYERS: [(&str, &[&str]); 21] = [
+const LAYERS: [(&str, &[&str]); 22] = [
     ("escape", &[]),
     ("text", &["escape", "text"]),
-    ("api", &["api", "text"]),
+    ("yaml", &[]),
+    ("api", &["api", "text", "yaml"]),
     ("domain", &[]),
     ("decide", &["decide", "domain"]),
     ("wire", &["decide", "domain", "text", "wire"]),
     (
         "cluster",
         &[
-            "api", "cluster", "decide", "domain", "table", "text", "throttle", "wire",
+            "api", "cluster", "decide", "domain", "table", "text", "throttle", "wire", "yaml",
         ],
     ),
     ("ovn", &["ovn", "table", "text", "tls"]),
     ("table", &[]),
-    ("config", &["config", "decide", "domain", "ovn"]),
+    ("config", &["config", "decide", "domain", "ovn", "yaml"]),
     ("facts", &["cluster", "decide", "domain", "facts", "ovn"]),
     ("readiness", &["readiness", "text"]),
     ("throttle", &[]),
@@ -58,7 +59,15 @@ const LAYERS: [(&str, &[&str]); 21] = [
 ];
 
 /// What puts the layers together, and may import all of them.
-const ROOTS: [&str; 6] = ["app", "args", "demo", "lib", "main", "scheduler_config"];
+const ROOTS: [&str; 7] = [
+    "app",
+    "args",
+    "config_check",
+    "demo",
+    "lib",
+    "main",
+    "scheduler_config",
+];
 
 /// All that a pure layer may name of the standard library. Anything else is time, I/O, a protocol
 /// or a log.

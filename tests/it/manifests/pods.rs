@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use berth::config::Config;
+use berth::config::address::{ADMIN_PORT, HTTPS_PORT};
 use serde_json::{Value, json};
 
 use super::{OVERLAYS, get, overlay, place, with_components, yaml};
@@ -221,7 +222,9 @@ fn ports_are_those_that_berth_listens_on() {
     let Some(objects) = overlay("loopback") else {
         return;
     };
-    let defaults = Config::default();
+    // In a pod, berth listens on every address unless it is told otherwise.
+    let server = yaml("manifests/base/server/config.yaml");
+    assert!(server.get("listen").is_none() && server.get("adminListen").is_none());
     let port = |listen: &str| -> i64 { listen.rsplit_once(':').unwrap().1.parse().unwrap() };
     let loopback = yaml("manifests/loopback/config.yaml");
     let [https, admin] = ["listen", "adminListen"].map(|field| loopback[field].as_str().unwrap());
@@ -232,10 +235,7 @@ fn ports_are_those_that_berth_listens_on() {
         (
             "Deployment",
             "berth",
-            [
-                ("https", defaults.listen.0.port().into()),
-                ("admin", defaults.admin_listen.0.port().into()),
-            ],
+            [("https", HTTPS_PORT.into()), ("admin", ADMIN_PORT.into())],
         ),
         (
             "DaemonSet",
