@@ -69,6 +69,11 @@ pub enum Outcome {
     LeftToVmi,
     /// Neither CREATE nor UPDATE.
     OtherOperation,
+    /// The update leaves the VMI template as it was: a change that berth adds would be another's, and
+    /// KubeVirt replaces every VM of a pool whose template changes.
+    TemplateUnchanged,
+    /// The VMI is there already, and so is its launcher pod, which was set up without the annotation.
+    ExistingVmi,
     /// A subresource such as `status`.
     Subresource,
     /// The object is being deleted.
@@ -81,13 +86,15 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Patched,
         Self::AlreadyAnnotated,
         Self::OptedOut,
         Self::NotBridge,
         Self::LeftToVmi,
         Self::OtherOperation,
+        Self::TemplateUnchanged,
+        Self::ExistingVmi,
         Self::Subresource,
         Self::Deleting,
         Self::OtherKind,
@@ -104,6 +111,8 @@ impl Outcome {
             Self::NotBridge => "not_bridge",
             Self::LeftToVmi => "left_to_vmi",
             Self::OtherOperation => "other_operation",
+            Self::TemplateUnchanged => "template_unchanged",
+            Self::ExistingVmi => "existing_vmi",
             Self::Subresource => "subresource",
             Self::Deleting => "deleting",
             Self::OtherKind => "other_kind",
@@ -115,10 +124,8 @@ impl Outcome {
 /// What the person who applied the object should know. kubectl and virtctl print it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Warning {
-    /// The annotation's value is not `"true"`, and means the same.
+    /// The annotation's value is not `"true"`, and means the same; how to forbid live migration.
     ValueIgnored,
-    /// How to forbid live migration, which the value does not.
-    HowToOptOut,
     /// The annotation stood where KubeVirt does not look.
     Misplaced,
     /// [`INJECT_SWITCH`] has a value without a meaning.
@@ -132,11 +139,7 @@ impl fmt::Display for Warning {
         match self {
             Self::ValueIgnored => write!(
                 f,
-                "{ALLOW_ANNOTATION}: KubeVirt ignores the value, the key alone allows live migration"
-            ),
-            Self::HowToOptOut => write!(
-                f,
-                "to forbid live migration, remove that annotation and label the VMI template {INJECT_SWITCH}: \"{INJECT_DISABLED}\""
+                "{ALLOW_ANNOTATION}: any value allows it; opt out by {INJECT_SWITCH}: {INJECT_DISABLED} instead"
             ),
             Self::Misplaced => write!(
                 f,
@@ -176,14 +179,17 @@ impl Decision {
 
 /// Decides what can be decided before the object is read.
 #[must_use]
-pub fn before_reading(operation: Operation, subresource: bool) -> Option<Outcome> {
+pub fn before_reading(operation: Operation, subresource: bool, is_vmi: bool) -> Option<Outcome> {
     match operation {
         Operation::Delete | Operation::Connect => Some(Outcome::OtherOperation),
-        Operation::Create | Operation::Update => subresource.then_some(Outcome::Subresource),
+        Operation::Create | Operation::Update if subresource => Some(Outcome::Subresource),
+        Operation::Update if is_vmi => Some(Outcome::ExistingVmi),
+        Operation::Create | Operation::Update => None,
     }
 }
 
-/// Decides about an object of one of the four kinds that is created or updated.
+/// Decides about an object of one of the four kinds that is created, or whose template an update
+/// changes.
 #[must_use]
 pub fn decide(subject: &Subject<'_>, surroundings: Surroundings) -> Decision {
     if subject.deleting {
@@ -218,7 +224,7 @@ pub fn decide(subject: &Subject<'_>, surroundings: Surroundings) -> Decision {
         let warnings = if value == "true" {
             Vec::new()
         } else {
-            vec![Warning::ValueIgnored, Warning::HowToOptOut]
+            vec![Warning::ValueIgnored]
         };
         return Decision {
             outcome: Outcome::AlreadyAnnotated,
@@ -301,9 +307,10 @@ mod tests {
     fn a_key_that_is_there_is_left_alone_and_a_value_that_misleads_is_explained() {
         for (value, warnings) in [
             ("true", &[][..]),
-            ("false", &[Warning::ValueIgnored, Warning::HowToOptOut]),
-            ("", &[Warning::ValueIgnored, Warning::HowToOptOut]),
-            ("True", &[Warning::ValueIgnored, Warning::HowToOptOut]),
+            ("false", &[Warning::ValueIgnored]),
+            // As OVN-Kubernetes' documentation writes it.
+            ("", &[Warning::ValueIgnored]),
+            ("True", &[Warning::ValueIgnored]),
         ] {
             let annotated = Subject {
                 annotation: Some(value.into()),
@@ -406,15 +413,17 @@ mod tests {
     #[test]
     fn only_create_and_update_of_the_object_itself_are_looked_at() {
         use Operation::{Connect, Create, Delete, Update};
-        for (operation, subresource, expect) in [
-            (Create, false, None),
-            (Update, false, None),
-            (Create, true, Some(Outcome::Subresource)),
-            (Update, true, Some(Outcome::Subresource)),
-            (Delete, false, Some(Outcome::OtherOperation)),
-            (Connect, true, Some(Outcome::OtherOperation)),
+        for (operation, subresource, is_vmi, expect) in [
+            (Create, false, false, None),
+            (Create, false, true, None),
+            (Update, false, false, None),
+            (Update, false, true, Some(Outcome::ExistingVmi)),
+            (Create, true, false, Some(Outcome::Subresource)),
+            (Update, true, true, Some(Outcome::Subresource)),
+            (Delete, false, true, Some(Outcome::OtherOperation)),
+            (Connect, true, false, Some(Outcome::OtherOperation)),
         ] {
-            assert_eq!(before_reading(operation, subresource), expect);
+            assert_eq!(before_reading(operation, subresource, is_vmi), expect);
         }
     }
 
@@ -422,7 +431,6 @@ mod tests {
     fn every_warning_is_exact_and_fits_what_kubectl_prints() {
         let texts: Vec<String> = [
             Warning::ValueIgnored,
-            Warning::HowToOptOut,
             Warning::Misplaced,
             Warning::UnknownSwitch,
             Warning::SwitchNotInherited,
@@ -433,8 +441,7 @@ mod tests {
         assert_eq!(
             texts,
             [
-                "kubevirt.io/allow-pod-bridge-network-live-migration: KubeVirt ignores the value, the key alone allows live migration",
-                "to forbid live migration, remove that annotation and label the VMI template berth.dev/inject: \"disabled\"",
+                "kubevirt.io/allow-pod-bridge-network-live-migration: any value allows it; opt out by berth.dev/inject: disabled instead",
                 "kubevirt.io/allow-pod-bridge-network-live-migration belongs in the VMI template's annotations; berth added it there",
                 "berth.dev/inject: only \"disabled\" has a meaning; the value given is ignored",
                 "berth.dev/inject on this object does not reach its VMIs: set it in the VMI template's metadata as well",

@@ -249,8 +249,13 @@ fn reviews() -> Reviews {
                 capture!("admission-create-vm-annotated-false"),
                 "bridge, key there: \"false\"",
                 Expected::Warned(
-                    "kubevirt.io/allow-pod-bridge-network-live-migration: KubeVirt ignores the value, the key alone allows live migration",
+                    "kubevirt.io/allow-pod-bridge-network-live-migration: any value allows it; opt out by berth.dev/inject: disabled instead",
                 ),
+            ),
+            row(
+                capture!("admission-update-vm-bridge"),
+                "bridge; only a label changes",
+                Expected::Untouched,
             ),
         ],
     }
@@ -293,7 +298,7 @@ impl Reviews {
         let text = format!(
             "kube-apiserver asks before an object is stored. A VM on the pod network by bridge can only\n   \
              migrate with the annotation kubevirt.io/allow-pod-bridge-network-live-migration.\n\n{}\n{warnings}",
-            table(["created", "bound by", "berth's answer"], &rows)
+            table(["object", "bound by", "berth's answer"], &rows)
         );
         Ok(Played {
             text,

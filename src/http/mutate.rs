@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
+use json_patch::Patch;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -23,6 +24,7 @@ use crate::wire::Text;
 use crate::wire::admission::{self, Request, ReviewError};
 use crate::wire::kubevirt::{self, Kind};
 use crate::wire::patch::{self, Anchor};
+use crate::wire::template;
 
 #[derive(Deserialize)]
 pub(super) struct Parameters {
@@ -99,25 +101,16 @@ pub fn mutate(body: &str, view: &View) -> Result<MutateAnswer, ReviewError> {
     let request = admission::read(body)?;
     let operation = request.operation();
     let kind = Kind::of(request.kind.group.as_str(), request.kind.kind.as_str());
-    let (mut decision, patch, unreadable) = match (
-        inject::before_reading(operation, request.is_subresource()),
-        kind,
-    ) {
+    let is_vmi = kind == Some(Kind::VirtualMachineInstance);
+    let before_reading = inject::before_reading(operation, request.is_subresource(), is_vmi);
+    let (decision, patch, unreadable) = match (before_reading, kind) {
         (Some(outcome), _) => (Decision::silent(outcome), None, None),
         (None, None) => (Decision::silent(Outcome::OtherKind), None, None),
-        (None, Some(kind)) => match read_object(kind, request.object) {
-            Ok((subject, anchor)) => {
-                let decision = inject::decide(&subject, surroundings(&request, view));
-                let patch = (decision.outcome == Outcome::Patched)
-                    .then(|| patch::add_annotation(kind.template(), anchor));
-                (decision, patch, None)
-            }
+        (None, Some(kind)) => match decide(kind, &request, view) {
+            Ok((decision, patch)) => (decision, patch, None),
             Err(error) => (Decision::silent(Outcome::Unreadable), None, Some(error)),
         },
     };
-    if let Some(kind) = kind {
-        drop_what_was_said(&mut decision, kind, &request, view);
-    }
     let mut warnings: Vec<String> = decision.warnings.iter().map(ToString::to_string).collect();
     warnings.extend(unreadable.as_ref().map(|error| unreadable_warning(error)));
     log(&request, &decision, &warnings);
@@ -130,6 +123,29 @@ pub fn mutate(body: &str, view: &View) -> Result<MutateAnswer, ReviewError> {
     })
 }
 
+/// The decision about an object of one of the four kinds, with its patch, or what can't be read.
+fn decide(
+    kind: Kind,
+    request: &Request<'_>,
+    view: &View,
+) -> Result<(Decision, Option<Patch>), String> {
+    if request.operation() == Operation::Update && !changes_template(kind, request)? {
+        return Ok((Decision::silent(Outcome::TemplateUnchanged), None));
+    }
+    let (subject, anchor) = read_object(kind, request.object)?;
+    let mut decision = inject::decide(&subject, surroundings(request, view));
+    let patch = (decision.outcome == Outcome::Patched)
+        .then(|| patch::add_annotation(kind.template(), anchor));
+    drop_what_was_said(&mut decision, kind, request, view);
+    Ok((decision, patch))
+}
+
+fn changes_template(kind: Kind, request: &Request<'_>) -> Result<bool, String> {
+    let object = request.object.ok_or("there is none")?;
+    let old = request.old_object.ok_or("the update has no old object")?;
+    Ok(template::changes(kind, old.get(), object.get())?)
+}
+
 fn read_object(
     kind: Kind,
     object: Option<&RawValue>,
@@ -138,7 +154,7 @@ fn read_object(
     kubevirt::read(kind, object.get())
 }
 
-/// virt-controller updates its objects often: what an update does not change was said before.
+/// What an update does not change was said before.
 fn drop_what_was_said(decision: &mut Decision, kind: Kind, request: &Request<'_>, view: &View) {
     if decision.warnings.is_empty() || request.operation() != Operation::Update {
         return;

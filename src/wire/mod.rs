@@ -14,6 +14,7 @@ pub mod preempt;
 pub mod prioritize;
 mod reply;
 mod scan;
+pub mod template;
 mod text;
 
 use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};

@@ -123,6 +123,16 @@ impl Api {
         self.ask(&Method::PATCH, path, content, Some(change))
     }
 
+    /// The same with what may have gone meanwhile.
+    pub(crate) fn merge_if_there(&self, path: &str, change: &Value) {
+        let content = "application/merge-patch+json";
+        match self.send(&Method::PATCH, path, content, Some(change)) {
+            Ok(_) => {}
+            Err(Error::Api(status)) if status.code == 404 => {}
+            Err(error) => panic!("PATCH {path}: {error}"),
+        }
+    }
+
     /// The same for a part of what Kubernetes defines itself, where lists have keys.
     pub(crate) fn strategic_merge(&self, path: &str, change: &Value) -> Value {
         let content = "application/strategic-merge-patch+json";

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fails unless KUBEBUILDER_ASSETS names a folder with the programs of a control plane, and says
-# where they come from.
+# where they come from, and what is left out without an optional one.
 set -euo pipefail
 
 programs=(etcd kube-apiserver kubectl kube-scheduler)
@@ -9,6 +9,16 @@ missing=()
 for program in "${programs[@]}"; do
     [ -n "$dir" ] && [ -x "$dir/$program" ] || missing+=("$program")
 done
+if [ -n "$dir" ] && ! [ -x "$dir/virt-controller" ]; then
+    cat >&2 <<'HOW'
+KUBEBUILDER_ASSETS has no virt-controller: the scenarios pools:: are left out. It comes from the image of
+a KubeVirt release:
+
+    container=$(docker create quay.io/kubevirt/virt-controller:v1.9.0)
+    docker cp "$container:/usr/bin/virt-controller" "$KUBEBUILDER_ASSETS/"
+
+HOW
+fi
 [ "${#missing[@]}" -gt 0 ] || exit 0
 
 {

@@ -29,6 +29,7 @@ mod scheduler;
 mod service;
 #[path = "../it/tools.rs"]
 mod tools;
+mod virt_controller;
 mod vms;
 mod wait;
 mod world;

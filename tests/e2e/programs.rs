@@ -29,6 +29,11 @@ impl Programs {
         Ok(Self(dir))
     }
 
+    /// Whether a program is there that only some scenarios need.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.join(name).is_file()
+    }
+
     /// A command of one of them.
     pub(crate) fn command(&self, name: &str) -> Command {
         Command::new(self.0.join(name))

@@ -15,6 +15,8 @@ use crate::world::World;
 /// A thing that berth promises.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
+    /// The optional program that it takes.
+    pub(crate) needs: Option<&'static str>,
     pub(crate) play: fn(&mut World),
 }
 
@@ -43,6 +45,15 @@ pub(crate) fn run(scenarios: &[Scenario]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let (chosen, left_out): (Vec<&Scenario>, Vec<&Scenario>) = chosen
+        .into_iter()
+        .partition(|scenario| scenario.needs.is_none_or(|needed| programs.has(needed)));
+    for Scenario { name, needs, .. } in left_out {
+        println!(
+            "left out {name}: no {} in KUBEBUILDER_ASSETS",
+            needs.unwrap_or_default()
+        );
+    }
     let start = Instant::now();
     let mut world = World::start(programs);
     println!("the control plane runs ({:.1} s)", seconds(start));

@@ -177,6 +177,27 @@ impl World {
         });
     }
 
+    /// Makes the other kinds known that virt-controller watches, where they are not.
+    pub(crate) fn install_other_crds(&self) {
+        let file = programs::repository("tests/e2e/data/virt-controller-crds.yaml");
+        let list = manifests::document(&fs::read_to_string(file).unwrap());
+        let known = self.crd_names();
+        let is_new = |crd: &&Value| {
+            let name = crd["metadata"]["name"].as_str().unwrap();
+            !known.iter().any(|known| known == name)
+        };
+        let new: Vec<Value> = list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(is_new)
+            .cloned()
+            .collect();
+        self.kubectl.apply(&new);
+        let wait = ["wait", "--for=condition=Established", "--all", "crds"];
+        self.kubectl.run(&wait, "");
+    }
+
     /// Takes KubeVirt's kinds and all objects of them away, and waits until they are gone.
     pub(crate) fn remove_crds(&self) {
         for name in self.crd_names() {

@@ -10,6 +10,7 @@
 #![expect(clippy::similar_names, reason = "names and named, parsed and passed")]
 
 mod admission_captures;
+mod admission_updates;
 #[path = "../apiserver/mod.rs"]
 mod apiserver;
 mod apiserver_stand_in;
@@ -53,4 +54,5 @@ mod southbound;
 mod support;
 mod tidy;
 mod tools;
+mod updates;
 mod watches;

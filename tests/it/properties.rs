@@ -10,6 +10,7 @@ use berth::cluster::object::{AgentPod, Place};
 use berth::decide::guard::{
     ALLOWED_LAG, Candidate, Fleet, Guard, Journey, Policy, WhenUnlabelled, WhenUnseen,
 };
+use berth::decide::inject::Outcome;
 use berth::decide::reason::{Reason, Reasons};
 use berth::decide::score::Weights;
 use berth::domain::{
@@ -132,6 +133,36 @@ pub(crate) fn review() -> impl Strategy<Value = Value> {
         })
 }
 
+/// A review of an update, which changes the template or does not.
+pub(crate) fn update() -> impl Strategy<Value = Value> {
+    let is_vmi = |review: &Value| review["request"]["kind"]["kind"] == "VirtualMachineInstance";
+    let review = review().prop_filter("of a kind with a template", move |r| !is_vmi(r));
+    (review, template(), option::of(metadata()), 0..3).prop_map(
+        |(mut review, other, metadata, change)| {
+            let request = &mut review["request"];
+            let mut old = request["object"].clone();
+            let template = match request["kind"]["kind"].as_str() {
+                Some("VirtualMachinePool") => {
+                    &mut old["spec"]["virtualMachineTemplate"]["spec"]["template"]
+                }
+                _ => &mut old["spec"]["template"],
+            };
+            match (change, metadata) {
+                (0, _) => *template = other,
+                (1, Some(metadata)) => template["metadata"] = metadata,
+                (1, None) => {
+                    template.as_object_mut().unwrap().remove("metadata");
+                }
+                _ => {}
+            }
+            old["metadata"]["labels"] = json!({"team": "red"});
+            request["operation"] = json!("UPDATE");
+            request["oldObject"] = old;
+            review
+        },
+    )
+}
+
 /// The patch of a review.
 pub(crate) fn patch_of(review: &Value) -> Option<Patch> {
     let answer = mutate(&review.to_string(), &View::default()).unwrap();
@@ -161,7 +192,7 @@ fn without_annotation(value: &mut Value) {
 
 proptest! {
     #[test]
-    fn a_patch_applied_makes_the_next_review_patchless(review in review()) {
+    fn a_patch_applied_makes_the_next_review_patchless(review in prop_oneof![review(), update()]) {
         if let Some(patch) = patch_of(&review) {
             let mut again = review.clone();
             json_patch::patch(&mut again["request"]["object"], &patch).unwrap();
@@ -171,7 +202,22 @@ proptest! {
     }
 
     #[test]
-    fn nothing_but_the_annotation_changes(review in review()) {
+    fn an_update_without_a_change_of_the_template_gets_nothing(
+        mut review in update(),
+        other in metadata(),
+    ) {
+        let request = &mut review["request"];
+        request["oldObject"] = request["object"].clone();
+        request["oldObject"]["metadata"] = other;
+        request["oldObject"]["spec"]["replicas"] = json!(7);
+        let answer = mutate(&review.to_string(), &View::default()).unwrap();
+        prop_assert_eq!(answer.outcome, Outcome::TemplateUnchanged);
+        let reply: Value = serde_json::from_slice(&answer.json).unwrap();
+        prop_assert_eq!(&reply["response"], &json!({"uid": "1", "allowed": true}));
+    }
+
+    #[test]
+    fn nothing_but_the_annotation_changes(review in prop_oneof![review(), update()]) {
         if let Some(patch) = patch_of(&review) {
             prop_assert_eq!(patch.0.len(), 1);
             let mut object = review["request"]["object"].clone();

@@ -9,7 +9,7 @@ use crate::vms::{self, ALLOW, bridge_vm, placed};
 use crate::world::{WEBHOOKS, World};
 
 /// One replica that kube-apiserver asks.
-fn serve(world: &World) -> (Berth, Service) {
+pub(super) fn serve(world: &World) -> (Berth, Service) {
     let berth = world.berth("berth");
     let service = world.service(&[&berth]);
     world.register_webhooks(&service.url());
@@ -180,20 +180,37 @@ pub(crate) fn warnings_reach_kubectl(world: &mut World) {
     assert_eq!(
         warnings,
         [
-            "Warning: kubevirt.io/allow-pod-bridge-network-live-migration: KubeVirt ignores the value, the key alone allows live migration",
-            "Warning: to forbid live migration, remove that annotation and label the VMI template berth.dev/inject: \"disabled\"",
+            "Warning: kubevirt.io/allow-pod-bridge-network-live-migration: any value allows it; opt out by berth.dev/inject: disabled instead",
         ]
     );
 }
 
-pub(crate) fn an_update_annotates_what_was_there_before_berth(world: &mut World) {
+pub(crate) fn an_update_annotates_only_with_a_change_of_the_template(world: &mut World) {
     let namespace = world.namespace("before");
     let path = format!("{}/old", vms::vms(&namespace));
     let vm = bridge_vm(&namespace, "old");
     assert!(annotation(&world.api.post(&vms::vms(&namespace), &vm)).is_null());
-    let _served = serve(world);
-    let change = json!({"metadata": {"labels": {"touched": "yes"}}});
-    assert_eq!(*annotation(&world.api.merge(&path, &change)), "true");
+    let (berth, _service) = serve(world);
+    let reviews = || berth.metric("berth_admission_requests_total");
+    let before = reviews();
+    let template = world.api.get(&path)["spec"]["template"].take();
+    for change in [
+        json!({"metadata": {"labels": {"touched": "yes"}}}),
+        json!({"metadata": {"annotations": {"touched": "yes"}}}),
+        json!({"metadata": {"finalizers": ["snapshot.kubevirt.io/vmsnapshot-protection"]}}),
+        json!({"spec": {"runStrategy": "Manual"}}),
+        json!({"metadata": {"finalizers": []}}),
+    ] {
+        let changed = world.api.merge(&path, &change);
+        assert_eq!(changed["spec"]["template"], template, "{change}");
+    }
+    assert_eq!(reviews(), before);
+    let cores = json!({"spec": {"template": {"spec": {"domain": {"cpu": {"cores": 4}}}}}});
+    let changed = world.api.merge(&path, &cores);
+    assert_eq!(*annotation(&changed), "true");
+    // Taken away, it is given back, and nothing has changed.
+    let without = json!({"spec": {"template": {"metadata": {"annotations": null}}}});
+    assert_eq!(world.api.merge(&path, &without)["spec"], changed["spec"]);
 }
 
 pub(crate) fn calls_that_would_change_nothing_are_not_made(world: &mut World) {

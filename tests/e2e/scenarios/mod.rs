@@ -5,6 +5,7 @@ mod crds;
 mod injection;
 mod outage;
 mod ovn;
+mod pools;
 mod rights;
 mod rolling;
 mod scheduling;
@@ -13,9 +14,10 @@ mod table;
 use crate::runner::Scenario;
 
 macro_rules! scenarios {
-    ($($module:ident::$play:ident,)*) => {
+    ($($module:ident::$play:ident $(needs $program:literal)?,)*) => {
         &[$(Scenario {
             name: concat!(stringify!($module), "::", stringify!($play)),
+            needs: [$($program,)?].first().copied(),
             play: $module::$play,
         },)*]
     };
@@ -27,9 +29,10 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     injection::every_kind_that_vmis_come_from_is_annotated,
     injection::what_is_not_bridge_bound_or_opts_out_is_left_alone,
     injection::warnings_reach_kubectl,
-    injection::an_update_annotates_what_was_there_before_berth,
+    injection::an_update_annotates_only_with_a_change_of_the_template,
     injection::calls_that_would_change_nothing_are_not_made,
     injection::without_berth_a_vm_is_stored_as_it_is,
+    pools::a_pool_older_than_berth_keeps_its_vms_until_its_template_changes needs "virt-controller",
     table::the_webhook_is_asked_as_the_table_says,
     table::the_policy_patches_as_the_table_says,
     scheduling::a_target_lands_on_a_right_node_and_never_on_a_wrong_one,

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::cel::evaluate;
 use super::{find, get, overlay, text, with_components, yaml};
 use crate::properties;
+use crate::updates::{self, Update};
 
 const WEBHOOK: &str = "manifests/base/mutating-webhook-configuration.yaml";
 const POLICY: &str = "manifests/components/admission-policy/policy.yaml";
@@ -26,34 +27,39 @@ fn typed<T: DeserializeOwned + serde::Serialize>(written: &Value) -> T {
     typed
 }
 
-/// Group and plural of the four kinds.
-fn served() -> Vec<(String, String)> {
+/// Group and plural of the four kinds, and which operations on them are served.
+fn served() -> Vec<(String, String, Value)> {
     let mut served: Vec<_> = Kind::ALL
         .iter()
         .map(|kind| {
+            let operations = match kind {
+                Kind::VirtualMachineInstance => json!(["CREATE"]),
+                _ => json!(["CREATE", "UPDATE"]),
+            };
             (
                 kind.group().to_owned(),
                 format!("{}s", kind.name().to_lowercase()),
+                operations,
             )
         })
         .collect();
-    served.sort();
+    served.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
     served
 }
 
-/// Group and plural that rules match.
-fn asked<'a>(rules: impl IntoIterator<Item = &'a Value>) -> Vec<(String, String)> {
+/// Group, plural and operations that rules match.
+fn asked<'a>(rules: impl IntoIterator<Item = &'a Value>) -> Vec<(String, String, Value)> {
     let mut asked = Vec::new();
     for rule in rules {
         assert_eq!(rule["apiVersions"], json!(["*"]));
-        assert_eq!(rule["operations"], json!(["CREATE", "UPDATE"]));
         assert_eq!(rule["scope"], "Namespaced");
         let group = rule["apiGroups"][0].as_str().unwrap();
         for resource in rule["resources"].as_array().unwrap() {
-            asked.push((group.to_owned(), resource.as_str().unwrap().to_owned()));
+            let resource = resource.as_str().unwrap().to_owned();
+            asked.push((group.to_owned(), resource, rule["operations"].clone()));
         }
     }
-    asked.sort();
+    asked.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
     asked
 }
 
@@ -141,7 +147,11 @@ struct Came {
 /// kube-apiserver's and berth's part in the review of an object, and the patch of the policy.
 fn came_of(webhook: &Value, policy: &Value, kubevirt: &Value, review: &Value) -> (Came, Value) {
     let request = &review["request"];
-    let variables = json!({"request": request, "object": request["object"]});
+    let variables = json!({
+        "request": request,
+        "object": request["object"],
+        "oldObject": request["oldObject"],
+    });
     let asked = list(&webhook["webhooks"][0]["matchConditions"])
         .all(|c| evaluate(c["expression"].as_str().unwrap(), &variables) == true);
     let answer = mutate(&review.to_string(), &View::default()).unwrap();
@@ -225,6 +235,38 @@ fn what_comes_of_an_object_is_what_the_table_says() {
 }
 
 #[test]
+fn what_comes_of_an_update_is_what_the_table_says() {
+    let (webhook, policy) = manifests();
+    for Update {
+        what,
+        review,
+        asked,
+        patched,
+        warned,
+        ..
+    } in updates::all()
+    {
+        let (came, patch) = came_of(webhook, policy, &json!({}), &review);
+        let expect = Came {
+            asked,
+            patched,
+            warned: warned > 0,
+        };
+        assert_eq!(came, expect, "{what}");
+        assert_eq!(patch != json!([]), patched, "{what}: {patch}");
+    }
+}
+
+#[test]
+fn an_update_of_something_that_is_not_known_is_left_alone_by_all_three() {
+    let (webhook, policy) = manifests();
+    let kind = Kind::VirtualMachinePool;
+    let review = updates::mk_review(kind, &json!(null), &updates::mk_object(kind));
+    let (came, patch) = came_of(webhook, policy, &json!({}), &review);
+    assert_eq!((came.asked, came.patched, patch), (false, false, json!([])));
+}
+
+#[test]
 fn what_is_being_deleted_is_left_alone_by_all_three() {
     let (webhook, policy) = manifests();
     let table = yaml("tests/data/reviewed-objects.yaml");
@@ -246,7 +288,7 @@ fn what_is_being_deleted_is_left_alone_by_all_three() {
 fn the_policy_reads_the_default_binding_from_the_kubevirt_cr() {
     let (_, policy) = manifests();
     let vmi = json!({"kind": "VirtualMachineInstance", "metadata": {}, "spec": {"domain": {"devices": {}}}});
-    let request = json!({"kind": {"kind": "VirtualMachineInstance"}});
+    let request = json!({"kind": {"kind": "VirtualMachineInstance"}, "operation": "CREATE"});
     for (default, patched) in [("bridge", true), ("", true), ("masquerade", false)] {
         let network = json!({"defaultNetworkInterface": default});
         let kubevirt = json!({"spec": {"configuration": {"network": network}}});
@@ -278,12 +320,18 @@ fn the_policy_heeds_the_annotation_of_the_namespace() {
 
 /// As kube-apiserver hands on an object of these kinds: without what their schemas do not know.
 fn pruned(review: &mut Value) {
-    let request = &mut review["request"];
-    if request["kind"]["kind"] == "VirtualMachineInstanceReplicaSet" {
-        let spec = request["object"]["spec"].as_object_mut().unwrap();
-        spec.remove("preference");
+    let request = review["request"].as_object_mut().unwrap();
+    let has_preference = request["kind"]["kind"] != "VirtualMachineInstanceReplicaSet";
+    for field in ["object", "oldObject"] {
+        let Some(object) = request.get_mut(field) else {
+            continue;
+        };
+        if !has_preference {
+            let spec = object["spec"].as_object_mut().unwrap();
+            spec.remove("preference");
+        }
+        without_nulls(object);
     }
-    without_nulls(&mut request["object"]);
 }
 
 /// Metadata inside templates keeps its nulls.
@@ -304,7 +352,9 @@ proptest! {
     /// No patch and no warning of berth's is lost because it is not asked, and the policy makes the
     /// same patch.
     #[test]
-    fn what_is_not_asked_would_change_nothing(mut review in properties::review()) {
+    fn what_is_not_asked_would_change_nothing(
+        mut review in prop_oneof![properties::review(), properties::update()],
+    ) {
         let (webhook, policy) = manifests();
         pruned(&mut review);
         let (came, patch) = came_of(webhook, policy, &json!({}), &review);
