@@ -161,6 +161,7 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
         tls_key,
         tls_secret,
         client_ca,
+        scheduler_client_ca,
         log_format,
         log_level,
     } = args;
@@ -182,6 +183,10 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
     override_path(&mut config.tls.cert_file, tls_cert);
     override_path(&mut config.tls.key_file, tls_key);
     override_path(&mut config.tls.client_ca_file, client_ca);
+    override_path(
+        &mut config.tls.scheduler_client_ca_file,
+        scheduler_client_ca,
+    );
     if tls_secret.is_some() {
         config.tls.managed.secret_name = tls_secret;
     }
@@ -430,7 +435,12 @@ fn follow(
         }
         Cluster::Live(client) => {
             let stats = Arc::new(WatchStats::default());
-            let reader = VmiReader::new(client.clone(), config.limits.lookup_timeout.0);
+            let limits = &config.limits;
+            let reader = VmiReader::new(
+                client.clone(),
+                limits.lookup_timeout.0,
+                limits.lookups_per_second,
+            );
             let reader = Arc::new(reader);
             metrics.watch_watches(Arc::clone(&stats), Arc::clone(&reader))?;
             let readiness = Arc::clone(readiness);

@@ -101,6 +101,10 @@ pub struct Serve {
     #[arg(long, env = "BERTH_CLIENT_CA", value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
 
+    /// CAs whose client certificates open /scheduler/… (PEM); /mutate needs none of them
+    #[arg(long, env = "BERTH_SCHEDULER_CLIENT_CA", value_name = "FILE")]
+    pub scheduler_client_ca: Option<PathBuf>,
+
     /// How log lines are written: auto (for people on a terminal, else JSON), human or json [default: auto]
     #[arg(long, env = "BERTH_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
@@ -187,7 +191,8 @@ pub struct SchedulerConfig {
     #[arg(long, env = "BERTH_SERVER_NAME", value_name = "NAME")]
     pub server_name: Option<HostName>,
 
-    /// Client certificate on kube-scheduler's host, where berth runs with --client-ca
+    /// Client certificate on kube-scheduler's host, where berth runs with --client-ca or
+    /// --scheduler-client-ca
     #[arg(
         long,
         env = "BERTH_CLIENT_CERT",

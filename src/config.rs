@@ -157,6 +157,10 @@ pub struct Tls {
     /// has to bring a certificate.
     #[serde(rename = "clientCAFile")]
     pub client_ca_file: Option<PathBuf>,
+    /// PEM file with the CAs whose client certificates open `/scheduler/…`. `/mutate` needs none of
+    /// them.
+    #[serde(rename = "schedulerClientCAFile")]
+    pub scheduler_client_ca_file: Option<PathBuf>,
     /// How often the files are looked at for a new certificate.
     pub reload_interval: Span,
     /// Certificates that berth manages by itself, in place of files.
@@ -169,6 +173,7 @@ impl Default for Tls {
             cert_file: None,
             key_file: None,
             client_ca_file: None,
+            scheduler_client_ca_file: None,
             reload_interval: Span(Duration::from_secs(10)),
             managed: Managed::default(),
         }
@@ -288,20 +293,25 @@ pub struct Limits {
     pub admission_body: Size,
     /// The largest body of an extender call; a larger one gets 413.
     pub extender_body: Size,
-    /// What the bodies of all reviews in progress may hold together; beyond it a review gets 503.
+    /// What reviews and their answers may hold together; beyond it a review gets 503. A peer gets 429
+    /// once what it holds leaves too little to the others.
     pub admission_bodies_in_flight: Size,
-    /// What the bodies of all extender calls in progress may hold together; beyond it a call gets
-    /// 503.
+    /// The same for extender calls.
     pub extender_bodies_in_flight: Size,
-    /// Admission reviews in progress at once; one more gets 503.
+    /// Admission reviews in progress at once, until their answers are ready; one more gets 503.
     pub admission_requests: u32,
-    /// Extender calls in progress at once; one more gets 503.
+    /// Extender calls in progress at once, until their answers are ready; one more gets 503.
     pub extender_requests: u32,
-    /// Open HTTPS connections; one more is closed at once.
+    /// The least that a body brings in a second, measured over two; a slower one gets 408.
+    pub body_rate: Size,
+    /// Open HTTPS connections. For one more, the oldest idle one of the peer with the most gives way.
     pub connections: u32,
     /// From the head of a request until its answer is ready, and as long again for the caller to
     /// take it. An admission review's own `?timeout=` holds where it is shorter.
     pub handler_timeout: Span,
+    /// How many VMIs that no watch has brought yet are looked up in a second, for all callers, and half
+    /// as many for one address. Four times as many at once.
+    pub lookups_per_second: u32,
     /// For the API server to tell of a VMI that a watch has not brought yet.
     pub lookup_timeout: Span,
     /// For the TLS handshake.
@@ -322,8 +332,10 @@ impl Default for Limits {
             extender_bodies_in_flight: Size(1 << 30),
             admission_requests: 256,
             extender_requests: 64,
+            body_rate: Size(64 << 10),
             connections: 2048,
             handler_timeout: Span(Duration::from_secs(10)),
+            lookups_per_second: 50,
             lookup_timeout: Span(Duration::from_secs(1)),
             handshake_timeout: Span(Duration::from_secs(10)),
             header_timeout: Span(Duration::from_secs(10)),
@@ -399,15 +411,17 @@ impl Config {
             admission_requests,
             extender_requests,
             connections,
+            lookups_per_second,
             ..
         } = &self.limits;
         for (caller, body, in_flight) in [
             ("admission", admission_body, admission_bodies_in_flight),
             ("extender", extender_body, extender_bodies_in_flight),
         ] {
-            if body > in_flight {
+            // As much as one connection may hold.
+            if body.bytes().saturating_mul(3) > in_flight.bytes() {
                 return Err(Refusal::Combination(format!(
-                    "limits.{caller}Body: {body} is more than limits.{caller}BodiesInFlight, {in_flight}: no such body could be read"
+                    "limits.{caller}Body: {body} is more than a third of limits.{caller}BodiesInFlight, {in_flight}, which is what one connection may hold: no such body could be read"
                 )));
             }
         }
@@ -415,6 +429,7 @@ impl Config {
             ("limits.admissionRequests", *admission_requests),
             ("limits.extenderRequests", *extender_requests),
             ("limits.connections", *connections),
+            ("limits.lookupsPerSecond", *lookups_per_second),
         ] {
             if count == 0 {
                 return Err(Refusal::Combination(format!(
@@ -470,6 +485,7 @@ impl Config {
             cert_file,
             key_file,
             client_ca_file,
+            scheduler_client_ca_file,
             ..
         } = &self.tls;
         let southbound = &self.southbound;
@@ -477,6 +493,7 @@ impl Config {
             ("tls.certFile", cert_file),
             ("tls.keyFile", key_file),
             ("tls.clientCAFile", client_ca_file),
+            ("tls.schedulerClientCAFile", scheduler_client_ca_file),
             ("southbound.caFile", &southbound.ca_file),
             ("southbound.certFile", &southbound.cert_file),
             ("southbound.keyFile", &southbound.key_file),
@@ -761,7 +778,7 @@ mod tests {
             ),
             (
                 "limits: {admissionBody: 2Gi}",
-                "limits.admissionBody: 2Gi is more than limits.admissionBodiesInFlight, 128Mi: no such body could be read",
+                "limits.admissionBody: 2Gi is more than a third of limits.admissionBodiesInFlight, 128Mi, which is what one connection may hold: no such body could be read",
             ),
             (
                 "limits: {connections: 0}",

@@ -15,6 +15,7 @@ pub mod http;
 pub mod lease;
 pub mod metrics;
 pub mod ovn;
+pub mod peer;
 pub mod pki;
 pub mod publish;
 pub mod readiness;

@@ -7,6 +7,7 @@ mod accept;
 mod activity;
 mod again;
 mod connection;
+mod open;
 mod open_files;
 mod panics;
 mod service;
@@ -23,7 +24,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use open_files::allow_connections;
-pub use service::PeerAddr;
 pub use stats::{ServerStats, Timeout};
 
 use crate::throttle::Throttle;
@@ -47,7 +47,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long requests in flight have to finish once the server is told to stop.
     pub drain_timeout: Duration,
-    /// How many connections may be open; one more is accepted and dropped at once.
+    /// How many connections may be open. For one more, the oldest idle one of the peer with the most
+    /// gives way; where none does it is dropped at once.
     pub max_connections: usize,
 }
 

@@ -6,6 +6,7 @@
 //! Key material is never logged, shown in an error or printable with `Debug`.
 
 mod client;
+mod client_auth;
 mod credentials;
 mod error;
 mod files;
@@ -19,5 +20,5 @@ pub use client::{ClientFiles, Identity};
 pub use credentials::Credentials;
 pub use error::{KeyKind, PemFault, PemPart, Place, Role, TlsError};
 pub use files::{Material, TlsFiles};
-pub use source::{Source, TlsSecret};
+pub use source::{ClientCas, Source, TlsSecret};
 pub use store::{CertificateStore, ReloadOutcome};

@@ -11,11 +11,13 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
         cert: "tls.crt".into(),
         key: "tls.key".into(),
         client_ca: None,
+        scheduler_ca: None,
     };
     let material = Material {
         cert: parts.next().unwrap_or_default(),
         key: parts.next().unwrap_or_default(),
         client_ca: parts.next(),
+        scheduler_ca: None,
     };
     let _ = Credentials::parse(&files.into(), &material);
 });

@@ -16,7 +16,7 @@ use crate::pki::contents::Leaf;
 use crate::pki::decide::Policy;
 use crate::pki::replica::Task;
 use crate::pki::{self, Clock, Keeper, Name, NameError, Settings};
-use crate::tls::{CertificateStore, Material, ReloadOutcome, TlsFiles, TlsSecret};
+use crate::tls::{CertificateStore, ClientCas, Material, ReloadOutcome, TlsFiles, TlsSecret};
 
 /// Certificates that are there, or will be.
 pub(super) enum Certificates {
@@ -26,7 +26,7 @@ pub(super) enum Certificates {
 
 pub(super) struct ManagedSecret {
     secret: TlsSecret,
-    client_ca: Option<Vec<u8>>,
+    client_cas: ClientCas,
     task: Task,
     client: Client,
 }
@@ -42,12 +42,14 @@ impl Certificates {
     pub(super) fn open(config: &Config, client: Option<&Client>) -> Result<Self, AppError> {
         let tls = &config.tls;
         let client_ca = tls.client_ca_file.clone();
+        let scheduler_ca = tls.scheduler_client_ca_file.clone();
         match (&tls.cert_file, &tls.key_file, &tls.managed.secret_name) {
             (Some(cert), Some(key), None) => {
                 let files = TlsFiles {
                     cert: cert.clone(),
                     key: key.clone(),
                     client_ca,
+                    scheduler_ca,
                 };
                 Ok(Self::Files(Arc::new(CertificateStore::open(files)?)))
             }
@@ -60,9 +62,10 @@ impl Certificates {
                     namespace,
                     name: name.to_string(),
                     client_ca,
+                    scheduler_ca,
                 };
                 Ok(Self::Managed(Box::new(ManagedSecret {
-                    client_ca: secret.read_client_ca()?,
+                    client_cas: secret.read_client_cas()?,
                     secret,
                     task,
                     client,
@@ -105,7 +108,7 @@ impl ManagedSecret {
     async fn serve(self, reload_interval: Duration, metrics: Metrics) -> Result<Served, AppError> {
         let Self {
             secret,
-            client_ca,
+            client_cas,
             task,
             client,
         } = self;
@@ -120,7 +123,8 @@ impl ManagedSecret {
         let material = Material {
             cert,
             key,
-            client_ca,
+            client_ca: client_cas.client,
+            scheduler_ca: client_cas.scheduler,
         };
         let store = Arc::new(CertificateStore::new(secret, material)?);
         expires(&store, &metrics);

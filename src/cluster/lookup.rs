@@ -1,6 +1,8 @@
-//! One VMI read from the API server, for a pod that comes before its VMI does.
+//! One VMI read from the API server, for a pod that comes before its VMI does: so often at most, and
+//! not again for a moment where it was not there.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,36 +10,49 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use kube::{Api, Client};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::api::{Cause, Fault};
 use crate::cluster::kinds::{Seen, Vmis};
 use crate::cluster::object::{Object, Place};
+use crate::cluster::rate::SourceRate;
 use crate::domain::Vmi;
+
+/// For how long a VMI that was not there is not asked for again.
+const ABSENT_FOR: Duration = Duration::from_secs(2);
+
+/// The longest UID that is asked for, in bytes. Those of the API server have 36.
+const LONGEST_UID: usize = 64;
 
 /// What a read came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// The VMI of this name as it is now, which may be another than the one of a given UID.
+    /// The VMI as it is now.
     Found(Arc<Vmi>),
-    /// There is none of this name.
+    /// There is none of this name, or it is another one.
     Absent,
     /// It could not be read.
     Failed(Arc<Fault>),
+    /// It was not read, as too many were.
+    Limited,
 }
 
 impl Lookup {
     /// The names in metric labels.
-    pub const OUTCOMES: [&str; 3] = ["found", "absent", "failed"];
+    pub const OUTCOMES: [&str; 5] = ["found", "absent", "failed", "limited", "remembered"];
 
     const fn outcome(&self) -> usize {
         match self {
             Self::Found(_) => 0,
             Self::Absent => 1,
             Self::Failed(_) => 2,
+            Self::Limited => 3,
         }
     }
 }
+
+/// The outcome of a VMI that was not there a moment ago.
+const REMEMBERED: usize = 4;
 
 type Read = BoxFuture<'static, Lookup>;
 
@@ -45,32 +60,68 @@ type Read = BoxFuture<'static, Lookup>;
 pub struct VmiReader {
     client: Client,
     patience: Duration,
-    reads: Mutex<HashMap<Place, WeakShared<Read>>>,
+    state: Mutex<State>,
     outcomes: Arc<Outcomes>,
+}
+
+struct State {
+    reads: HashMap<Place, WeakShared<Read>>,
+    rate: SourceRate,
+    /// VMIs that were not there, by name and UID, and when. Only what was read comes in here, so that
+    /// the rate of reads bounds it.
+    absent: HashMap<(Place, Box<str>), Instant>,
 }
 
 type Outcomes = [AtomicU64; Lookup::OUTCOMES.len()];
 
 impl VmiReader {
-    /// A reader that waits so long for an answer.
+    /// A reader that waits so long for an answer, and reads so many a second.
     #[must_use]
-    pub fn new(client: Client, patience: Duration) -> Self {
+    pub fn new(client: Client, patience: Duration, per_second: u32) -> Self {
         Self {
             client,
             patience,
-            reads: Mutex::default(),
+            state: Mutex::new(State {
+                reads: HashMap::new(),
+                rate: SourceRate::per_second(per_second),
+                absent: HashMap::new(),
+            }),
             outcomes: Arc::default(),
         }
     }
 
-    /// Reads a VMI, or joins the read of it that is on its way.
-    pub async fn read(&self, namespace: &str, name: &str) -> Lookup {
+    /// Reads a VMI for a source, or joins the read of it that is on its way. What it costs and what it
+    /// takes does not depend on whether another VMI has its name.
+    pub async fn read(&self, source: IpAddr, namespace: &str, name: &str, uid: &str) -> Lookup {
         // Nothing in the cluster has another name, and no caller is to write a path or a query.
-        if !is_name(namespace) || !is_name(name) {
+        if !is_name(namespace) || !is_name(name) || uid.len() > LONGEST_UID {
             return Lookup::Absent;
         }
         let place = Place::new(namespace, name);
-        self.join_or_begin(&place, namespace, name).await
+        let vmi = (place.clone(), uid.into());
+        if self.is_absent(&vmi) {
+            self.outcomes[REMEMBERED].fetch_add(1, Relaxed);
+            return Lookup::Absent;
+        }
+        let Some(read) = self.join_or_begin(source, &place, namespace, name) else {
+            self.outcomes[Lookup::Limited.outcome()].fetch_add(1, Relaxed);
+            return Lookup::Limited;
+        };
+        let lookup = match read.await {
+            Lookup::Found(found) if found.uid.as_ref() != uid => Lookup::Absent,
+            lookup => lookup,
+        };
+        if lookup == Lookup::Absent {
+            self.lock().absent.insert(vmi, Instant::now());
+        }
+        lookup
+    }
+
+    /// Whether this VMI was not there a moment ago.
+    fn is_absent(&self, vmi: &(Place, Box<str>)) -> bool {
+        let State { absent, .. } = &mut *self.lock();
+        absent.retain(|_, since| since.elapsed() < ABSENT_FOR);
+        absent.contains_key(vmi)
     }
 
     /// How many reads came to an outcome, in the order of [`Lookup::OUTCOMES`].
@@ -79,12 +130,22 @@ impl VmiReader {
         std::array::from_fn(|outcome| self.outcomes[outcome].load(Relaxed))
     }
 
-    fn join_or_begin(&self, place: &Place, namespace: &str, name: &str) -> Shared<Read> {
-        let mut reads = self.lock();
+    /// The read of a VMI, unless there were too many.
+    fn join_or_begin(
+        &self,
+        source: IpAddr,
+        place: &Place,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Shared<Read>> {
+        let State { reads, rate, .. } = &mut *self.lock();
         // A read that is done, or that everyone gave up, is none to join.
         reads.retain(|_, read| read.upgrade().is_some_and(|read| read.peek().is_none()));
         if let Some(read) = reads.get(place).and_then(WeakShared::upgrade) {
-            return read;
+            return Some(read);
+        }
+        if !rate.take(source, Instant::now()) {
+            return None;
         }
         let reading = read(self.client.clone(), self.patience, namespace, name);
         let outcomes = Arc::clone(&self.outcomes);
@@ -96,11 +157,11 @@ impl VmiReader {
         if let Some(weak) = read.downgrade() {
             reads.insert(place.clone(), weak);
         }
-        read
+        Some(read)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Place, WeakShared<Read>>> {
-        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

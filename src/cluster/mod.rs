@@ -5,6 +5,7 @@ pub mod index;
 mod kinds;
 pub mod lookup;
 pub mod object;
+mod rate;
 mod read;
 pub mod stats;
 pub mod view;

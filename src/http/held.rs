@@ -1,5 +1,5 @@
-//! An answer on its way out: it holds its request's share until the connection has taken it, and is
-//! given up when that takes too long.
+//! An answer on its way out: it holds its bytes of the budget until they are sent, and is given up when
+//! that takes too long.
 
 use std::io;
 use std::pin::Pin;
@@ -13,6 +13,7 @@ use hyper::body::{Frame, SizeHint};
 use slab::Slab;
 use tokio::time::{Instant, sleep};
 
+use crate::http::budget::BudgetGuard;
 use crate::http::lane::Share;
 use crate::wire::Outgoing;
 
@@ -33,7 +34,7 @@ pub(super) struct Held {
 /// What has not been sent, until it is given up.
 type Slot = Mutex<Option<Answer>>;
 
-/// It is given up as a whole, memory and share.
+/// It is given up as a whole. What the connection has taken by then and has not sent goes on counting.
 #[derive(Debug)]
 struct Answer {
     rest: Outgoing,
@@ -116,6 +117,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A part of an answer that the connection has taken. A client that does not read, or whose HTTP/2
+/// window is zero, leaves it in the connection's buffers.
+struct Part {
+    bytes: Vec<u8>,
+    _held: Arc<BudgetGuard>,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         // Nobody else has the slot then, and what is in it ends with this.
@@ -133,7 +147,7 @@ impl HttpBody for Held {
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let mut answer = lock(&self.slot);
         give_up_late(&mut answer, Instant::now());
-        let Some(Answer { rest, .. }) = answer.as_mut() else {
+        let Some(Answer { rest, share, .. }) = answer.as_mut() else {
             let error = io::Error::new(io::ErrorKind::TimedOut, "the answer was read too slowly");
             return Poll::Ready(Some(Err(error)));
         };
@@ -141,8 +155,11 @@ impl HttpBody for Held {
             return Poll::Ready(None);
         }
         // A copy: a slice would keep the whole answer in memory until its last byte is sent.
-        let frame = rest.next(FRAME);
-        Poll::Ready(Some(Ok(Frame::data(frame.into()))))
+        let frame = Part {
+            bytes: rest.next(FRAME),
+            _held: share.held(),
+        };
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(frame)))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,27 +1,32 @@
 //! The way of one caller's requests, with bounds of its own, so that neither caller takes what the
-//! other needs: bytes that wait or are worked on, answers in progress, and time.
+//! other needs: bytes that wait, are worked on or are to be sent, requests in progress, and time.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use prometheus::IntGauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cluster::Lookup;
 use crate::config::Limits;
 use crate::http::Service;
-use crate::http::body::{self, Budget, Lease};
+use crate::http::body::{self, BASE, Bounds, Deadline};
+use crate::http::budget::{Budget, BudgetGuard, CONNECTION_PART};
 use crate::http::held::{Clock, Held};
 use crate::http::refusal::Refusal;
 use crate::http::vmi::VmiRef;
 use crate::metrics::{Metrics, RefusalCause, Surface};
+use crate::peer::{Grant, Peer};
 use crate::wire::{Outgoing, Reply};
+
+/// A body below this size is answered in the time that it takes to receive, by the thread that did.
+const SMALL_BODY: usize = 32 << 10;
 
 /// A body of this size takes a good part of a millisecond, and is answered off the threads that
 /// serve everyone's connections.
@@ -49,29 +54,35 @@ pub(super) enum Answered {
     Hopeless,
 }
 
+/// The peer of a request, where a listener has taken it.
+pub(super) type ByPeer = Option<Extension<Peer>>;
+
 /// The bounds of one caller.
 #[derive(Debug)]
 pub(super) struct Lane {
     surface: Surface,
-    body_limit: usize,
-    body_field: &'static str,
-    budget: Arc<Budget>,
-    slots: Arc<Semaphore>,
+    bounds: Bounds,
+    bytes: Arc<Budget>,
+    requests: Arc<Budget>,
     in_flight: IntGauge,
     clock: Arc<Clock>,
 }
 
-/// What an answer in progress holds until its last byte has been handed over.
+/// What a request holds until its answer is sent.
 #[derive(Debug)]
 pub(super) struct Share {
     surface: Surface,
     service: Arc<Service>,
-    _lease: Lease,
-    _slot: OwnedSemaphorePermit,
+    bytes: Arc<BudgetGuard>,
     _counted: InFlight,
 }
 
 impl Share {
+    /// Its bytes of the budget, to hold on to.
+    pub(super) fn held(&self) -> Arc<BudgetGuard> {
+        Arc::clone(&self.bytes)
+    }
+
     /// Gives everything back, because the answer was not taken in time.
     pub(super) fn given_up(self) {
         let metrics = &self.service.metrics;
@@ -87,10 +98,13 @@ impl Lane {
     pub(super) fn admission(limits: &Limits, metrics: &Metrics) -> Self {
         Self {
             surface: Surface::Admission,
-            body_limit: limits.admission_body.bytes(),
-            body_field: "admissionBody",
-            budget: Budget::new(limits.admission_bodies_in_flight.bytes()),
-            slots: slots(limits.admission_requests),
+            bounds: Bounds {
+                limit: limits.admission_body.bytes(),
+                field: "admissionBody",
+                rate: limits.body_rate.bytes(),
+            },
+            bytes: bytes(limits.admission_bodies_in_flight.bytes()),
+            requests: requests(limits.admission_requests),
             in_flight: metrics.in_flight(Surface::Admission),
             clock: Arc::default(),
         }
@@ -99,10 +113,13 @@ impl Lane {
     pub(super) fn extender(limits: &Limits, metrics: &Metrics) -> Self {
         Self {
             surface: Surface::Extender,
-            body_limit: limits.extender_body.bytes(),
-            body_field: "extenderBody",
-            budget: Budget::new(limits.extender_bodies_in_flight.bytes()),
-            slots: slots(limits.extender_requests),
+            bounds: Bounds {
+                limit: limits.extender_body.bytes(),
+                field: "extenderBody",
+                rate: limits.body_rate.bytes(),
+            },
+            bytes: bytes(limits.extender_bodies_in_flight.bytes()),
+            requests: requests(limits.extender_requests),
             in_flight: metrics.in_flight(Surface::Extender),
             clock: Arc::default(),
         }
@@ -112,11 +129,13 @@ impl Lane {
     pub(super) async fn run(
         &self,
         service: &Arc<Service>,
+        peer: ByPeer,
         patience: Duration,
         body: Body,
         answer: Answer,
     ) -> Response {
-        match self.try_run(service, patience, body, answer).await {
+        let peer = peer.map(|Extension(peer)| peer).unwrap_or_default();
+        match self.try_run(service, peer, patience, body, answer).await {
             Ok((reply, share)) => {
                 let held = Held::new(reply, share, patience, &self.clock);
                 let headers = [(header::CONTENT_TYPE, "application/json")];
@@ -126,37 +145,45 @@ impl Lane {
         }
     }
 
+    fn check_access(&self, peer: Peer) -> Result<(), Refusal> {
+        let (grant, flags) = match self.surface {
+            Surface::Extender => (peer.access.extender, "--scheduler-client-ca"),
+            Surface::Admission | Surface::Other => (peer.access.admission, "--client-ca"),
+        };
+        match grant {
+            Grant::Granted => Ok(()),
+            Grant::NoCertificate => Err(Refusal::NoCertificate(flags)),
+            Grant::OtherCertificate => Err(Refusal::OtherCertificate(flags)),
+        }
+    }
+
     async fn try_run(
         &self,
         service: &Arc<Service>,
+        peer: Peer,
         patience: Duration,
         body: Body,
         answer: Answer,
     ) -> Result<(Outgoing, Share), Refusal> {
+        self.check_access(peer)?;
         let start = Instant::now();
         let deadline = start + patience;
         let counted = InFlight::begin(self.in_flight.clone());
-        let reading = body::read(body, self.body_limit, self.body_field, &self.budget);
-        let (bytes, lease) = timeout_at(deadline, reading)
-            .await
-            .unwrap_or(Err(Refusal::StalledBody(patience)))?;
-        // Only a request that is there takes a slot: half a body costs bytes, and nobody's turn.
-        let slot = Arc::clone(&self.slots).try_acquire_owned();
-        let share = Share {
-            surface: self.surface,
-            service: Arc::clone(service),
-            _lease: lease,
-            _slot: slot.map_err(|_| Refusal::TooManyRequests)?,
-            _counted: counted,
-        };
-        let text =
-            String::from_utf8(bytes).map_err(|error| Refusal::NotUtf8(error.utf8_error()))?;
+        let mut held = self.bytes.guard(peer.address);
+        let by = Deadline { start, patience };
+        let bytes = body::read(body, self.bounds, by, &mut held).await?;
+        // Only a request that is there takes a turn: half a body costs bytes, and nobody's turn.
+        let mut turn = self.requests.guard(peer.address);
+        turn.grow(1).map_err(Refusal::Requests)?;
         let mut work = Work {
             service: Arc::clone(service),
-            text,
+            bytes,
+            text: String::new(),
             start,
             answer,
-            share,
+            held,
+            turn,
+            counted,
         };
         let mut attempt = Attempt::default();
         let mut until = None;
@@ -166,9 +193,9 @@ impl Lane {
             let answered;
             (answered, attempt, work) = work.run(attempt, deadline, patience).await?;
             match answered {
-                Answered::Reply(reply) => return Ok((reply.send(work.text), work.share)),
+                Answered::Reply(reply) => return work.send(self.surface, reply),
                 Answered::Unknown(vmi) => {
-                    let reading = service.read(&vmi);
+                    let reading = service.read(peer.address.ip(), &vmi);
                     let late = |_| Refusal::Late(patience);
                     attempt.lookup = Some(timeout_at(deadline, reading).await.map_err(late)?);
                 }
@@ -187,26 +214,69 @@ impl Lane {
 /// A request that is there, on its way to an answer.
 struct Work {
     service: Arc<Service>,
+    /// The body, until it is known to be text.
+    bytes: Vec<u8>,
     text: String,
     start: Instant,
     answer: Answer,
-    share: Share,
+    held: BudgetGuard,
+    turn: BudgetGuard,
+    counted: InFlight,
 }
 
 impl Work {
+    /// The turn is over: the answer keeps its bytes alone until it is sent.
+    fn send(self, surface: Surface, reply: Reply) -> Result<(Outgoing, Share), Refusal> {
+        let Self {
+            service,
+            text,
+            mut held,
+            turn,
+            counted,
+            ..
+        } = self;
+        drop(turn);
+        let outgoing = reply.send(text);
+        held.resize(BASE + outgoing.memory())
+            .map_err(Refusal::Bytes)?;
+        let share = Share {
+            surface,
+            service,
+            bytes: Arc::new(held),
+            _counted: counted,
+        };
+        Ok((outgoing, share))
+    }
+
+    /// The body as text. To check a large one takes a while.
+    fn read_text(&mut self) -> Result<(), Refusal> {
+        if !self.bytes.is_empty() {
+            self.text = String::from_utf8(std::mem::take(&mut self.bytes))
+                .map_err(|error| Refusal::NotUtf8(error.utf8_error()))?;
+        }
+        Ok(())
+    }
+
     async fn run(
-        self,
+        mut self,
         attempt: Attempt,
         deadline: Instant,
         patience: Duration,
     ) -> Result<(Answered, Attempt, Self), Refusal> {
-        let is_large = self.text.len() >= LARGE_BODY;
-        // The share goes along: work that outlasts the deadline, or its client, still counts.
+        let size = self.bytes.len().max(self.text.len());
+        let service = Arc::clone(&self.service);
+        // What it holds goes along: work that outlasts the deadline, or its client, still counts.
         let work = move || {
+            self.read_text()?;
             let answered = (self.answer)(&self.service, &self.text, self.start, &attempt)?;
             Ok((answered, attempt, self))
         };
-        if !is_large {
+        if size < SMALL_BODY {
+            return work();
+        }
+        if size < LARGE_BODY
+            && let Ok(_permit) = service.serving_threads.try_acquire()
+        {
             return work();
         }
         let mut task = AbortOnDrop(tokio::task::spawn_blocking(work));
@@ -220,8 +290,13 @@ impl Work {
     }
 }
 
-fn slots(count: u32) -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(usize::try_from(count).unwrap_or(usize::MAX)))
+/// Room for a third of the limit in one body.
+fn bytes(limit: usize) -> Arc<Budget> {
+    Budget::new(limit.saturating_add(CONNECTION_PART * BASE))
+}
+
+fn requests(limit: u32) -> Arc<Budget> {
+    Budget::new(usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 /// Work that has not begun is not begun for a client that is gone.
@@ -247,5 +322,76 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Condvar, Mutex};
+
+    use arc_swap::ArcSwap;
+
+    use super::*;
+    use crate::cluster::View;
+    use crate::config::Config;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    static BEGUN: AtomicUsize = AtomicUsize::new(0);
+    static IS_RELEASED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+    /// Takes its thread until it is released.
+    fn long(_: &Service, _: &str, _: Instant, _: &Attempt) -> Result<Answered, Refusal> {
+        BEGUN.fetch_add(1, Ordering::SeqCst);
+        let (is_released, released) = &IS_RELEASED;
+        let waiting = is_released.lock().unwrap();
+        drop(released.wait_timeout_while(waiting, PATIENCE, |is_released| !*is_released));
+        Ok(Answered::Reply(b"{}".to_vec().into()))
+    }
+
+    fn short(_: &Service, _: &str, _: Instant, _: &Attempt) -> Result<Answered, Refusal> {
+        Ok(Answered::Reply(b"{}".to_vec().into()))
+    }
+
+    async fn run(service: Arc<Service>, bytes: usize, answer: Answer) -> u16 {
+        let body = Body::from(" ".repeat(bytes));
+        let lane = &service.extender;
+        let response = lane.run(&service, None, PATIENCE, body, answer).await;
+        response.status().as_u16()
+    }
+
+    /// As many threads as in production, each of which a request just under the limit could take.
+    #[test]
+    fn requests_below_the_limit_leave_a_thread_that_serves_the_others() {
+        let threads = crate::http::serving_threads();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_time()
+            .build()
+            .unwrap();
+        let config = Config::default();
+        let service = Service::new(
+            Arc::new(ArcSwap::from_pointee(View::default())).into(),
+            None,
+            config.policy(),
+            Metrics::new().unwrap(),
+            &config.limits,
+        );
+        runtime.block_on(async {
+            let long = |_| tokio::spawn(run(Arc::clone(&service), LARGE_BODY - 1, long));
+            let long: Vec<_> = (0..threads + 4).map(long).collect();
+            while BEGUN.load(Ordering::SeqCst) < threads {
+                tokio::task::yield_now().await;
+            }
+            let short = tokio::spawn(run(Arc::clone(&service), 2, short));
+            let short = tokio::time::timeout(PATIENCE / 2, short).await;
+            *IS_RELEASED.0.lock().unwrap() = true;
+            IS_RELEASED.1.notify_all();
+            assert_eq!(short.unwrap().unwrap(), 200);
+            for long in long {
+                assert_eq!(long.await.unwrap(), 200);
+            }
+        });
     }
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod body;
+mod budget;
 mod decision;
 mod filter;
 mod held;
@@ -14,6 +15,8 @@ mod prioritize;
 mod refusal;
 mod vmi;
 
+use std::net::IpAddr;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +25,7 @@ use axum::extract::State;
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::cluster::{Lookup, VmiReader};
@@ -61,6 +65,8 @@ pub struct Service {
     admission: Lane,
     extender: Lane,
     next_hope: Mutex<Option<Instant>>,
+    /// All but one of the threads that serve connections may answer larger requests at a time.
+    serving_threads: Semaphore,
     refusals: [Mutex<Throttle>; RefusalCause::ALL.len()],
     problems: Mutex<Throttle>,
 }
@@ -81,6 +87,7 @@ impl Service {
             admission: Lane::admission(limits, &metrics),
             extender: Lane::extender(limits, &metrics),
             handler_timeout: limits.handler_timeout.0,
+            serving_threads: Semaphore::new(serving_threads().saturating_sub(1)),
             next_hope: Mutex::default(),
             refusals: RefusalCause::ALL.map(|_| throttle()),
             problems: throttle(),
@@ -138,9 +145,14 @@ impl Service {
         self.metrics.extender(verb, outcome, start.elapsed());
     }
 
-    async fn read(&self, vmi: &VmiRef) -> Lookup {
+    async fn read(&self, source: IpAddr, vmi: &VmiRef) -> Lookup {
+        let VmiRef {
+            namespace,
+            name,
+            uid,
+        } = vmi;
         match &self.reader {
-            Some(reader) => reader.read(&vmi.namespace, &vmi.name).await,
+            Some(reader) => reader.read(source, namespace, name, uid).await,
             None => Lookup::Absent,
         }
     }
@@ -168,6 +180,11 @@ impl Service {
             tracing::warn!(surface = surface.name(), unlogged, "{text}");
         }
     }
+}
+
+/// How many threads serve connections: as many as the runtime starts.
+fn serving_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 fn pass(throttle: &Mutex<Throttle>) -> Option<u64> {

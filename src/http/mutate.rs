@@ -16,7 +16,7 @@ use crate::cluster::View;
 use crate::config::units::parse_duration;
 use crate::decide::inject::{self, Decision, Operation, Outcome, Surroundings};
 use crate::http::Service;
-use crate::http::lane::{Answered, Attempt};
+use crate::http::lane::{Answered, Attempt, ByPeer};
 use crate::http::refusal::Refusal;
 use crate::metrics::Surface;
 use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};
@@ -33,6 +33,7 @@ pub(super) struct Parameters {
 
 pub(super) async fn handle(
     State(service): State<Arc<Service>>,
+    peer: ByPeer,
     parameters: Result<Query<Parameters>, QueryRejection>,
     body: Body,
 ) -> Response {
@@ -40,7 +41,7 @@ pub(super) async fn handle(
         Ok(patience) => {
             service
                 .admission
-                .run(&service, patience, body, answer)
+                .run(&service, peer, patience, body, answer)
                 .await
         }
         Err(refusal) => service.refuse(Surface::Admission, &refusal),

@@ -14,16 +14,23 @@ use crate::decide::guard::{Guard, Journey, Policy};
 use crate::facts::Facts;
 use crate::http::Service;
 use crate::http::decision::{self, Details};
-use crate::http::lane::{Answered, Attempt};
+use crate::http::lane::{Answered, Attempt, ByPeer};
 use crate::http::refusal::Refusal;
 use crate::http::vmi::{NoVmi, VmiRef, find_vmi, no_vmi};
 use crate::metrics::{ExtenderOutcome, Verb};
 use crate::wire::extender::ArgsError;
 use crate::wire::preempt::{PreemptArgs, preempt_result};
 
-pub(super) async fn handle(State(service): State<Arc<Service>>, body: Body) -> Response {
+pub(super) async fn handle(
+    State(service): State<Arc<Service>>,
+    peer: ByPeer,
+    body: Body,
+) -> Response {
     let patience = service.handler_timeout;
-    service.extender.run(&service, patience, body, answer).await
+    service
+        .extender
+        .run(&service, peer, patience, body, answer)
+        .await
 }
 
 fn answer(

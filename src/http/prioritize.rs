@@ -19,16 +19,23 @@ use crate::domain::{NodeFacts, Provider};
 use crate::facts::{Facts, Switches};
 use crate::http::Service;
 use crate::http::decision::{self, Details};
-use crate::http::lane::{Answered, Attempt};
+use crate::http::lane::{Answered, Attempt, ByPeer};
 use crate::http::refusal::Refusal;
 use crate::metrics::{ExtenderOutcome, Verb};
 use crate::wire::Text;
 use crate::wire::extender::{self, ArgsError, Asked, FilterArgs, ListedNode};
 use crate::wire::prioritize::{HostPriority, host_priorities};
 
-pub(super) async fn handle(State(service): State<Arc<Service>>, body: Body) -> Response {
+pub(super) async fn handle(
+    State(service): State<Arc<Service>>,
+    peer: ByPeer,
+    body: Body,
+) -> Response {
     let patience = service.handler_timeout;
-    service.extender.run(&service, patience, body, answer).await
+    service
+        .extender
+        .run(&service, peer, patience, body, answer)
+        .await
 }
 
 fn answer(service: &Service, text: &str, start: Instant, _: &Attempt) -> Result<Answered, Refusal> {

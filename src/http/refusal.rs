@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 
+use crate::http::budget::Exhausted;
 use crate::metrics::RefusalCause;
 use crate::wire::admission::ReviewError;
 use crate::wire::extender::ArgsError;
@@ -44,15 +45,29 @@ pub(super) enum Refusal {
     /// The answer was not ready in time.
     #[error("no answer was ready within {0:?}")]
     Late(Duration),
-    /// All slots of the surface are taken.
-    #[error("too many requests in progress, try again")]
-    TooManyRequests,
-    /// The bodies in progress hold all the memory that they may.
-    #[error("too many bytes in progress, try again")]
-    TooManyBytes,
+    /// The body came too slowly.
+    #[error("the body brought less than {rate} bytes a second for {period:?} (limits.bodyRate)")]
+    SlowBody {
+        /// The least bytes a second.
+        rate: usize,
+        /// For how long there were fewer.
+        period: Duration,
+    },
+    /// There are as many requests in progress as the surface may have, or as the peer may.
+    #[error("too many requests in progress{of_peer}, try again", of_peer = of_peer(*.0))]
+    Requests(Exhausted),
+    /// Requests and answers hold as many bytes as they may, or as those of the peer may.
+    #[error("too many bytes in progress{of_peer}, try again", of_peer = of_peer(*.0))]
+    Bytes(Exhausted),
     /// The work was given up, because the service ends.
     #[error("the request was given up: berth is shutting down")]
     GivenUp,
+    /// The route needs a certificate, and the client showed none.
+    #[error("a client certificate is needed here ({0}), and none was shown")]
+    NoCertificate(&'static str),
+    /// The client's certificate is not one of those that the route takes.
+    #[error("the client certificate is not valid now, or not of a CA that is accepted here ({0})")]
+    OtherCertificate(&'static str),
     /// The cluster is not known yet.
     #[error("the cluster view is not complete yet, try again")]
     NotReady,
@@ -77,14 +92,28 @@ impl Refusal {
             | Self::BadQuery(_)
             | Self::BrokenBody(_) => (StatusCode::BAD_REQUEST, RefusalCause::BadRequest),
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, RefusalCause::TooLarge),
-            Self::StalledBody(_) => (StatusCode::REQUEST_TIMEOUT, RefusalCause::Timeout),
+            Self::StalledBody(_) | Self::SlowBody { .. } => {
+                (StatusCode::REQUEST_TIMEOUT, RefusalCause::Timeout)
+            }
             Self::Late(_) => (StatusCode::SERVICE_UNAVAILABLE, RefusalCause::Timeout),
-            Self::TooManyRequests | Self::TooManyBytes | Self::GivenUp => {
+            Self::Requests(Exhausted::Budget) | Self::Bytes(Exhausted::Budget) | Self::GivenUp => {
                 (StatusCode::SERVICE_UNAVAILABLE, RefusalCause::Overloaded)
             }
+            Self::Requests(Exhausted::Share) | Self::Bytes(Exhausted::Share) => {
+                (StatusCode::TOO_MANY_REQUESTS, RefusalCause::PeerShare)
+            }
+            Self::NoCertificate(_) => (StatusCode::UNAUTHORIZED, RefusalCause::Unauthorized),
+            Self::OtherCertificate(_) => (StatusCode::FORBIDDEN, RefusalCause::Unauthorized),
             Self::NotReady => (StatusCode::SERVICE_UNAVAILABLE, RefusalCause::NotReady),
             Self::NoRoute => (StatusCode::NOT_FOUND, RefusalCause::NoRoute),
             Self::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, RefusalCause::NoRoute),
         }
+    }
+}
+
+fn of_peer(exhausted: Exhausted) -> &'static str {
+    match exhausted {
+        Exhausted::Budget => "",
+        Exhausted::Share => " for this peer",
     }
 }

@@ -1,9 +1,7 @@
 //! A launcher pod's VMI, or why it is not there to judge by.
 
 use std::fmt;
-use std::sync::Arc;
 
-use crate::api::Fault;
 use crate::cluster::{Lookup, View};
 use crate::domain::Vmi;
 use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};
@@ -34,21 +32,36 @@ impl fmt::Display for VmiRef {
     }
 }
 
-/// Why a pod's VMI is not there to judge by.
+/// Why a pod's VMI is not there to judge by. The text is for the caller: it does not tell whether a VMI
+/// is in the cluster, which anybody could ask for then.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoVmi {
     /// The pod does not say which it is.
     #[error("pod {0} has the labels of a virt-launcher, but no VirtualMachineInstance controls it")]
     Unowned(String),
-    /// It is not in the view.
+    /// It is not in the view, and was not looked up.
     #[error("{0} is not known")]
     Unknown(VmiRef),
-    /// It is neither in the view nor in the cluster, or another one has its name.
-    #[error("{0} is not in the cluster")]
-    Absent(VmiRef),
-    /// It is not in the view, and could not be read.
-    #[error("{0} is not known yet, and could not be read: {1}")]
-    Unread(VmiRef, Arc<Fault>),
+    /// It is not in the view, and looking it up did not bring it.
+    #[error("{0} is not known")]
+    NotFound(VmiRef, Lookup),
+}
+
+impl NoVmi {
+    /// The text for the log, which tells what the caller is not told.
+    pub(super) fn details(&self) -> String {
+        let why = match self {
+            Self::Unowned(_) | Self::Unknown(_) => return self.to_string(),
+            Self::NotFound(_, Lookup::Found(_) | Lookup::Absent) => "it is not in the cluster",
+            Self::NotFound(_, Lookup::Limited) => {
+                "too many were looked up already (limits.lookupsPerSecond)"
+            }
+            Self::NotFound(_, Lookup::Failed(fault)) => {
+                return format!("{self}: it could not be read: {fault}");
+            }
+        };
+        format!("{self}: {why}")
+    }
 }
 
 /// The VMI that controls a launcher pod: from the view, or else as it was looked up.
@@ -72,17 +85,56 @@ pub(super) fn find_vmi<'v>(
     match lookup {
         None => Err(NoVmi::Unknown(vmi)),
         Some(Lookup::Found(found)) if found.uid == vmi.uid => Ok(found),
-        Some(Lookup::Found(_) | Lookup::Absent) => Err(NoVmi::Absent(vmi)),
-        Some(Lookup::Failed(fault)) => Err(NoVmi::Unread(vmi, Arc::clone(fault))),
+        Some(lookup) => Err(NoVmi::NotFound(vmi, lookup.clone())),
     }
 }
 
 /// What the log says of a pod that can't be judged.
 pub(super) fn no_vmi(pod: &Pod<'_>, problem: &NoVmi) -> String {
-    shorten(format_args!("{}: {problem}", pod_name(pod)), LONGEST_TEXT)
+    let details = problem.details();
+    shorten(format_args!("{}: {details}", pod_name(pod)), LONGEST_TEXT)
 }
 
 /// A pod's namespace and name, of whatever length they are.
 pub(super) fn pod_name(pod: &Pod<'_>) -> impl fmt::Display {
     fmt::from_fn(move |f| write!(f, "{}/{}", pod.namespace(), pod.name()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::api::{Cause, Fault};
+
+    #[test]
+    fn the_caller_is_told_one_thing_and_the_log_why() {
+        let vmi = VmiRef {
+            namespace: "default".into(),
+            name: "web".into(),
+            uid: "1".into(),
+        };
+        let fault = Fault::new(Cause::Timeout, "no answer");
+        let told = "VirtualMachineInstance default/web with UID 1 is not known";
+        for (lookup, why) in [
+            (Lookup::Absent, ": it is not in the cluster"),
+            (
+                Lookup::Limited,
+                ": too many were looked up already (limits.lookupsPerSecond)",
+            ),
+            (
+                Lookup::Failed(Arc::new(fault)),
+                ": it could not be read: no answer",
+            ),
+        ] {
+            let problem = NoVmi::NotFound(vmi.clone(), lookup);
+            assert_eq!(problem.to_string(), told);
+            assert_eq!(problem.details(), format!("{told}{why}"));
+        }
+        let problem = NoVmi::Unknown(vmi);
+        assert_eq!(
+            (problem.to_string(), problem.details()),
+            (told.into(), told.into())
+        );
+    }
 }

@@ -23,8 +23,9 @@ pub(super) struct ListenerCollector {
 /// Why a connection came to nothing, with how to read its count.
 type Failure = (&'static str, fn(&ServerStats) -> u64);
 
-const FAILURES: [Failure; 3] = [
+const FAILURES: [Failure; 4] = [
     ("too_many", ServerStats::refused),
+    ("gave_way", ServerStats::gave_way),
     ("handshake", ServerStats::failed_handshakes),
     ("accept", ServerStats::accept_errors),
 ];
@@ -50,7 +51,7 @@ impl ListenerCollector {
             )?,
             failed: counters(
                 "berth_connections_failed_total",
-                "Connections that came to nothing: over the limit, no TLS handshake, or the system would not accept them.",
+                "Connections that came to nothing: over the limit, ended for another one at the limit, no TLS handshake, or the system would not accept them.",
                 &["listener", "cause"],
             )?,
             timeouts: counters(

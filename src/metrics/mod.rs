@@ -75,6 +75,10 @@ pub enum RefusalCause {
     Timeout,
     /// Too many requests or too many bytes are in progress.
     Overloaded,
+    /// The peer has as many requests or bytes in progress as leave room for others.
+    PeerShare,
+    /// The route needs a client certificate, and the client has none that it takes.
+    Unauthorized,
     /// The first full lists of the cluster are not there yet.
     NotReady,
     /// No such path or method.
@@ -83,11 +87,13 @@ pub enum RefusalCause {
 
 impl RefusalCause {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::BadRequest,
         Self::TooLarge,
         Self::Timeout,
         Self::Overloaded,
+        Self::PeerShare,
+        Self::Unauthorized,
         Self::NotReady,
         Self::NoRoute,
     ];
@@ -100,6 +106,8 @@ impl RefusalCause {
             Self::TooLarge => "too_large",
             Self::Timeout => "timeout",
             Self::Overloaded => "overloaded",
+            Self::PeerShare => "peer_share",
+            Self::Unauthorized => "unauthorized",
             Self::NotReady => "not_ready",
             Self::NoRoute => "no_route",
         }

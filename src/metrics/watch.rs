@@ -63,7 +63,7 @@ impl WatchCollector {
             )?,
             lookups: counters(
                 "berth_vmi_lookups_total",
-                "Reads of a VMI that no watch had brought when its pod came, by what came of them.",
+                "VMIs that no watch had brought when their pods came, by what a read of them came to; limited and remembered were not read: too many were, or it was absent a moment ago.",
                 &["outcome"],
             )?,
             scraping: Mutex::new(()),

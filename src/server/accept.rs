@@ -12,7 +12,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
+use super::activity::Activity;
 use super::again::again;
+use super::open::{Admitted, OpenConnections};
 use super::stats::ServerStats;
 use super::{Drained, LOG_PERIOD, Phase, Shared, connection, panics, stopped};
 use crate::throttle::Throttle;
@@ -44,9 +46,10 @@ pub(super) async fn run<A: Accept>(
     mut listener: A,
     mut phase: watch::Receiver<Phase>,
 ) -> Drained {
+    let open = OpenConnections::new(shared.limits.max_connections);
     let mut tasks = JoinSet::new();
     let mut errors = Throttle::new(LOG_PERIOD);
-    let mut refusals = Throttle::new(LOG_PERIOD);
+    let mut crowded = Throttle::new(LOG_PERIOD);
     let mut pause = Duration::ZERO;
     loop {
         let accepted = tokio::select! {
@@ -60,20 +63,17 @@ pub(super) async fn run<A: Accept>(
         };
         pause = Duration::ZERO;
         match accepted {
-            Ok(_) if is_full(&mut tasks, &shared) => {
-                shared.stats.refused.add();
-                if let Some(unlogged) = refusals.pass() {
-                    let limit = shared.limits.max_connections;
-                    warn!(
-                        limit,
-                        unlogged, "refused a connection: all allowed ones are open"
-                    );
-                }
-            }
             Ok((io, peer)) => {
-                shared.stats.accepted.add();
+                let activity = Activity::new(Arc::clone(&shared.stats));
+                let admitted = open.admit(peer.ip(), &activity);
+                log_crowd(&mut crowded, &shared, peer, admitted.as_ref());
+                let Some(Admitted { connection, .. }) = admitted else {
+                    continue;
+                };
+                let shared = Arc::clone(&shared);
                 let stats = Arc::clone(&shared.stats);
-                let served = connection::serve(io, peer, Arc::clone(&shared), phase.clone());
+                let phase = phase.clone();
+                let served = connection::serve(io, peer, shared, activity, connection, phase);
                 tasks.spawn(again(served, move || stats.in_flight() <= 1));
             }
             Err(error) if is_of_peer(&error) => {}
@@ -100,10 +100,29 @@ async fn accept_after<A: Accept>(
     listener.accept().await
 }
 
-/// Counts only tasks that still run.
-fn is_full(tasks: &mut JoinSet<()>, shared: &Shared) -> bool {
-    reap(tasks, shared);
-    tasks.len() >= shared.limits.max_connections
+/// Counts a new connection, and says so where all allowed ones were open.
+fn log_crowd(
+    throttle: &mut Throttle,
+    shared: &Shared,
+    peer: SocketAddr,
+    admitted: Option<&Admitted>,
+) {
+    let Shared { stats, limits, .. } = shared;
+    let text = if let Some(admitted) = admitted {
+        stats.accepted.add();
+        if !admitted.in_place_of_another {
+            return;
+        }
+        stats.gave_way.add();
+        "closed the oldest idle connection of the peer with the most: all allowed ones are open"
+    } else {
+        stats.refused.add();
+        "refused a connection: all allowed ones are open"
+    };
+    if let Some(unlogged) = throttle.pass() {
+        let limit = limits.max_connections;
+        warn!(limit, newcomer = %peer.ip(), unlogged, "{text}");
+    }
 }
 
 /// The peer went away before it was accepted: an everyday event, with no reason to pause.

@@ -115,6 +115,11 @@ impl State {
         self.closing_since.get_or_insert(now);
     }
 
+    /// Since when nothing was done for it; `None` while a handler works.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        (self.handling == 0).then_some(self.progress)
+    }
+
     fn in_flight(&self) -> usize {
         self.handling + self.sending
     }
@@ -181,6 +186,8 @@ pub(super) struct Activity {
     pub(super) ended: Notify,
     /// Tells the connection's task that an HTTP/2 client has to go elsewhere.
     pub(super) leaving: Notify,
+    /// Tells the connection's task that another connection takes its place.
+    pub(super) gives_way: Notify,
     stats: Arc<ServerStats>,
 }
 
@@ -190,6 +197,7 @@ impl Activity {
             state: Mutex::new(State::new(Instant::now())),
             ended: Notify::new(),
             leaving: Notify::new(),
+            gives_way: Notify::new(),
             stats,
         })
     }

@@ -1,5 +1,6 @@
 //! One connection, from the handshake to its end.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -17,10 +18,12 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error, warn};
 
 use super::activity::Activity;
-use super::service::{PeerAddr, Service};
+use super::open::OpenConnection;
+use super::service::Service;
 use super::stats::{ServerStats, Timeout};
 use super::watched::Watched;
 use super::{Limits, Phase, Shared, panics, stopped};
+use crate::peer::{Access, Peer};
 
 /// The most an HTTP/1 head may have, in bytes. Hyper applies it to its buffers as a whole.
 const MAX_H1_BUFFER: usize = 64 * 1024;
@@ -40,27 +43,45 @@ pub(super) async fn serve<Io>(
     io: Io,
     peer: SocketAddr,
     shared: Arc<Shared>,
+    activity: Arc<Activity>,
+    _place: OpenConnection,
     mut phase: watch::Receiver<Phase>,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let _open = Open::new(&shared.stats);
     let Some(tls) = &shared.tls else {
-        return serve_http(io, peer, &shared, phase).await;
+        let peer = Peer {
+            address: peer,
+            access: Access::default(),
+        };
+        return serve_http(io, peer, &shared, activity, phase).await;
     };
-    let handshake = TlsAcceptor::from(tls.config()).accept(io).into_fallible();
+    let credentials = tls.credentials();
+    let acceptor = TlsAcceptor::from(Arc::clone(&credentials.config));
+    let handshake = acceptor.accept(io).into_fallible();
     let shaken = tokio::select! {
         biased;
         () = stopped(&mut phase) => return,
+        () = activity.gives_way.notified() => return,
         shaken = timeout(shared.limits.handshake_timeout, handshake) => shaken,
     };
     match shaken {
-        Ok(Ok(stream)) => serve_http(stream, peer, &shared, phase).await,
+        Ok(Ok(stream)) => {
+            let access = credentials.access(stream.get_ref().1);
+            drop(credentials);
+            let peer = Peer {
+                address: peer,
+                access,
+            };
+            serve_http(stream, peer, &shared, activity, phase).await;
+        }
         Ok(Err((error, io))) => {
             shared.stats.failed_handshakes.add();
             log_failed_handshake(&shared, peer, &error);
             tokio::select! {
                 () = stopped(&mut phase) => {}
+                () = activity.gives_way.notified() => {}
                 () = linger(io) => {}
             }
         }
@@ -84,8 +105,9 @@ async fn linger<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) {
 
 async fn serve_http<Io>(
     io: Io,
-    peer: SocketAddr,
+    peer: Peer,
     shared: &Shared,
+    activity: Arc<Activity>,
     mut phase: watch::Receiver<Phase>,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -97,10 +119,9 @@ async fn serve_http<Io>(
         tls: _,
         handshake_log: _,
     } = shared;
-    let activity = Activity::new(Arc::clone(stats));
     let service = Service {
         router: router.clone(),
-        peer: PeerAddr(peer),
+        peer,
         activity: Arc::clone(&activity),
         stats: Arc::clone(stats),
         phase: phase.clone(),
@@ -115,6 +136,7 @@ async fn serve_http<Io>(
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut watchdog = Watchdog::new(&activity, limits);
     let mut closing = false;
+    let peer = peer.address;
     loop {
         // Biased: the connection is polled before its watchdog, which so sees its latest state.
         tokio::select! {
@@ -127,8 +149,15 @@ async fn serve_http<Io>(
             }
             () = stopped(&mut phase), if !closing => {}
             () = activity.ended.notified() => continue,
+            () = activity.gives_way.notified() => {
+                debug!(%peer, "connection gave way to another");
+                connection.as_mut().graceful_shutdown();
+                // What can be said at once is, and nothing is waited for.
+                poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx).is_ready())).await;
+                return;
+            }
             () = activity.leaving.notified(), if !closing => {}
-            overdue = std::future::poll_fn(|cx| watchdog.poll_overdue(cx)) => {
+            overdue = poll_fn(|cx| watchdog.poll_overdue(cx)) => {
                 stats.timed_out(overdue);
                 debug!(%peer, waited_for = overdue.label(), "connection timed out");
                 if overdue != Timeout::Idle {

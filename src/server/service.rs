@@ -1,7 +1,6 @@
 //! The router as hyper calls it: each request is in flight until its response is handed over.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -19,15 +18,12 @@ use tracing::error;
 use super::activity::{Activity, InFlight};
 use super::stats::ServerStats;
 use super::{Phase, panics};
-
-/// The other end of the connection, as an extension of each request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerAddr(pub SocketAddr);
+use crate::peer::Peer;
 
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) router: Router,
-    pub(super) peer: PeerAddr,
+    pub(super) peer: Peer,
     pub(super) activity: Arc<Activity>,
     pub(super) stats: Arc<ServerStats>,
     pub(super) phase: watch::Receiver<Phase>,

@@ -9,6 +9,7 @@ pub struct ServerStats {
     pub(super) in_flight: Gauge,
     pub(super) accepted: Counter,
     pub(super) refused: Counter,
+    pub(super) gave_way: Counter,
     pub(super) failed_handshakes: Counter,
     pub(super) accept_errors: Counter,
     pub(super) panics: Counter,
@@ -38,6 +39,12 @@ impl ServerStats {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused.get()
+    }
+
+    /// Connections that ended for another one, because as many as allowed were open.
+    #[must_use]
+    pub fn gave_way(&self) -> u64 {
+        self.gave_way.get()
     }
 
     /// TLS handshakes that ended in an error; those that took too long are [`Timeout::Handshake`].

@@ -27,7 +27,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::accept::{self, Accept};
-use super::{Drained, Limits, PeerAddr, Phase, Server, ServerStats};
+use super::{Drained, Limits, Phase, Server, ServerStats};
+use crate::peer::Peer;
 
 const HANDSHAKE: Duration = Duration::from_secs(5);
 const HEADER: Duration = Duration::from_secs(10);
@@ -63,7 +64,7 @@ fn mk_router(release: Arc<Semaphore>) -> Router {
         .route("/held", get(held))
         .route(
             "/peer",
-            get(|peer: Extension<PeerAddr>| async move { peer.0.0.to_string() }),
+            get(|peer: Extension<Peer>| async move { peer.address.to_string() }),
         )
         .route(
             "/length",
@@ -119,7 +120,7 @@ impl HttpBody for PanickingBody {
 struct Harness {
     stats: Arc<ServerStats>,
     release: Arc<Semaphore>,
-    connections: mpsc::UnboundedSender<io::Result<DuplexStream>>,
+    connections: mpsc::UnboundedSender<io::Result<(DuplexStream, SocketAddr)>>,
     phase: watch::Sender<Phase>,
     serving: JoinHandle<Drained>,
 }
@@ -150,8 +151,12 @@ impl Harness {
     }
 
     fn connect(&self) -> DuplexStream {
+        self.connect_from(mk_peer())
+    }
+
+    fn connect_from(&self, peer: SocketAddr) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(PIPE);
-        self.connections.send(Ok(theirs)).unwrap();
+        self.connections.send(Ok((theirs, peer))).unwrap();
         ours
     }
 
@@ -161,14 +166,14 @@ impl Harness {
     }
 }
 
-struct Pipes(mpsc::UnboundedReceiver<io::Result<DuplexStream>>);
+struct Pipes(mpsc::UnboundedReceiver<io::Result<(DuplexStream, SocketAddr)>>);
 
 impl Accept for Pipes {
     type Io = DuplexStream;
 
     async fn accept(&mut self) -> io::Result<(DuplexStream, SocketAddr)> {
         match self.0.recv().await {
-            Some(accepted) => Ok((accepted?, mk_peer())),
+            Some(accepted) => accepted,
             None => std::future::pending().await,
         }
     }

@@ -6,17 +6,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
-use rustls::{InconsistentKeys, RootCertStore, ServerConfig, SignatureAlgorithm};
+use rustls::{InconsistentKeys, ServerConfig, ServerConnection, SignatureAlgorithm};
 use x509_parser::oid_registry::{
     OID_KEY_TYPE_EC_PUBLIC_KEY, OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519,
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::client_auth::ClientAuth;
 use super::{KeyKind, Material, PemPart, Role, Source, TlsError, pem};
+use crate::peer::Access;
 
 /// What a server needs to speak TLS: every part checked, and the key known to fit the certificate.
 #[derive(Clone)]
@@ -27,6 +27,7 @@ pub struct Credentials {
     pub not_before: SystemTime,
     /// When the leaf expires. The past is not an error here: see [`super::CertificateStore`].
     pub not_after: SystemTime,
+    client_auth: ClientAuth,
 }
 
 impl Credentials {
@@ -35,7 +36,8 @@ impl Credentials {
         let Material {
             cert,
             key,
-            client_ca,
+            client_ca: _,
+            scheduler_ca: _,
         } = material;
         let cert_part = source.part(Role::Certificate);
         let key_part = source.part(Role::Key);
@@ -48,11 +50,9 @@ impl Credentials {
             .map_err(|error| TlsError::Setup {
                 cause: error.to_string(),
             })?;
-        let builder = match client_ca {
-            Some(bundle) => {
-                let part = source.part(Role::ClientCa);
-                builder.with_client_cert_verifier(client_verifier(&part, bundle, provider)?)
-            }
+        let client_auth = ClientAuth::parse(source, material, &provider)?;
+        let builder = match client_auth.handshake() {
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
@@ -62,7 +62,14 @@ impl Credentials {
             config: Arc::new(config),
             not_before: leaf.not_before,
             not_after: leaf.not_after,
+            client_auth,
         })
+    }
+
+    /// What the client of a connection with this configuration may call.
+    #[must_use]
+    pub fn access(&self, connection: &ServerConnection) -> Access {
+        self.client_auth.access(connection.peer_certificates())
     }
 }
 
@@ -148,23 +155,6 @@ fn check_pair(
             cause: error.to_string(),
         }),
     }
-}
-
-/// Accepts a client that shows a certificate of one of the authorities, and no other.
-fn client_verifier(
-    part: &PemPart,
-    bundle: &[u8],
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for (index, der) in pem::certificates(part, bundle)?.into_iter().enumerate() {
-        roots.add(der).map_err(|_| not_x509(part, index))?;
-    }
-    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-        .build()
-        .map_err(|error| TlsError::Setup {
-            cause: error.to_string(),
-        })
 }
 
 pub(super) fn not_x509(part: &PemPart, index: usize) -> TlsError {

@@ -209,6 +209,8 @@ pub enum Role {
     Key,
     /// The authorities whose client certificates are accepted.
     ClientCa,
+    /// The authorities whose client certificates open `/scheduler/…`.
+    SchedulerCa,
     /// The authorities whose server certificates are accepted, where berth is the client.
     ServerCa,
 }
@@ -219,6 +221,7 @@ impl fmt::Display for Role {
             Self::Certificate => "certificate",
             Self::Key => "key",
             Self::ClientCa => "client ca",
+            Self::SchedulerCa => "scheduler client ca",
             Self::ServerCa => "server ca",
         })
     }

@@ -22,6 +22,8 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// A PEM bundle of authorities; if set, every client must show a certificate of one of them.
     pub client_ca: Option<PathBuf>,
+    /// The same for `/scheduler/…` alone.
+    pub scheduler_ca: Option<PathBuf>,
 }
 
 impl TlsFiles {
@@ -43,14 +45,13 @@ impl TlsFiles {
             cert,
             key,
             client_ca,
+            scheduler_ca,
         } = self;
         Ok(Material {
             cert: read_file(Role::Certificate, cert)?,
             key: read_file(Role::Key, key)?,
-            client_ca: match client_ca {
-                Some(path) => Some(read_file(Role::ClientCa, path)?),
-                None => None,
-            },
+            client_ca: read_optional(Role::ClientCa, client_ca.as_deref())?,
+            scheduler_ca: read_optional(Role::SchedulerCa, scheduler_ca.as_deref())?,
         })
     }
 }
@@ -64,6 +65,8 @@ pub struct Material {
     pub key: Vec<u8>,
     /// The client authorities in PEM; `None` asks clients for no certificate.
     pub client_ca: Option<Vec<u8>>,
+    /// The authorities of the clients of `/scheduler/…` in PEM; `None` leaves these routes open.
+    pub scheduler_ca: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for Material {
@@ -85,6 +88,10 @@ pub(super) fn read_stable<T: PartialEq, E>(
         last = again;
     }
     Ok(None)
+}
+
+pub(super) fn read_optional(role: Role, path: Option<&Path>) -> Result<Option<Vec<u8>>, TlsError> {
+    path.map(|path| read_file(role, path)).transpose()
 }
 
 pub(super) fn read_file(role: Role, path: &Path) -> Result<Vec<u8>, TlsError> {

@@ -1,6 +1,6 @@
 //! Where the credentials come from: files alone, or a Secret that somebody else watches.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::files::read_stable;
 use super::{Material, PemPart, Place, Role, TlsError, TlsFiles, files};
@@ -23,6 +23,17 @@ pub struct TlsSecret {
     pub name: String,
     /// A PEM file of authorities; if set, every client must show a certificate of one of them.
     pub client_ca: Option<PathBuf>,
+    /// The same for `/scheduler/…` alone.
+    pub scheduler_ca: Option<PathBuf>,
+}
+
+/// The authorities of clients byte for byte, not yet checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientCas {
+    /// As [`Material::client_ca`].
+    pub client: Option<Vec<u8>>,
+    /// As [`Material::scheduler_ca`].
+    pub scheduler: Option<Vec<u8>>,
 }
 
 impl From<TlsFiles> for Source {
@@ -50,6 +61,11 @@ impl Source {
                 Self::Files(TlsFiles { client_ca, .. }) | Self::Secret(TlsSecret { client_ca, .. }),
                 Role::ClientCa | Role::ServerCa,
             ) => Place::File(client_ca.clone().unwrap_or_default()),
+            (
+                Self::Files(TlsFiles { scheduler_ca, .. })
+                | Self::Secret(TlsSecret { scheduler_ca, .. }),
+                Role::SchedulerCa,
+            ) => Place::File(scheduler_ca.clone().unwrap_or_default()),
         };
         PemPart { role, place }
     }
@@ -58,7 +74,7 @@ impl Source {
     pub(super) fn read(&self) -> Result<Update, TlsError> {
         match self {
             Self::Files(files) => files.read().map(Update::All),
-            Self::Secret(secret) => secret.read_client_ca().map(Update::ClientCa),
+            Self::Secret(secret) => secret.read_client_cas().map(Update::ClientCas),
         }
     }
 }
@@ -67,7 +83,7 @@ impl Source {
 pub(super) enum Update {
     All(Material),
     Pair { cert: Vec<u8>, key: Vec<u8> },
-    ClientCa(Option<Vec<u8>>),
+    ClientCas(ClientCas),
 }
 
 impl Update {
@@ -77,10 +93,11 @@ impl Update {
             Self::Pair { cert, key } => Material {
                 cert,
                 key,
-                client_ca: taken.client_ca.clone(),
+                ..taken.clone()
             },
-            Self::ClientCa(client_ca) => Material {
-                client_ca,
+            Self::ClientCas(ClientCas { client, scheduler }) => Material {
+                client_ca: client,
+                scheduler_ca: scheduler,
                 ..taken.clone()
             },
         }
@@ -88,14 +105,27 @@ impl Update {
 }
 
 impl TlsSecret {
-    /// The client authorities, where there are any. Blocks on the file system.
-    pub fn read_client_ca(&self) -> Result<Option<Vec<u8>>, TlsError> {
-        let Some(path) = &self.client_ca else {
-            return Ok(None);
+    /// The authorities of clients, where there are any. Blocks on the file system.
+    pub fn read_client_cas(&self) -> Result<ClientCas, TlsError> {
+        let Self {
+            client_ca,
+            scheduler_ca,
+            ..
+        } = self;
+        let read = || -> Result<ClientCas, TlsError> {
+            Ok(ClientCas {
+                client: files::read_optional(Role::ClientCa, client_ca.as_deref())?,
+                scheduler: files::read_optional(Role::SchedulerCa, scheduler_ca.as_deref())?,
+            })
         };
-        let stable = read_stable(|| files::read_file(Role::ClientCa, path))?;
-        stable.map(Some).ok_or_else(|| TlsError::Unstable {
-            part: PemPart::file(Role::ClientCa, path),
+        read_stable(read)?.ok_or_else(|| {
+            let role = client_ca
+                .as_ref()
+                .map_or(Role::SchedulerCa, |_| Role::ClientCa);
+            let path = client_ca.as_deref().or(scheduler_ca.as_deref());
+            TlsError::Unstable {
+                part: PemPart::file(role, path.unwrap_or(Path::new(""))),
+            }
         })
     }
 

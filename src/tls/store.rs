@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use time::OffsetDateTime;
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
@@ -92,10 +91,10 @@ impl CertificateStore {
         })
     }
 
-    /// The configuration for a new connection.
+    /// The credentials for a new connection, which tell what its client may call.
     #[must_use]
-    pub fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.current.load().config)
+    pub fn credentials(&self) -> Arc<Credentials> {
+        self.current.load_full()
     }
 
     /// When the leaf in use expires.

@@ -18,6 +18,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::files::read_stable;
 use super::source::Update;
+use crate::peer::{Access, Grant};
+
 use super::{CertificateStore, Material, ReloadOutcome, TlsError, TlsFiles, TlsSecret};
 
 const RSA_A: &str = include_str!("testdata/rsa_a.pkcs8.b64");
@@ -379,6 +381,67 @@ async fn with_a_client_ca_clients_must_show_its_certificate() {
     handshake(&store, &server, Some(&known)).await.unwrap_err();
 }
 
+/// The routes that a client may call, by the two bundles and by the authority of its certificate.
+#[tokio::test]
+async fn each_bundle_opens_its_own_routes() {
+    const OPEN: Grant = Grant::Granted;
+    const NONE: Grant = Grant::NoCertificate;
+    const OTHER: Grant = Grant::OtherCertificate;
+    let server = mk_pair();
+    let [client_ca, scheduler_ca, stranger_ca] = [(); 3].map(|()| mk_authority());
+    let clients = [
+        None,
+        Some(mk_client(&client_ca)),
+        Some(mk_client(&scheduler_ca)),
+        Some(mk_client(&stranger_ca)),
+    ];
+    let both = Some((OPEN, OPEN));
+    // For no certificate, one of the client CA, of the scheduler CA, of another: `None` is a
+    // handshake that fails, else what `/mutate` and `/scheduler/…` say.
+    for (with_client_ca, with_scheduler_ca, expect) in [
+        (false, false, [both, both, both, both]),
+        (true, false, [None, both, None, None]),
+        (
+            false,
+            true,
+            [
+                Some((OPEN, NONE)),
+                Some((OPEN, OTHER)),
+                both,
+                Some((OPEN, OTHER)),
+            ],
+        ),
+        (
+            true,
+            true,
+            [None, Some((OPEN, OTHER)), Some((OTHER, OPEN)), None],
+        ),
+    ] {
+        let material = Material {
+            client_ca: with_client_ca.then(|| client_ca.pem().into_bytes()),
+            scheduler_ca: with_scheduler_ca.then(|| scheduler_ca.pem().into_bytes()),
+            ..server.material()
+        };
+        let store = CertificateStore::new(mk_files(), material).unwrap();
+        for version in rustls::ALL_VERSIONS {
+            for (client, expect) in clients.iter().zip(expect) {
+                let config = client_config(&server.cert, client.as_ref(), &[version]);
+                let access = handshake_with(&store, config).await.ok();
+                let access = access.map(
+                    |Access {
+                         admission,
+                         extender,
+                     }| (admission, extender),
+                );
+                assert_eq!(
+                    access, expect,
+                    "{with_client_ca} {with_scheduler_ca} {version:?}"
+                );
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_pair_that_is_handed_over_goes_with_the_client_ca_of_the_file() {
     let (ours, theirs) = (mk_authority(), mk_authority());
@@ -388,9 +451,10 @@ async fn a_pair_that_is_handed_over_goes_with_the_client_ca_of_the_file() {
         namespace: "ns".to_owned(),
         name: "berth-tls".to_owned(),
         client_ca: mount.files(true).client_ca,
+        scheduler_ca: None,
     };
     let material = Material {
-        client_ca: secret.read_client_ca().unwrap(),
+        client_ca: secret.read_client_cas().unwrap().client,
         ..first.material()
     };
     let store = CertificateStore::new(secret, material).unwrap();
@@ -463,6 +527,7 @@ impl Pair {
             cert: self.cert.clone().into_bytes(),
             key: self.key.clone().into_bytes(),
             client_ca: None,
+            scheduler_ca: None,
         }
     }
 }
@@ -525,12 +590,16 @@ fn judge(store: &CertificateStore, pair: &Pair, now: SystemTime) -> ReloadOutcom
 }
 
 fn mk_store(pair: &Pair) -> CertificateStore {
-    let files = TlsFiles {
+    CertificateStore::new(mk_files(), pair.material()).unwrap()
+}
+
+fn mk_files() -> TlsFiles {
+    TlsFiles {
         cert: "/tls.crt".into(),
         key: "/tls.key".into(),
         client_ca: None,
-    };
-    CertificateStore::new(files, pair.material()).unwrap()
+        scheduler_ca: None,
+    }
 }
 
 fn days(count: u64) -> Duration {
@@ -591,6 +660,7 @@ impl Mount {
             cert: dir.join("tls.crt"),
             key: dir.join("tls.key"),
             client_ca: with_client_ca.then(|| dir.join("ca.crt")),
+            scheduler_ca: None,
         }
     }
 
@@ -609,15 +679,18 @@ async fn handshake(
 ) -> std::io::Result<()> {
     // Trusts nothing else, so another certificate fails the handshake.
     let config = client_config(&server.cert, client, rustls::ALL_VERSIONS);
-    handshake_with(store, config).await
+    handshake_with(store, config).await.map(drop)
 }
 
-async fn handshake_with(store: &CertificateStore, client: ClientConfig) -> std::io::Result<()> {
+async fn handshake_with(store: &CertificateStore, client: ClientConfig) -> std::io::Result<Access> {
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let serve = async {
-        let mut stream = TlsAcceptor::from(store.config()).accept(ours).await?;
+        let credentials = store.credentials();
+        let acceptor = TlsAcceptor::from(Arc::clone(&credentials.config));
+        let mut stream = acceptor.accept(ours).await?;
         stream.write_all(b"welcome").await?;
-        stream.shutdown().await
+        stream.shutdown().await?;
+        Ok(credentials.access(stream.get_ref().1))
     };
     let connect = async {
         let name = ServerName::try_from("berth.test").unwrap();

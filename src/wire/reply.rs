@@ -75,6 +75,12 @@ impl Outgoing {
         self.left
     }
 
+    /// How many bytes of memory it takes until the last of it is sent.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.request.len() + self.own.len()
+    }
+
     /// The next bytes, so many at most.
     pub fn next(&mut self, most: usize) -> Vec<u8> {
         let length = self.left.min(most);

@@ -137,3 +137,62 @@ async fn with_a_client_ca_only_its_clients_are_answered() {
     assert!(error.contains("CertificateRequired"), "{error}");
     service.running.shut_down().await;
 }
+
+/// A client's certificate decides on `/scheduler/…` alone, and the reason goes to the client.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_scheduler_client_ca_only_its_clients_reach_the_extender() {
+    let server = tempfile::tempdir().unwrap();
+    let (ca, cert, key) = certificate(server.path());
+    let issuers = [(); 2].map(|()| {
+        let dir = tempfile::tempdir().unwrap();
+        let files = certificate(dir.path());
+        (dir, files)
+    });
+    let [
+        (_, (first_ca, first_cert, first_key)),
+        (_, (other_ca, other_cert, other_key)),
+    ] = &issuers;
+    let bundle = server.path().join("clients.crt");
+    fs::copy(first_ca, &bundle).unwrap();
+    let mut config = Config::parse("tls: {reloadInterval: 5ms}").unwrap();
+    config.tls.cert_file = Some(cert);
+    config.tls.key_file = Some(key);
+    config.tls.scheduler_client_ca_file = Some(bundle.clone());
+    let service = Service::with_files(config, ca).await;
+    let (first, other) = ((first_cert, first_key), (other_cert, other_key));
+
+    let statuses = async |client| {
+        let mut statuses = Vec::new();
+        for (path, body) in [
+            ("/mutate", capture("admission-create-vm-bridge")),
+            ("/scheduler/filter", capture("filter-names-migration")),
+            ("/scheduler/prioritize", capture("filter-names-migration")),
+            ("/scheduler/preempt", "{}".to_owned()),
+        ] {
+            let mut stream = service.connect_as(client).await.unwrap();
+            let answer = exchange(&mut stream, &head(path, body.len()), &body).await;
+            let (status, rest) = answer["HTTP/1.1 ".len()..].split_at(3);
+            if matches!(status, "401" | "403") {
+                assert!(rest.contains("--scheduler-client-ca"), "{answer}");
+            }
+            statuses.push(status.to_owned());
+        }
+        statuses
+    };
+    assert_eq!(statuses(None).await, ["200", "401", "401", "401"]);
+    assert_eq!(statuses(Some(other)).await, ["200", "403", "403", "403"]);
+    assert_eq!(statuses(Some(first)).await, ["200", "200", "200", "400"]);
+    let refused = r#"berth_requests_refused_total{cause="unauthorized",surface="extender"}"#;
+    assert_eq!(service.metric(refused).await, 6.0);
+
+    // Another bundle is taken while berth serves.
+    fs::copy(other_ca, &bundle).unwrap();
+    let taken = r#"berth_tls_reloads_total{outcome="reloaded"}"#;
+    until("the other bundle", async || {
+        service.metric(taken).await == 1.0
+    })
+    .await;
+    assert_eq!(statuses(Some(first)).await, ["200", "403", "403", "403"]);
+    assert_eq!(statuses(Some(other)).await, ["200", "200", "200", "400"]);
+    service.running.shut_down().await;
+}

@@ -485,6 +485,7 @@ fn help_says_what_each_command_and_flag_is_for() {
         "tls-cert",
         "tls-key",
         "client-ca",
+        "scheduler-client-ca",
         "log-format",
         "log-level",
     ] {

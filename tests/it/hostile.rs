@@ -1,5 +1,7 @@
 //! Clients that mean harm, or are broken, over real TLS: the others do not notice.
 
+mod lookups;
+mod peers;
 mod texts;
 
 use serde_json::json;
@@ -7,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::process::{Served, get};
 use crate::service::{Service, connect, exchange, good_review, head};
-use crate::support::{capture, capture_json};
+use crate::support::capture_json;
 use crate::tools::tell;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,19 +160,5 @@ async fn words_of_a_request_are_quoted_no_longer_than_a_person_reads() {
         assert!(answer.len() < 1000, "{path}: {} bytes", answer.len());
         assert!(answer.contains('…'), "{answer}");
     }
-    service.running.shut_down().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn over_the_limit_of_connections_one_more_is_closed_and_the_open_ones_are_served() {
-    let service = Service::start("limits: {connections: 2}").await;
-    let mut open = service.connect().await;
-    let _idle = service.connect().await;
-    let mut refused = TcpStream::connect(service.running.https).await.unwrap();
-    let answer = exchange(&mut refused, "", "}").await;
-    assert_eq!(answer, "");
-    let body = capture("admission-create-vm-bridge");
-    let answer = exchange(&mut open, &head("/mutate", body.len()), &body).await;
-    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     service.running.shut_down().await;
 }

@@ -87,11 +87,13 @@ impl World {
                 namespace: NAMESPACE.to_owned(),
                 name: SECRET.to_owned(),
                 client_ca: None,
+                scheduler_ca: None,
             };
             let material = Material {
                 cert: first.certificate.id.pem().into_bytes(),
                 key: first.key.pem().as_bytes().to_vec(),
                 client_ca: None,
+                scheduler_ca: None,
             };
             let store = Arc::new(CertificateStore::new(secret, material).unwrap());
             *served.lock().unwrap() = Some(Arc::clone(&store));
@@ -198,7 +200,8 @@ impl World {
             .with_no_client_auth();
         let name = ServerName::try_from("berth.berth-system.svc").unwrap();
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        let acceptor = TlsAcceptor::from(replica.store().config());
+        let served = Arc::clone(&replica.store().credentials().config);
+        let acceptor = TlsAcceptor::from(served);
         let connector = TlsConnector::from(Arc::new(config));
         let (served, connected) =
             tokio::join!(acceptor.accept(ours), connector.connect(name, theirs));

@@ -10,7 +10,7 @@ use berth::config::address::ListenAddress;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -69,6 +69,12 @@ impl Service {
         connect(self.running.https, &self.ca, client).await
     }
 
+    /// A connection from another of the loopback addresses, which is another peer.
+    pub(crate) async fn connect_from(&self, source: [u8; 4]) -> TlsStream<TcpStream> {
+        let stream = tcp_from(source, self.running.https, None).await.unwrap();
+        shake(stream, &self.ca, None).await.unwrap()
+    }
+
     /// A good review on a connection of its own.
     pub(crate) async fn good(&self) {
         good_review(&mut self.connect().await).await;
@@ -93,6 +99,15 @@ pub(crate) async fn connect(
     ca: &Path,
     client: Option<(&PathBuf, &PathBuf)>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    shake(TcpStream::connect(address).await?, ca, client).await
+}
+
+/// The handshake with a service whose certificate one of these CAs issued.
+pub(crate) async fn shake(
+    stream: TcpStream,
+    ca: &Path,
+    client: Option<(&PathBuf, &PathBuf)>,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     for ca in CertificateDer::pem_file_iter(ca).unwrap() {
         roots.add(ca.unwrap()).unwrap();
@@ -110,10 +125,23 @@ pub(crate) async fn connect(
             config.with_client_auth_cert(vec![cert], key).unwrap()
         }
     };
-    let stream = TcpStream::connect(address).await?;
     TlsConnector::from(Arc::new(config))
         .connect(ServerName::try_from("localhost").unwrap(), stream)
         .await
+}
+
+/// A connection from a loopback address, which receives so many bytes before it is read.
+pub(crate) async fn tcp_from(
+    source: [u8; 4],
+    address: SocketAddr,
+    receives: Option<u32>,
+) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    if let Some(bytes) = receives {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    socket.bind((source, 0).into())?;
+    socket.connect(address).await
 }
 
 /// A good review, and its good answer.

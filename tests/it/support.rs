@@ -13,6 +13,7 @@ use berth::config::Config;
 use berth::domain::Network;
 use berth::http::{Service, router};
 use berth::metrics::Metrics;
+use berth::peer::{Access, Peer};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
@@ -97,6 +98,21 @@ impl Asked {
 
     pub(crate) async fn post(&self, path: &str, body: impl Into<Body>) -> (StatusCode, String) {
         let request = Request::post(path).body(body.into()).unwrap();
+        self.send(request).await
+    }
+
+    /// As [`Self::post`], for a client of this address.
+    pub(crate) async fn post_from(
+        &self,
+        source: [u8; 4],
+        path: &str,
+        body: impl Into<Body>,
+    ) -> (StatusCode, String) {
+        let mut request = Request::post(path).body(body.into()).unwrap();
+        request.extensions_mut().insert(Peer {
+            address: (source, 4711).into(),
+            access: Access::default(),
+        });
         self.send(request).await
     }
 

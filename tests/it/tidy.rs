@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each layer may import of the crate. ARCHITECTURE.md has the reasons.
-const LAYERS: [(&str, &[&str]); 22] = [
+const LAYERS: [(&str, &[&str]); 23] = [
     ("escape", &[]),
     ("text", &["escape", "text"]),
     ("yaml", &[]),
@@ -26,8 +26,9 @@ const LAYERS: [(&str, &[&str]); 22] = [
     ("facts", &["cluster", "decide", "domain", "facts", "ovn"]),
     ("readiness", &["readiness", "text"]),
     ("throttle", &[]),
-    ("server", &["server", "throttle", "tls"]),
-    ("tls", &["tls"]),
+    ("peer", &[]),
+    ("server", &["peer", "server", "throttle", "tls"]),
+    ("tls", &["peer", "tls"]),
     ("pki", &["api", "pki"]),
     ("lease", &["api", "lease"]),
     ("publish", &["api", "decide", "domain", "facts", "publish"]),
@@ -50,6 +51,7 @@ const LAYERS: [(&str, &[&str]); 22] = [
             "facts",
             "http",
             "metrics",
+            "peer",
             "readiness",
             "text",
             "throttle",

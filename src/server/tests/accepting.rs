@@ -6,30 +6,59 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
-use super::{Harness, mk_limits, seconds_until_closed, send, served, until};
+use super::{
+    GET, Harness, mk_limits, mk_peer, response, seconds_until_closed, send, served, until,
+};
 use crate::server::Limits;
 
-#[tokio::test]
-async fn a_thousand_idle_connections_leave_room_for_one_more() {
+#[tokio::test(start_paused = true)]
+async fn over_the_limit_the_oldest_idle_connection_of_the_peer_with_the_most_gives_way() {
     let harness = Harness::with_limits(Limits {
-        max_connections: 1001,
+        max_connections: 1000,
         ..mk_limits()
     });
-    let idle: Vec<_> = (0..1000).map(|_| harness.connect()).collect();
-    let mut last = harness.connect();
-    served(&mut last).await;
-    assert_eq!(harness.stats.open(), 1001);
+    let mut only = harness.connect_from(([192, 0, 2, 9], 1).into());
+    served(&mut only).await;
+    let mut idle: Vec<_> = (1..1000).map(|_| harness.connect()).collect();
+    until(|| harness.stats.open() == 1000).await;
 
-    // One beyond the limit is dropped, and room is made by any that ends.
+    // Of a peer that has none yet, of the one with the most, and half a request is not at work.
+    send(&mut idle[1], "GET / HT").await;
+    let mut others = [([192, 0, 2, 2], 1).into(), mk_peer()].map(|peer| harness.connect_from(peer));
+    for other in &mut others {
+        served(other).await;
+    }
+    for gone in &mut idle[..2] {
+        assert_eq!(seconds_until_closed(gone).await, 0);
+    }
+    served(&mut idle[2]).await;
+    served(&mut only).await;
+    assert_eq!((harness.stats.gave_way(), harness.stats.refused()), (2, 0));
+    assert_eq!(harness.stats.open(), 1000);
+    assert_eq!(harness.stats.accepted(), 1002);
+    drop(idle);
+    until(|| harness.stats.open() == 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_at_work_does_not_give_way_to_its_own_peer() {
+    let harness = Harness::with_limits(Limits {
+        max_connections: 2,
+        ..mk_limits()
+    });
+    let mut held = [(); 2].map(|()| harness.connect());
+    for held in &mut held {
+        send(held, &GET.replacen('/', "/held", 1)).await;
+    }
+    until(|| harness.stats.in_flight() == 2).await;
     let mut refused = harness.connect();
     assert_eq!(refused.read(&mut [0]).await.unwrap(), 0);
-    assert_eq!(harness.stats.refused(), 1);
-    served(&mut last).await;
-    drop(idle);
-    until(|| harness.stats.open() == 1).await;
-    served(&mut harness.connect()).await;
-    assert_eq!(harness.stats.refused(), 1);
-    assert_eq!(harness.stats.accepted(), 1002);
+    assert_eq!((harness.stats.gave_way(), harness.stats.refused()), (0, 1));
+    // Another peer has none at all.
+    served(&mut harness.connect_from(([192, 0, 2, 2], 1).into())).await;
+    assert_eq!(seconds_until_closed(&mut held[0]).await, 0);
+    harness.release.add_permits(2);
+    assert_eq!(response(&mut held[1]).await.1, "held");
 }
 
 #[tokio::test(start_paused = true)]

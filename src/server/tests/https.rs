@@ -81,11 +81,13 @@ fn mk_tls() -> (Arc<CertificateStore>, CertificateDer<'static>) {
         cert: "/tls.crt".into(),
         key: "/tls.key".into(),
         client_ca: None,
+        scheduler_ca: None,
     };
     let material = Material {
         cert: issued.cert.pem().into_bytes(),
         key: issued.signing_key.serialize_pem().into_bytes(),
         client_ca: None,
+        scheduler_ca: None,
     };
     let store = CertificateStore::new(files, material).unwrap();
     (Arc::new(store), issued.cert.der().clone())

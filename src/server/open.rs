@@ -1,0 +1,220 @@
+//! The open connections of a listener, and which of them gives way to one more.
+//!
+//! Where all allowed ones are open, the peer with the most gives one up: the one that is idle for the
+//! longest. So a peer that opens as many as it can keeps nobody out.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::activity::Activity;
+
+/// The open connections of a listener.
+#[derive(Debug)]
+pub(super) struct OpenConnections {
+    limit: usize,
+    connections: Mutex<Connections>,
+}
+
+#[derive(Debug, Default)]
+struct Connections {
+    by_id: HashMap<u64, Connection>,
+    last_id: u64,
+}
+
+#[derive(Debug)]
+struct Connection {
+    address: IpAddr,
+    activity: Arc<Activity>,
+}
+
+/// An open connection, which counts until this goes out of scope or it gives way.
+#[derive(Debug)]
+pub(super) struct OpenConnection {
+    id: u64,
+    of: Arc<OpenConnections>,
+}
+
+/// How a connection was admitted.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) connection: OpenConnection,
+    /// Whether another one had to give way.
+    pub(super) in_place_of_another: bool,
+}
+
+impl OpenConnections {
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            connections: Mutex::default(),
+        })
+    }
+
+    /// Takes one more; `None` where none gives way.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        activity: &Arc<Activity>,
+    ) -> Option<Admitted> {
+        let mut connections = self.lock();
+        let in_place_of_another = connections.by_id.len() >= self.limit;
+        if in_place_of_another {
+            let id = connections.gives_way(address)?;
+            // It counts no more from here on, and ends when its task gets to it.
+            let leaving = connections.by_id.remove(&id)?;
+            leaving.activity.gives_way.notify_one();
+        }
+        connections.last_id += 1;
+        let id = connections.last_id;
+        let activity = Arc::clone(activity);
+        let connection = Connection { address, activity };
+        connections.by_id.insert(id, connection);
+        Some(Admitted {
+            connection: OpenConnection {
+                id,
+                of: Arc::clone(self),
+            },
+            in_place_of_another,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connections {
+    /// Which connection gives way to a new one of this address.
+    fn gives_way(&self, newcomer: IpAddr) -> Option<u64> {
+        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+        for connection in self.by_id.values() {
+            *counts.entry(connection.address).or_default() += 1;
+        }
+        let most = counts.values().copied().max()?;
+        let of_newcomer = counts.get(&newcomer).copied().unwrap_or(0);
+        let of_most = || {
+            self.by_id
+                .iter()
+                .filter(|(_, connection)| counts.get(&connection.address) == Some(&most))
+        };
+        let idle = of_most().filter_map(|(id, connection)| {
+            let since = connection.activity.state().idle_since()?;
+            Some((since, *id))
+        });
+        if let Some((_, id)) = idle.min() {
+            return Some(id);
+        }
+        // All of them are at work. One of them ends all the same if its peer keeps more than the other
+        // one gets.
+        let is_more = most > of_newcomer + 1;
+        is_more.then(|| of_most().map(|(id, _)| *id).min())?
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.of.lock().by_id.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::server::ServerStats;
+    use crate::server::activity::InFlight;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
+    /// Opens one connection after the other, a second apart, where `true` is one at work, and says
+    /// which of them gives way to one more.
+    async fn check(name: &str, open: &[(u8, bool)], newcomer: u8, expect: Option<usize>) {
+        let connections = OpenConnections::new(open.len());
+        let stats = Arc::<ServerStats>::default();
+        let mut held = Vec::new();
+        for (last, is_at_work) in open {
+            let activity = Activity::new(Arc::clone(&stats));
+            let work = is_at_work.then(|| InFlight::begin(Arc::clone(&activity)));
+            let admitted = connections.admit(address(*last), &activity).unwrap();
+            assert!(!admitted.in_place_of_another, "{name}");
+            held.push((admitted, work));
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        let activity = Activity::new(Arc::clone(&stats));
+        let admitted = connections.admit(address(newcomer), &activity);
+        assert_eq!(
+            admitted
+                .as_ref()
+                .map(|admitted| admitted.in_place_of_another),
+            expect.map(|_| true),
+            "{name}"
+        );
+        let is_open = |index: &usize| {
+            let id = held[*index].0.connection.id;
+            connections.lock().by_id.contains_key(&id)
+        };
+        let gone: Vec<usize> = (0..open.len()).filter(|index| !is_open(index)).collect();
+        assert_eq!(gone, Vec::from_iter(expect), "{name}");
+        drop((held, admitted));
+        assert!(connections.lock().by_id.is_empty(), "{name}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_idle_connection_of_the_peer_with_the_most_gives_way() {
+        const IDLE: bool = false;
+        const WORK: bool = true;
+        for (name, open, newcomer, expect) in [
+            (
+                "of another",
+                &[(2, IDLE), (1, IDLE), (1, IDLE)][..],
+                3,
+                Some(1),
+            ),
+            ("of its own", &[(2, IDLE), (1, IDLE), (1, IDLE)], 1, Some(1)),
+            (
+                "not at work",
+                &[(2, IDLE), (1, WORK), (1, IDLE)],
+                3,
+                Some(2),
+            ),
+            (
+                "as many of each",
+                &[(2, WORK), (1, IDLE), (3, IDLE)],
+                4,
+                Some(1),
+            ),
+            (
+                "all of the most at work",
+                &[(2, IDLE), (1, WORK), (1, WORK)],
+                3,
+                Some(1),
+            ),
+            (
+                "no more than the newcomer gets",
+                &[(2, WORK), (1, WORK)],
+                3,
+                None,
+            ),
+            ("its own at work", &[(1, WORK), (1, WORK)], 1, None),
+            ("one is allowed", &[(1, IDLE)], 2, Some(0)),
+        ] {
+            check(name, open, newcomer, expect).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_gave_way_is_told_so() {
+        let connections = OpenConnections::new(1);
+        let stats = Arc::<ServerStats>::default();
+        let [first, second] = [(); 2].map(|()| Activity::new(Arc::clone(&stats)));
+        let _first = connections.admit(address(1), &first).unwrap();
+        let _second = connections.admit(address(2), &second).unwrap();
+        first.gives_way.notified().await;
+    }
+}
