@@ -5,6 +5,7 @@
 //! [`ClientFiles`] is the same for where berth is the client.
 //! Key material is never logged, shown in an error or printable with `Debug`.
 
+mod algorithms;
 mod client;
 mod client_auth;
 mod credentials;
@@ -15,10 +16,13 @@ mod source;
 mod store;
 #[cfg(test)]
 mod tests;
+mod warning;
 
+pub use algorithms::{SIGNS, VERIFIES, explain};
 pub use client::{ClientFiles, Identity};
 pub use credentials::Credentials;
 pub use error::{KeyKind, PemFault, PemPart, Place, Role, TlsError};
 pub use files::{Material, TlsFiles};
 pub use source::{ClientCas, Source, TlsSecret};
 pub use store::{CertificateStore, ReloadOutcome};
+pub use warning::TlsWarning;

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use crate::ovn::endpoint::{Address, Endpoint};
 use crate::ovn::fault::{Cause, Fault};
 use crate::ovn::frame::Framer;
-use crate::tls::ClientFiles;
+use crate::tls::{self, ClientFiles};
 
 /// To establish a connection, from the name to the end of the handshake.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -126,7 +126,10 @@ async fn ssl(address: &Address, tls: Option<&ClientFiles>) -> Result<impl Stream
     let name = name.map_err(|error| Fault::new(Cause::Connection, error.to_string()))?;
     let stream = tcp(address).await?;
     let connected = TlsConnector::from(config).connect(name, stream).await;
-    connected.map_err(|error| Fault::new(Cause::Tls, error.to_string()))
+    connected.map_err(|error| {
+        let text = tls::explain(&error).unwrap_or_else(|| error.to_string());
+        Fault::new(Cause::Tls, text)
+    })
 }
 
 async fn config(tls: Option<&ClientFiles>) -> Result<Arc<ClientConfig>, Fault> {

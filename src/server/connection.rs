@@ -24,6 +24,7 @@ use super::stats::{ServerStats, Timeout};
 use super::watched::Watched;
 use super::{Limits, Phase, Shared, panics, stopped};
 use crate::peer::{Access, Peer};
+use crate::tls;
 
 /// The most an HTTP/1 head may have, in bytes. Hyper applies it to its buffers as a whole.
 const MAX_H1_BUFFER: usize = 64 * 1024;
@@ -179,10 +180,11 @@ fn log_failed_handshake(shared: &Shared, peer: SocketAddr, error: &io::Error) {
         let log = shared.handshake_log.lock();
         log.unwrap_or_else(PoisonError::into_inner).pass()
     });
+    let error = tls::explain(error).unwrap_or_else(|| error.to_string());
     if let Some(unlogged) = passed.flatten() {
-        warn!(%peer, %error, unlogged, "tls handshake failed");
+        warn!(%peer, error, unlogged, "tls handshake failed");
     } else {
-        debug!(%peer, %error, "tls handshake failed");
+        debug!(%peer, error, "tls handshake failed");
     }
 }
 

@@ -18,9 +18,9 @@ use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::credentials::{not_x509, read_pair};
+use super::credentials::{authorities, read_pair};
 use super::files::{read_file, read_stable};
-use super::{PemPart, Role, TlsError, pem};
+use super::{PemPart, Role, TlsError};
 
 /// Where a client's credentials are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,13 +54,7 @@ impl ClientFiles {
         let material = read_stable(|| self.read_once())?
             .ok_or_else(|| TlsError::Unstable { part: ca.clone() })?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut roots = RootCertStore::empty();
-        for (index, der) in pem::certificates(&ca, &material.ca)?
-            .into_iter()
-            .enumerate()
-        {
-            roots.add(der).map_err(|_| not_x509(&ca, index))?;
-        }
+        let (roots, _) = authorities(&ca, &material.ca)?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13, &TLS12])
             .map_err(|error| TlsError::Setup {
@@ -161,6 +155,10 @@ mod tests {
         let encrypted =
             "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
         let (cert, key) = (cert.pem(), signing_key.serialize_pem());
+        let p521 = format!(
+            "-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n",
+            include_str!("testdata/p521_ca.cert.b64")
+        );
         let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
         let load = || {
             let files = ClientFiles {
@@ -192,6 +190,14 @@ mod tests {
                 &key,
                 Err(
                     "server ca file DIR/cacert holds a private key instead; check that the paths are not swapped",
+                ),
+            ),
+            (
+                &p521,
+                &cert,
+                &key,
+                Err(
+                    "no ca in server ca file DIR/cacert can be used: certificate 1 is for ECDSA on P-521, and berth verifies RSA of 2048 to 8192 bits with SHA-256, SHA-384 or SHA-512, ECDSA on P-256 or P-384 with SHA-256 or SHA-384, or Ed25519 alone; use a ca with such a key",
                 ),
             ),
             (

@@ -17,8 +17,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
 
-use super::credentials::not_x509;
-use super::{Material, PemPart, Role, Source, TlsError, pem};
+use super::credentials::authorities;
+use super::{Material, Role, Source, TlsError, TlsWarning};
 use crate::peer::{Access, Grant};
 
 type Verifier = Arc<dyn ClientCertVerifier>;
@@ -35,17 +35,21 @@ impl ClientAuth {
         source: &Source,
         material: &Material,
         provider: &Arc<CryptoProvider>,
-    ) -> Result<Self, TlsError> {
-        let verifier = |role, bundle: &Option<Vec<u8>>| {
-            let bundle = bundle.as_deref();
-            bundle
-                .map(|bundle| verifier(&source.part(role), bundle, provider))
-                .transpose()
+    ) -> Result<(Self, Vec<TlsWarning>), TlsError> {
+        let mut warnings = Vec::new();
+        let mut verifier = |role, bundle: &Option<Vec<u8>>| {
+            let Some(bundle) = bundle else {
+                return Ok(None);
+            };
+            let (roots, unusable) = authorities(&source.part(role), bundle)?;
+            warnings.extend(unusable);
+            verifier(roots, provider).map(Some)
         };
-        Ok(Self {
+        let auth = Self {
             client: verifier(Role::ClientCa, &material.client_ca)?,
             scheduler: verifier(Role::SchedulerCa, &material.scheduler_ca)?,
-        })
+        };
+        Ok((auth, warnings))
     }
 
     /// What a handshake asks for; `None` asks clients for no certificate.
@@ -95,15 +99,7 @@ fn grant(verifier: &Verifier, chain: Option<&[CertificateDer<'_>]>) -> Grant {
 }
 
 /// Accepts a client that shows a certificate of one of the authorities, and no other.
-fn verifier(
-    part: &PemPart,
-    bundle: &[u8],
-    provider: &Arc<CryptoProvider>,
-) -> Result<Verifier, TlsError> {
-    let mut roots = RootCertStore::empty();
-    for (index, der) in pem::certificates(part, bundle)?.into_iter().enumerate() {
-        roots.add(der).map_err(|_| not_x509(part, index))?;
-    }
+fn verifier(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<Verifier, TlsError> {
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
         .map_err(|error| TlsError::Setup {

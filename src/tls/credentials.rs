@@ -8,14 +8,15 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
-use rustls::{InconsistentKeys, ServerConfig, ServerConnection, SignatureAlgorithm};
+use rustls::{InconsistentKeys, RootCertStore, ServerConfig, ServerConnection, SignatureAlgorithm};
 use x509_parser::oid_registry::{
     OID_KEY_TYPE_EC_PUBLIC_KEY, OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519,
 };
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use super::algorithms::KeyAlgorithm;
 use super::client_auth::ClientAuth;
-use super::{KeyKind, Material, PemPart, Role, Source, TlsError, pem};
+use super::{KeyKind, Material, PemPart, Role, Source, TlsError, TlsWarning, pem};
 use crate::peer::Access;
 
 /// What a server needs to speak TLS: every part checked, and the key known to fit the certificate.
@@ -27,6 +28,8 @@ pub struct Credentials {
     pub not_before: SystemTime,
     /// When the leaf expires. The past is not an error here: see [`super::CertificateStore`].
     pub not_after: SystemTime,
+    /// What callers or berth will stumble over later.
+    pub warnings: Vec<TlsWarning>,
     client_auth: ClientAuth,
 }
 
@@ -43,14 +46,16 @@ impl Credentials {
         let key_part = source.part(Role::Key);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
 
-        let (pair, leaf) = read_pair((cert_part, cert), (key_part, key), &provider)?;
+        let (pair, leaf) = read_pair((cert_part.clone(), cert), (key_part, key), &provider)?;
+        let mut warnings = leaf.warnings(&cert_part);
 
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13, &TLS12])
             .map_err(|error| TlsError::Setup {
                 cause: error.to_string(),
             })?;
-        let client_auth = ClientAuth::parse(source, material, &provider)?;
+        let (client_auth, unusable) = ClientAuth::parse(source, material, &provider)?;
+        warnings.extend(unusable);
         let builder = match client_auth.handshake() {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
@@ -62,6 +67,7 @@ impl Credentials {
             config: Arc::new(config),
             not_before: leaf.not_before,
             not_after: leaf.not_after,
+            warnings,
             client_auth,
         })
     }
@@ -85,7 +91,50 @@ impl fmt::Debug for Credentials {
 pub(super) struct Leaf {
     not_before: SystemTime,
     not_after: SystemTime,
-    pub(super) key_kind: Option<KeyKind>,
+    algorithm: KeyAlgorithm,
+    key_kind: Option<KeyKind>,
+    has_names: bool,
+    is_for_servers: bool,
+    /// The place of the first certificate, from 1, that its issuer does not follow.
+    unordered: Option<usize>,
+}
+
+impl Leaf {
+    fn of(certificate: &X509Certificate<'_>) -> Self {
+        let validity = certificate.validity();
+        let names = certificate.subject_alternative_name().ok().flatten();
+        let usage = certificate.extended_key_usage().ok().flatten();
+        Self {
+            not_before: system_time(validity.not_before.timestamp()),
+            not_after: system_time(validity.not_after.timestamp()),
+            algorithm: KeyAlgorithm::of(certificate),
+            key_kind: key_kind(certificate),
+            has_names: names.is_some_and(|names| {
+                let mut names = names.value.general_names.iter();
+                names
+                    .any(|name| matches!(name, GeneralName::DNSName(_) | GeneralName::IPAddress(_)))
+            }),
+            is_for_servers: usage.is_none_or(|usage| usage.value.server_auth || usage.value.any),
+            unordered: None,
+        }
+    }
+
+    /// What those will stumble over who call berth.
+    fn warnings(&self, part: &PemPart) -> Vec<TlsWarning> {
+        let part = || part.clone();
+        let mut warnings = Vec::new();
+        if !self.has_names {
+            warnings.push(TlsWarning::NoNames { part: part() });
+        }
+        if !self.is_for_servers {
+            warnings.push(TlsWarning::NotForServers { part: part() });
+        }
+        if let Some(number) = self.unordered {
+            let part = part();
+            warnings.push(TlsWarning::Unordered { part, number });
+        }
+        warnings
+    }
 }
 
 /// A chain and the key that it is known to be for, with what its leaf says.
@@ -99,26 +148,55 @@ pub(super) fn read_pair(
     let key = provider
         .key_provider
         .load_private_key(pem::private_key(&key_part, key)?)
-        .map_err(|_| TlsError::UnusableKey {
-            part: key_part.clone(),
+        .map_err(|_| {
+            let part = key_part.clone();
+            if leaf.algorithm.signs {
+                return TlsError::UnusableKey { part };
+            }
+            let algorithm = leaf.algorithm.name.clone();
+            TlsError::UnsupportedKey { part, algorithm }
         })?;
     let pair = CertifiedKey::new(chain, key);
+    check_order(&cert_part, &key_part, &pair)?;
     check_pair(cert_part, leaf.key_kind, key_part, &pair)?;
     Ok((pair, leaf))
 }
 
 /// Every certificate must parse: a damaged intermediate would only be found by the clients.
 fn check_chain(part: &PemPart, chain: &[CertificateDer<'_>]) -> Result<Leaf, TlsError> {
-    let mut leaf = None;
+    let mut parsed = Vec::with_capacity(chain.len());
     for (index, der) in chain.iter().enumerate() {
         let (_, certificate) = X509Certificate::from_der(der).map_err(|_| not_x509(part, index))?;
-        leaf.get_or_insert_with(|| Leaf {
-            not_before: system_time(certificate.validity().not_before.timestamp()),
-            not_after: system_time(certificate.validity().not_after.timestamp()),
-            key_kind: key_kind(&certificate),
-        });
+        parsed.push(certificate);
     }
-    leaf.ok_or_else(|| TlsError::NoCertificate { part: part.clone() })
+    let first = parsed.first();
+    let first = first.ok_or_else(|| TlsError::NoCertificate { part: part.clone() })?;
+    let is_followed = |pair: &[X509Certificate<'_>]| matches!(pair, [of, by] if of.issuer().as_raw() == by.subject().as_raw());
+    let unordered = parsed.windows(2).position(|pair| !is_followed(pair));
+    Ok(Leaf {
+        unordered: unordered.map(|index| index + 1),
+        ..Leaf::of(first)
+    })
+}
+
+/// The certificate of the key has to be the first. It is the commonest mistake, and what the key does
+/// not fit then says nothing of it.
+fn check_order(cert: &PemPart, key: &PemPart, pair: &CertifiedKey) -> Result<(), TlsError> {
+    let Some(own) = pair.key.public_key() else {
+        return Ok(());
+    };
+    let place = pair.cert.iter().position(|der| {
+        X509Certificate::from_der(der)
+            .is_ok_and(|(_, certificate)| certificate.public_key().raw == &*own)
+    });
+    match place {
+        None | Some(0) => Ok(()),
+        Some(index) => Err(TlsError::WrongOrder {
+            cert: cert.clone(),
+            number: index + 1,
+            key: key.clone(),
+        }),
+    }
 }
 
 /// rustls would let a pair pass that it cannot compare; here only a proven match passes.
@@ -157,7 +235,38 @@ fn check_pair(
     }
 }
 
-pub(super) fn not_x509(part: &PemPart, index: usize) -> TlsError {
+/// The authorities of a bundle, of which berth has to be able to verify one at least.
+pub(super) fn authorities(
+    part: &PemPart,
+    bundle: &[u8],
+) -> Result<(RootCertStore, Vec<TlsWarning>), TlsError> {
+    let mut roots = RootCertStore::empty();
+    let mut unusable = Vec::new();
+    for (index, der) in pem::certificates(part, bundle)?.into_iter().enumerate() {
+        if let Ok((_, certificate)) = X509Certificate::from_der(&der) {
+            let KeyAlgorithm { name, verifies, .. } = KeyAlgorithm::of(&certificate);
+            if !verifies {
+                unusable.push(TlsWarning::UnusableCa {
+                    part: part.clone(),
+                    number: index + 1,
+                    algorithm: name,
+                });
+            }
+        }
+        roots.add(der).map_err(|_| not_x509(part, index))?;
+    }
+    match unusable.first() {
+        Some(TlsWarning::UnusableCa { algorithm, .. }) if unusable.len() == roots.len() => {
+            Err(TlsError::NoUsableCa {
+                part: part.clone(),
+                algorithm: algorithm.clone(),
+            })
+        }
+        _ => Ok((roots, unusable)),
+    }
+}
+
+fn not_x509(part: &PemPart, index: usize) -> TlsError {
     TlsError::BadCertificate {
         part: part.clone(),
         number: index + 1,

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::algorithms::{SIGNS, VERIFIES};
+
 /// A reason to refuse credentials, at start or at a reload.
 ///
 /// A cause from below is part of the message rather than a `source`, so that it is printed once.
@@ -93,13 +95,43 @@ pub enum TlsError {
         /// What the parser said.
         cause: String,
     },
-    /// The private key is damaged, or of a kind or size that is not supported.
-    #[error(
-        "cannot use the private key in {part}; have it issued again as RSA of 2048 bits or more, ECDSA P-256 or P-384, or Ed25519"
-    )]
+    /// The private key is damaged.
+    #[error("cannot use the private key in {part}: it is damaged; have it issued again as {SIGNS}")]
     UnusableKey {
         /// The part at fault.
         part: PemPart,
+    },
+    /// The private key is of a kind or size that berth can't sign with.
+    #[error(
+        "cannot use the private key in {part}: it is for {algorithm}, with which berth can't sign; have it issued again as {SIGNS}"
+    )]
+    UnsupportedKey {
+        /// The part at fault.
+        part: PemPart,
+        /// What it is, as the certificate says.
+        algorithm: String,
+    },
+    /// berth can verify nothing that any CA of a bundle signs.
+    #[error(
+        "no ca in {part} can be used: certificate 1 is for {algorithm}, and berth verifies {VERIFIES} alone; use a ca with such a key"
+    )]
+    NoUsableCa {
+        /// The bundle.
+        part: PemPart,
+        /// What the first of them is.
+        algorithm: String,
+    },
+    /// Another certificate than the first one is for the key.
+    #[error(
+        "certificate {number} in {cert} is the one for the key in {key}, and stands behind others; put it first, then the certificate that issued it, and so on"
+    )]
+    WrongOrder {
+        /// The chain.
+        cert: PemPart,
+        /// The place of the leaf in it, from 1.
+        number: usize,
+        /// The key.
+        key: PemPart,
     },
     /// Certificate and key are not even of one algorithm.
     #[error(

@@ -80,7 +80,7 @@ impl CertificateStore {
     pub fn new(source: impl Into<Source>, material: Material) -> Result<Self, TlsError> {
         let source = source.into();
         let credentials = Credentials::parse(&source, &material)?;
-        warn_of_validity(&source, &credentials, SystemTime::now());
+        warn_of_trouble(&source, &credentials, SystemTime::now());
         Ok(Self {
             source,
             current: ArcSwap::from_pointee(credentials),
@@ -158,7 +158,7 @@ impl CertificateStore {
         };
         match self.check(&material, now) {
             Ok(credentials) => {
-                warn_of_validity(&self.source, &credentials, now);
+                warn_of_trouble(&self.source, &credentials, now);
                 let not_after = credentials.not_after;
                 self.current.store(Arc::new(credentials));
                 *seen = Seen {
@@ -210,7 +210,10 @@ impl Seen {
     }
 }
 
-fn warn_of_validity(source: &Source, credentials: &Credentials, now: SystemTime) {
+fn warn_of_trouble(source: &Source, credentials: &Credentials, now: SystemTime) {
+    for warning in &credentials.warnings {
+        warn!("{warning}");
+    }
     let cert = source.part(Role::Certificate).place;
     if credentials.not_after < now {
         warn!(%cert, not_after = utc(credentials.not_after), "certificate has expired, clients will refuse it until it is renewed");

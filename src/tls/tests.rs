@@ -26,6 +26,12 @@ const RSA_A: &str = include_str!("testdata/rsa_a.pkcs8.b64");
 const RSA_A_PKCS1: &str = include_str!("testdata/rsa_a.pkcs1.b64");
 const RSA_B: &str = include_str!("testdata/rsa_b.pkcs8.b64");
 const ECDSA: &str = include_str!("testdata/ecdsa.pkcs8.b64");
+const RSA_5120: &str = include_str!("testdata/rsa_5120.pkcs8.b64");
+const RSA_5120_CERT: &str = include_str!("testdata/rsa_5120.cert.b64");
+const P521_CA: &str = include_str!("testdata/p521_ca.pkcs8.b64");
+const P521_CA_CERT: &str = include_str!("testdata/p521_ca.cert.b64");
+const P521_SIGNED_SHA512: &str = include_str!("testdata/p521_signed_sha512.cert.b64");
+const P521_SIGNED_SHA384: &str = include_str!("testdata/p521_signed_sha384.cert.b64");
 const ECDSA_SEC1: &str = include_str!("testdata/ecdsa.sec1.b64");
 
 #[test]
@@ -108,7 +114,7 @@ fn bad_key_files_are_told_apart() {
         ),
         (
             &pem("PRIVATE KEY", "AAAA\n"),
-            "cannot use the private key in key file DIR/tls.key; have it issued again as RSA of 2048 bits or more, ECDSA P-256 or P-384, or Ed25519",
+            "cannot use the private key in key file DIR/tls.key: it is damaged; have it issued again as RSA of 2048, 3072 or 4096 bits, ECDSA on P-256 or P-384, or Ed25519",
         ),
     ] {
         assert_eq!(load_error(&cert, key, None), message);
@@ -137,9 +143,136 @@ fn pairs_that_do_not_belong_together_are_refused() {
     ] {
         assert_eq!(load_error(&cert.cert, &key.key, None), message);
     }
-    // A chain in the wrong order is as bad, whatever else is in it.
-    let chain = other_ecdsa.cert.clone() + &ecdsa.cert;
-    assert_eq!(load_error(&chain, &ecdsa.key, None), mismatch);
+}
+
+#[test]
+fn a_chain_in_the_wrong_order_says_which_certificate_comes_first() {
+    let (ca, other) = (mk_authority(), mk_pair_of(RSA_A));
+    let leaf = mk_issued(&ca, &mk_params());
+    let expect = |number: usize| {
+        format!(
+            "certificate {number} in certificate file DIR/tls.crt is the one for the key in key file DIR/tls.key, and stands behind others; put it first, then the certificate that issued it, and so on"
+        )
+    };
+    let chain = ca.pem() + &leaf.cert;
+    assert_eq!(load_error(&chain, &leaf.key, None), expect(2));
+    // Whatever the keys of the others are.
+    let chain = other.cert + &ca.pem() + &leaf.cert;
+    assert_eq!(load_error(&chain, &leaf.key, None), expect(3));
+}
+
+#[test]
+fn a_key_that_berth_can_not_sign_with_is_named_by_its_algorithm() {
+    let signs = "RSA of 2048, 3072 or 4096 bits, ECDSA on P-256 or P-384, or Ed25519";
+    for (cert, key, algorithm) in [
+        (RSA_5120_CERT, RSA_5120, "RSA of 5120 bits"),
+        (P521_CA_CERT, P521_CA, "ECDSA on P-521"),
+    ] {
+        let (cert, key) = (pem("CERTIFICATE", cert), pem("PRIVATE KEY", key));
+        assert_eq!(
+            load_error(&cert, &key, None),
+            format!(
+                "cannot use the private key in key file DIR/tls.key: it is for {algorithm}, with which berth can't sign; have it issued again as {signs}"
+            )
+        );
+    }
+}
+
+#[test]
+fn client_cas_that_berth_can_not_verify_are_refused_alone_and_warned_of_beside_others() {
+    let Pair { cert, key } = mk_pair();
+    let verifies = "RSA of 2048 to 8192 bits with SHA-256, SHA-384 or SHA-512, ECDSA on P-256 or P-384 with SHA-256 or SHA-384, or Ed25519";
+    let p521 = pem("CERTIFICATE", P521_CA_CERT);
+    assert_eq!(
+        load_error(&cert, &key, Some(&p521)),
+        format!(
+            "no ca in client ca file DIR/ca.crt can be used: certificate 1 is for ECDSA on P-521, and berth verifies {verifies} alone; use a ca with such a key"
+        )
+    );
+    let bundle = mk_authority().pem() + &p521;
+    assert_eq!(
+        warnings(&Pair { cert, key }, Some(&bundle)),
+        [format!(
+            "certificate 2 in client ca file DIR/ca.crt is for ECDSA on P-521, and berth can't verify what it signs: it takes {verifies}"
+        )]
+    );
+}
+
+#[test]
+fn a_pair_that_callers_will_refuse_is_taken_with_a_warning() {
+    let ca = mk_authority();
+    let for_clients = mk_client(&ca);
+    let nameless = "the first certificate in certificate file DIR/tls.crt has no server name, and callers will refuse it: have it issued with the names that they call as subjectAltName";
+    let not_for_servers = "the first certificate in certificate file DIR/tls.crt is not for servers, and callers will refuse it: have it issued with the extended key usage serverAuth";
+    let usage = |usages: &[ExtendedKeyUsagePurpose]| {
+        let mut params = mk_params();
+        params.extended_key_usages = usages.to_vec();
+        mk_issued(&ca, &params)
+    };
+    let leaf = usage(&[]);
+    let mut stray = mk_params();
+    stray
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "somebody else");
+    let stray = mk_pair_from(&stray, &KeyPair::generate().unwrap());
+    let unordered = Pair {
+        cert: leaf.cert.clone() + &stray.cert + &ca.pem(),
+        key: leaf.key.clone(),
+    };
+    let whole = Pair {
+        cert: leaf.cert.clone() + &ca.pem(),
+        key: leaf.key.clone(),
+    };
+    for (pair, expect) in [
+        (mk_pair(), &[][..]),
+        (whole, &[]),
+        (for_clients, &[nameless, not_for_servers]),
+        (
+            usage(&[ExtendedKeyUsagePurpose::ClientAuth]),
+            &[not_for_servers],
+        ),
+        (
+            usage(&[
+                ExtendedKeyUsagePurpose::ServerAuth,
+                ExtendedKeyUsagePurpose::ClientAuth,
+            ]),
+            &[],
+        ),
+        (usage(&[ExtendedKeyUsagePurpose::Any]), &[]),
+        (
+            unordered,
+            &[
+                "certificate 1 in certificate file DIR/tls.crt is not followed by the one that issued it, and callers may not find the way to their CA: put the leaf first, then its issuer, then the issuer of that",
+            ],
+        ),
+    ] {
+        assert_eq!(warnings(&pair, None), expect);
+    }
+}
+
+#[tokio::test]
+async fn a_chain_that_berth_can_not_verify_is_named_in_words() {
+    let key = pem("PRIVATE KEY", ECDSA);
+    for (cert, expect) in [
+        (
+            P521_SIGNED_SHA512,
+            "signed by ECDSA with SHA-512, which berth can't verify: it takes RSA",
+        ),
+        (
+            P521_SIGNED_SHA384,
+            "signed by ECDSA with SHA-384 with a key for ECDSA on P-521, which berth can't verify: it takes RSA",
+        ),
+    ] {
+        let store = mk_store(&Pair {
+            cert: pem("CERTIFICATE", cert),
+            key: key.clone(),
+        });
+        let trusted = pem("CERTIFICATE", P521_CA_CERT);
+        let client = client_config(&trusted, None, rustls::ALL_VERSIONS);
+        let error = handshake_with(&store, client).await.unwrap_err();
+        let text = super::explain(&error).unwrap();
+        assert!(text.contains(expect), "{text}");
+    }
 }
 
 #[test]
@@ -583,6 +716,24 @@ fn mk_client(issuer: &CertifiedIssuer<'_, KeyPair>) -> Pair {
         cert: params.signed_by(&key, issuer).unwrap().pem(),
         key: key.serialize_pem(),
     }
+}
+
+/// A leaf that a CA signed.
+fn mk_issued(issuer: &CertifiedIssuer<'_, KeyPair>, params: &CertificateParams) -> Pair {
+    let key = KeyPair::generate().unwrap();
+    Pair {
+        cert: params.signed_by(&key, issuer).unwrap().pem(),
+        key: key.serialize_pem(),
+    }
+}
+
+/// What is said of a pair that is taken.
+fn warnings(pair: &Pair, client_ca: Option<&str>) -> Vec<String> {
+    let mount = Mount::new(pair, client_ca);
+    let credentials = mount.files(client_ca.is_some()).load().unwrap();
+    let said = credentials.warnings.iter().map(ToString::to_string);
+    let dir = mount.dir.path().to_string_lossy();
+    said.map(|text| text.replace(&*dir, "DIR")).collect()
 }
 
 fn judge(store: &CertificateStore, pair: &Pair, now: SystemTime) -> ReloadOutcome {
