@@ -7,6 +7,7 @@ use std::io;
 use kube::core::Status;
 
 use crate::text::{LONGEST_TEXT, shorten};
+use crate::tls;
 
 /// Why a request to the API server came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,8 +18,20 @@ pub enum Cause {
     Timeout,
     /// 401: the server does not know who asks.
     Unauthorized,
-    /// 403: a rule of RBAC is missing.
+    /// 403: no rule of RBAC, nor another authorizer, allows the request.
     Forbidden,
+    /// 403: the same for a request that came without credentials.
+    Anonymous,
+    /// 403: a `ResourceQuota` leaves no room.
+    QuotaExceeded,
+    /// 403: the namespace is being deleted.
+    NamespaceTerminating,
+    /// 422, 403 and others: a `ValidatingAdmissionPolicy` or a `MutatingAdmissionPolicy` denies it.
+    DeniedByPolicy,
+    /// Any status: an admission webhook denies it.
+    DeniedByWebhook,
+    /// 403: another admission plugin of the API server denies it.
+    DeniedByAdmission,
     /// 404: there is no such object, or its CRD is not installed.
     NotFound,
     /// 409: somebody else was faster.
@@ -35,11 +48,17 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::Connection,
         Self::Timeout,
         Self::Unauthorized,
         Self::Forbidden,
+        Self::Anonymous,
+        Self::QuotaExceeded,
+        Self::NamespaceTerminating,
+        Self::DeniedByPolicy,
+        Self::DeniedByWebhook,
+        Self::DeniedByAdmission,
         Self::NotFound,
         Self::Conflict,
         Self::Expired,
@@ -56,6 +75,12 @@ impl Cause {
             Self::Timeout => "timeout",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
+            Self::Anonymous => "anonymous",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::NamespaceTerminating => "namespace_terminating",
+            Self::DeniedByPolicy => "denied_by_policy",
+            Self::DeniedByWebhook => "denied_by_webhook",
+            Self::DeniedByAdmission => "denied_by_admission",
             Self::NotFound => "not_found",
             Self::Conflict => "conflict",
             Self::Expired => "expired",
@@ -65,17 +90,115 @@ impl Cause {
         }
     }
 
-    const fn of_status(code: u16) -> Self {
-        match code {
-            401 => Self::Unauthorized,
-            403 => Self::Forbidden,
-            404 => Self::NotFound,
-            409 => Self::Conflict,
-            410 => Self::Expired,
-            429 => Self::Throttled,
+    /// Whether the API server refuses for another reason than a missing right.
+    #[must_use]
+    pub const fn is_denial(self) -> bool {
+        matches!(
+            self,
+            Self::Anonymous
+                | Self::QuotaExceeded
+                | Self::NamespaceTerminating
+                | Self::DeniedByPolicy
+                | Self::DeniedByWebhook
+                | Self::DeniedByAdmission
+        )
+    }
+
+    /// What to do about a request that was refused, where that is the same whatever the request was.
+    #[must_use]
+    pub const fn remedy(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Anonymous => {
+                "the request came without credentials: give the kubeconfig's user a token or a client certificate"
+            }
+            Self::QuotaExceeded => {
+                "raise the ResourceQuota of the namespace, or delete what it counts"
+            }
+            Self::NamespaceTerminating => {
+                "the namespace is being deleted: see what keeps it, and install berth again once it is gone"
+            }
+            Self::DeniedByPolicy => {
+                "change the admission policy that is named, or leave berth's service account out of its binding"
+            }
+            Self::DeniedByWebhook => {
+                "change the policy behind the admission webhook that is named, or leave berth's namespace and service account out of it"
+            }
+            Self::DeniedByAdmission => {
+                "an admission plugin of the API server denies it, and no right changes that: see its configuration"
+            }
+            Self::Connection
+            | Self::Timeout
+            | Self::Unauthorized
+            | Self::Forbidden
+            | Self::NotFound
+            | Self::Conflict
+            | Self::Expired
+            | Self::Throttled
+            | Self::Server
+            | Self::Unreadable => return None,
+        })
+    }
+
+    /// A status code alone says too little: a denial by policy is a 422 or a 403, and a 403 is
+    /// anything from a missing right to a full quota. The forms of the messages are those of
+    /// kube-apiserver 1.36, and have been the same since 1.30.
+    fn of_status(status: &Status) -> Self {
+        let Status { code, message, .. } = status;
+        // `secrets "berth-tls" is forbidden: why`; `forbidden: why` for a path that is no resource.
+        let why = message.split_once("forbidden: ").map(|(_, why)| why);
+        if message.starts_with("admission webhook \"") && message.contains(" denied the request") {
+            return Self::DeniedByWebhook;
+        }
+        if why.is_some_and(|why| why.starts_with("ValidatingAdmissionPolicy '"))
+            // A MutatingAdmissionPolicy that fails.
+            || (message.starts_with("policy ") && message.contains(" denied request: "))
+        {
+            return Self::DeniedByPolicy;
+        }
+        match (code, why) {
+            (401, _) => Self::Unauthorized,
+            (403, _) if is_namespace_terminating(status) => Self::NamespaceTerminating,
+            (403, Some(why)) => Self::of_refusal(why),
+            // Every refusal of kube-apiserver's own says why.
+            (403, None) => Self::Unreadable,
+            (404, _) => Self::NotFound,
+            (409, _) => Self::Conflict,
+            (410, _) => Self::Expired,
+            (429, _) => Self::Throttled,
             _ => Self::Server,
         }
     }
+
+    /// Why the API server refuses, as it says behind `forbidden: `.
+    fn of_refusal(why: &str) -> Self {
+        const QUOTA: [&str; 4] = [
+            "exceeded quota: ",
+            "failed quota: ",
+            "insufficient quota to ",
+            "status unknown for quota: ",
+        ];
+        if why.starts_with("User \"system:anonymous\" cannot ") {
+            Self::Anonymous
+        } else if why.starts_with("User \"") && why.contains("\" cannot ") {
+            Self::Forbidden
+        } else if QUOTA.iter().any(|known| why.starts_with(known)) {
+            Self::QuotaExceeded
+        } else if why == "not yet ready to handle request" {
+            // Its admission plugins have just started.
+            Self::Server
+        } else {
+            Self::DeniedByAdmission
+        }
+    }
+}
+
+/// Whether the API server names this cause: its wording is not to be relied on where there is more.
+fn is_namespace_terminating(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes
+        .map(|cause| cause.reason.as_str())
+        .any(|reason| reason == "NamespaceTerminating")
+        || status.message.ends_with(" because it is being terminated")
 }
 
 /// A request that came to nothing: the cause, and what the server or the system said, in one line.
@@ -93,6 +216,19 @@ impl Fault {
         Self {
             cause,
             message: one_line(message.as_ref()),
+        }
+    }
+
+    /// What was said, and what to do about it; `forbidden` is what to do where a right is missing.
+    #[must_use]
+    pub fn with_remedy(&self, forbidden: &str) -> String {
+        let remedy = match self.cause {
+            Cause::Forbidden => Some(forbidden),
+            cause => cause.remedy(),
+        };
+        match remedy {
+            Some(remedy) => format!("{self}; {remedy}"),
+            None => self.to_string(),
         }
     }
 }
@@ -139,7 +275,7 @@ impl From<&Status> for Fault {
             ("", reason) => reason,
             (message, _) => message,
         };
-        Self::new(Cause::of_status(*code), format!("{said} (status {code})"))
+        Self::new(Cause::of_status(status), format!("{said} (status {code})"))
     }
 }
 
@@ -174,8 +310,12 @@ fn timed_out(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// An error with what caused it, as far as each says something that was not said before.
+/// An error with what caused it, as far as each says something that was not said before; a TLS error
+/// that takes an expert to read, in words.
 fn chain(error: &(dyn Error + 'static)) -> String {
+    if let Some(text) = tls::explain(error) {
+        return text;
+    }
     let mut text = String::new();
     for source in sources(error) {
         let said = source.to_string();
@@ -201,6 +341,8 @@ fn sources<'a>(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -230,6 +372,190 @@ mod tests {
         ] {
             let fault = Fault::from(&kube::Error::Api(status.boxed()));
             assert_eq!((fault.cause, fault.to_string()), (cause, text));
+        }
+    }
+
+    /// A Status as kube-apiserver sends it.
+    fn mk_status(code: u16, reason: &str, message: &str, causes: &[&str]) -> Status {
+        let causes = causes.iter().map(|reason| json!({"reason": reason}));
+        let status = json!({
+            "kind": "Status", "apiVersion": "v1", "status": "Failure",
+            "code": code, "reason": reason, "message": message,
+            "details": {"name": "berth-tls", "kind": "secrets", "causes": causes.collect::<Vec<_>>()},
+        });
+        serde_json::from_value(status).unwrap()
+    }
+
+    #[test]
+    fn refusals_are_told_apart_by_the_words_of_kube_apiserver() {
+        let secret = |why: &str| format!("secrets \"berth-tls\" is forbidden: {why}");
+        let policy = "ValidatingAdmissionPolicy 'labels' with binding 'labels' denied request: no";
+        for (code, reason, message, causes, expect) in [
+            (
+                403,
+                "Forbidden",
+                secret(
+                    "User \"system:serviceaccount:berth-system:berth\" cannot create resource \"secrets\" in API group \"\" in the namespace \"berth-system\"",
+                ),
+                &[][..],
+                Cause::Forbidden,
+            ),
+            // The node authorizer, or RBAC with a binding to a role that is not there, adds to it.
+            (
+                403,
+                "Forbidden",
+                secret(
+                    "User \"system:node:a\" cannot get resource \"secrets\" in API group \"\" in the namespace \"x\": no relationship found between node 'a' and this object",
+                ),
+                &[],
+                Cause::Forbidden,
+            ),
+            (
+                403,
+                "Forbidden",
+                "nodes is forbidden: User \"berth\" cannot list resource \"nodes\" in API group \"\" at the cluster scope: RBAC: clusterrole.rbac.authorization.k8s.io \"berth-view\" not found".to_owned(),
+                &[],
+                Cause::Forbidden,
+            ),
+            (
+                403,
+                "Forbidden",
+                "forbidden: User \"berth\" cannot get path \"/version\"".to_owned(),
+                &[],
+                Cause::Forbidden,
+            ),
+            (
+                403,
+                "Forbidden",
+                "nodes is forbidden: User \"system:anonymous\" cannot list resource \"nodes\" in API group \"\" at the cluster scope".to_owned(),
+                &[],
+                Cause::Anonymous,
+            ),
+            (
+                403,
+                "Forbidden",
+                secret(
+                    "exceeded quota: compute, requested: secrets=1, used: secrets=10, limited: secrets=10",
+                ),
+                &[],
+                Cause::QuotaExceeded,
+            ),
+            (
+                403,
+                "Forbidden",
+                secret("failed quota: compute: must specify secrets"),
+                &[],
+                Cause::QuotaExceeded,
+            ),
+            (
+                403,
+                "Forbidden",
+                secret("insufficient quota to consume: count/secrets"),
+                &[],
+                Cause::QuotaExceeded,
+            ),
+            (
+                403,
+                "Forbidden",
+                secret("status unknown for quota: compute, resources: secrets"),
+                &[],
+                Cause::QuotaExceeded,
+            ),
+            (
+                403,
+                "Forbidden",
+                secret("unable to create new content in namespace berth-system because it is being terminated"),
+                &["NamespaceTerminating"],
+                Cause::NamespaceTerminating,
+            ),
+            // A denial by policy has the code that the policy's author chose; Invalid is the default.
+            (422, "Invalid", secret(policy), &[""], Cause::DeniedByPolicy),
+            (403, "Forbidden", secret(policy), &[""], Cause::DeniedByPolicy),
+            (401, "Unauthorized", secret(policy), &[""], Cause::DeniedByPolicy),
+            (
+                403,
+                "Forbidden",
+                "policy 'labels' with binding 'labels' denied request: no such key".to_owned(),
+                &[""],
+                Cause::DeniedByPolicy,
+            ),
+            // And one by a webhook any code at all.
+            (
+                400,
+                "",
+                "admission webhook \"policy.example.com\" denied the request: no owner".to_owned(),
+                &[],
+                Cause::DeniedByWebhook,
+            ),
+            (
+                403,
+                "Forbidden",
+                "admission webhook \"policy.example.com\" denied the request without explanation"
+                    .to_owned(),
+                &[],
+                Cause::DeniedByWebhook,
+            ),
+            (
+                409,
+                "Conflict",
+                "admission webhook \"policy.example.com\" denied the request: busy".to_owned(),
+                &[],
+                Cause::DeniedByWebhook,
+            ),
+            (
+                403,
+                "Forbidden",
+                secret("cannot set an ownerRef on a resource you can't delete: , <nil>"),
+                &[],
+                Cause::DeniedByAdmission,
+            ),
+            (
+                403,
+                "Forbidden",
+                secret("not yet ready to handle request"),
+                &[],
+                Cause::Server,
+            ),
+            // A proxy in between.
+            (
+                403,
+                "Failed to parse error data",
+                "<html>403 Forbidden</html>".to_owned(),
+                &[],
+                Cause::Unreadable,
+            ),
+            (
+                422,
+                "Invalid",
+                "Secret \"berth-tls\" is invalid: data: Forbidden: field is immutable when `immutable` is set"
+                    .to_owned(),
+                &["FieldValueForbidden"],
+                Cause::Server,
+            ),
+        ] {
+            let status = mk_status(code, reason, &message, causes);
+            assert_eq!(Fault::from(&status).cause, expect, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do_and_a_missing_right_what_the_caller_says() {
+        let fault = |cause| Fault::new(cause, "no").with_remedy("apply the Role x");
+        assert_eq!(fault(Cause::Forbidden), "no; apply the Role x");
+        assert_eq!(fault(Cause::Timeout), "no");
+        assert_eq!(
+            fault(Cause::QuotaExceeded),
+            "no; raise the ResourceQuota of the namespace, or delete what it counts"
+        );
+        for cause in Cause::ALL {
+            assert_eq!(cause.remedy().is_some(), cause.is_denial(), "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn all_lists_the_causes_in_their_order() {
+        for (index, cause) in Cause::ALL.into_iter().enumerate() {
+            assert_eq!(cause as usize, index);
         }
     }
 

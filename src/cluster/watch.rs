@@ -41,6 +41,9 @@ pub const WATCH_SECONDS: u32 = 60;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
+/// What to do where RBAC does not allow it.
+const RIGHTS: &str = "apply the ClusterRole berth-view of berth's manifests";
+
 /// From one watch of a kind to the next, where nothing failed in between.
 const PACE: Duration = Duration::from_millis(500);
 
@@ -413,7 +416,8 @@ impl<K: Watched> Trouble<K> {
             _ => tracing::warn!(
                 kind,
                 cause,
-                "the watch fails, and the last view stays: {fault}"
+                "the watch fails, and the last view stays: {}",
+                fault.with_remedy(RIGHTS)
             ),
         }
         wait

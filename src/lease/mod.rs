@@ -23,6 +23,9 @@ use crate::lease::stats::LeaseStats;
 /// Who writes, as the API server notes it field by field.
 const FIELD_MANAGER: &str = "berth";
 
+/// What to do where RBAC does not allow it.
+const RIGHTS: &str = "apply berth's manifests: they bring the Lease, and the Role berth-lease, whose resourceNames have to have the name in lease.name";
+
 /// What a holder that ends leaves to say that it has ended.
 const GIVE_BACK: Duration = Duration::from_secs(2);
 
@@ -177,7 +180,8 @@ impl Contender {
             tracing::warn!(
                 lease,
                 cause = cause.name(),
-                "the lease can't be had, and what its holder does is left undone: {fault}"
+                "the lease can't be had, and what its holder does is left undone: {}",
+                fault.with_remedy(RIGHTS)
             );
         }
     }

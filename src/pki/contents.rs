@@ -110,8 +110,6 @@ pub enum Foreign {
     Type(String),
     /// cert-manager writes it.
     CertManager(String),
-    /// Nobody can write it.
-    Immutable,
 }
 
 impl fmt::Display for Foreign {
@@ -122,7 +120,6 @@ impl fmt::Display for Foreign {
             Self::Label(Some(other)) => write!(f, "its label {label} is {other:?}, not {value:?}"),
             Self::Type(other) => write!(f, "its type is {other}, not {TYPE}"),
             Self::CertManager(annotation) => write!(f, "it has the annotation {annotation}"),
-            Self::Immutable => f.write_str("it is immutable"),
         }
     }
 }
@@ -224,6 +221,8 @@ pub struct Found {
     pub state: State,
     /// What is not.
     pub faults: Vec<Fault>,
+    /// Whether the API server lets nobody write it.
+    pub immutable: bool,
 }
 
 /// Reads a Secret that is berth's.
@@ -231,8 +230,12 @@ pub fn read(secret: &Secret) -> Result<Found, Foreign> {
     check_owner(secret)?;
     let empty = BTreeMap::new();
     let data = secret.data.as_ref().unwrap_or(&empty);
+    let immutable = secret.immutable == Some(true);
     if !Part::ALL.iter().any(|part| data.contains_key(part.name())) {
-        return Ok(Found::default());
+        return Ok(Found {
+            immutable,
+            ..Found::default()
+        });
     }
     let mut faults = Vec::new();
     let mut reader = Reader {
@@ -258,7 +261,11 @@ pub fn read(secret: &Secret) -> Result<Found, Foreign> {
         next,
         leaf,
     };
-    Ok(Found { state, faults })
+    Ok(Found {
+        state,
+        faults,
+        immutable,
+    })
 }
 
 fn check_owner(secret: &Secret) -> Result<(), Foreign> {
@@ -280,9 +287,6 @@ fn check_owner(secret: &Secret) -> Result<(), Foreign> {
     match secret.type_.as_deref() {
         None | Some("" | TYPE) => {}
         Some(other) => return Err(Foreign::Type(other.to_owned())),
-    }
-    if secret.immutable == Some(true) {
-        return Err(Foreign::Immutable);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::contents::{Foreign, MANAGED_BY};
 use super::issue::IssueError;
-use crate::api::Fault;
+use crate::api::{self, Fault};
 
 /// What was asked of the API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,8 +84,8 @@ impl fmt::Display for Object {
 pub enum PkiError {
     /// RBAC does not allow it.
     #[error(
-        "not allowed to {verb} {resource} {object}: apply the {role} of berth's manifests, and see that its binding names berth's service account ({fault})",
-        resource = object.resource(), object = Named(object), role = object.role()
+        "not allowed to {verb} {resource} {object}: {remedy} ({fault})",
+        resource = object.resource(), object = Named(object), remedy = Rights(*verb, object)
     )]
     Forbidden {
         /// What was asked.
@@ -106,6 +106,24 @@ pub enum PkiError {
         /// What shows it.
         why: Foreign,
     },
+    /// The Secret is berth's and can't be written, but what is in it is good for a while.
+    #[error(
+        "{object} is immutable: its certificate is served until it expires at {until}, and can't be renewed; delete the secret and apply berth's manifests again, and berth writes the same CAs into the new one"
+    )]
+    ReadOnly {
+        /// The Secret.
+        object: Object,
+        /// The end of its leaf, in UTC.
+        until: String,
+    },
+    /// The Secret is berth's, can't be written, and holds nothing that can be served.
+    #[error(
+        "{object} is immutable, and holds no certificate that can be served: delete it and apply berth's manifests again, and berth fills the new one"
+    )]
+    Immutable {
+        /// The Secret.
+        object: Object,
+    },
     /// Somebody else writes the same `caBundle`.
     #[error(
         "{object} has the annotation {annotation}, whose manager writes the same caBundle: remove the annotation, or leave the configuration out of tls.managed.webhookConfigurations"
@@ -122,7 +140,21 @@ pub enum PkiError {
         /// The Secret.
         object: Object,
     },
-    /// The API server says no for another reason: a quota, a policy, an object that is too large.
+    /// A quota, a policy, a webhook or the end of the namespace does not allow it: the cause of the
+    /// fault says which, and what to do.
+    #[error(
+        "the api server refuses to {verb} {object}: {fault}",
+        fault = fault.with_remedy("")
+    )]
+    Denied {
+        /// What was asked.
+        verb: Verb,
+        /// Of what.
+        object: Object,
+        /// What the API server said.
+        fault: Fault,
+    },
+    /// The API server says no for another reason: an object that is too large, trouble of its own.
     #[error("the api server refuses to {verb} {object}: {fault}")]
     Refused {
         /// What was asked.
@@ -171,10 +203,16 @@ pub enum Cause {
     Forbidden,
     /// See [`PkiError::Foreign`].
     Foreign,
+    /// See [`PkiError::ReadOnly`].
+    ReadOnly,
+    /// See [`PkiError::Immutable`].
+    Immutable,
     /// See [`PkiError::Contested`].
     Contested,
     /// See [`PkiError::NoNamespace`].
     NoNamespace,
+    /// See [`PkiError::Denied`].
+    Denied(api::Cause),
     /// See [`PkiError::Refused`].
     Refused,
     /// See [`PkiError::Unreachable`].
@@ -189,11 +227,19 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 17] = [
         Self::Forbidden,
         Self::Foreign,
+        Self::ReadOnly,
+        Self::Immutable,
         Self::Contested,
         Self::NoNamespace,
+        Self::Denied(api::Cause::Anonymous),
+        Self::Denied(api::Cause::QuotaExceeded),
+        Self::Denied(api::Cause::NamespaceTerminating),
+        Self::Denied(api::Cause::DeniedByPolicy),
+        Self::Denied(api::Cause::DeniedByWebhook),
+        Self::Denied(api::Cause::DeniedByAdmission),
         Self::Refused,
         Self::Unreachable,
         Self::Contended,
@@ -209,8 +255,11 @@ impl PkiError {
         match self {
             Self::Forbidden { .. } => Cause::Forbidden,
             Self::Foreign { .. } => Cause::Foreign,
+            Self::ReadOnly { .. } => Cause::ReadOnly,
+            Self::Immutable { .. } => Cause::Immutable,
             Self::Contested { .. } => Cause::Contested,
             Self::NoNamespace { .. } => Cause::NoNamespace,
+            Self::Denied { fault, .. } => Cause::Denied(fault.cause),
             Self::Refused { .. } => Cause::Refused,
             Self::Unreachable { .. } => Cause::Unreachable,
             Self::Contended { .. } => Cause::Contended,
@@ -229,5 +278,27 @@ impl fmt::Display for Named<'_> {
             Object::Secret { namespace, name } => write!(f, "{name} in namespace {namespace}"),
             Object::Configuration { name } => f.write_str(name),
         }
+    }
+}
+
+/// What to do where RBAC does not allow something. The manifests give no right to make objects: they
+/// bring them.
+struct Rights<'a>(Verb, &'a Object);
+
+impl fmt::Display for Rights<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(verb, object) = self;
+        if *verb == Verb::Create {
+            return write!(
+                f,
+                "apply berth's manifests, which bring {} empty for berth to fill",
+                Named(object)
+            );
+        }
+        let role = object.role();
+        write!(
+            f,
+            "apply the {role} of berth's manifests, and see that its binding names berth's service account"
+        )
     }
 }

@@ -61,8 +61,11 @@ impl Cause {
         match self {
             Self::Forbidden => "forbidden",
             Self::Foreign => "foreign_secret",
+            Self::ReadOnly => "read_only_secret",
+            Self::Immutable => "immutable_secret",
             Self::Contested => "contested_configuration",
             Self::NoNamespace => "no_namespace",
+            Self::Denied(cause) => cause.name(),
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::Contended => "contended",

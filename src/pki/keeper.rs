@@ -220,6 +220,10 @@ impl Keeper {
             match report {
                 Report::Wrote(changes) => self.wrote(&changes),
                 Report::Published { configuration, why } => self.published(&configuration, why),
+                Report::Absent { configuration } => info!(
+                    configuration,
+                    "there is no mutatingwebhookconfiguration of this name, so berth keeps no caBundle in it: see tls.managed.webhookConfigurations where yours has another name"
+                ),
                 Report::Failed(error) => {
                     failed = true;
                     self.reporter.failed(&error);
@@ -383,7 +387,10 @@ impl Reporter {
         if logged.iter().all(|(other, _)| *other != text) {
             let cause = error.cause();
             // Some pass by themselves, and some need somebody.
-            if matches!(cause, Cause::Unreachable | Cause::Contended) {
+            if matches!(
+                cause,
+                Cause::Unreachable | Cause::Contended | Cause::ReadOnly
+            ) {
                 warn!(cause = cause.name(), "cannot manage certificates: {text}");
             } else {
                 error!(cause = cause.name(), "cannot manage certificates: {text}");

@@ -19,8 +19,8 @@ use super::decide::{Action, Change, Facts, Policy, Serving, decide};
 use super::error::{Object, PkiError};
 use super::event::Publication;
 use super::issue::{self, IssueError};
-use super::time::later;
-use super::x509::Id;
+use super::time::{later, utc};
+use super::x509::{Id, Validity};
 
 /// How often a round begins again because another replica was faster.
 const MAX_ATTEMPTS: u32 = 8;
@@ -74,6 +74,11 @@ pub enum Report {
         /// Why.
         why: Publication,
     },
+    /// There is no configuration of this name; said once until there is.
+    Absent {
+        /// The name.
+        configuration: String,
+    },
     /// Something went wrong.
     Failed(PkiError),
 }
@@ -91,6 +96,8 @@ pub struct Replica {
     sightings: Sightings,
     /// What each configuration was last seen or made to trust.
     published: Vec<Option<Vec<Id>>>,
+    /// Which configurations were not there when they were last read.
+    absent: Vec<bool>,
     round: Round,
     reports: Vec<Report>,
 }
@@ -149,6 +156,7 @@ impl Replica {
             namespace,
             secret,
             published: vec![None; configurations.len()],
+            absent: vec![false; configurations.len()],
             configurations,
             policy,
             known: State::default(),
@@ -193,6 +201,7 @@ impl Replica {
     pub fn go_on(&mut self, outcome: Outcome, now: Now) -> Effect {
         match (std::mem::take(&mut self.round.stage), outcome) {
             (Stage::Reading, Outcome::Configuration(configuration)) => {
+                self.notice_absence(configuration.is_none());
                 self.round.seen.push(Seen::of(configuration.as_deref()));
                 self.read()
             }
@@ -250,6 +259,16 @@ impl Replica {
         }
     }
 
+    /// Whether the configuration that was read now is not there.
+    fn notice_absence(&mut self, is_absent: bool) {
+        let index = self.round.seen.len();
+        let was_absent = std::mem::replace(&mut self.absent[index], is_absent);
+        if is_absent && !was_absent {
+            let configuration = self.configurations[index].clone();
+            self.reports.push(Report::Absent { configuration });
+        }
+    }
+
     fn judge(&mut self, secret: Option<&Secret>, now: Now) -> Effect {
         let found = match secret.map(contents::read).transpose() {
             Ok(found) => found.unwrap_or_default(),
@@ -271,7 +290,12 @@ impl Replica {
             serving: self.serving.as_ref(),
             now,
         };
-        match decide(facts, &self.policy) {
+        let action = decide(facts, &self.policy);
+        if found.immutable {
+            let own = found.state.leaf.map(|leaf| leaf.certificate.validity);
+            return self.keep_immutable(state, own, now);
+        }
+        match action {
             Action::Keep { until } => {
                 self.round.until = Some(until);
                 self.known = state;
@@ -279,6 +303,21 @@ impl Replica {
             }
             Action::Write(changes) => self.write(secret, state, changes, now),
         }
+    }
+
+    /// Goes on with a Secret that can't be written, as long as its leaf can be served.
+    fn keep_immutable(&mut self, state: State, own: Option<Validity>, now: Now) -> Effect {
+        let object = self.object();
+        let error = match own.filter(|validity| !validity.is_over(now.at)) {
+            Some(validity) => PkiError::ReadOnly {
+                object,
+                until: utc(validity.not_after),
+            },
+            None => PkiError::Immutable { object },
+        };
+        self.reports.push(Report::Failed(error));
+        let state = (!state.bundle.is_empty()).then_some(state);
+        self.without_writing(state, now)
     }
 
     fn write(

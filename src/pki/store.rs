@@ -188,6 +188,11 @@ pub(super) fn error(verb: Verb, object: Object, failure: Failure) -> PkiError {
             object,
             fault,
         },
+        (cause, _) if cause.is_denial() => PkiError::Denied {
+            verb,
+            object,
+            fault,
+        },
         (_, true) => PkiError::Refused {
             verb,
             object,
@@ -212,22 +217,28 @@ async fn within<T>(answer: impl Future<Output = Result<T, kube::Error>>) -> Resu
     }
 }
 
-/// A patch whose tests fail is a 422 without causes; an object that is refused has some.
+/// A patch whose tests fail is a 422 without causes; an object that is refused has some, unless a
+/// webhook refuses it.
 fn is_outdated(status: &Status) -> bool {
     let causes = status
         .details
         .as_ref()
         .is_some_and(|details| !details.causes.is_empty());
-    is_conflict(status) || (status.code == 422 && !causes)
+    is_conflict(status) || (status.code == 422 && !causes && !is_denied(status))
 }
 
 /// Changed, or made, by somebody else meanwhile.
 fn is_conflict(status: &Status) -> bool {
-    status.code == 409
+    status.code == 409 && !is_denied(status)
 }
 
 fn is_not_found(status: &Status) -> bool {
-    status.code == 404
+    status.code == 404 && !is_denied(status)
+}
+
+/// A webhook that denies a request chooses the code.
+fn is_denied(status: &Status) -> bool {
+    Fault::from(status).cause.is_denial()
 }
 
 fn encode(secret: &Secret) -> Result<Vec<u8>, Failure> {

@@ -3,6 +3,7 @@
 mod bundles;
 mod decisions;
 mod model;
+mod rounds;
 mod secrets;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -29,6 +29,9 @@ use crate::publish::stats::PublishStats;
 /// Who writes, as the API server notes it field by field.
 const FIELD_MANAGER: &str = "berth";
 
+/// What to do where RBAC does not allow it.
+const RIGHTS: &str = "apply the ClusterRole berth-node-condition of berth's manifests, or set nodeCondition.publish: false";
+
 /// How long one write may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -150,7 +153,8 @@ impl Publisher {
                     tracing::warn!(
                         node,
                         cause = cause.name(),
-                        "{CONDITION} can't be written, and who waits for it is not woken: {fault}"
+                        "{CONDITION} can't be written, and who waits for it is not woken: {}",
+                        fault.with_remedy(RIGHTS)
                     );
                 }
             }

@@ -9,7 +9,7 @@ use axum::http::{self, StatusCode};
 use axum::response::Response;
 
 use super::delete::delete;
-use super::faults::{Effect, failed, forbidden};
+use super::faults::{Effect, denied, failed, forbidden};
 use super::form::Form;
 use super::kinds::{KINDS, Kind, Origin, Scope};
 use super::list::list;
@@ -58,7 +58,8 @@ async fn checked(
         Some(Effect::Hang) => {
             shared.wait_until(|state| state.faults.is_clear()).await;
         }
-        None => {}
+        // Admission comes after authorization, and knows the object.
+        Some(Effect::Denied(_)) | None => {}
     }
     if shared.lock().faults.denies(request) {
         return Err(forbidden(request));
@@ -83,6 +84,9 @@ async fn checked(
     }
     let body = to_bytes(body, LARGEST_BODY).await;
     let body = body.map_err(|_| Status::too_large(LARGEST_BODY))?;
+    if let Some(Effect::Denied(denial)) = struck {
+        return Err(denied(denial, request, &body));
+    }
     let form = Form::accepted(header(head, &ACCEPT));
     let content_type = header(head, &CONTENT_TYPE).split(';').next();
     let body = (content_type.unwrap_or_default(), &body[..]);

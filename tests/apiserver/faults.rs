@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
+use serde_json::Value;
 
 use super::request::{Request, Verb};
 use super::status::Status;
@@ -25,8 +26,22 @@ pub(crate) enum Effect {
     Status(u16),
     /// The 429 of a custom resource that was installed a moment ago.
     Initializing,
+    /// Admission denies it.
+    Denied(Denial),
     /// No answer for as long as there is any fault.
     Hang,
+}
+
+/// What denies a request that RBAC allows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Denial {
+    Quota,
+    TerminatingNamespace,
+    Policy,
+    /// With the status that it chooses.
+    Webhook(u16),
+    /// A plugin of the server's own.
+    Plugin,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +57,28 @@ impl Fault {
 
     pub(crate) fn initializing() -> Self {
         Self::new(Effect::Initializing)
+    }
+
+    pub(crate) fn over_quota() -> Self {
+        Self::new(Effect::Denied(Denial::Quota))
+    }
+
+    pub(crate) fn in_terminating_namespace() -> Self {
+        Self::new(Effect::Denied(Denial::TerminatingNamespace))
+    }
+
+    pub(crate) fn denied_by_policy() -> Self {
+        Self::new(Effect::Denied(Denial::Policy))
+    }
+
+    /// With the status that the webhook chooses.
+    pub(crate) fn denied_by_webhook(status: u16) -> Self {
+        Self::new(Effect::Denied(Denial::Webhook(status)))
+    }
+
+    /// By an admission plugin of the server's own.
+    pub(crate) fn denied_by_plugin() -> Self {
+        Self::new(Effect::Denied(Denial::Plugin))
     }
 
     pub(crate) fn hang() -> Self {
@@ -189,4 +226,47 @@ pub(crate) fn forbidden(request: &Request) -> Box<Status> {
         rbac_resource(request)
     );
     Status::forbidden(group, resource, name, &why)
+}
+
+/// Admission's denial. A new object is named by what is in the body.
+pub(crate) fn denied(denial: Denial, request: &Request, body: &[u8]) -> Box<Status> {
+    let Request {
+        group,
+        resource,
+        name,
+        namespace,
+        ..
+    } = request;
+    let namespace = namespace.as_deref().unwrap_or_default();
+    let object: Value = serde_json::from_slice(body).unwrap_or_default();
+    let name = match object["metadata"]["name"].as_str() {
+        Some(given) if name.is_empty() => given,
+        _ => name,
+    };
+    let forbidden = |why: &str| Status::forbidden(group, resource, name, why);
+    match denial {
+        Denial::Quota => forbidden(&format!(
+            "exceeded quota: objects, requested: count/{resource}=1, used: count/{resource}=10, limited: count/{resource}=10"
+        )),
+        Denial::TerminatingNamespace => forbidden(&format!(
+            "unable to create new content in namespace {namespace} because it is being terminated"
+        ))
+        .because(
+            "NamespaceTerminating",
+            &format!("namespace {namespace} is being terminated"),
+            "metadata.namespace",
+        ),
+        Denial::Policy => {
+            let why = "ValidatingAdmissionPolicy 'owners' with binding 'owners' denied request: an owner is missing";
+            forbidden(why)
+                .because("", why, "")
+                .with_code(422, "Invalid")
+        }
+        Denial::Webhook(code) => {
+            Status::denied_by_webhook(code, "owners.example.com", "an owner is missing")
+        }
+        Denial::Plugin => {
+            forbidden("cannot set an ownerRef on a resource you can't delete: , <nil>")
+        }
+    }
 }

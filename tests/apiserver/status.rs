@@ -129,6 +129,34 @@ impl Status {
         status
     }
 
+    /// With one more cause in its details.
+    pub(crate) fn because(
+        mut self: Box<Self>,
+        reason: &'static str,
+        message: &str,
+        field: &'static str,
+    ) -> Box<Self> {
+        self.details.get_or_insert_default().causes.push(Cause {
+            reason,
+            message: message.to_owned(),
+            field,
+        });
+        self
+    }
+
+    /// A policy's author chooses the reason, and with it the code.
+    pub(crate) fn with_code(mut self: Box<Self>, code: u16, reason: &'static str) -> Box<Self> {
+        self.code = code;
+        self.reason = reason;
+        self
+    }
+
+    /// What a webhook answers, with words of the server's own before it.
+    pub(crate) fn denied_by_webhook(code: u16, webhook: &str, why: &str) -> Box<Self> {
+        let message = format!("admission webhook \"{webhook}\" denied the request: {why}");
+        Self::new(code, "", message)
+    }
+
     pub(crate) fn not_found(kind: &Kind, name: &str) -> Box<Self> {
         let message = format!(r#"{} "{name}" not found"#, kind.resource());
         Self::new(404, "NotFound", message).about(kind, name)

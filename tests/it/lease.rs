@@ -249,3 +249,44 @@ async fn what_rbac_does_not_allow_is_counted_and_tried_again() {
     server.allow(Verb::Create, LEASES);
     until("held", || replica.stats.is_held()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_admission_denies_is_not_counted_as_a_missing_right() {
+    for (denial, cause) in [
+        (Fault::over_quota(), Cause::QuotaExceeded),
+        (
+            Fault::in_terminating_namespace(),
+            Cause::NamespaceTerminating,
+        ),
+        (Fault::denied_by_policy(), Cause::DeniedByPolicy),
+        // A webhook's 409 is no other replica that was faster.
+        (Fault::denied_by_webhook(409), Cause::DeniedByWebhook),
+    ] {
+        let server = mk_server();
+        server.fail(denial.verb(Verb::Create));
+        let replica = Replica::start(&server, "a", &Arc::default()).await;
+        until("denied", || replica.stats.failures(cause) > 0).await;
+        for other in [Cause::Forbidden, Cause::Conflict] {
+            assert_eq!(replica.stats.failures(other), 0, "{cause:?}");
+        }
+        server.heal();
+        until("held", || replica.stats.is_held()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_empty_lease_of_the_manifests_is_taken_without_the_right_to_make_one() {
+    let server = mk_server();
+    server.deny(Verb::Create, LEASES);
+    let replica = Replica::start(&server, "a", &Arc::default()).await;
+    until("refused", || replica.stats.failures(Cause::Forbidden) > 0).await;
+    server.apply(json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "berth", "namespace": "berth", "labels": {"keep": "me"}},
+    }));
+    until("held", || replica.stats.is_held()).await;
+    let lease = server.get(LEASES, Some("berth"), "berth").unwrap();
+    assert_eq!(lease["spec"]["holderIdentity"], "a");
+    assert_eq!(lease["metadata"]["labels"], json!({"keep": "me"}));
+}

@@ -157,7 +157,7 @@ fn what_rbac_does_not_allow_is_named_in_the_log_and_keeps_it_unready() {
             &json!("Node"),
             &json!("forbidden"),
             &json!(
-                "the watch fails, and the last view stays: nodes is forbidden: User \"system:serviceaccount:kube-system:berth\" cannot list resource \"nodes\" in API group \"\" at the cluster scope (status 403)"
+                "the watch fails, and the last view stays: nodes is forbidden: User \"system:serviceaccount:kube-system:berth\" cannot list resource \"nodes\" in API group \"\" at the cluster scope (status 403); apply the ClusterRole berth-view of berth's manifests"
             )
         )
     );

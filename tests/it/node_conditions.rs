@@ -177,18 +177,30 @@ async fn what_can_not_be_written_waits_and_is_written_when_it_can() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_denial_by_policy_is_not_counted_as_a_missing_right() {
+    let server = ApiServer::start();
+    load(&server);
+    server.fail(Fault::denied_by_policy().verb(Verb::Patch));
+    let publishing = Publishing::start(&server).await;
+    let failures = |cause| publishing.stats.failures(cause);
+    until("denied", || failures(Cause::DeniedByPolicy) > 0).await;
+    assert_eq!(failures(Cause::Forbidden), 0);
+    server.heal();
+    server.wait_for(9, is_write).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_node_that_can_not_be_written_holds_up_no_other() {
     let server = ApiServer::start();
     load(&server);
-    // As a webhook that keeps one node as it is.
-    let refused = Fault::status(422).verb(Verb::Patch);
+    let refused = Fault::denied_by_webhook(422).verb(Verb::Patch);
     server.fail(refused.resource("nodes").times(1));
     let publishing = Publishing::start(&server).await;
     server.wait_for(8, is_write).await;
-    assert_eq!(publishing.stats.failures(Cause::Server), 1);
+    assert_eq!(publishing.stats.failures(Cause::DeniedByWebhook), 1);
     server.wait_for(9, is_write).await;
     until("nobody waits", || publishing.stats.waiting() == 0).await;
-    assert_eq!(publishing.stats.failures(Cause::Server), 1);
+    assert_eq!(publishing.stats.failures(Cause::DeniedByWebhook), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ("escape", &[]),
     ("text", &["escape", "text"]),
     ("yaml", &[]),
-    ("api", &["api", "text", "yaml"]),
+    ("api", &["api", "text", "tls", "yaml"]),
     ("domain", &[]),
     ("decide", &["decide", "domain"]),
     ("wire", &["decide", "domain", "text", "wire"]),

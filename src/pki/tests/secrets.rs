@@ -212,10 +212,6 @@ fn a_secret_of_somebody_else_is_not_read() {
             }),
             "it has the annotation cert-manager.io/certificate-name",
         ),
-        (
-            change(|secret| secret.immutable = Some(true)),
-            "it is immutable",
-        ),
     ] {
         assert_eq!(changed, Err(expect.to_owned()));
     }
@@ -224,6 +220,25 @@ fn a_secret_of_somebody_else_is_not_read() {
         Err(Foreign::Label(None)),
         "an empty one is not berth's either"
     );
+}
+
+#[test]
+fn an_immutable_secret_is_read_like_another_one() {
+    let mut secret = mk_secret(&mk_state(start()));
+    let expect = read(&secret).unwrap();
+    assert!(!expect.immutable);
+    secret.immutable = Some(true);
+    let expect = Found {
+        immutable: true,
+        ..expect
+    };
+    assert_eq!(read(&secret), Ok(expect));
+    secret.data = None;
+    let empty = Found {
+        immutable: true,
+        ..Found::default()
+    };
+    assert_eq!(read(&secret), Ok(empty));
 }
 
 #[test]

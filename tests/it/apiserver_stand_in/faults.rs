@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::net::TcpStream;
 
-use kube::api::ListParams;
+use kube::api::{ListParams, PostParams};
 use kube::runtime::watcher::Config;
 use serde_json::json;
 
@@ -33,6 +33,66 @@ async fn a_fault_strikes_as_often_as_it_says_and_what_it_says() {
         };
         assert_eq!((error.code, error.reason.as_str()), (status, reason));
         nodes.list(&all).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_denial_of_admission_is_worded_as_kube_apiserver_words_it() {
+    let server = ApiServer::start();
+    let nodes = nodes(&server).await;
+    for (denial, code, reason, message, cause) in [
+        (
+            Fault::over_quota(),
+            403,
+            "Forbidden",
+            "nodes \"a\" is forbidden: exceeded quota: objects, requested: count/nodes=1, used: count/nodes=10, limited: count/nodes=10",
+            None,
+        ),
+        (
+            Fault::in_terminating_namespace(),
+            403,
+            "Forbidden",
+            "nodes \"a\" is forbidden: unable to create new content in namespace  because it is being terminated",
+            Some("NamespaceTerminating"),
+        ),
+        (
+            Fault::denied_by_policy(),
+            422,
+            "Invalid",
+            "nodes \"a\" is forbidden: ValidatingAdmissionPolicy 'owners' with binding 'owners' denied request: an owner is missing",
+            Some(""),
+        ),
+        (
+            Fault::denied_by_webhook(400),
+            400,
+            "",
+            "admission webhook \"owners.example.com\" denied the request: an owner is missing",
+            None,
+        ),
+        (
+            Fault::denied_by_plugin(),
+            403,
+            "Forbidden",
+            "nodes \"a\" is forbidden: cannot set an ownerRef on a resource you can't delete: , <nil>",
+            None,
+        ),
+    ] {
+        server.fail(denial.verb(Verb::Create).times(1));
+        let new = serde_json::from_value(node("a", &json!({}))).unwrap();
+        let created = nodes.create(&PostParams::default(), &new).await;
+        let Err(kube::Error::Api(status)) = created else {
+            panic!("{message}");
+        };
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        assert_eq!(
+            (
+                status.code,
+                &*status.reason,
+                &*status.message,
+                causes.map(|cause| &*cause.reason).next()
+            ),
+            (code, reason, message, cause)
+        );
     }
 }
 

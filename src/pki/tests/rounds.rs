@@ -1,0 +1,182 @@
+//! Single rounds of one replica at an API server that only answers.
+
+use std::time::SystemTime;
+
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
+
+use super::super::contents::Leaf;
+use super::super::replica::{Effect, Outcome, Replica, Report, Task};
+use super::{DAY, mk_configuration, mk_now, mk_policy, mk_secret, mk_state, start};
+
+/// What came of a round.
+#[derive(Debug, Default)]
+struct Done {
+    served: Option<Leaf>,
+    wrote_secret: Option<Secret>,
+    published: usize,
+    said: Vec<String>,
+}
+
+fn mk_replica() -> Replica {
+    Replica::new(Task {
+        namespace: "ns".to_owned(),
+        secret: "berth-tls".to_owned(),
+        configurations: vec!["berth".to_owned()],
+        policy: mk_policy(),
+    })
+}
+
+/// A whole round at an API server that has these, and takes whatever is written.
+fn round(
+    replica: &mut Replica,
+    secret: Option<&Secret>,
+    configuration: Option<&MutatingWebhookConfiguration>,
+    at: SystemTime,
+) -> Done {
+    let mut done = Done::default();
+    let mut effect = replica.begin();
+    loop {
+        let outcome = match effect {
+            Effect::Rest { .. } => break,
+            Effect::ReadConfiguration(_) => {
+                Outcome::Configuration(configuration.cloned().map(Box::new))
+            }
+            Effect::ReadSecret => Outcome::Secret(secret.cloned().map(Box::new)),
+            Effect::CreateSecret(secret) | Effect::ReplaceSecret(secret) => {
+                done.wrote_secret = Some(*secret);
+                Outcome::Done
+            }
+            Effect::PatchConfiguration(_, patch) => {
+                done.published += 1;
+                let mut patched = serde_json::to_value(configuration).unwrap();
+                json_patch::patch(&mut patched, &patch).unwrap();
+                Outcome::Configuration(Some(serde_json::from_value(patched).unwrap()))
+            }
+            Effect::Serve(leaf) => {
+                done.served = Some(*leaf);
+                Outcome::Done
+            }
+        };
+        effect = replica.go_on(outcome, mk_now(at));
+    }
+    let said = replica
+        .reports()
+        .into_iter()
+        .filter_map(|report| match report {
+            Report::Failed(error) => Some(format!("{}: {error}", error.label())),
+            Report::Absent { configuration } => Some(format!("absent: {configuration}")),
+            Report::Wrote(_) | Report::Published { .. } => None,
+        });
+    done.said = said.collect();
+    done
+}
+
+#[test]
+fn an_empty_secret_that_the_manifests_bring_is_filled_and_keeps_what_they_say_of_it() {
+    let mut shipped = mk_secret(&mk_state(start()));
+    shipped.data = None;
+    shipped.metadata.resource_version = Some("7".to_owned());
+    let labels = shipped.metadata.labels.get_or_insert_default();
+    labels.insert("app.kubernetes.io/part-of".to_owned(), "berth".to_owned());
+    let configuration = mk_configuration("1", &[("vmi", None)]);
+    let done = round(
+        &mut mk_replica(),
+        Some(&shipped),
+        Some(&configuration),
+        start(),
+    );
+    let written = done.wrote_secret.unwrap();
+    assert_eq!(written.metadata, shipped.metadata);
+    assert_eq!(written.type_, shipped.type_);
+    assert!(
+        written
+            .data
+            .is_some_and(|data| data.contains_key("tls.crt"))
+    );
+    assert!(
+        done.served.is_some() && done.said.is_empty(),
+        "{:?}",
+        done.said
+    );
+}
+
+#[test]
+fn an_immutable_secret_is_served_while_it_is_valid_and_never_written() {
+    let mut secret = mk_secret(&mk_state(start()));
+    secret.immutable = Some(true);
+    let configuration = mk_configuration("1", &[("vmi", None)]);
+    let mut replica = mk_replica();
+    let until = "read_only_secret: secret ns/berth-tls is immutable: its certificate is served until it expires at 2026-12-21T00:00:00Z, and can't be renewed; delete the secret and apply berth's manifests again, and berth writes the same CAs into the new one";
+    let done = round(&mut replica, Some(&secret), Some(&configuration), start());
+    assert!(done.served.is_some() && done.published == 1);
+    assert_eq!(
+        (done.wrote_secret, &done.said[..]),
+        (None, &[until.to_owned()][..])
+    );
+    // When it is due for renewal it goes on.
+    let done = round(
+        &mut replica,
+        Some(&secret),
+        Some(&configuration),
+        start() + 25 * DAY,
+    );
+    assert_eq!(
+        (done.wrote_secret, &done.said[..]),
+        (None, &[until.to_owned()][..])
+    );
+
+    let expect = "immutable_secret: secret ns/berth-tls is immutable, and holds no certificate that can be served: delete it and apply berth's manifests again, and berth fills the new one";
+    let after = start() + 31 * DAY;
+    let done = round(
+        &mut mk_replica(),
+        Some(&secret),
+        Some(&configuration),
+        after,
+    );
+    assert!(done.served.is_none());
+    assert_eq!(
+        (done.wrote_secret, &done.said[..]),
+        (None, &[expect.to_owned()][..])
+    );
+    secret.data = None;
+    let done = round(
+        &mut mk_replica(),
+        Some(&secret),
+        Some(&configuration),
+        start(),
+    );
+    assert!(done.served.is_none());
+    assert_eq!(
+        (done.wrote_secret, &done.said[..]),
+        (None, &[expect.to_owned()][..])
+    );
+}
+
+#[test]
+fn a_secret_made_anew_after_an_immutable_one_has_the_same_ca() {
+    let state = mk_state(start());
+    let mut secret = mk_secret(&state);
+    secret.immutable = Some(true);
+    let configuration = mk_configuration("1", &[("vmi", None)]);
+    let mut replica = mk_replica();
+    round(&mut replica, Some(&secret), Some(&configuration), start());
+    secret.immutable = None;
+    secret.data = None;
+    let done = round(&mut replica, Some(&secret), Some(&configuration), start());
+    assert_eq!(done.wrote_secret.unwrap().data, mk_secret(&state).data);
+}
+
+#[test]
+fn a_configuration_that_is_not_there_is_named_once_until_it_is() {
+    let secret = mk_secret(&mk_state(start()));
+    let configuration = mk_configuration("1", &[("vmi", None)]);
+    let mut replica = mk_replica();
+    let mut said = |configuration: Option<&MutatingWebhookConfiguration>| {
+        round(&mut replica, Some(&secret), configuration, start()).said
+    };
+    assert_eq!(said(None), ["absent: berth"]);
+    assert_eq!(said(None), [""; 0]);
+    assert_eq!(said(Some(&configuration)), [""; 0]);
+    assert_eq!(said(None), ["absent: berth"]);
+}
