@@ -8,7 +8,7 @@ mod southbound;
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ use crate::cluster::watch::watch;
 use crate::cluster::{ObjectKind, View, VmiReader, WatchStats, file};
 use crate::config::address::{ADMIN_PORT, HTTPS_PORT, ListenAddress};
 use crate::config::duties::Contend;
+use crate::config::managed::Managed;
 use crate::config::{Config, ConfigError, Refusal};
 use crate::facts::Sources;
 use crate::http::{Service, admin_router, router};
@@ -70,6 +71,16 @@ pub enum AppError {
     /// A Secret to manage, and no API server that has it.
     #[error("--tls-secret needs an api server that has the secret, which --snapshot excludes")]
     NoApiServer,
+    /// Outside a pod nothing is written to a cluster without a word that says so.
+    #[error(
+        "--kubeconfig with --tls-secret would write secret {secret}{bundles} in that cluster: set --manage-certificates (tls.managed.outsidePod: true) to let it, or --tls-cert FILE and --tls-key FILE to serve without"
+    )]
+    WritesOutsidePod {
+        /// The Secret.
+        secret: String,
+        /// The webhook configurations, with what is written in them.
+        bundles: String,
+    },
     /// A lease to contend for, and no API server that has it.
     #[error(
         "lease.contend: Always needs an api server that has the lease, which --snapshot excludes"
@@ -118,7 +129,7 @@ pub async fn serve(args: Serve) -> Result<(), AppError> {
     telemetry::init(&config.log);
     let cluster = match snapshot {
         Some(path) => Cluster::Snapshot(file::load(&path, &config.network())?),
-        None => Cluster::Live(api::connect(kubeconfig.as_deref()).await?.0),
+        None => Cluster::Live(connect(&config, kubeconfig.as_deref()).await?),
     };
     let mut terminate = signal(SignalKind::terminate()).map_err(AppError::System)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(AppError::System)?;
@@ -146,6 +157,19 @@ pub async fn serve(args: Serve) -> Result<(), AppError> {
     Ok(())
 }
 
+/// The way to the API server; outside a pod, what is written there is said first.
+async fn connect(config: &Config, kubeconfig: Option<&Path>) -> Result<Client, ClientError> {
+    let api::Connected {
+        client,
+        url,
+        namespace,
+    } = api::connect(kubeconfig).await?;
+    if kubeconfig.is_some() {
+        announce_writes(config, &url, &namespace);
+    }
+    Ok(client)
+}
+
 /// The configuration file under the flags.
 fn resolve(args: Serve) -> Result<Config, AppError> {
     let Serve {
@@ -160,6 +184,7 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
         tls_cert,
         tls_key,
         tls_secret,
+        manage_certificates,
         client_ca,
         scheduler_client_ca,
         log_format,
@@ -190,6 +215,7 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
     if tls_secret.is_some() {
         config.tls.managed.secret_name = tls_secret;
     }
+    config.tls.managed.outside_pod |= manage_certificates;
     if let Some(format) = log_format {
         config.log.format = format;
     }
@@ -200,7 +226,73 @@ fn resolve(args: Serve) -> Result<Config, AppError> {
         config.lease.contend = Contend::Never;
     }
     config.check_whole().map_err(AppError::Refused)?;
+    if kubeconfig.is_some() {
+        check_writes_outside_pod(&config.tls.managed)?;
+    }
     Ok(config)
+}
+
+/// A person who tries berth at a cluster does not expect it to write there.
+fn check_writes_outside_pod(managed: &Managed) -> Result<(), AppError> {
+    match &managed.secret_name {
+        Some(secret) if !managed.outside_pod => Err(AppError::WritesOutsidePod {
+            secret: secret.to_string(),
+            bundles: bundles(managed),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The webhook configurations that berth writes, as a message adds them.
+fn bundles(managed: &Managed) -> String {
+    let names: Vec<String> = managed
+        .webhook_configurations
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    match &names[..] {
+        [] => String::new(),
+        names => format!(
+            " and the caBundle of mutatingwebhookconfiguration {}",
+            names.join(", ")
+        ),
+    }
+}
+
+/// Says before anything is written what berth is about to write, and where.
+fn announce_writes(config: &Config, cluster: &str, namespace: &str) {
+    let managed = &config.tls.managed;
+    if let Some(secret) = &managed.secret_name {
+        tracing::warn!(
+            cluster,
+            "outside a pod: berth writes secret {namespace}/{secret}{} of this cluster",
+            bundles(managed)
+        );
+    }
+    if config.lease.contend != Contend::Always {
+        if config.southbound.probe.endpoints.is_some() {
+            tracing::info!(
+                "outside a pod: berth does not ask the chassis, as lease.contend is not Always"
+            );
+        }
+        return;
+    }
+    let lease = &config.lease.name;
+    let conditions = if config.node_condition.publish {
+        " and the condition OVNChassisReady of every node"
+    } else {
+        ""
+    };
+    tracing::warn!(
+        cluster,
+        "outside a pod: with lease.contend: Always berth writes lease {namespace}/{lease}{conditions} of this cluster"
+    );
+    if let Some(endpoints) = &config.southbound.probe.endpoints {
+        tracing::warn!(
+            endpoints,
+            "outside a pod: with lease.contend: Always berth writes NB_Global.nb_cfg in OVN's northbound database"
+        );
+    }
 }
 
 fn override_path(path: &mut Option<PathBuf>, flag: Option<PathBuf>) {

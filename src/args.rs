@@ -97,6 +97,11 @@ pub struct Serve {
     #[arg(long, env = "BERTH_TLS_SECRET", value_name = "NAME")]
     pub tls_secret: Option<ObjectName>,
 
+    /// Write that secret and the caBundle of berth's webhook configurations with --kubeconfig too;
+    /// in a pod that needs no flag
+    #[arg(long, env = "BERTH_MANAGE_CERTIFICATES")]
+    pub manage_certificates: bool,
+
     /// CAs whose client certificates are accepted (PEM); with it every HTTPS client needs one
     #[arg(long, env = "BERTH_CLIENT_CA", value_name = "FILE")]
     pub client_ca: Option<PathBuf>,

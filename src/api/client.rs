@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::Client;
+use kube::client::RustlsTlsError;
 use kube::config::{
     Config, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError, LoadDataError,
 };
 
-use crate::api::Fault;
-use crate::yaml;
+use crate::api::{Cause, Fault};
+use crate::{tls, yaml};
 
 /// Why there is no way to an API server. Whether one answers shows only later.
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +48,18 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// `cluster::watch::WATCH_SECONDS`.
 const READ_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// A client, and the namespace that it is in.
-pub async fn connect(kubeconfig: Option<&Path>) -> Result<(Client, String), ClientError> {
+/// A client of an API server, and what it goes by.
+pub struct Connected {
+    /// The client.
+    pub client: Client,
+    /// Where the API server is.
+    pub url: String,
+    /// The namespace that the client is in.
+    pub namespace: String,
+}
+
+/// A client by a kubeconfig, or by the pod's service account.
+pub async fn connect(kubeconfig: Option<&Path>) -> Result<Connected, ClientError> {
     if let Some(path) = kubeconfig {
         return connect_by(path, None).await;
     }
@@ -56,27 +67,46 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<(Client, String), Clie
     client(config, "the pod's service account".to_owned())
 }
 
-/// A client by a kubeconfig, in its current context or in another one, and the namespace that it is in.
+/// A client by a kubeconfig, in its current context or in another one.
 pub async fn connect_by(
     kubeconfig: &Path,
     context: Option<&str>,
-) -> Result<(Client, String), ClientError> {
+) -> Result<Connected, ClientError> {
     let config = from_file(kubeconfig, context).await?;
     client(config, format!("--kubeconfig {}", kubeconfig.display()))
 }
 
-fn client(mut config: Config, origin: String) -> Result<(Client, String), ClientError> {
+fn client(mut config: Config, origin: String) -> Result<Connected, ClientError> {
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
     // Who asks knows how long to wait, and counts what fails.
     config.default_retry = false;
     let namespace = config.default_namespace.clone();
+    let url = config.cluster_url.to_string();
     let client = Client::try_from(config).map_err(|error| ClientError::Unusable {
         origin,
-        fault: Fault::from(&error),
+        fault: unusable(&error),
     })?;
-    Ok((client, namespace))
+    Ok(Connected {
+        client,
+        url,
+        namespace,
+    })
+}
+
+/// Why a kubeconfig makes no client; a key that can't be signed with is said in words.
+fn unusable(error: &kube::Error) -> Fault {
+    match error {
+        kube::Error::RustlsTls(RustlsTlsError::InvalidPrivateKey(_)) => Fault::new(
+            Cause::Connection,
+            format!(
+                "the client key can't be used: berth signs with {}; have the client certificate issued again with such a key",
+                tls::SIGNS
+            ),
+        ),
+        other => Fault::from(other),
+    }
 }
 
 fn not_in_cluster(error: InClusterError) -> ClientError {

@@ -3,5 +3,5 @@
 pub mod client;
 pub mod fault;
 
-pub use client::{ClientError, connect, connect_by};
+pub use client::{ClientError, Connected, connect, connect_by};
 pub use fault::{Cause, Fault};

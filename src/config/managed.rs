@@ -16,6 +16,9 @@ pub struct Managed {
     /// The Secret in berth's own namespace; it is made if it is not there. Without it nothing is
     /// managed.
     pub secret_name: Option<ObjectName>,
+    /// Write to the cluster with `--kubeconfig` as well. Without it that is refused: a kubeconfig is for
+    /// people who want to look.
+    pub outside_pod: bool,
     /// The Service in front of berth: its names in the cluster are in the certificate.
     pub service: ObjectName,
     /// Other names in the certificate: DNS names and IP addresses.
@@ -32,6 +35,7 @@ impl Default for Managed {
     fn default() -> Self {
         Self {
             secret_name: None,
+            outside_pod: false,
             service: ObjectName::berth(),
             extra_names: Vec::new(),
             webhook_configurations: vec![ObjectName::berth()],
@@ -56,6 +60,7 @@ impl Managed {
     pub(super) fn check(&self) -> Result<(), Refusal> {
         let Self {
             secret_name: _,
+            outside_pod: _,
             service,
             extra_names: _,
             webhook_configurations: _,

@@ -77,7 +77,7 @@ impl Cluster {
         context: Option<&str>,
         namespace: Option<String>,
     ) -> Result<Self, ClientError> {
-        let (client, _) = connect_by(kubeconfig, context).await?;
+        let client = connect_by(kubeconfig, context).await?.client;
         Ok(Self {
             client,
             namespace: namespace.unwrap_or_else(|| NAMESPACE.to_owned()),

@@ -271,6 +271,14 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
         1,
         "error: southbound.endpoints, --ovn-sb: tcp:127.0.0.1:6642 can't be used with network.provider OVNKubernetes, where each node has databases of its own; leave it out",
     );
+    let outside = "set --manage-certificates (tls.managed.outsidePod: true) to let it, or --tls-cert FILE and --tls-key FILE to serve without";
+    check_failure(
+        &["serve", "--kubeconfig", "k", "--tls-secret", "berth-tls"],
+        1,
+        &format!(
+            "error: --kubeconfig with --tls-secret would write secret berth-tls and the caBundle of mutatingwebhookconfiguration berth in that cluster: {outside}"
+        ),
+    );
     check_failure(
         &["serve", "--snapshot", cluster],
         1,

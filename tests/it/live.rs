@@ -28,7 +28,7 @@ pub(crate) async fn client(server: &ApiServer) -> kube::Client {
 }
 
 pub(crate) async fn client_of(kubeconfig: &Path) -> kube::Client {
-    api::connect(Some(kubeconfig)).await.unwrap().0
+    api::connect(Some(kubeconfig)).await.unwrap().client
 }
 
 /// Stores the cluster that the captures came from.

@@ -14,6 +14,7 @@ mod admission_updates;
 #[path = "../apiserver/mod.rs"]
 mod apiserver;
 mod apiserver_stand_in;
+mod apiserver_tls;
 mod bad_input;
 mod certificates;
 mod certs;

@@ -535,6 +535,56 @@ async fn a_secret_of_somebody_else_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_immutable_secret_is_served_and_not_written() {
+    let world = World::new();
+    let first = world.start().await;
+    world.edit("secrets", Some(NAMESPACE), SECRET, |secret| {
+        secret["immutable"] = true.into();
+    });
+    let before = world.secret();
+    drop(first);
+    let replica = world.start().await;
+    assert!(replica.serves(&world.found().unwrap()));
+    world.handshake(&replica).await.unwrap();
+    world.clock.pass(21 * DAY);
+    replica.told.rounds().await;
+    assert_eq!(world.secret(), before);
+    world.handshake(&replica).await.unwrap();
+    assert!(replica.told.count("read_only_secret") > 0);
+    assert_eq!(replica.told.count("foreign_secret"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_create_the_secret_that_the_manifests_bring_is_filled() {
+    let world = World::new();
+    world.server.deny(Verb::Create, "secrets");
+    let replica = world.begin().await;
+    until("the refusal", || replica.told.count("forbidden") > 0).await;
+    let shipped = json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {
+            "name": SECRET, "namespace": NAMESPACE,
+            "labels": { "app.kubernetes.io/managed-by": "berth", "app.kubernetes.io/part-of": "berth" },
+        },
+        "type": "Opaque",
+    });
+    world.server.apply(shipped.clone());
+    until("the first certificate", || replica.is_serving()).await;
+    world.handshake(&replica).await.unwrap();
+    let before = world.found().unwrap();
+    // Deleted and brought again, it is filled with what was there.
+    world.server.delete("secrets", Some(NAMESPACE), SECRET);
+    replica.told.rounds().await;
+    world.handshake(&replica).await.unwrap();
+    world.server.apply(shipped);
+    until("the secret", || {
+        world.found().is_some_and(|found| found == before)
+    })
+    .await;
+    world.handshake(&replica).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bundle_that_somebody_changes_is_repaired() {
     let world = World::new();
     let replica = world.start().await;
@@ -678,7 +728,9 @@ async fn what_is_not_allowed_is_named_with_verb_resource_and_role() {
         (
             Verb::Create,
             "secrets",
-            format!("not allowed to create {secrets}: apply the Role berth-tls {roles}"),
+            format!(
+                "not allowed to create {secrets}: apply berth's manifests, which bring berth-tls in namespace berth-system empty for berth to fill (secrets is forbidden: User "
+            ),
         ),
         (
             Verb::Get,
@@ -704,6 +756,78 @@ async fn what_is_not_allowed_is_named_with_verb_resource_and_role() {
         world.server.allow(verb, resource);
         until("the first certificate", || replica.is_serving()).await;
         world.handshake(&replica).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_admission_denies_is_named_with_its_own_remedy() {
+    let secret = "the api server refuses to create secret berth-system/berth-tls: secrets \"berth-tls\" is forbidden:";
+    let configuration = "the api server refuses to patch mutatingwebhookconfiguration berth:";
+    for (denial, verb, resource, cause, text) in [
+        (
+            Fault::over_quota(),
+            Verb::Create,
+            "secrets",
+            "quota_exceeded",
+            format!(
+                "{secret} exceeded quota: objects, requested: count/secrets=1, used: count/secrets=10, limited: count/secrets=10 (status 403); raise the ResourceQuota of the namespace, or delete what it counts"
+            ),
+        ),
+        (
+            Fault::in_terminating_namespace(),
+            Verb::Create,
+            "secrets",
+            "namespace_terminating",
+            format!(
+                "{secret} unable to create new content in namespace berth-system because it is being terminated (status 403); the namespace is being deleted: see what keeps it, and install berth again once it is gone"
+            ),
+        ),
+        (
+            Fault::denied_by_policy(),
+            Verb::Create,
+            "secrets",
+            "denied_by_policy",
+            format!(
+                "{secret} ValidatingAdmissionPolicy 'owners' with binding 'owners' denied request: an owner is missing (status 422); change the admission policy that is named, or leave berth's service account out of its binding"
+            ),
+        ),
+        (
+            Fault::denied_by_plugin(),
+            Verb::Create,
+            "secrets",
+            "denied_by_admission",
+            format!(
+                "{secret} cannot set an ownerRef on a resource you can't delete: , <nil> (status 403); an admission plugin of the API server denies it, and no right changes that: see its configuration"
+            ),
+        ),
+        // Not taken for a patch of another version, nor for another writer who was faster.
+        (
+            Fault::denied_by_webhook(422),
+            Verb::Patch,
+            CONFIGURATIONS,
+            "denied_by_webhook",
+            format!(
+                "{configuration} admission webhook \"owners.example.com\" denied the request: an owner is missing (status 422); change the policy behind the admission webhook that is named, or leave berth's namespace and service account out of it"
+            ),
+        ),
+        (
+            Fault::denied_by_webhook(409),
+            Verb::Create,
+            "secrets",
+            "denied_by_webhook",
+            "the api server refuses to create secret berth-system/berth-tls: admission webhook \"owners.example.com\" denied the request: an owner is missing (status 409); change the policy behind the admission webhook that is named, or leave berth's namespace and service account out of it".to_owned(),
+        ),
+    ] {
+        let world = World::new();
+        let fault = denial.verb(verb).resource(resource);
+        world.server.fail(fault);
+        let replica = world.begin().await;
+        until(&text, || replica.told.has_error(&text)).await;
+        assert!(replica.told.count(cause) > 0, "{cause}");
+        assert_eq!(replica.told.count("forbidden"), 0, "{cause}");
+        assert!(!replica.is_serving(), "{cause}");
+        world.server.heal();
+        until("the first certificate", || replica.is_serving()).await;
     }
 }
 
@@ -788,6 +912,7 @@ impl Program {
         let dir = tempfile::tempdir().unwrap();
         let mut child = crate::process::berth()
             .args(["serve", "--log-format", "json", "--tls-secret", SECRET])
+            .arg("--manage-certificates")
             .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
             .arg("--kubeconfig")
             .arg(world.server.kubeconfig(dir.path()))
@@ -849,6 +974,15 @@ fn the_program_waits_for_leave_and_then_serves_what_the_bundle_trusts() {
     });
     world.server.deny(Verb::Create, "secrets");
     let program = Program::start(&world);
+    // Before anything else, as this is no pod.
+    let announced = program.line("outside a pod: ");
+    assert_eq!(
+        (&announced["message"], &announced["cluster"]),
+        (
+            &"outside a pod: berth writes secret default/berth-tls and the caBundle of mutatingwebhookconfiguration berth of this cluster".into(),
+            &format!("{}/", world.server.url()).into()
+        )
+    );
     let waiting = program.line("HTTPS is served once there is a certificate");
     let admin = waiting["admin"].as_str().unwrap().parse().unwrap();
     let refusal = program.line("cannot manage certificates: not allowed to create secrets");
