@@ -4,15 +4,18 @@
 # runs on. Where these registries are out of reach: --build-arg BUILDER=… --build-arg RUNTIME=…
 ARG BUILDER=docker.io/library/rust:1.95.0-bookworm
 ARG RUNTIME=gcr.io/distroless/cc-debian12:nonroot
+# A tag may be moved; a digest may not: sha256:… of each, which docs/install.md shows how to look up.
+ARG BUILDER_DIGEST=
+ARG RUNTIME_DIGEST=
 
-FROM ${BUILDER} AS build
+FROM ${BUILDER}${BUILDER_DIGEST:+@${BUILDER_DIGEST}} AS build
 WORKDIR /src
 # .dockerignore lets in what the build reads, and nothing else.
 COPY . .
 RUN cargo build --release --locked --bin berth
 
 # No shell and no package manager: berth is one file, and needs the C library and libgcc.
-FROM ${RUNTIME}
+FROM ${RUNTIME}${RUNTIME_DIGEST:+@${RUNTIME_DIGEST}}
 COPY --from=build /src/target/release/berth /usr/local/bin/berth
 # The lists of a large cluster come through once: given back, not kept for later (docs/benchmarks.md).
 ENV MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=1048576 MALLOC_TRIM_THRESHOLD_=1048576

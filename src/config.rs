@@ -327,9 +327,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             admission_body: Size(8 << 20),
-            extender_body: Size(256 << 20),
-            admission_bodies_in_flight: Size(128 << 20),
-            extender_bodies_in_flight: Size(1 << 30),
+            extender_body: Size(42 << 20),
+            admission_bodies_in_flight: Size(32 << 20),
+            extender_bodies_in_flight: Size(128 << 20),
             admission_requests: 256,
             extender_requests: 64,
             body_rate: Size(64 << 10),
@@ -778,7 +778,7 @@ mod tests {
             ),
             (
                 "limits: {admissionBody: 2Gi}",
-                "limits.admissionBody: 2Gi is more than a third of limits.admissionBodiesInFlight, 128Mi, which is what one connection may hold: no such body could be read",
+                "limits.admissionBody: 2Gi is more than a third of limits.admissionBodiesInFlight, 32Mi, which is what one connection may hold: no such body could be read",
             ),
             (
                 "limits: {connections: 0}",

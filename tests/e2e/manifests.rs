@@ -36,6 +36,13 @@ impl Manifests {
         others.cloned().collect()
     }
 
+    /// What comes empty, for berth to fill.
+    pub(crate) fn to_be_filled(&self) -> Vec<Value> {
+        let kinds = ["Secret", "Lease"];
+        let empty = kinds.iter().flat_map(|kind| self.of_kind(kind));
+        empty.cloned().collect()
+    }
+
     /// The webhooks, at a URL: nothing here leads from a Service to a port of loopback.
     pub(crate) fn webhooks(&self, url: &str) -> Value {
         let [configuration] = &self.of_kind(WEBHOOKS).collect::<Vec<_>>()[..] else {

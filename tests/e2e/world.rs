@@ -113,6 +113,8 @@ impl World {
         self.api.delete(&self.tls_secret(manifests::NAMESPACE));
         // Whoever held it was killed, and another would wait until it is over.
         self.api.delete(LEASE);
+        // berth may make neither.
+        self.kubectl.apply(&self.manifests.to_be_filled());
         self.install_crds();
         for namespace in self.namespaces.borrow().iter() {
             self.api.delete(&vms::pods(namespace));
@@ -296,6 +298,7 @@ impl World {
             flag("kubeconfig", kubeconfig),
             flag("config", &file),
             format!("--tls-secret={}", self.manifests.tls_secret()),
+            "--manage-certificates".to_owned(),
         ];
         Berth::start(self.runtime(), name, &logs(self.dir()), &flags)
     }

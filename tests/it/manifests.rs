@@ -2,6 +2,7 @@
 
 mod cel;
 mod docs;
+mod fences;
 mod injection;
 mod pods;
 mod rights;

@@ -122,17 +122,37 @@ pub(crate) fn what_others_spoil_is_repaired(world: &mut World) {
         .apply(&[world.manifests.webhooks(&service.url())]);
     is_trusted();
 
-    // Without the Secret the replicas go on, and make it again with the CA that is trusted.
+    for berth in &replicas {
+        assert_eq!(berth.metric("berth_tls_management_errors_total"), 0);
+    }
+    // Applied again, the empty Secret of the manifests leaves what is in it, in both ways of kubectl.
     let secret = world.tls_secret(NAMESPACE);
+    let filled = world.api.get(&secret)["data"].clone();
+    let shipped = world.manifests.to_be_filled();
+    world.kubectl.apply(&shipped);
+    assert_eq!(world.api.get(&secret)["data"], filled);
+    for object in &shipped {
+        world
+            .kubectl
+            .run(&["apply", "-f", "-"], &object.to_string());
+    }
+    assert_eq!(world.api.get(&secret)["data"], filled);
+
+    // Without the Secret the replicas go on. They may not make it; once it is brought again, they fill it
+    // with the CA that is trusted.
     world.api.delete(&secret);
+    world.probe_webhooks().unwrap();
+    world.kubectl.apply(&shipped);
     wait::until("the Secret is there again", || {
-        let found = world.api.find(&secret).ok_or("it is not")?;
+        let found = world.api.get(&secret);
+        if found["data"].is_null() {
+            return Err("it is empty".to_owned());
+        }
         assert_eq!(text(&found["data"]["ca.crt"]), ca);
         Ok(())
     });
     world.probe_webhooks().unwrap();
     for berth in &replicas {
         assert_eq!(berth.readyz().0, 200);
-        assert_eq!(berth.metric("berth_tls_management_errors_total"), 0);
     }
 }

@@ -47,6 +47,7 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     certificates::what_others_spoil_is_repaired,
     rights::the_rights_of_the_manifests_suffice,
     rights::every_right_of_the_manifests_is_needed,
+    rights::a_stolen_token_changes_no_more_than_berth_does,
     rolling::a_rolling_restart_under_load_is_not_noticed,
     outage::berth_answers_while_the_api_server_is_away_and_catches_up,
     crds::kubevirt_may_come_after_berth_and_go_before_it,

@@ -1,13 +1,17 @@
 //! The rights that the manifests give berth: they suffice, and each is needed.
 
+use std::time::Duration;
+
+use axum::http::Method;
 use serde_json::{Value, json};
 
+use crate::api::Api;
 use crate::berth::Berth;
 use crate::fleet;
 use crate::manifests::{ACCOUNT, Manifests, NAMESPACE};
 use crate::vms;
 use crate::wait;
-use crate::world::World;
+use crate::world::{WEBHOOKS as WEBHOOK_PATH, World};
 
 /// The resource in which berth keeps the CA of its certificate.
 const WEBHOOKS: &str = "mutatingwebhookconfigurations";
@@ -112,8 +116,8 @@ fn each(rule: &Value, own: bool) -> Vec<Right> {
     rights
 }
 
-/// A namespace with an account that has these rights.
-fn account(namespace: &str, rights: &[Right]) -> Vec<Value> {
+/// A namespace with an account that has these rights, and what berth fills there.
+fn account(manifests: &Manifests, namespace: &str, rights: &[Right]) -> Vec<Value> {
     let rules = |own| -> Vec<Value> {
         let chosen = rights.iter().filter(|right| right.own == own);
         chosen.map(|right| right.rule(namespace)).collect()
@@ -131,7 +135,7 @@ fn account(namespace: &str, rights: &[Right]) -> Vec<Value> {
         json!({"roleRef": role, "subjects": subjects})
     };
     let own = Some(namespace);
-    vec![
+    let mut objects = vec![
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
         json!({
             "apiVersion": "v1",
@@ -152,7 +156,12 @@ fn account(namespace: &str, rights: &[Right]) -> Vec<Value> {
         ),
         object("Role", ACCOUNT, own, json!({"rules": rules(true)})),
         object("RoleBinding", ACCOUNT, own, bound("Role", ACCOUNT)),
-    ]
+    ];
+    objects.extend(manifests.to_be_filled().into_iter().map(|mut object| {
+        object["metadata"]["namespace"] = namespace.into();
+        object
+    }));
+    objects
 }
 
 /// A webhook configuration that is called for nothing, and whose CA berth is to keep.
@@ -250,7 +259,7 @@ pub(crate) fn every_right_of_the_manifests_is_needed(world: &mut World) {
     for index in 0..rights.len() {
         let mut others = rights.clone();
         others.remove(index);
-        objects.extend(account(&namespace(index), &others));
+        objects.extend(account(&world.manifests, &namespace(index), &others));
         objects.push(webhooks(world, &namespace(index)));
     }
     world.kubectl.apply(&objects);
@@ -303,4 +312,99 @@ fn wait_for_all_that_can_be_listed(berth: &Berth, right: &Right) {
         }
         Err(format!("{synced} are there, {ready:?}"))
     });
+}
+
+const NODE: &str = "/api/v1/nodes/el9-0/status";
+
+const STRATEGIC: &str = "application/strategic-merge-patch+json";
+
+const JSON_PATCH: &str = "application/json-patch+json";
+
+/// How long kube-apiserver may take to heed a policy that is new.
+const COMPILED: Duration = Duration::from_mins(1);
+
+/// What kube-apiserver says to a change that is not allowed, and nothing where it is.
+fn refusal(api: &Api, path: &str, content: &str, change: &Value) -> Option<String> {
+    match api.send(&Method::PATCH, path, content, Some(change)) {
+        Ok(_) => None,
+        Err(kube::Error::Api(status)) => Some(status.message.clone()),
+        Err(error) => panic!("{path}: {error}"),
+    }
+}
+
+pub(crate) fn a_stolen_token_changes_no_more_than_berth_does(world: &mut World) {
+    world.kubectl.apply(&[webhooks(world, "berth")]);
+    let thief = Api::connect(world.runtime(), &world.berths_account());
+    let condition =
+        |kind: &str| json!({"status": {"conditions": [{"type": kind, "status": "False"}]}});
+    let address =
+        json!({"status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.66"}]}});
+    wait::within(COMPILED, "the policies are heeded", || {
+        let path = format!("{NODE}?dryRun=All");
+        refusal(&thief, &path, STRATEGIC, &address)
+            .map(drop)
+            .ok_or_else(|| "an address was taken".to_owned())
+    });
+    let label = json!({"metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}}});
+    let capacity = json!({"status": {"capacity": {"example.com/gpu": "8"}}});
+    let status = "berth changes nothing of a node's status but its conditions";
+    let conditions = "berth changes no condition of a node but OVNChassisReady";
+    let metadata = "berth changes no metadata of a node";
+    for (change, expect) in [
+        (&condition("OVNChassisReady"), None),
+        (&condition("Ready"), Some(conditions)),
+        (&condition("MemoryPressure"), Some(conditions)),
+        (&address, Some(status)),
+        (&capacity, Some(status)),
+        (&label, Some(metadata)),
+    ] {
+        let said = refusal(&thief, NODE, STRATEGIC, change);
+        check(said.as_deref(), expect, change);
+        // Others may: the policies are about berth's account alone.
+        assert_eq!(
+            refusal(&world.api, &format!("{NODE}?dryRun=All"), STRATEGIC, change),
+            None
+        );
+    }
+
+    let webhook = |op: &str, field: &str, value: Value| json!([{"op": op, "path": format!("/webhooks/0/{field}"), "value": value}]);
+    let fields = "berth changes nothing of a webhook but its caBundle";
+    for (change, expect) in [
+        (
+            webhook("add", "clientConfig/caBundle", world.files_ca()),
+            None,
+        ),
+        (
+            webhook("replace", "rules/0/resources", json!(["*"])),
+            Some(fields),
+        ),
+        (
+            webhook("replace", "failurePolicy", "Fail".into()),
+            Some(fields),
+        ),
+        (
+            webhook("replace", "clientConfig/url", "https://192.0.2.66/".into()),
+            Some(fields),
+        ),
+        (
+            json!([{"op": "remove", "path": "/webhooks/1"}]),
+            Some("berth adds, removes and renames no webhook"),
+        ),
+        (
+            json!([{"op": "add", "path": "/metadata/labels/a", "value": "b"}]),
+            Some("berth changes no metadata of a webhook configuration"),
+        ),
+    ] {
+        let said = refusal(&thief, WEBHOOK_PATH, JSON_PATCH, &change);
+        check(said.as_deref(), expect, &change);
+    }
+}
+
+#[track_caller]
+fn check(said: Option<&str>, expect: Option<&str>, change: &Value) {
+    match (said, expect) {
+        (None, None) => {}
+        (Some(said), Some(expect)) if said.contains(expect) => {}
+        (said, expect) => panic!("{change}: {said:?}, not {expect:?}"),
+    }
 }

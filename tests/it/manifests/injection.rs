@@ -21,7 +21,7 @@ const WEBHOOK: &str = "manifests/base/mutating-webhook-configuration.yaml";
 const POLICY: &str = "manifests/components/admission-policy/policy.yaml";
 
 /// The object as its type, which has to know every field.
-fn typed<T: DeserializeOwned + serde::Serialize>(written: &Value) -> T {
+pub(super) fn typed<T: DeserializeOwned + serde::Serialize>(written: &Value) -> T {
     let typed: T = serde_json::from_value(written.clone()).unwrap();
     assert_eq!(&serde_json::to_value(&typed).unwrap(), written);
     typed

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use berth::config::Config;
 use serde_json::{Value, json};
 
 use super::{OVERLAYS, find, get, overlay, place, root, with_components};
@@ -32,13 +33,10 @@ fn these_are_all_rights() {
             &read
         ),
     ]);
-    let own_secret = json!([
-        rule("", &["secrets"], &["create"]),
-        named(
-            rule("", &["secrets"], &["get", "list", "watch", "update"]),
-            "berth-tls"
-        ),
-    ]);
+    let own_secret = json!([named(
+        rule("", &["secrets"], &["get", "list", "watch", "update"]),
+        "berth-tls"
+    )]);
     let webhook = named(
         rule(
             "admissionregistration.k8s.io",
@@ -53,10 +51,7 @@ fn these_are_all_rights() {
             name,
         )
     };
-    let own_lease = json!([
-        rule("coordination.k8s.io", &["leases"], &["create"]),
-        lease("berth"),
-    ]);
+    let own_lease = json!([lease("berth")]);
     let condition = json!([rule("", &["nodes/status"], &["patch"])]);
     let base = [
         ("ClusterRole -/berth-node-condition", condition),
@@ -169,7 +164,66 @@ fn every_rule_stands_under_its_reason() {
             }
         }
     }
-    assert_eq!(rules, 10);
+    assert_eq!(rules, 8);
+}
+
+/// berth may make none of these, so the manifests bring them, without what berth writes into them: who
+/// applies the manifests again then leaves it.
+#[test]
+fn what_berth_may_only_update_is_brought_empty_under_the_names_that_it_looks_for() {
+    let secret = |namespace: &str| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": "berth-tls",
+                "namespace": namespace,
+                "labels": {
+                    "app.kubernetes.io/managed-by": "berth",
+                    "app.kubernetes.io/part-of": "berth",
+                },
+            },
+            "type": "Opaque",
+        })
+    };
+    let lease = json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {
+            "name": Config::default().lease.name.as_str(),
+            "namespace": "berth-system",
+            "labels": {"app.kubernetes.io/part-of": "berth"},
+        },
+    });
+    for (name, namespaces) in [
+        ("cluster-ip", &["berth-system"][..]),
+        ("second-scheduler", &["berth-system"]),
+        ("loopback", &["berth-loopback", "berth-system"]),
+    ] {
+        let Some(objects) = overlay(name) else { return };
+        let of = |kind: &str| -> Vec<Value> {
+            let mut found: Vec<Value> = objects
+                .iter()
+                .filter(|object| object["kind"] == kind)
+                .cloned()
+                .collect();
+            found.sort_by_key(place);
+            found
+        };
+        let secrets: Vec<Value> = namespaces.iter().map(|name| secret(name)).collect();
+        assert_eq!(of("Secret"), secrets);
+        assert_eq!(of("Lease"), std::slice::from_ref(&lease));
+        // Wherever a pod looks for one, it is there.
+        for workload in ["Deployment", "DaemonSet"].map(of).concat() {
+            let env = &workload["spec"]["template"]["spec"]["containers"][0]["env"];
+            let env = env.as_array().into_iter().flatten();
+            for variable in env.filter(|var| var["name"] == "BERTH_TLS_SECRET") {
+                assert_eq!(variable["value"], "berth-tls");
+                let namespace = workload["metadata"]["namespace"].as_str().unwrap();
+                assert!(namespaces.contains(&namespace), "{namespace}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -185,7 +239,13 @@ fn with_cert_manager_berth_writes_no_certificates() {
     ] {
         assert_eq!(find(&objects, kind, name), None);
     }
-    // The one on loopback has its own Secret still.
+    // cert-manager makes the Secret; the one on loopback has its own still.
+    let secrets: Vec<String> = objects
+        .iter()
+        .filter(|object| object["kind"] == "Secret")
+        .map(place)
+        .collect();
+    assert_eq!(secrets, ["Secret berth-loopback/berth-tls"]);
     get(&objects, "Role", "berth-tls-loopback");
     get(&objects, "RoleBinding", "berth-tls-loopback");
 }

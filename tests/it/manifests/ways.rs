@@ -209,6 +209,41 @@ fn the_component_for_ovn_kubernetes_tells_every_berth_and_nobody_else() {
 }
 
 #[test]
+fn berth_is_let_out_to_kube_apiserver_and_the_clusters_dns_alone() {
+    let Some(objects) = with_components("base", &["second-scheduler"]) else {
+        return;
+    };
+    let api_server = json!({"ports": [{"port": 443}, {"port": 6443}]});
+    let dns = json!({
+        "to": [
+            {"namespaceSelector": {"matchExpressions": [{
+                "key": "kubernetes.io/metadata.name",
+                "operator": "In",
+                "values": ["kube-system", "openshift-dns"],
+            }]}},
+            {"ipBlock": {"cidr": "169.254.20.10/32"}},
+        ],
+        "ports": [
+            {"port": 53, "protocol": "UDP"},
+            {"port": 53},
+            {"port": 5353, "protocol": "UDP"},
+            {"port": 5353},
+        ],
+    });
+    let server = &get(&objects, "Deployment", "berth")["spec"]["selector"];
+    let berth = json!({"to": [{"podSelector": server}], "ports": [{"port": "https"}]});
+    for (name, expect) in [
+        ("berth", json!([api_server, dns])),
+        ("berth-scheduler", json!([api_server, berth, dns])),
+    ] {
+        assert_eq!(
+            get(&objects, "NetworkPolicy", name)["spec"]["egress"],
+            expect
+        );
+    }
+}
+
+#[test]
 fn a_component_names_each_database_of_ovn_and_lets_berth_out_to_it() {
     let Some(base) = overlay("base") else { return };
     let container = |objects: &[Value]| {
