@@ -204,16 +204,32 @@ impl Southbound {
 /// A chassis in the southbound database, seen from the node that claims it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChassisRow {
-    /// Its hostname is the node's name, by which Kube-OVN asks for it.
-    pub is_of_node: bool,
-    /// Another chassis has the node's name as its hostname as well.
-    pub has_rival: bool,
+    /// Whose it is.
+    pub identity: ChassisIdentity,
     /// It has a tunnel endpoint.
     pub has_tunnel: bool,
     /// For how long it has not caught up with the database; `None` while it has.
     pub behind: Option<Duration>,
+    /// It fell behind together with all others: the node is not at fault, and its verdict stays.
+    pub is_held: bool,
     /// For how long this replica has seen it: what it did before is not known.
     pub seen_for: Duration,
+}
+
+/// Whether OVN finds a node's chassis by the node's name, by which Kube-OVN asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChassisIdentity {
+    /// It does.
+    #[default]
+    Own,
+    /// The chassis is one of another availability zone (`other_config:is-remote`).
+    Remote,
+    /// The chassis has the hostname of another node.
+    OtherHost,
+    /// Another chassis has the node's name as its hostname as well.
+    Rival,
+    /// A chassis of another availability zone has it, and OVN finds that one.
+    RemoteRival,
 }
 
 /// Who brings OVN to the nodes.

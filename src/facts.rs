@@ -12,7 +12,7 @@ use crate::cluster::view::NodeEntry;
 use crate::decide::guard::{self, Candidate, Fleet};
 use crate::decide::reason::Reasons;
 use crate::decide::score::Inputs;
-use crate::domain::{Agents, ChassisRow, NodeFacts, Southbound};
+use crate::domain::{Agents, ChassisIdentity, ChassisRow, NodeFacts, Southbound};
 pub use crate::ovn::locality::Switches;
 use crate::ovn::{self, ChassisView, ClientStats, Problem};
 
@@ -163,6 +163,10 @@ impl<'a> Facts<'a> {
     pub fn fleet(&self) -> Fleet {
         Fleet {
             southbound_counts: matches!(self.chassis, Chassis::Stale | Chassis::Known(..)),
+            lag_reported: match self.chassis {
+                Chassis::Known(view, _) => view.reports_lag(),
+                Chassis::Unknown | Chassis::LeftOut | Chassis::Stale => true,
+            },
             ..self.view.fleet()
         }
     }
@@ -282,7 +286,7 @@ impl<'a> Facts<'a> {
         };
         Inputs {
             local: switches.map(|switches| switches.local_on(chassis)),
-            response: chassis.response().map(|response| response.mean),
+            response: view.response(chassis).map(|response| response.mean),
             steady: Some(view.steady_for(chassis, now)),
             ..arriving
         }
@@ -315,11 +319,30 @@ fn read_row(
             Southbound::Unknown
         };
     };
+    let lag = view.lag(chassis, now);
     Southbound::Chassis(ChassisRow {
-        is_of_node: !judged(Problem::Identity) || chassis.hostname() == node,
-        has_rival: judged(Problem::Identity) && view.is_contested(node),
+        identity: if judged(Problem::Identity) {
+            identity(view, node, chassis)
+        } else {
+            ChassisIdentity::Own
+        },
         has_tunnel: !judged(Problem::Tunnel) || chassis.has_tunnel(),
-        behind: view.lag(chassis, now),
+        behind: lag.map(|lag| lag.time),
+        is_held: lag.is_some_and(|lag| lag.is_held),
         seen_for: view.seen_for(chassis, now),
     })
+}
+
+fn identity(view: &ChassisView, node: &str, chassis: &ovn::view::Chassis) -> ChassisIdentity {
+    if chassis.is_remote() {
+        return ChassisIdentity::Remote;
+    }
+    if chassis.hostname() != node {
+        return ChassisIdentity::OtherHost;
+    }
+    match view.rival_of(node, chassis) {
+        None => ChassisIdentity::Own,
+        Some(rival) if rival.is_remote() => ChassisIdentity::RemoteRival,
+        Some(_) => ChassisIdentity::Rival,
+    }
 }

@@ -18,7 +18,7 @@ use super::southbound::tls;
 use crate::config::Config;
 use crate::config::duties::Contend;
 use crate::decide::guard::Policy;
-use crate::facts::Sources;
+use crate::facts::{Sources, SouthboundSource};
 use crate::lease::stats::LeaseStats;
 use crate::lease::{Contender, Settings};
 use crate::metrics::{DutyStats, Metrics};
@@ -41,7 +41,7 @@ pub(super) fn run(
     leaving: impl Future<Output = ()> + Send + 'static,
 ) -> Result<BoxFuture<'static, ()>, AppError> {
     let stats = DutyStats::default();
-    let asking = asking(config, &stats.probe)?;
+    let asking = asking(config, sources, &stats.probe)?;
     let publishes = config.node_condition.publish;
     let client = match (config.lease.contend, client) {
         (Contend::Never, _) | (Contend::Auto, None) => return Ok(leaving.boxed()),
@@ -92,9 +92,15 @@ struct Asking {
     tls: Option<ClientFiles>,
     every: Duration,
     stats: Arc<ProbeStats>,
+    /// Where the answers are.
+    southbound: Option<SouthboundSource>,
 }
 
-fn asking(config: &Config, stats: &Arc<ProbeStats>) -> Result<Option<Asking>, AppError> {
+fn asking(
+    config: &Config,
+    sources: &Sources,
+    stats: &Arc<ProbeStats>,
+) -> Result<Option<Asking>, AppError> {
     let southbound = &config.southbound;
     let endpoints = southbound.probed().map_err(AppError::Refused)?;
     Ok(endpoints.map(|endpoints| Asking {
@@ -102,6 +108,7 @@ fn asking(config: &Config, stats: &Arc<ProbeStats>) -> Result<Option<Asking>, Ap
         tls: tls(southbound),
         every: southbound.probe.interval.0,
         stats: Arc::clone(stats),
+        southbound: sources.southbound.clone(),
     }))
 }
 
@@ -111,11 +118,16 @@ async fn ask(asking: Option<Asking>) -> Infallible {
         tls,
         every,
         stats,
+        southbound,
     }) = asking
     else {
         return pending().await;
     };
-    Probe::new(endpoints, tls).run(every, &stats).await
+    let answers = || {
+        let southbound = southbound.as_ref();
+        southbound.is_none_or(|source| !source.view.load().updates_are_off())
+    };
+    Probe::new(endpoints, tls).run(every, &stats, answers).await
 }
 
 #[derive(Clone)]

@@ -445,6 +445,7 @@ mod tests {
                 machine_types_seen: true,
                 agents_seen: true,
                 southbound_counts: false,
+                lag_reported: false,
             }
         );
         index.delete(ObjectKind::Node, &Place::new("", "a"));

@@ -197,6 +197,7 @@ impl View {
             machine_types_seen: self.labelled_nodes > 0,
             agents_seen: self.count(ObjectKind::AgentPod) > 0,
             southbound_counts: false,
+            lag_reported: false,
         }
     }
 

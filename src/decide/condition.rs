@@ -5,7 +5,9 @@ use std::borrow::Cow;
 
 use crate::decide::guard::{Candidate, Fleet, Policy, chassis_obstacles, is_active};
 use crate::decide::reason::Reason;
-use crate::domain::{AgentState, ChassisClaim, ChassisReady, Provider, Southbound, Status};
+use crate::domain::{
+    AgentState, ChassisClaim, ChassisIdentity, ChassisReady, Provider, Southbound, Status,
+};
 
 /// The condition's type.
 pub const CONDITION: &str = "OVNChassisReady";
@@ -30,31 +32,41 @@ pub fn condition(
     if let Some(condition) = against {
         return condition;
     }
-    // Whoever has just begun to look can't tell yet for how long a chassis has been behind.
+    // A replica that has just begun to look can't tell yet for how long a chassis has been behind, nor
+    // can any where all chassis fell behind together.
     let may_be_late = candidate.southbound.row().is_some_and(|row| {
         row.behind.is_some()
-            && row.seen_for <= policy.allowed_lag
+            && (row.is_held || row.seen_for <= policy.allowed_lag)
             && is_active(policy, fleet, Reason::ChassisNotResponding)
     });
     match published {
         Some(before) if may_be_late && before.reason == NOT_RESPONDING => before.clone(),
         // What is out of sight may be as bad as it was, and says nothing against what was good.
-        Some(before) if before.status == Status::True => ready(),
+        Some(before)
+            if before.status == Status::True && candidate.southbound == Southbound::LeftOut =>
+        {
+            before.clone()
+        }
         _ if candidate.southbound == Southbound::LeftOut => new(
             Status::Unknown,
             OUT_OF_REACH,
             "the southbound database is out of reach, and its checks are left out",
         ),
-        _ => ready(),
+        _ => ready(policy, fleet),
     }
 }
 
-fn ready() -> ChassisReady {
-    new(
-        Status::True,
-        "ChassisReady",
-        "the OVN chassis can take over a VM's network",
-    )
+/// With what is left open by an OVN whose chassis do not report how far they are.
+fn ready(policy: &Policy, fleet: Fleet) -> ChassisReady {
+    let lag_is_unknown = fleet.southbound_counts
+        && !fleet.lag_reported
+        && policy.checks.contains(Reason::ChassisNotResponding);
+    let message = if lag_is_unknown {
+        "the OVN chassis can take over a VM's network; OVN does not report whether it responds"
+    } else {
+        "the OVN chassis can take over a VM's network"
+    };
+    new(Status::True, "ChassisReady", message)
 }
 
 /// What a reason says of the chassis; `None` for those that a VM brings with it.
@@ -81,9 +93,17 @@ fn against(reason: Reason, candidate: &Candidate<'_>, provider: Provider) -> Opt
         ),
         Reason::ChassisIdentity => (
             "ChassisIdentityMismatch",
-            match southbound.row() {
-                Some(row) if !row.is_of_node => "the chassis has the hostname of another node",
-                _ => "another chassis has this node's hostname as well",
+            match southbound.row().map(|row| row.identity).unwrap_or_default() {
+                ChassisIdentity::Remote => {
+                    "the chassis is one of another availability zone (other_config:is-remote)"
+                }
+                ChassisIdentity::OtherHost => "the chassis has the hostname of another node",
+                ChassisIdentity::RemoteRival => {
+                    "OVN finds a chassis of another availability zone under this node's hostname"
+                }
+                ChassisIdentity::Rival | ChassisIdentity::Own => {
+                    "another chassis has this node's hostname as well"
+                }
             }
             .into(),
         ),
@@ -137,13 +157,14 @@ mod tests {
         machine_types_seen: true,
         agents_seen: true,
         southbound_counts: true,
+        lag_reported: true,
     };
 
     const GOOD: ChassisRow = ChassisRow {
-        is_of_node: true,
-        has_rival: false,
+        identity: ChassisIdentity::Own,
         has_tunnel: true,
         behind: None,
+        is_held: false,
         seen_for: Duration::from_hours(1),
     };
 
@@ -268,8 +289,23 @@ mod tests {
             ),
             (
                 row(ChassisRow {
-                    is_of_node: false,
-                    has_rival: true,
+                    identity: ChassisIdentity::Remote,
+                    ..GOOD
+                }),
+                "ChassisIdentityMismatch",
+                "the chassis is one of another availability zone (other_config:is-remote)",
+            ),
+            (
+                row(ChassisRow {
+                    identity: ChassisIdentity::RemoteRival,
+                    ..GOOD
+                }),
+                "ChassisIdentityMismatch",
+                "OVN finds a chassis of another availability zone under this node's hostname",
+            ),
+            (
+                row(ChassisRow {
+                    identity: ChassisIdentity::OtherHost,
                     ..GOOD
                 }),
                 "ChassisIdentityMismatch",
@@ -277,7 +313,7 @@ mod tests {
             ),
             (
                 row(ChassisRow {
-                    has_rival: true,
+                    identity: ChassisIdentity::Rival,
                     ..GOOD
                 }),
                 "ChassisIdentityMismatch",
@@ -330,7 +366,7 @@ mod tests {
             };
             condition(&policy, FLEET, &candidate, None)
         };
-        assert_eq!(judge(connected), ready());
+        assert_eq!(judge(connected), ready(&policy, FLEET));
         let lacking = "not running or not Ready: ovnkube-node";
         check(&judge(READY), (Status::False, "AgentsNotReady", lacking));
     }
@@ -375,6 +411,60 @@ mod tests {
         };
         let unchecked = condition(&unchecked, FLEET, &candidate, Some(&late));
         assert_eq!(unchecked.status, Status::True);
+    }
+
+    #[test]
+    fn a_lag_that_is_held_leaves_a_condition_as_it_was() {
+        let held = Southbound::Chassis(ChassisRow {
+            behind: Some(Duration::from_secs(31)),
+            is_held: true,
+            ..GOOD
+        });
+        let good = judge(&mk_facts(), READY, Southbound::Chassis(GOOD));
+        let late = judge(&mk_facts(), READY, behind(31));
+        for (before, expect) in [(None, &good), (Some(&good), &good), (Some(&late), &late)] {
+            let condition = judge_after(before, &mk_facts(), READY, held);
+            assert_eq!(&condition, expect, "{before:?}");
+        }
+    }
+
+    #[test]
+    fn chassis_that_do_not_report_their_lag_are_ready_with_what_that_leaves_open() {
+        let unreported = Fleet {
+            lag_reported: false,
+            ..FLEET
+        };
+        let candidate = Candidate {
+            name: "el9-1",
+            facts: &mk_facts(),
+            agents: READY,
+            southbound: behind(3600),
+        };
+        let judge = |policy: &Policy, published: Option<&ChassisReady>| {
+            condition(policy, unreported, &candidate, published)
+        };
+        let late = judge_after(None, &mk_facts(), READY, behind(31));
+        let open =
+            "the OVN chassis can take over a VM's network; OVN does not report whether it responds";
+        let whole = Policy::default();
+        for published in [None, Some(&late)] {
+            let condition = judge(&whole, published);
+            check(&condition, (Status::True, "ChassisReady", open));
+        }
+        // What berth was told not to check is left open by nothing.
+        let unchecked = Policy {
+            checks: Reason::ALL
+                .into_iter()
+                .fold(Reasons::default(), |checks, check| {
+                    checks.with(check, check != Reason::ChassisNotResponding)
+                }),
+            ..Policy::default()
+        };
+        assert_eq!(judge(&unchecked, None), ready(&unchecked, FLEET));
+        // The words stay while nothing is seen of the database.
+        let published = judge(&whole, None);
+        let out_of_sight = judge_after(Some(&published), &mk_facts(), READY, Southbound::LeftOut);
+        assert_eq!(out_of_sight, published);
     }
 
     #[test]

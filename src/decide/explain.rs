@@ -6,7 +6,7 @@ use std::fmt;
 use crate::decide::guard::Candidate;
 use crate::decide::reason::{Reason, Reasons};
 use crate::decide::score::Inputs;
-use crate::domain::{ChassisClaim, Provider};
+use crate::domain::{ChassisClaim, ChassisIdentity, Provider};
 
 /// How many machine types of a node are named: QEMU has a few dozen.
 const SHOWN_MACHINE_TYPES: usize = 64;
@@ -63,10 +63,18 @@ impl Explained<'_> {
                 ChassisClaim::Missing => f.write_str(" (annotation missing)"),
                 ChassisClaim::Registered(name) => write!(f, " (no chassis {name})"),
             },
-            Reason::ChassisIdentity => match row {
-                Some(row) if !row.is_of_node => f.write_str(" (its hostname is another)"),
-                _ => f.write_str(" (two chassis have this hostname)"),
-            },
+            Reason::ChassisIdentity => {
+                f.write_str(match row.map(|row| row.identity).unwrap_or_default() {
+                    ChassisIdentity::Remote => " (a chassis of another availability zone)",
+                    ChassisIdentity::OtherHost => " (its hostname is another)",
+                    ChassisIdentity::RemoteRival => {
+                        " (OVN finds a chassis of another availability zone under this hostname)"
+                    }
+                    ChassisIdentity::Rival | ChassisIdentity::Own => {
+                        " (two chassis have this hostname)"
+                    }
+                })
+            }
             Reason::ChassisNotResponding => match row.and_then(|row| row.behind) {
                 Some(behind) => write!(f, " (behind for {} s)", behind.as_secs()),
                 None => f.write_str(" (the southbound database is out of reach)"),
@@ -133,10 +141,10 @@ mod tests {
     use std::time::Duration;
 
     const ROW: ChassisRow = ChassisRow {
-        is_of_node: false,
-        has_rival: true,
+        identity: ChassisIdentity::OtherHost,
         has_tunnel: false,
         behind: Some(Duration::from_millis(41_900)),
+        is_held: false,
         seen_for: Duration::MAX,
     };
 
@@ -250,14 +258,27 @@ mod tests {
             &[Reason::ChassisNotResponding],
             "el9-1: chassis_not_responding (the southbound database is out of reach)",
         );
-        check(
-            &NodeFacts::default(),
-            Southbound::Chassis(ChassisRow {
-                is_of_node: true,
-                ..ROW
-            }),
-            &[Reason::ChassisIdentity],
-            "el9-1: chassis_identity (two chassis have this hostname)",
-        );
+        for (identity, expect) in [
+            (
+                ChassisIdentity::Rival,
+                "el9-1: chassis_identity (two chassis have this hostname)",
+            ),
+            (
+                ChassisIdentity::Remote,
+                "el9-1: chassis_identity (a chassis of another availability zone)",
+            ),
+            (
+                ChassisIdentity::RemoteRival,
+                "el9-1: chassis_identity (OVN finds a chassis of another availability zone under this hostname)",
+            ),
+        ] {
+            let row = Southbound::Chassis(ChassisRow { identity, ..ROW });
+            check(
+                &NodeFacts::default(),
+                row,
+                &[Reason::ChassisIdentity],
+                expect,
+            );
+        }
     }
 }

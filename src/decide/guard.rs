@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::decide::obstacles::Obstacles;
 use crate::decide::reason::{Reason, Reasons};
 use crate::decide::score::Weights;
-use crate::domain::{Agents, MachineType, MachineTypes, NodeFacts, Provider, Southbound, Vmi};
+use crate::domain::{
+    Agents, ChassisIdentity, MachineType, MachineTypes, NodeFacts, Provider, Southbound, Vmi,
+};
 
 /// Whether a node without any machine-type label passes the machine-type check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -81,6 +83,8 @@ pub struct Fleet {
     pub agents_seen: bool,
     /// The southbound database is read, and what was read of it counts.
     pub southbound_counts: bool,
+    /// Chassis report how far they are in it, so that one that is behind shows.
+    pub lag_reported: bool,
 }
 
 /// Why the pod is being scheduled.
@@ -214,9 +218,12 @@ impl<'a> Guard<'a> {
             Southbound::Stale => reasons.with(Reason::ChassisNotResponding, true),
             Southbound::NoChassis => reasons.with(Reason::ChassisNotRegistered, true),
             Southbound::Chassis(row) => {
-                let behind = row.behind > Some(self.policy.allowed_lag);
+                let behind = row.behind > Some(self.policy.allowed_lag) && !row.is_held;
                 reasons
-                    .with(Reason::ChassisIdentity, !row.is_of_node || row.has_rival)
+                    .with(
+                        Reason::ChassisIdentity,
+                        row.identity != ChassisIdentity::Own,
+                    )
                     .with(Reason::ChassisNoTunnel, !row.has_tunnel)
                     .with(Reason::ChassisNotResponding, behind)
             }
@@ -269,9 +276,8 @@ pub fn is_active(policy: &Policy, fleet: Fleet, check: Reason) -> bool {
         }
         Reason::AgentsNotReady => fleet.agents_seen || policy.when_unseen == WhenUnseen::Exclude,
         Reason::MigrationSource | Reason::ChassisNotRegistered | Reason::NetworkUnavailable => true,
-        Reason::ChassisIdentity | Reason::ChassisNoTunnel | Reason::ChassisNotResponding => {
-            fleet.southbound_counts
-        }
+        Reason::ChassisIdentity | Reason::ChassisNoTunnel => fleet.southbound_counts,
+        Reason::ChassisNotResponding => fleet.southbound_counts && fleet.lag_reported,
     };
     shown && policy.checks.contains(check)
 }
@@ -287,21 +293,22 @@ mod tests {
         machine_types_seen: true,
         agents_seen: true,
         southbound_counts: true,
+        lag_reported: true,
     };
 
     const GOOD: ChassisRow = ChassisRow {
-        is_of_node: true,
-        has_rival: false,
+        identity: ChassisIdentity::Own,
         has_tunnel: true,
         behind: None,
+        is_held: false,
         seen_for: Duration::MAX,
     };
 
     const HOPELESS: ChassisRow = ChassisRow {
-        is_of_node: false,
-        has_rival: true,
+        identity: ChassisIdentity::Remote,
         has_tunnel: false,
         behind: Some(Duration::MAX),
+        is_held: false,
         seen_for: Duration::MAX,
     };
 
@@ -548,14 +555,28 @@ mod tests {
             (Southbound::Chassis(GOOD), &[]),
             (
                 Southbound::Chassis(ChassisRow {
-                    is_of_node: false,
+                    identity: ChassisIdentity::Remote,
                     ..GOOD
                 }),
                 &[Reason::ChassisIdentity],
             ),
             (
                 Southbound::Chassis(ChassisRow {
-                    has_rival: true,
+                    identity: ChassisIdentity::OtherHost,
+                    ..GOOD
+                }),
+                &[Reason::ChassisIdentity],
+            ),
+            (
+                Southbound::Chassis(ChassisRow {
+                    identity: ChassisIdentity::Rival,
+                    ..GOOD
+                }),
+                &[Reason::ChassisIdentity],
+            ),
+            (
+                Southbound::Chassis(ChassisRow {
+                    identity: ChassisIdentity::RemoteRival,
                     ..GOOD
                 }),
                 &[Reason::ChassisIdentity],
@@ -581,6 +602,14 @@ mod tests {
                 }),
                 &[Reason::ChassisNotResponding],
             ),
+            (
+                Southbound::Chassis(ChassisRow {
+                    behind: Some(more),
+                    is_held: true,
+                    ..GOOD
+                }),
+                &[],
+            ),
         ] {
             check(
                 &Case {
@@ -604,6 +633,25 @@ mod tests {
                 ..Case::default()
             },
             &[],
+        );
+    }
+
+    #[test]
+    fn a_lag_that_chassis_do_not_report_rejects_no_node_and_turns_the_check_off_alone() {
+        let fleet = Fleet {
+            lag_reported: false,
+            ..FLEET
+        };
+        let checks = Reason::ALL.into_iter();
+        let off = checks.filter(|check| !is_active(&Policy::default(), fleet, *check));
+        assert_eq!(off.collect::<Vec<_>>(), [Reason::ChassisNotResponding]);
+        check(
+            &Case {
+                fleet,
+                southbound: Southbound::Chassis(HOPELESS),
+                ..Case::default()
+            },
+            &[Reason::ChassisIdentity, Reason::ChassisNoTunnel],
         );
     }
 

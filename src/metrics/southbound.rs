@@ -20,6 +20,7 @@ pub(super) struct SouthboundCollector {
     syncs: IntCounterVec,
     connections: IntCounter,
     failures: IntCounterVec,
+    standstill: IntGauge,
     lag: GaugeVec,
     response: GaugeVec,
     /// Two scrapes at once would add to each other's counters.
@@ -77,6 +78,10 @@ impl SouthboundCollector {
                 ),
                 &["cause"],
             )?,
+            standstill: IntGauge::new(
+                "berth_southbound_standstill",
+                "Whether all chassis that ever answered fell behind together (1), so that what was judged of each by its lag before stays, or not (0).",
+            )?,
             lag: GaugeVec::new(
                 Opts::new(
                     "berth_chassis_lag_seconds",
@@ -95,7 +100,7 @@ impl SouthboundCollector {
         })
     }
 
-    fn parts(&self) -> [&dyn Collector; 10] {
+    fn parts(&self) -> [&dyn Collector; 11] {
         [
             &self.connected,
             &self.silence,
@@ -105,6 +110,7 @@ impl SouthboundCollector {
             &self.syncs,
             &self.connections,
             &self.failures,
+            &self.standstill,
             &self.lag,
             &self.response,
         ]
@@ -150,13 +156,15 @@ impl Collector for SouthboundCollector {
                 .with_label_values(&[cause.name()])
                 .inc_by(count);
         }
+        self.standstill.set(i64::from(view.is_at_standstill(now)));
         self.lag.reset();
         self.response.reset();
         for (name, chassis) in view.iter() {
             if let Some(lag) = view.lag(chassis, now) {
-                self.lag.with_label_values(&[name]).set(lag.as_secs_f64());
+                let seconds = lag.time.as_secs_f64();
+                self.lag.with_label_values(&[name]).set(seconds);
             }
-            if let Some(response) = chassis.response() {
+            if let Some(response) = view.response(chassis) {
                 let mean = response.mean.as_secs_f64();
                 self.response.with_label_values(&[name]).set(mean);
             }

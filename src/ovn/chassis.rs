@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::ovn::lag::Bump;
+use crate::ovn::lag::{Answers, Bump, Restart};
 use crate::ovn::replica::{Change, Row};
 use crate::ovn::schema::{Missing, Wanted};
 use crate::ovn::value::{Datum, Uuid};
@@ -15,7 +15,7 @@ use crate::ovn::view::{Chassis, ChassisView, Problem, Problems, Response, SETTLE
 pub const WANTED: [Wanted; 4] = [
     Wanted {
         table: SB_GLOBAL,
-        columns: &["nb_cfg"],
+        columns: &["nb_cfg", "options:enable_chassis_nb_cfg_update"],
     },
     Wanted {
         table: CHASSIS,
@@ -36,8 +36,8 @@ const CHASSIS: &str = "Chassis";
 const CHASSIS_PRIVATE: &str = "Chassis_Private";
 const ENCAP: &str = "Encap";
 
-/// What can't be judged without a column. Without `Encap.ip` or `Chassis.other_config` everything
-/// can be, a little less well.
+/// What can't be judged without a column. Without `Encap.ip`, `Chassis.other_config` or
+/// `SB_Global.options` everything can be, a little less well.
 const NEEDED: [(&str, &str, &[Problem]); 6] = [
     (CHASSIS, "name", &Problem::ALL),
     (CHASSIS, "hostname", &[Problem::Identity]),
@@ -67,7 +67,7 @@ pub struct ChassisIndex {
     /// Who answers later than this has been away.
     allowed_lag: Duration,
     view: ChassisView,
-    globals: HashMap<Uuid, i64>,
+    globals: HashMap<Uuid, Global>,
     chassis: HashMap<Uuid, ChassisRow>,
     private: HashMap<Uuid, PrivateRow>,
     /// Of each encap, whether it has an address.
@@ -76,6 +76,7 @@ pub struct ChassisIndex {
     users: HashMap<Uuid, BTreeSet<Uuid>>,
     /// The rows of a name: one, but for the moment in which a name is taken over.
     rows_of: HashMap<Arc<str>, Rows>,
+    answers: Answers,
     gone: Gone,
 }
 
@@ -112,6 +113,13 @@ impl Gone {
     }
 }
 
+/// A row of `SB_Global`.
+#[derive(Debug)]
+struct Global {
+    nb_cfg: Option<i64>,
+    updates_off: bool,
+}
+
 #[derive(Debug, PartialEq)]
 struct ChassisRow {
     name: Arc<str>,
@@ -145,6 +153,7 @@ impl ChassisIndex {
             encaps: HashMap::new(),
             users: HashMap::new(),
             rows_of: HashMap::new(),
+            answers: Answers::default(),
             gone: Gone::default(),
         }
     }
@@ -177,6 +186,7 @@ impl ChassisIndex {
 
     fn apply(&mut self, changes: &[Change], now: Instant, live: bool) -> bool {
         let at = self.view.clock.at(now);
+        let stood_still = self.view.standstill.filter(|all| at > all.over);
         let mut touched = HashSet::new();
         let mut global = false;
         let mut any = false;
@@ -195,22 +205,45 @@ impl ChassisIndex {
             any = true;
         }
         if global {
-            match self.globals.values().max() {
-                Some(nb_cfg) => self.view.bumps.see(*nb_cfg, Bump { at, live }),
-                None => self.view.bumps.clear(),
-            }
+            self.see_global(at, live);
+        }
+        if let Some(all) = stood_still
+            && touched.iter().any(|name| self.has_answered(name))
+        {
+            // It goes on, and each of the others has as long as it has at any question.
+            let restart = Restart {
+                from: all.from,
+                to: at,
+            };
+            self.view.restart = self.view.restart.then(restart);
         }
         for name in touched {
             self.refresh(&name, at, live);
         }
+        let ChassisView { bumps, restart, .. } = &self.view;
+        self.view.standstill = self.answers.standstill(bumps, *restart, self.allowed_lag);
         any
     }
 
     fn put_global(&mut self, id: Uuid, row: Option<&Row>) {
-        match row.and_then(|row| row.get("nb_cfg")?.integer()) {
-            Some(nb_cfg) => self.globals.insert(id, nb_cfg),
+        match row {
+            Some(row) => self.globals.insert(id, Global::read(row)),
             None => self.globals.remove(&id),
         };
+    }
+
+    fn see_global(&mut self, at: Duration, live: bool) {
+        match self.globals.values().filter_map(|row| row.nb_cfg).max() {
+            Some(nb_cfg) => self.view.bumps.see(nb_cfg, Bump { at, live }),
+            None => self.view.bumps.clear(),
+        }
+        let off = self.globals.values().any(|row| row.updates_off);
+        if std::mem::replace(&mut self.view.updates_off, off) && !off {
+            self.view.restart = Restart {
+                from: Duration::ZERO,
+                to: at,
+            };
+        }
     }
 
     fn put_chassis(&mut self, id: Uuid, row: Option<&Row>, touched: &mut HashSet<Arc<str>>) {
@@ -280,19 +313,21 @@ impl ChassisIndex {
             Some(_) | None => {}
         }
         if let Some(old) = &old
-            && new
-                .as_ref()
-                .is_none_or(|new| new.hostname != old.hostname || new.remote)
+            && new.as_ref().is_none_or(|new| new.hostname != old.hostname)
         {
             self.set_claim(&old.hostname, name, false);
+        }
+        if let Some(answer) = old.as_ref().and_then(Chassis::answer) {
+            self.answers.remove(answer);
         }
         let Some(new) = new else {
             self.view.chassis.remove(name);
             return;
         };
-        if !new.remote {
-            self.set_claim(&new.hostname, name, true);
+        if let Some(answer) = new.answer() {
+            self.answers.add(answer);
         }
+        self.set_claim(&new.hostname, name, true);
         self.view.chassis.insert(name, new);
     }
 
@@ -306,20 +341,20 @@ impl ChassisIndex {
         let rows = self.rows_of.get(name)?;
         let id = *rows.chassis.first()?;
         let row = self.chassis.get(&id)?;
-        let private = rows.private.iter();
-        let nb_cfg = private
-            .filter_map(|id| Some(self.private.get(id)?.nb_cfg))
-            .max();
+        let nb_cfg = self.nb_cfg_of(rows);
         // A chassis that came back, or that begins again, has all the time that a new one has.
         let same = old.filter(|old| old.row == id && old.nb_cfg <= nb_cfg);
         let response = old.and_then(|old| old.response);
         let answered = nb_cfg.filter(|nb_cfg| {
-            live && same.is_some_and(|same| same.nb_cfg.is_some() && same.nb_cfg < Some(*nb_cfg))
+            live && self.view.reports_lag()
+                && same.is_some_and(|same| same.nb_cfg.is_some() && same.nb_cfg < Some(*nb_cfg))
         });
         let asked = answered.and_then(|nb_cfg| self.view.bumps.first_from(nb_cfg));
+        // How long the answer took says nothing where no chassis could answer for a while.
+        let asked = asked.filter(|asked| asked.live && asked.at >= self.view.restart.to);
         let behind = answered.and_then(|_| {
-            let since = self.view.bumps.first_after(same?.nb_cfg)?.at;
-            Some(at.saturating_sub(since.max(same?.since)))
+            let since = self.view.behind_since(same?)?;
+            Some(at.saturating_sub(since))
         });
         let begins_again = old.is_some() && same.is_none();
         let was_away = behind.is_some_and(|behind| behind > self.allowed_lag);
@@ -331,7 +366,7 @@ impl ChassisIndex {
             tunnel: row.encaps.iter().any(has_address),
             nb_cfg,
             since: same.map_or(at, |same| same.since),
-            response: match asked.filter(|asked| asked.live) {
+            response: match asked {
                 Some(asked) => Some(Response::then(response, at.saturating_sub(asked.at))),
                 None => response,
             },
@@ -341,6 +376,20 @@ impl ChassisIndex {
                 old.and_then(|old| old.flapped)
             },
         })
+    }
+
+    fn nb_cfg_of(&self, rows: &Rows) -> Option<i64> {
+        let private = rows.private.iter();
+        let values = private.filter_map(|id| Some(self.private.get(id)?.nb_cfg));
+        values.max()
+    }
+
+    /// Whether its rows answer more than the view knows of yet.
+    fn has_answered(&self, name: &Arc<str>) -> bool {
+        let rows = self.rows_of.get(name);
+        let known = self.view.chassis.get(name).and_then(Chassis::answer);
+        let now = rows.and_then(|rows| self.nb_cfg_of(rows));
+        now > known.max(Some(0))
     }
 
     fn set_claim(&mut self, hostname: &Arc<str>, name: &Arc<str>, claims: bool) {
@@ -360,6 +409,25 @@ impl ChassisIndex {
     }
 }
 
+impl Global {
+    fn read(row: &Row) -> Self {
+        let options = row.get("options");
+        Self {
+            nb_cfg: row.get("nb_cfg").and_then(Datum::integer),
+            updates_off: options
+                .is_some_and(|options| !flag(options, "enable_chassis_nb_cfg_update", true)),
+        }
+    }
+}
+
+/// A flag of a map, read as OVN's `smap_get_bool` does: in any case, and whatever else is written is
+/// the default.
+fn flag(map: &Datum, key: &str, default: bool) -> bool {
+    let value = map.entry(key).unwrap_or_default();
+    let other = if default { "false" } else { "true" };
+    default != value.eq_ignore_ascii_case(other)
+}
+
 impl ChassisRow {
     fn read(row: &Row) -> Option<Self> {
         let text = |column| row.get(column).and_then(Datum::text);
@@ -368,7 +436,7 @@ impl ChassisRow {
         Some(Self {
             name: text("name")?.into(),
             hostname: text("hostname").unwrap_or_default().into(),
-            remote: other_config.and_then(|config| config.entry("is-remote")) == Some("true"),
+            remote: other_config.is_some_and(|config| flag(config, "is-remote", false)),
             encaps: encaps.map(|ids| ids.uuids().collect()).unwrap_or_default(),
         })
     }

@@ -1,6 +1,8 @@
 //! How long a chassis is behind: when each value of `SB_Global.nb_cfg` was first seen, on a clock
 //! that runs only while berth is connected. What could not be seen is held against nobody.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::time::{Duration, Instant};
 
@@ -36,6 +38,96 @@ impl Clock {
             .running
             .map(|since| now.saturating_duration_since(since));
         self.before + running.unwrap_or_default()
+    }
+}
+
+/// Lags that began at `from` or later count from `to` alone: until then no chassis could catch up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Restart {
+    pub(super) from: Duration,
+    pub(super) to: Duration,
+}
+
+impl Restart {
+    /// Since when a lag that began at `since` counts.
+    pub(super) fn apply(self, since: Duration) -> Duration {
+        if since >= self.from {
+            since.max(self.to)
+        } else {
+            since
+        }
+    }
+
+    /// With one more that is later. Lags that the first one moved are moved by the second one as well,
+    /// where it is about the time that they were moved to.
+    pub(super) fn then(self, later: Self) -> Self {
+        Self {
+            from: if self.to >= later.from {
+                self.from.min(later.from)
+            } else {
+                later.from
+            },
+            to: later.to,
+        }
+    }
+}
+
+/// So many chassis at least have to fall behind together before it is not they that are at fault.
+const FEWEST: usize = 3;
+
+/// All chassis that ever answered fell behind within the lag that is allowed to each: the database,
+/// northd or OVN's configuration is at fault, and not so many nodes at once. What was judged of a
+/// chassis by its lag before stays until one of them answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standstill {
+    /// A chassis that fell behind earlier had failed by itself.
+    pub(super) from: Duration,
+    /// Later than this all of them are behind for longer than is allowed.
+    pub(super) over: Duration,
+}
+
+/// How many chassis answered each value last, of those that ever answered one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Answers(BTreeMap<i64, usize>);
+
+impl Answers {
+    pub(super) fn add(&mut self, value: i64) {
+        *self.0.entry(value).or_default() += 1;
+    }
+
+    pub(super) fn remove(&mut self, value: i64) {
+        if let Entry::Occupied(mut entry) = self.0.entry(value) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
+
+    /// Whether they stand still, by when what they did not answer was asked. It looks at no more than
+    /// [`FEWEST`] of them, however many there are.
+    pub(super) fn standstill(
+        &self,
+        bumps: &Bumps,
+        restart: Restart,
+        allowed_lag: Duration,
+    ) -> Option<Standstill> {
+        let since = |value| Some(restart.apply(bumps.first_after(Some(value))?.at));
+        let mut latest_first = self.0.iter().rev();
+        let (latest, mut members) = latest_first.next().map(|(value, count)| (*value, *count))?;
+        let latest = since(latest)?;
+        let from = latest.saturating_sub(allowed_lag);
+        while members < FEWEST {
+            let (value, count) = latest_first.next()?;
+            if since(*value)? < from {
+                return None;
+            }
+            members += count;
+        }
+        Some(Standstill {
+            from,
+            over: latest + allowed_lag,
+        })
     }
 }
 
@@ -169,6 +261,62 @@ mod tests {
         }
         assert_eq!(bumps.first_from(5).map(|bump| bump.at), Some(at(30)));
         assert_eq!(bumps.first_from(8), None);
+    }
+
+    #[test]
+    fn lags_that_began_in_a_time_that_does_not_count_are_timed_from_its_end() {
+        let restart = |from, to| Restart {
+            from: at(from),
+            to: at(to),
+        };
+        let none = Restart::default();
+        for (restart, since, expect) in [
+            (none, 7, 7),
+            (restart(10, 20), 9, 9),
+            (restart(10, 20), 10, 20),
+            (restart(10, 20), 21, 21),
+            // One after the other, the second of which begins where the first one ends, or later.
+            (restart(10, 20).then(restart(20, 30)), 10, 30),
+            (restart(10, 20).then(restart(20, 30)), 9, 9),
+            (restart(10, 20).then(restart(21, 30)), 10, 10),
+            (restart(10, 20).then(restart(21, 30)), 21, 30),
+            (restart(10, 20).then(restart(5, 30)), 5, 30),
+        ] {
+            assert_eq!(restart.apply(at(since)), at(expect), "{restart:?} {since}");
+        }
+    }
+
+    #[test]
+    fn a_standstill_is_of_three_that_fell_behind_within_the_time_that_is_allowed() {
+        let bumps = mk_bumps([(1, 0), (2, 10), (3, 20), (4, 30)]);
+        let standstill = |answers: &[i64]| {
+            let mut all = Answers::default();
+            for answer in answers {
+                all.add(*answer);
+            }
+            let standstill = all.standstill(&bumps, Restart::default(), at(10));
+            standstill.map(|all| (all.from.as_secs(), all.over.as_secs()))
+        };
+        for (answers, expect) in [
+            (&[][..], None),
+            (&[3, 3], None),
+            (&[3, 3, 4], None),
+            (&[3, 3, 3], Some((20, 40))),
+            (&[2, 3, 2], Some((20, 40))),
+            (&[1, 2, 3], None),
+            (&[1, 1, 2], Some((10, 30))),
+            (&[1, 2, 2, 2], Some((10, 30))),
+        ] {
+            assert_eq!(standstill(answers), expect, "{answers:?}");
+        }
+        let mut all = Answers::default();
+        for answer in [3, 3, 3, 4] {
+            all.add(answer);
+        }
+        all.remove(4);
+        all.remove(9);
+        let left = all.standstill(&bumps, Restart::default(), at(10));
+        assert!(left.is_some(), "who keeps up has gone");
     }
 
     #[test]

@@ -63,13 +63,31 @@ impl Probe {
     }
 
     /// Asks at once and then at every interval, until it is dropped. Two that ask at a time do no
-    /// harm: every question is answered.
-    pub async fn run(&mut self, every: Duration, stats: &Arc<ProbeStats>) -> Infallible {
+    /// harm: every question is answered. While chassis do not answer by OVN's configuration
+    /// (`answers`), it does not ask: each question would still cost northd a round.
+    pub async fn run(
+        &mut self,
+        every: Duration,
+        stats: &Arc<ProbeStats>,
+        answers: impl Fn() -> bool,
+    ) -> Infallible {
         let mut ticks = interval_at(tokio::time::Instant::now(), every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failing = None;
+        let mut pauses = false;
         loop {
             ticks.tick().await;
+            let in_vain = !answers();
+            match (std::mem::replace(&mut pauses, in_vain), in_vain) {
+                (false, true) => tracing::warn!(
+                    "the probe pauses: no chassis would answer while NB_Global.options:enable_chassis_nb_cfg_update is false"
+                ),
+                (true, false) => tracing::info!("the probe goes on: chassis answer again"),
+                _ => {}
+            }
+            if in_vain {
+                continue;
+            }
             match self.bump().await {
                 Ok(nb_cfg) => {
                     stats.questions.fetch_add(1, Relaxed);

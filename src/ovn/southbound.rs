@@ -1,10 +1,11 @@
 //! The southbound database, followed: every change of it becomes the view that requests read.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::ovn::client::{Settings, Told, replicate};
 use crate::ovn::locality::is_lost;
@@ -24,6 +25,9 @@ const ALL: [Wanted; 5] = [
     CHASSIS[3],
     locality::WANTED,
 ];
+
+/// How often the log looks whether lags count: they grow without a word of the database.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What is followed of it: every chassis and, where somebody wants to know what is local there, every
 /// port, of which there are many more.
@@ -46,6 +50,7 @@ pub async fn watch(
     stats: Arc<ClientStats>,
     mut publish: impl FnMut(&ChassisView) + Send,
 ) {
+    let looked_at = Arc::clone(&view);
     let follows_ports = settings.subject.wanted.contains(&locality::WANTED);
     let mut index = ChassisIndex::new(allowed_lag);
     let mut ports = LocalityIndex::default();
@@ -92,5 +97,43 @@ pub async fn watch(
             publish(&next);
         }
     };
-    replicate(settings, stats, told).await;
+    tokio::select! {
+        () = replicate(settings, stats, told) => {}
+        never = tell_whether_lags_count(&looked_at) => match never {},
+    }
+}
+
+/// Says once what keeps lags from counting, and that they count again.
+async fn tell_whether_lags_count(view: &ArcSwap<ChassisView>) -> Infallible {
+    let check = Problem::Unresponsive.name();
+    let (mut off, mut stood_still) = (false, false);
+    loop {
+        let view_now = view.load_full();
+        let is_off = view_now.updates_are_off();
+        match (std::mem::replace(&mut off, is_off), is_off) {
+            (false, true) => tracing::warn!(
+                check,
+                "the check is off, and a dead chassis is not seen: no chassis reports how far it is while NB_Global.options:enable_chassis_nb_cfg_update is false"
+            ),
+            (true, false) => tracing::info!(
+                check,
+                "the check is on: chassis report how far they are again, and have as long as one that is new"
+            ),
+            _ => {}
+        }
+        let stands_still = view_now.is_at_standstill(Instant::now().into_std());
+        match (
+            std::mem::replace(&mut stood_still, stands_still),
+            stands_still,
+        ) {
+            (false, true) => tracing::warn!(
+                check,
+                nb_cfg = view_now.nb_cfg(),
+                "all chassis fell behind together: the southbound database, northd or OVN's configuration is at fault and not the nodes, and their verdicts stay until one answers"
+            ),
+            (true, false) => tracing::info!(check, "not all chassis are behind any more"),
+            _ => {}
+        }
+        sleep(TICK).await;
+    }
 }

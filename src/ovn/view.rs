@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use foldhash::quality::RandomState;
 use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
 
-use crate::ovn::lag::{Bumps, Clock};
+use crate::ovn::lag::{Bumps, Clock, Restart, Standstill};
 use crate::ovn::locality::Locality;
 use crate::ovn::value::Uuid;
 use crate::table::Table;
@@ -23,7 +23,8 @@ pub const SETTLED: Duration = Duration::from_mins(10);
 pub enum Problem {
     /// There is no chassis of that name.
     NotRegistered,
-    /// The chassis names another host, or another chassis names this one as well.
+    /// The chassis is of another availability zone or names another host, or OVN may find another
+    /// chassis under this host's name.
     Identity,
     /// The chassis has no address for tunnels.
     Tunnel,
@@ -112,6 +113,15 @@ impl Response {
     }
 }
 
+/// How far a chassis is behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lag {
+    /// For how long, while berth could see it.
+    pub time: Duration,
+    /// It fell behind together with all others, and nothing follows from it.
+    pub is_held: bool,
+}
+
 /// A chassis, as its rows say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chassis {
@@ -134,8 +144,8 @@ impl Chassis {
         &self.hostname
     }
 
-    /// It is of another availability zone, which OVN's interconnection made it known from, and so of
-    /// no node of this cluster.
+    /// It is of another availability zone, which OVN's interconnection made it known from: no port of
+    /// this zone is bound there.
     #[must_use]
     pub const fn is_remote(&self) -> bool {
         self.remote
@@ -153,10 +163,9 @@ impl Chassis {
         self.nb_cfg
     }
 
-    /// How fast it answers, where it was seen to.
-    #[must_use]
-    pub const fn response(&self) -> Option<Response> {
-        self.response
+    /// What it answered last, where it is of this zone and ever did.
+    pub(super) fn answer(&self) -> Option<i64> {
+        self.nb_cfg.filter(|nb_cfg| *nb_cfg > 0 && !self.remote)
     }
 }
 
@@ -170,6 +179,10 @@ pub struct ChassisView {
     pub(super) contested: usize,
     pub(super) bumps: Bumps,
     pub(super) clock: Clock,
+    pub(super) restart: Restart,
+    pub(super) standstill: Option<Standstill>,
+    /// `SB_Global.options:enable_chassis_nb_cfg_update` is false: no chassis answers.
+    pub(super) updates_off: bool,
     /// What the database has the columns for, once it was seen.
     pub(super) judged: Problems,
     pub(super) locality: Locality,
@@ -194,13 +207,15 @@ impl ChassisView {
         let entry = self.chassis(chassis);
         let holds = |problem| match problem {
             Problem::NotRegistered => entry.is_none(),
-            Problem::Identity => {
-                entry.is_some_and(|entry| entry.hostname() != node) || self.is_contested(node)
-            }
+            Problem::Identity => entry.is_some_and(|entry| {
+                entry.is_remote()
+                    || entry.hostname() != node
+                    || self.rival_of(node, entry).is_some()
+            }),
             Problem::Tunnel => entry.is_some_and(|entry| !entry.has_tunnel()),
             Problem::Unresponsive => {
                 let lag = entry.and_then(|entry| self.lag(entry, now));
-                lag.is_some_and(|lag| lag > allowed_lag)
+                lag.is_some_and(|lag| lag.time > allowed_lag && !lag.is_held)
             }
         };
         let judged = self.judged.iter();
@@ -242,22 +257,67 @@ impl ChassisView {
         names.flat_map(|names| names.iter().map(AsRef::as_ref))
     }
 
-    /// Whether more than one chassis says that it is on a host.
+    /// A chassis that OVN may find in the place of this one when it looks for it by the name of its
+    /// host, as it does for `requested-chassis`: any other of this zone, and of the remote ones those
+    /// whose row comes before. OVN takes the first row of a hostname, in the order of row ids.
     #[must_use]
-    pub fn is_contested(&self, hostname: &str) -> bool {
-        self.contested > 0 && self.on_host(hostname).nth(1).is_some()
+    pub fn rival_of(&self, hostname: &str, chassis: &Chassis) -> Option<&Chassis> {
+        if self.contested == 0 {
+            return None;
+        }
+        let others = self.on_host(hostname).filter_map(|name| self.chassis(name));
+        let rivals = others
+            .filter(|other| other.row != chassis.row && (!other.remote || other.row < chassis.row));
+        rivals.min_by_key(|rival| rival.remote)
+    }
+
+    /// Whether chassis report how far they are: the database has the columns for it, and OVN is not
+    /// told to leave it (`enable_chassis_nb_cfg_update`).
+    #[must_use]
+    pub const fn reports_lag(&self) -> bool {
+        self.judged.contains(Problem::Unresponsive) && !self.updates_off
+    }
+
+    /// Whether OVN is told that no chassis is to report how far it is.
+    #[must_use]
+    pub const fn updates_are_off(&self) -> bool {
+        self.updates_off
     }
 
     /// How long a chassis is behind, while berth could see it; `None` where it is not, or where
     /// nothing is known of it.
     #[must_use]
-    pub fn lag(&self, chassis: &Chassis, now: Instant) -> Option<Duration> {
-        if !self.judged.contains(Problem::Unresponsive) {
+    pub fn lag(&self, chassis: &Chassis, now: Instant) -> Option<Lag> {
+        if !self.reports_lag() {
             return None;
         }
+        let since = self.behind_since(chassis)?;
+        Some(Lag {
+            time: self.clock.at(now).saturating_sub(since),
+            is_held: self.standstill.is_some_and(|all| since >= all.from),
+        })
+    }
+
+    /// Whether every chassis that ever answered is behind for longer than is allowed and fell behind
+    /// within that time, so that what was judged of each by its lag before stays.
+    #[must_use]
+    pub fn is_at_standstill(&self, now: Instant) -> bool {
+        self.reports_lag()
+            && self
+                .standstill
+                .is_some_and(|all| self.clock.at(now) > all.over)
+    }
+
+    /// Since when a chassis is behind, on the clock.
+    pub(super) fn behind_since(&self, chassis: &Chassis) -> Option<Duration> {
         let asked = self.bumps.first_after(chassis.nb_cfg)?;
-        let since = asked.at.max(chassis.since);
-        Some(self.clock.at(now).saturating_sub(since))
+        Some(self.restart.apply(asked.at.max(chassis.since)))
+    }
+
+    /// How fast a chassis answers, where it was seen to and still does.
+    #[must_use]
+    pub fn response(&self, chassis: &Chassis) -> Option<Response> {
+        chassis.response.filter(|_| self.reports_lag())
     }
 
     /// For how long a chassis was seen, while berth could see it; since it came, or came back.

@@ -453,8 +453,17 @@ impl Lab {
 
     /// Changes the northbound database, and waits until every chassis has caught up.
     pub(crate) fn nbctl(&self, args: &[&str]) {
+        self.nbctl_until("--wait=hv", args);
+    }
+
+    /// Changes the northbound database, and waits until the southbound one is the same.
+    pub(crate) fn nbctl_without_chassis(&self, args: &[&str]) {
+        self.nbctl_until("--wait=sb", args);
+    }
+
+    fn nbctl_until(&self, wait: &str, args: &[&str]) {
         let db = format!("--db={}", self.northbound.unix());
-        let mut all = vec![db.as_str(), "--timeout=30", "--wait=hv"];
+        let mut all = vec![db.as_str(), "--timeout=30", wait];
         all.extend(args);
         let dir = self.dir.path().join("central");
         self.ovn.run("ovn-nbctl", &dir, &all);

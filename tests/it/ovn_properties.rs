@@ -177,7 +177,9 @@ fn mk_vmi() -> Vmi {
 /// A replica of the four tables that tell of chassis.
 pub(crate) fn chassis_replica() -> Replica {
     let schema = json!({"tables": {
-        "SB_Global": {"columns": {"nb_cfg": {"type": "integer"}}},
+        "SB_Global": {"columns": {
+            "nb_cfg": {"type": "integer"},
+            "options": {"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}}}},
         "Chassis": {"columns": {
             "name": {"type": "string"}, "hostname": {"type": "string"},
             "encaps": {"type": {"key": "uuid", "min": 0, "max": "unlimited"}},
@@ -198,7 +200,15 @@ fn change_a_row(tables: &mut Value, choices: &mut Choices<'_>) {
         |table: u8, number: u8| format!("00000000-0000-4000-8000-00000000{table:02}{number:02}");
     let name = ["c0", "c1", "c2", ""][usize::from(choices.below(4))];
     let (table, at, row) = match choices.below(4) {
-        0 => ("SB_Global", 0, json!({"nb_cfg": choices.below(3)})),
+        0 => {
+            let off = ["true", "false"][usize::from(choices.below(8) == 7)];
+            let options = json!(["map", [["enable_chassis_nb_cfg_update", off]]]);
+            (
+                "SB_Global",
+                0,
+                json!({"nb_cfg": choices.below(3), "options": options}),
+            )
+        }
         1 => {
             let encaps: Vec<_> = (0..choices.below(3))
                 .map(|_| json!(["uuid", uuid(3, choices.below(4))]))

@@ -8,6 +8,7 @@ use berth::ovn::probe::ProbeStats;
 use berth::ovn::{Cause, Endpoints, Probe};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use crate::ovn_lab::{Followed, Lab, Ovn, Proxy, Server, insert_chassis};
 
@@ -36,9 +37,10 @@ async fn ovn_chassis_that_is_dead_is_behind_until_it_returns_and_the_others_neve
     assert_eq!(probe.bump().await, Ok(2));
     followed
         .until("both are measured", |f| {
-            ["c1", "c2"]
-                .iter()
-                .all(|name| f.view().chassis(name).unwrap().response().is_some())
+            ["c1", "c2"].iter().all(|name| {
+                let view = f.view();
+                view.response(view.chassis(name).unwrap()).is_some()
+            })
         })
         .await;
 
@@ -67,6 +69,109 @@ async fn ovn_chassis_that_is_dead_is_behind_until_it_returns_and_the_others_neve
     assert!(healthy(&followed, "n2", "c2"));
     followed.until_equal(&lab.ovn, &lab.southbound).await;
     assert_eq!(followed.lost(), 0);
+}
+
+/// What switches off that chassis report how far they are.
+const UPDATES: &str = "options:enable_chassis_nb_cfg_update";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ovn_chassis_that_are_told_not_to_answer_are_not_behind_and_not_asked() {
+    let Some(mut lab) = Lab::start() else { return };
+    lab.add("n1", "c1");
+    let mut followed = Followed::start(&lab.southbound.unix(), None);
+    followed
+        .until("its chassis", |f| {
+            f.judge("n1", "c1", 0).is_empty() && f.view().count() == 1
+        })
+        .await;
+    lab.nbctl(&["sync"]);
+    lab.kill_controller("n1");
+    let northbound = Endpoints::parse("test", &lab.northbound.unix()).unwrap();
+    let mut probe = Probe::new(northbound, None);
+    let value = probe.bump().await.unwrap();
+    followed
+        .until("the question", |f| f.view().nb_cfg() == Some(value))
+        .await;
+    assert_eq!(followed.judge("n1", "c1", 16), ["unresponsive"]);
+
+    // northd copies the option from the northbound database.
+    lab.nbctl_without_chassis(&["set", "NB_Global", ".", &format!("{UPDATES}=false")]);
+    followed
+        .until("the option", |f| f.view().updates_are_off())
+        .await;
+    assert_eq!(followed.judge("n1", "c1", 3600), [""; 0]);
+    let stats = Arc::new(ProbeStats::default());
+    let view = followed.view();
+    let asking = timeout(
+        Duration::from_millis(300),
+        probe.run(Duration::from_millis(10), &stats, || {
+            !view.updates_are_off()
+        }),
+    );
+    assert!(asking.await.is_err());
+    assert_eq!(stats.questions(), 0);
+
+    lab.nbctl_without_chassis(&[
+        "remove",
+        "NB_Global",
+        ".",
+        "options",
+        "enable_chassis_nb_cfg_update",
+    ]);
+    followed
+        .until("no option", |f| !f.view().updates_are_off())
+        .await;
+    assert_eq!(followed.judge("n1", "c1", 0), [""; 0]);
+    assert_eq!(followed.judge("n1", "c1", 16), ["unresponsive"]);
+    lab.start_controller("n1");
+    followed
+        .until("it returns", |f| f.judge("n1", "c1", 60).is_empty())
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ovn_northd_finds_the_chassis_that_berth_takes_for_the_one_of_a_host() {
+    let Some(lab) = Lab::start() else { return };
+    let mut followed = Followed::start(&lab.southbound.unix(), None);
+    // Two hosts, each with a chassis and one of the same name in another zone.
+    let id = |number: u8| format!("00000000-0000-4000-8000-0000000000{number:02x}");
+    for (number, name, host, remote) in [
+        (1, "far-1", "h1", true),
+        (2, "near-1", "h1", false),
+        (3, "near-2", "h2", false),
+        (4, "far-2", "h2", true),
+    ] {
+        let mut operations = insert_chassis(name, host, &format!("127.0.3.{number}"));
+        operations[1]["uuid"] = json!(id(number));
+        if remote {
+            operations[1]["row"]["other_config"] = json!(["map", [["is-remote", "true"]]]);
+        }
+        lab.southbound.transact(&lab.ovn, &operations);
+    }
+    followed
+        .until("all of them", |f| f.view().count() == 4)
+        .await;
+    assert_eq!(followed.judge("h1", "near-1", 0), ["identity"]);
+    assert_eq!(followed.judge("h2", "near-2", 0), [""; 0]);
+    assert_eq!(followed.judge("h1", "far-1", 0), ["identity"]);
+
+    lab.nbctl_without_chassis(&["ls-add", "s"]);
+    for (port, host, expect) in [("p1", "h1", id(1)), ("p2", "h2", id(3))] {
+        let requested = format!("requested-chassis={host}");
+        lab.nbctl_without_chassis(&[
+            "lsp-add",
+            "s",
+            port,
+            "--",
+            "lsp-set-options",
+            port,
+            &requested,
+        ]);
+        let select = json!({"op": "select", "table": "Port_Binding", "where": [["logical_port", "==", port]], "columns": ["requested_chassis"]});
+        let found = lab.southbound.transact(&lab.ovn, &[select]);
+        let requested = &found[0]["rows"][0]["requested_chassis"];
+        assert_eq!(requested, &json!(["uuid", expect]), "{port}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -427,7 +532,7 @@ async fn ovn_probe_asks_at_its_interval_by_the_server_that_does_it() {
     let stats = Arc::new(ProbeStats::default());
     let running = {
         let stats = Arc::clone(&stats);
-        tokio::spawn(async move { probe.run(Duration::from_millis(50), &stats).await })
+        tokio::spawn(async move { probe.run(Duration::from_millis(50), &stats, || true).await })
     };
     followed
         .until("it is asked", |f| f.view().nb_cfg() >= Some(3))

@@ -14,7 +14,8 @@ use berth::decide::inject::Outcome;
 use berth::decide::reason::{Reason, Reasons};
 use berth::decide::score::Weights;
 use berth::domain::{
-    Agent, AgentState, Agents, ChassisClaim, ChassisRow, MachineType, NodeFacts, Provider,
+    Agent, AgentState, Agents, ChassisClaim, ChassisIdentity, ChassisRow, MachineType, NodeFacts,
+    Provider,
     Southbound, Vmi,
 };
 use berth::facts::Facts;
@@ -276,13 +277,21 @@ fn state() -> impl Strategy<Value = AgentState> {
 }
 
 fn southbound() -> impl Strategy<Value = Southbound> {
-    let row = (any::<(bool, bool, bool)>(), option::of(any::<Duration>())).prop_map(
-        |((is_of_node, has_rival, has_tunnel), behind)| {
+    let identity = select(vec![
+        ChassisIdentity::Own,
+        ChassisIdentity::Remote,
+        ChassisIdentity::OtherHost,
+        ChassisIdentity::Rival,
+        ChassisIdentity::RemoteRival,
+    ]);
+    let flags = any::<(bool, bool)>();
+    let row = (identity, flags, option::of(any::<Duration>())).prop_map(
+        |(identity, (has_tunnel, is_held), behind)| {
             Southbound::Chassis(ChassisRow {
-                is_of_node,
-                has_rival,
+                identity,
                 has_tunnel,
                 behind,
+                is_held,
                 seen_for: Duration::ZERO,
             })
         },
@@ -605,10 +614,10 @@ proptest! {
         vmi in vmi(),
         (ovs, cni, ovnkube_node) in (state(), state(), state()),
         southbound in southbound(),
-        (machine_types_seen, agents_seen, southbound_counts, launch) in any::<(bool, bool, bool, bool)>(),
+        (machine_types_seen, agents_seen, southbound_counts, lag_reported, launch) in any::<(bool, bool, bool, bool, bool)>(),
         name in ".*",
     ) {
-        let fleet = Fleet { machine_types_seen, agents_seen, southbound_counts };
+        let fleet = Fleet { machine_types_seen, agents_seen, southbound_counts, lag_reported };
         let journey = if launch { Journey::Launch } else { Journey::Migration };
         let mut guard = Guard::new(&policy, fleet, journey, &vmi);
         let candidate = Candidate { name: &name, facts: &facts, agents: Agents { ovs, cni, ovnkube_node }, southbound };

@@ -225,6 +225,59 @@ async fn ovn_verdict_follows_what_becomes_of_a_chassis() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ovn_option_that_keeps_chassis_from_answering_turns_the_check_off_and_rejects_no_node() {
+    let Some(southbound) = Southbound::start() else {
+        return;
+    };
+    let following = Following::start(&southbound.server, "southbound: {allowedLag: 1ms}", PATIENT);
+    following.until(&[UNCLAIMED]).await;
+    let active = |check: &str| {
+        let series = format!("berth_check_active{{check=\"{check}\"}}");
+        following.asked.metric(&series)
+    };
+    let lags = |number| {
+        let series = format!(
+            "berth_chassis_lag_seconds{{chassis=\"{}\"}}",
+            chassis(number)
+        );
+        following.asked.metrics.encode().unwrap().contains(&series)
+    };
+    let global = |row: Value| {
+        southbound
+            .transact(&[json!({"op": "update", "table": "SB_Global", "where": [], "row": row})]);
+    };
+    global(json!({"nb_cfg": 7}));
+    let late = "OVN chassis not responding";
+    let all = [("el9-1", late), ("el9-2", late), ("el9-3", late), UNCLAIMED];
+    following.until(&all).await;
+    assert_eq!(active("chassis_not_responding"), 1.0);
+    assert!(lags(2));
+
+    global(json!({"options": ["map", [["enable_chassis_nb_cfg_update", "false"]]]}));
+    following.until(&[UNCLAIMED]).await;
+    assert_eq!(active("chassis_not_responding"), 0.0);
+    assert_eq!(active("chassis_identity"), 1.0);
+    assert!(!lags(2));
+
+    global(json!({"options": ["map", []]}));
+    following.until(&all).await;
+    assert_eq!(active("chassis_not_responding"), 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ovn_node_that_claims_the_chassis_of_another_zone_is_rejected() {
+    let Some(southbound) = Southbound::start() else {
+        return;
+    };
+    let following = Following::start(&southbound.server, "", PATIENT);
+    following.until(&[UNCLAIMED]).await;
+    let remote = json!(["map", [["is-remote", "true"]]]);
+    southbound.set("Chassis", 2, "other_config", &remote);
+    let expect = [("el9-1", "OVN chassis identity mismatch"), UNCLAIMED];
+    following.until(&expect).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ovn_chassis_that_is_killed_is_rejected_when_it_did_not_answer_and_the_others_never_are() {
     let Some(mut lab) = Lab::start() else { return };
     for (number, node) in [(2, "el9-1"), (3, "el9-2"), (4, "el9-3")] {
@@ -237,7 +290,7 @@ async fn ovn_chassis_that_is_killed_is_rejected_when_it_did_not_answer_and_the_o
     let asked = Arc::clone(&stats);
     let asking = tokio::spawn(async move {
         let mut probe = Probe::new(northbound, None);
-        match probe.run(Duration::from_millis(500), &asked).await {}
+        match probe.run(Duration::from_millis(500), &asked, || true).await {}
     });
     let answer = |number| {
         let view = following.source.view.load();

@@ -29,7 +29,7 @@ impl Db {
         let map =
             || json!({"type": {"key": "string", "value": "string", "min": 0, "max": "unlimited"}});
         let mut schema = json!({
-            "SB_Global": {"columns": {"nb_cfg": integer()}},
+            "SB_Global": {"columns": {"nb_cfg": integer(), "options": map()}},
             "Chassis": {"columns": {"name": text(), "hostname": text(), "encaps": many("uuid"), "other_config": map()}},
             "Chassis_Private": {"columns": {"name": text(), "nb_cfg": integer()}},
             "Encap": {"columns": {"ip": text()}},
@@ -88,12 +88,12 @@ impl Db {
         let lag = view
             .chassis(chassis)
             .and_then(|row| view.lag(row, self.now));
-        lag.map(|lag| lag.as_secs())
+        lag.map(|lag| lag.time.as_secs())
     }
 
     fn response(&self, chassis: &str) -> Option<(u64, u64)> {
         let view = self.index.view();
-        let Response { last, mean } = view.chassis(chassis)?.response()?;
+        let Response { last, mean } = view.response(view.chassis(chassis)?)?;
         Some((last.as_secs(), mean.as_secs()))
     }
 }
@@ -200,18 +200,107 @@ fn a_chassis_under_another_name_is_another_chassis() {
     assert_eq!(db.index.view().on_host("a").collect::<Vec<_>>(), ["c9"]);
 }
 
+/// The rows of a chassis of another zone, as ovn-ic makes them.
+fn remote(number: u8, hostname: &str) -> Value {
+    let mut rows = chassis(number, hostname, 0);
+    rows["Chassis"][id(number)]["insert"]["other_config"] = json!(["map", [["is-remote", "true"]]]);
+    rows.as_object_mut().unwrap().remove("Chassis_Private");
+    rows
+}
+
 #[test]
-fn a_remote_chassis_claims_no_host() {
-    let mut db = two();
-    let remote = |value: &str| {
+fn a_node_that_claims_a_remote_chassis_has_no_chassis_of_its_own() {
+    for (value, expect) in [
+        ("true", &["identity"][..]),
+        ("TRUE", &["identity"]),
+        ("false", &[]),
+        ("yes", &[]),
+        ("", &[]),
+    ] {
+        let mut db = two();
         let config = json!(["map", [["is-remote", value]]]);
-        json!({"Chassis": {id(2): {"modify": {"hostname": "a", "other_config": config}}}})
-    };
-    db.update(&remote("true"));
-    assert_eq!(db.judge("a", "c1"), [""; 0]);
-    assert!(db.index.view().chassis("c2").unwrap().is_remote());
-    db.update(&remote("true"));
-    assert_eq!(db.judge("a", "c1"), ["identity"]);
+        db.update(&json!({"Chassis": {id(1): {"modify": {"other_config": config}}}}));
+        assert_eq!(db.judge("a", "c1"), expect, "{value:?}");
+        let is_remote = db.index.view().chassis("c1").unwrap().is_remote();
+        assert_eq!(is_remote, !expect.is_empty());
+        assert_eq!(db.judge("b", "c2"), [""; 0]);
+    }
+}
+
+#[test]
+fn a_remote_chassis_is_a_rival_where_ovn_finds_it_first_under_the_name_of_the_host() {
+    for (number, expect) in [(3, &["identity"][..]), (6, &[])] {
+        let mut db = Db::new(&rows([global(5), chassis(5, "a", 5), remote(number, "a")]));
+        assert_eq!(db.judge("a", "c5"), expect, "{number}");
+        // Of its own zone it is one in any order.
+        db.update(&json!({"Chassis": {id(number): {"modify": {
+            "other_config": ["map", [["is-remote", "true"]]]}}}}));
+        assert_eq!(db.judge("a", "c5"), ["identity"], "{number}");
+        db.update(&json!({"Chassis": {id(number): {"delete": null}}}));
+        assert_eq!(db.judge("a", "c5"), [""; 0], "{number}");
+    }
+}
+
+/// Sets or takes away what `SB_Global.options` says of `enable_chassis_nb_cfg_update`.
+fn updates(value: &str) -> Value {
+    let option = json!([
+        "map",
+        [["enable_chassis_nb_cfg_update", value], ["mac_prefix", "x"]]
+    ]);
+    json!({"SB_Global": {id(0): {"modify": {"options": option}}}})
+}
+
+#[test]
+fn without_updates_of_nb_cfg_no_chassis_is_behind() {
+    for (value, off) in [
+        ("false", true),
+        ("False", true),
+        ("true", false),
+        ("0", false),
+        ("no", false),
+        ("", false),
+    ] {
+        let mut db = two();
+        db.update(&updates(value));
+        db.bump(6);
+        db.wait(20);
+        let expect = if off { &[][..] } else { &["unresponsive"] };
+        assert_eq!(db.judge("a", "c1"), expect, "{value:?}");
+        assert_eq!(db.lag("c1"), (!off).then_some(20), "{value:?}");
+        assert_eq!(db.index.view().reports_lag(), !off, "{value:?}");
+    }
+}
+
+#[test]
+fn with_updates_of_nb_cfg_again_every_chassis_has_all_the_time_that_is_allowed() {
+    let mut db = two();
+    db.bump(6);
+    db.wait(4);
+    db.answer(1, 6);
+    assert_eq!(db.response("c1"), Some((4, 4)));
+    db.update(&updates("false"));
+    assert_eq!(db.response("c1"), None, "what it was is no more what it is");
+    db.bump(7);
+    db.wait(3600);
+    // Taken away, as a difference of the map.
+    db.update(&updates("false"));
+    assert_eq!((db.lag("c1"), db.lag("c2")), (Some(0), Some(0)));
+    db.wait(2);
+    db.answer(1, 7);
+    assert_eq!(db.lag("c1"), None);
+    assert_eq!(
+        db.response("c1"),
+        Some((4, 4)),
+        "it could not answer before"
+    );
+    assert_eq!(steady(&db, "c1"), LONG, "and was not away");
+    db.wait(14);
+    assert_eq!(db.judge("b", "c2"), ["unresponsive"]);
+    // A new question is timed as ever.
+    db.bump(8);
+    db.wait(12);
+    db.answer(1, 8);
+    assert_eq!(db.response("c1"), Some((12, 6)));
 }
 
 #[test]
@@ -387,6 +476,11 @@ fn what_a_database_lacks_is_not_judged() {
             &["identity", "tunnel"],
             &["not_registered"],
         ),
+        (
+            &[("SB_Global", "options")],
+            &["identity", "tunnel", "unresponsive"],
+            &["not_registered"],
+        ),
         (&[("Chassis", "name")], &[], &[]),
     ] {
         let mut db = Db::lacking(columns, &nothing_right);
@@ -505,4 +599,212 @@ fn a_chassis_that_answers_later_than_is_allowed_has_flapped() {
     );
     db.answer(1, 2);
     assert_eq!(steady(&db, "c1"), 0);
+}
+
+/// A database of so many chassis `c1` on `h1` and so on, all of which answered the last question.
+fn many(count: u8) -> Db {
+    let all = (1..=count).map(|number| chassis(number, &format!("h{number}"), 5));
+    Db::new(&rows(all.chain([global(5)])))
+}
+
+/// The chassis of [`many`] that are rejected as not responding.
+fn late(db: &Db, count: u8) -> Vec<u8> {
+    let is_late = |number: &u8| {
+        let [host, name] = ["h", "c"].map(|kind| format!("{kind}{number}"));
+        db.judge(&host, &name) == ["unresponsive"]
+    };
+    (1..=count).filter(is_late).collect()
+}
+
+fn stands_still(db: &Db) -> bool {
+    db.index.view().is_at_standstill(db.now)
+}
+
+#[test]
+fn chassis_that_all_fall_behind_together_keep_their_verdicts_until_one_of_them_answers() {
+    let mut db = many(3);
+    db.bump(6);
+    assert!(!stands_still(&db));
+    for (seconds, expect) in [(15, false), (1, true), (3600, true)] {
+        db.wait(seconds);
+        assert_eq!((late(&db, 3), stands_still(&db)), (vec![], expect));
+    }
+    assert_eq!(db.lag("c1"), Some(3616), "it is no secret");
+    // More questions and rows that change are no answers.
+    db.bump(7);
+    db.update(&json!({"Chassis": {id(1): {"modify": {"hostname": "h9"}}}}));
+    db.update(&json!({"Chassis": {id(1): {"modify": {"hostname": "h1"}}}}));
+    assert_eq!((late(&db, 3), stands_still(&db)), (vec![], true));
+
+    db.wait(1);
+    db.answer(2, 7);
+    assert_eq!((late(&db, 3), stands_still(&db)), (vec![], false));
+    assert_eq!((db.lag("c1"), db.lag("c2")), (Some(0), None));
+    assert_eq!(db.response("c2"), None, "it could not answer before");
+    assert_eq!(steady(&db, "c2"), LONG, "and was not away");
+    db.wait(10);
+    db.answer(3, 7);
+    assert_eq!(steady(&db, "c3"), LONG);
+    db.wait(6);
+    assert_eq!((late(&db, 3), stands_still(&db)), (vec![1], false));
+}
+
+#[test]
+fn chassis_that_do_not_all_fall_behind_together_are_rejected_one_by_one() {
+    let silent = |count| (1..=count).collect::<Vec<u8>>();
+    // Fewer than three, though all of them.
+    let mut db = many(2);
+    db.bump(6);
+    db.wait(16);
+    assert_eq!((late(&db, 2), stands_still(&db)), (silent(2), false));
+    // One that keeps up.
+    let mut db = many(5);
+    db.bump(6);
+    db.answer(5, 6);
+    db.wait(16);
+    assert_eq!((late(&db, 5), stands_still(&db)), (silent(4), false));
+    // Those that never answered say nothing for the others.
+    let mut db = many(2);
+    db.update(&rows([chassis(3, "h3", 0), chassis(4, "h4", 0)]));
+    db.bump(6);
+    db.wait(16);
+    assert_eq!((late(&db, 4), stands_still(&db)), (silent(4), false));
+    // A remote chassis neither.
+    let mut db = many(2);
+    db.update(&remote(3, "h3"));
+    db.update(&json!({"Chassis_Private": {id(0x23): {"insert": {"name": "c3", "nb_cfg": 5}}}}));
+    db.bump(6);
+    db.wait(16);
+    assert_eq!((late(&db, 2), stands_still(&db)), (silent(2), false));
+}
+
+#[test]
+fn chassis_that_failed_before_stay_rejected_when_all_others_fall_behind() {
+    let mut db = many(4);
+    db.bump(6);
+    for number in 1..=3 {
+        db.answer(number, 6);
+    }
+    db.wait(16);
+    assert_eq!(late(&db, 4), [4]);
+    db.bump(7);
+    for seconds in [0, 15, 1, 3600] {
+        db.wait(seconds);
+        assert_eq!(late(&db, 4), [4], "{seconds}");
+    }
+    assert!(stands_still(&db));
+    db.answer(1, 7);
+    assert_eq!(late(&db, 4), [4]);
+    db.wait(16);
+    assert_eq!(late(&db, 4), [2, 3, 4]);
+}
+
+#[test]
+fn chassis_that_fall_behind_one_after_the_other_are_together_within_the_lag_that_is_allowed() {
+    for (apart, expect) in [(15, &[][..]), (16, &[3])] {
+        let mut db = many(5);
+        db.bump(6);
+        for number in [1, 2, 4, 5] {
+            db.answer(number, 6);
+        }
+        db.wait(apart);
+        db.bump(7);
+        db.wait(1);
+        assert_eq!(late(&db, 5), expect, "{apart}");
+        db.wait(14);
+        assert_eq!((late(&db, 5), stands_still(&db)), (expect.to_vec(), false));
+        db.wait(1);
+        assert_eq!((late(&db, 5), stands_still(&db)), (expect.to_vec(), true));
+    }
+}
+
+#[test]
+fn a_standstill_outlasts_a_connection_and_ends_with_an_answer_that_was_not_seen_to_come() {
+    let at = |answers: [i64; 3]| {
+        let all = (1..=3).zip(answers);
+        let all = all.map(|(number, nb_cfg)| chassis(number, &format!("h{number}"), nb_cfg));
+        rows(all.chain([global(6)]))
+    };
+    let mut db = many(3);
+    db.bump(6);
+    db.wait(16);
+    db.index.lost(db.now);
+    db.wait(100);
+    db.sync(&at([5, 5, 5]));
+    assert_eq!((late(&db, 3), stands_still(&db)), (vec![], true));
+    db.index.lost(db.now);
+    db.sync(&at([6, 5, 5]));
+    assert_eq!((late(&db, 3), stands_still(&db)), (vec![], false));
+    db.wait(16);
+    assert_eq!(late(&db, 3), [2, 3]);
+}
+
+/// What happens next to chassis that may or may not answer.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Wait(u64),
+    Bump,
+    Answer(u8),
+}
+
+fn event() -> impl proptest::strategy::Strategy<Value = Event> {
+    use proptest::prelude::*;
+    prop_oneof![
+        (1_u64..20).prop_map(Event::Wait),
+        Just(Event::Bump),
+        (1_u8..=6).prop_map(Event::Answer),
+    ]
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(256))]
+
+    #[test]
+    fn a_verdict_at_a_standstill_is_the_one_before_and_without_one_it_is_that_of_the_lag(
+        count in 1_u8..=6,
+        events in proptest::collection::vec(event(), 0..60),
+    ) {
+        let mut db = many(count);
+        let mut nb_cfg = 5;
+        // Of each chassis, since when it has something to answer.
+        let mut since: Vec<Option<Instant>> = vec![None; usize::from(count)];
+        let (mut before, mut ever) = (late(&db, count), false);
+        for event in events {
+            match event {
+                Event::Wait(seconds) => db.wait(seconds),
+                Event::Bump => {
+                    nb_cfg += 1;
+                    db.bump(nb_cfg);
+                    for since in &mut since {
+                        since.get_or_insert(db.now);
+                    }
+                }
+                Event::Answer(number) if number <= count => {
+                    db.answer(number, nb_cfg);
+                    since[usize::from(number) - 1] = None;
+                }
+                Event::Answer(_) => {}
+            }
+            let late_now = late(&db, count);
+            let over = since.iter().zip(1..).filter(|(since, _)| {
+                since.is_some_and(|since| db.now - since > ALLOWED)
+            });
+            let by_lag: Vec<u8> = over.map(|(_, number)| number).collect();
+            if since.iter().any(Option::is_none) {
+                // One keeps up: it is what it would be, unless others have time left after a standstill.
+                if !ever {
+                    proptest::prop_assert_eq!(&late_now, &by_lag);
+                }
+                proptest::prop_assert!(late_now.iter().all(|number| by_lag.contains(number)));
+                proptest::prop_assert!(!stands_still(&db));
+                before = late_now;
+            } else if stands_still(&db) {
+                ever = true;
+                proptest::prop_assert!(count >= 3);
+                proptest::prop_assert_eq!(&late_now, &before);
+            } else if count < 3 {
+                proptest::prop_assert_eq!(&late_now, &by_lag);
+            }
+        }
+    }
 }
