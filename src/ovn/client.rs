@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::ovn::budget;
 use crate::ovn::connection::Connection;
 use crate::ovn::endpoint::{Endpoint, Endpoints};
 use crate::ovn::fault::{Cause, Fault};
@@ -20,14 +21,17 @@ use crate::ovn::session::{Event, Outcome, Session, SessionError, Subject};
 use crate::ovn::stats::ClientStats;
 use crate::tls::ClientFiles;
 
-/// How long nothing may come from a server before it is asked whether it is there, and again until
-/// it is left, unless configured otherwise.
+/// How long a server may answer nothing before it is asked whether it is there, and again until it
+/// is left, unless configured otherwise.
 pub const INACTIVITY: Duration = Duration::from_secs(10);
 
-/// From the connection to the last row. A server that sends what it was asked for is given this
-/// much again for every [`SYNC_BYTES`].
+/// From the connection to the last row.
 const SYNC: Duration = Duration::from_secs(30);
-const SYNC_BYTES: u64 = 16 * 1024 * 1024;
+
+/// A server that sends slowly is given more time for what it sends, in bytes a second at least: a
+/// reply of 64 MB may take two minutes. Whoever sends less is waited for no longer than one who sends
+/// nothing.
+const LEAST_RATE: u64 = 512 * 1024;
 
 /// Waits after every endpoint has failed. Jitter adds up to as much again.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -81,7 +85,8 @@ pub async fn replicate(
         let (number, wait) = rounds.next();
         sleep(wait).await;
         let endpoint = settings.endpoints.at(number);
-        let fault = match Connection::open(endpoint, settings.tls.as_ref()).await {
+        let limit = budget::message(settings.subject.limit);
+        let fault = match Connection::open(endpoint, settings.tls.as_ref(), limit).await {
             Ok(connection) => {
                 stats.connected();
                 let mut follower = Follower {
@@ -139,17 +144,17 @@ impl Follower<'_> {
         self.connection.write(&first).await?;
         let began = Instant::now();
         let mut received = 0;
-        let mut heard = began;
-        let mut asked = false;
+        let mut silence = Silence::new(self.inactivity, began);
         loop {
             while let Some(message) = self.connection.message()? {
-                self.take(message, began, tell).await?;
+                if self.take(message, began, tell).await? {
+                    self.stats.answered();
+                    silence = Silence::new(self.inactivity, Instant::now());
+                }
             }
-            let patience = if asked { 2 } else { 1 };
-            let mut until = heard + self.inactivity * patience;
+            let mut until = silence.until();
             if self.synced.is_none() {
-                let parts = u32::try_from(received / SYNC_BYTES).unwrap_or(u32::MAX);
-                let end = began + SYNC * parts.saturating_add(1);
+                let end = began + SYNC + time_for(received);
                 if Instant::now() >= end {
                     return Err(Fault::new(
                         Cause::Timeout,
@@ -160,22 +165,21 @@ impl Follower<'_> {
             }
             match timeout_at(until, self.connection.read()).await {
                 Ok(read) => {
-                    let bytes = read?;
-                    received += bytes as u64;
-                    self.stats.heard(bytes);
-                    heard = Instant::now();
-                    asked = false;
+                    let bytes = read? as u64;
+                    received += bytes;
+                    silence.received += bytes;
+                    self.stats.received(bytes);
                 }
-                Err(_) if heard.elapsed() < self.inactivity * patience => {}
-                Err(_) if asked => {
-                    let silence = self.inactivity * patience;
+                Err(_) if Instant::now() < silence.until() => {}
+                Err(_) if silence.asked => {
+                    let silence = silence.since.elapsed();
                     return Err(Fault::new(
                         Cause::Timeout,
-                        format!("nothing came from the server for {silence:?}"),
+                        format!("the server answers nothing for {} s", silence.as_secs()),
                     ));
                 }
                 Err(_) => {
-                    asked = true;
+                    silence.asked = true;
                     let echo = self.session.echo();
                     self.connection.write(&echo).await?;
                 }
@@ -183,13 +187,18 @@ impl Follower<'_> {
         }
     }
 
+    /// Takes a message, and tells whether it answers what was asked.
     async fn take(
         &mut self,
         message: Bytes,
         began: Instant,
         tell: &mut (impl FnMut(Told<'_>) + Send),
-    ) -> Result<(), Fault> {
-        let Outcome { send, event } = self.receive(message).await?;
+    ) -> Result<bool, Fault> {
+        let Outcome {
+            send,
+            event,
+            answered,
+        } = self.receive(message).await?;
         if let Some(reply) = send {
             self.connection.write(&reply).await?;
         }
@@ -218,7 +227,7 @@ impl Follower<'_> {
             }
             None => {}
         }
-        Ok(())
+        Ok(answered)
     }
 
     async fn receive(&mut self, message: Bytes) -> Result<Outcome, SessionError> {
@@ -241,6 +250,40 @@ impl Follower<'_> {
             Err(_) => std::future::pending().await,
         }
     }
+}
+
+/// Since when a server has answered nothing. Only answers count: bytes and messages without end show
+/// no more than that somebody sends them.
+struct Silence {
+    inactivity: Duration,
+    since: Instant,
+    asked: bool,
+    /// An answer comes after all that is under way before it.
+    received: u64,
+}
+
+impl Silence {
+    const fn new(inactivity: Duration, since: Instant) -> Self {
+        Self {
+            inactivity,
+            since,
+            asked: false,
+            received: 0,
+        }
+    }
+
+    /// When the server is asked whether it is there or, where it was, is left.
+    fn until(&self) -> Instant {
+        if self.asked {
+            self.since + self.inactivity * 2 + time_for(self.received)
+        } else {
+            self.since + self.inactivity
+        }
+    }
+}
+
+fn time_for(bytes: u64) -> Duration {
+    Duration::from_millis(bytes * 1000 / LEAST_RATE)
 }
 
 /// Which endpoint is next, and when.

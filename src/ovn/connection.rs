@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::ovn::endpoint::{Address, Endpoint};
 use crate::ovn::fault::{Cause, Fault};
-use crate::ovn::frame::Framer;
+use crate::ovn::frame::{FrameError, Framer};
 use crate::tls::{self, ClientFiles};
 
 /// To establish a connection, from the name to the end of the handshake.
@@ -26,10 +26,6 @@ const WRITE: Duration = Duration::from_secs(5);
 
 /// To take leave of a server.
 const CLOSE: Duration = Duration::from_secs(1);
-
-/// The longest message. A reply with everything that berth asks for is 50 MB where there are 100,000
-/// chassis.
-const MESSAGE: usize = 256 * 1024 * 1024;
 
 /// What a connection runs over.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -43,18 +39,20 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects. The files are read each time, so that a new certificate needs no restart.
+    /// Connects. The files are read each time, so that a new certificate needs no restart. No message may
+    /// be longer than `limit`.
     pub(super) async fn open(
         endpoint: &Endpoint,
         tls: Option<&ClientFiles>,
+        limit: usize,
     ) -> Result<Self, Fault> {
         let opened = timeout(CONNECT, async {
             Ok(match endpoint {
-                Endpoint::Tcp(address) => Self::over(tcp(address).await?),
-                Endpoint::Ssl(address) => Self::over(ssl(address, tls).await?),
+                Endpoint::Tcp(address) => Self::over(tcp(address).await?, limit),
+                Endpoint::Ssl(address) => Self::over(ssl(address, tls).await?, limit),
                 Endpoint::Unix(path) => {
                     let stream = UnixStream::connect(path).await;
-                    Self::over(stream.map_err(|error| unreachable(&error))?)
+                    Self::over(stream.map_err(|error| unreachable(&error))?, limit)
                 }
             })
         });
@@ -62,17 +60,23 @@ impl Connection {
         opened.await.map_err(late)?
     }
 
-    pub(super) fn over(stream: impl Stream + 'static) -> Self {
+    pub(super) fn over(stream: impl Stream + 'static, limit: usize) -> Self {
         Self {
             stream: Box::new(stream),
-            framer: Framer::new(MESSAGE),
+            framer: Framer::new(limit),
         }
     }
 
     /// The next message, if all of it was read.
     pub(super) fn message(&mut self) -> Result<Option<Bytes>, Fault> {
         let message = self.framer.next_message();
-        message.map_err(|error| Fault::new(Cause::Unreadable, error.to_string()))
+        message.map_err(|error| {
+            let cause = match error {
+                FrameError::NotAnObject(_) => Cause::Unreadable,
+                FrameError::TooLong(_) | FrameError::TooDeep => Cause::TooLarge,
+            };
+            Fault::new(cause, error.to_string())
+        })
     }
 
     /// Waits for some bytes, and tells how many came. Nothing is lost when it is dropped.

@@ -23,11 +23,13 @@ pub enum Cause {
     Refused,
     /// The answer is none that an OVSDB server gives.
     Unreadable,
+    /// The answer is longer, or takes more when it is read, than berth has room for.
+    TooLarge,
 }
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Connection,
         Self::Tls,
         Self::Timeout,
@@ -35,6 +37,7 @@ impl Cause {
         Self::Unfit,
         Self::Refused,
         Self::Unreadable,
+        Self::TooLarge,
     ];
 
     /// The name in metric labels and logs.
@@ -48,6 +51,7 @@ impl Cause {
             Self::Unfit => "unfit",
             Self::Refused => "refused",
             Self::Unreadable => "unreadable",
+            Self::TooLarge => "too_large",
         }
     }
 }

@@ -37,7 +37,13 @@ pub enum FrameError {
     /// A message is longer than berth holds.
     #[error("a message is longer than {0} bytes")]
     TooLong(usize),
+    /// A message is nested deeper than any that OVSDB has.
+    #[error("a message is nested deeper than {DEEPEST} levels")]
+    TooDeep,
 }
+
+/// A set of ids in a row of an update is at the tenth level, and a schema no deeper.
+const DEEPEST: usize = 64;
 
 impl Framer {
     /// No message may be longer than `limit`.
@@ -81,6 +87,9 @@ impl Framer {
             }
             if self.seen > self.limit {
                 return Err(FrameError::TooLong(self.limit));
+            }
+            if self.depth > DEEPEST {
+                return Err(FrameError::TooDeep);
             }
             if self.depth == 0 {
                 let message = self.buffer.split_to(self.seen).freeze();
@@ -195,8 +204,21 @@ mod tests {
         assert_eq!(frames([message(1024)]).unwrap().len(), 1);
         let long = message(1025);
         assert_eq!(frames([&long]), Err(FrameError::TooLong(1024)));
-        let endless = vec![b'{'; 1025];
-        assert_eq!(frames(endless.chunks(100)), Err(FrameError::TooLong(1024)));
+        let endless = format!("{{\"a\":\"{}", "x".repeat(1024));
+        assert_eq!(
+            frames(endless.as_bytes().chunks(100)),
+            Err(FrameError::TooLong(1024))
+        );
+    }
+
+    #[test]
+    fn a_message_that_is_nested_deeper_than_any_is_refused_before_its_end() {
+        let nested = |depth: usize| {
+            let depth = depth - 1;
+            format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth))
+        };
+        assert_eq!(frames([nested(DEEPEST)]).unwrap().len(), 1);
+        assert_eq!(frames([nested(DEEPEST + 1)]), Err(FrameError::TooDeep));
     }
 
     #[test]

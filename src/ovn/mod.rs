@@ -3,15 +3,17 @@
 //!
 //! From the wire inwards: [`endpoint`] and [`client`] are the connection, [`frame`] and [`rpc`] make
 //! messages of its bytes, [`session`] is the conversation, [`schema`], [`value`] and [`replica`] are
-//! the tables, [`chassis`] and [`locality`] are what they mean and [`view`] is what others read of it.
+//! the tables, which [`budget`] bounds, [`chassis`] and [`locality`] are what they mean and [`view`] is what others read of it.
 //! Only [`client`], [`southbound`] and [`probe`] do I/O.
 
+pub mod budget;
 pub mod chassis;
 pub mod client;
 mod connection;
 pub mod endpoint;
 pub mod fault;
 pub mod frame;
+mod json;
 mod lag;
 pub mod locality;
 pub mod probe;

@@ -19,6 +19,9 @@ use crate::tls::ClientFiles;
 /// For one server to do it. One that is cut off from its cluster says nothing.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
+/// The longest message of a server that is asked for a number.
+const MESSAGE: usize = 64 * 1024;
+
 const ID: u64 = 1;
 
 /// What the probe counts, for the caller to export.
@@ -135,7 +138,7 @@ impl Probe {
 }
 
 async fn attempt(endpoint: &Endpoint, tls: Option<&ClientFiles>) -> Result<i64, Fault> {
-    let mut connection = Connection::open(endpoint, tls).await?;
+    let mut connection = Connection::open(endpoint, tls, MESSAGE).await?;
     let result = ask(&mut connection).await;
     connection.close().await;
     result

@@ -1,14 +1,15 @@
 //! A replica of some tables: what a server first says is there, and every change after it. Whatever
 //! the changes were, the replica is then what a fresh copy would be.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
+use crate::ovn::budget::{self, Budget, TooLarge};
+use crate::ovn::json::{PartError, entries, quoted};
 use crate::ovn::schema::{Column, Plan};
 use crate::ovn::value::{Datum, Uuid, ValueError};
 
@@ -31,6 +32,13 @@ impl Row {
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &Datum)> {
         let names = self.columns.iter().map(|column| column.name);
         names.zip(self.values.iter())
+    }
+
+    /// What it takes, in the replica and in what is made of it.
+    fn size(&self) -> usize {
+        let values = self.values.iter();
+        let values: usize = values.map(|value| budget::COLUMN + value.size()).sum();
+        budget::ROW + values
     }
 }
 
@@ -75,20 +83,27 @@ pub enum ReplicaError {
         /// The row.
         id: Uuid,
     },
+    /// There is more than may be kept.
+    #[error("the database is larger than berth has room for: {0}")]
+    TooLarge(#[from] TooLarge),
 }
 
 /// The tables of a [`Plan`], row by row.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Replica {
     plan: Plan,
     tables: HashMap<&'static str, HashMap<Uuid, Row>>,
+    /// What may be kept, and what one update may bring.
+    limit: usize,
+    /// What is kept.
+    size: usize,
 }
 
-/// `<table-updates>` or `<table-updates2>`, by table and row.
-type TableUpdates<R> = BTreeMap<String, BTreeMap<Uuid, R>>;
-
-/// `<row>`: some columns with their values.
-type RowJson = Map<String, Value>;
+impl Default for Replica {
+    fn default() -> Self {
+        Self::with_limit(budget::LIMIT)
+    }
+}
 
 /// `<row-update>` of `monitor`.
 #[derive(Deserialize)]
@@ -147,6 +162,17 @@ impl<'a> IntoEdit<'a> for RowUpdate2<'a> {
 }
 
 impl Replica {
+    /// One that keeps no more than this, in bytes as they are counted by [`budget`].
+    #[must_use]
+    pub fn with_limit(limit: usize) -> Self {
+        Self {
+            plan: Plan::default(),
+            tables: HashMap::new(),
+            limit,
+            size: 0,
+        }
+    }
+
     /// Says what the server will be asked for. The rows stay until it answers; whether they are of
     /// the same columns, so that changes can be applied to them, is the answer.
     pub fn plan(&mut self, plan: Plan) -> bool {
@@ -169,36 +195,60 @@ impl Replica {
 
     /// `<table-updates>` say all that is there.
     pub fn reset(&mut self, updates: &str) -> Result<Vec<Change>, ReplicaError> {
-        self.begin_again::<RowUpdate<'_>>(updates)
+        self.begin_again::<RowUpdate<'_>>(|_| true, updates)
     }
 
     /// `<table-updates2>` say all that is there.
     pub fn reset2(&mut self, updates: &str) -> Result<Vec<Change>, ReplicaError> {
-        self.begin_again::<RowUpdate2<'_>>(updates)
+        self.begin_again::<RowUpdate2<'_>>(|_| true, updates)
+    }
+
+    /// `<table-updates>` say all that is there in some tables.
+    pub fn reset_tables(
+        &mut self,
+        holds: impl Fn(&str) -> bool,
+        updates: &str,
+    ) -> Result<Vec<Change>, ReplicaError> {
+        self.begin_again::<RowUpdate<'_>>(holds, updates)
+    }
+
+    /// `<table-updates2>` say all that is there in some tables.
+    pub fn reset2_tables(
+        &mut self,
+        holds: impl Fn(&str) -> bool,
+        updates: &str,
+    ) -> Result<Vec<Change>, ReplicaError> {
+        self.begin_again::<RowUpdate2<'_>>(holds, updates)
     }
 
     /// `<table-updates>` say what changed.
     pub fn update(&mut self, updates: &str) -> Result<Vec<Change>, ReplicaError> {
-        self.apply::<RowUpdate<'_>>(updates)
+        let changes = self.decoded::<RowUpdate<'_>>(updates)?;
+        self.commit(changes)
     }
 
     /// `<table-updates2>` say what changed.
     pub fn update2(&mut self, updates: &str) -> Result<Vec<Change>, ReplicaError> {
-        self.apply::<RowUpdate2<'_>>(updates)
+        let changes = self.decoded::<RowUpdate2<'_>>(updates)?;
+        self.commit(changes)
     }
 
     fn begin_again<'u, R: IntoEdit<'u>>(
         &mut self,
+        holds: impl Fn(&str) -> bool,
         updates: &'u str,
     ) -> Result<Vec<Change>, ReplicaError> {
-        let mut fresh = Self {
+        let fresh = Self {
             plan: self.plan.clone(),
-            tables: HashMap::new(),
+            ..Self::with_limit(self.limit)
         };
-        let there = fresh.apply::<R>(updates)?;
-        let known = |change: &Change| (change.table, change.id);
-        let listed: HashSet<_> = there.iter().map(known).collect();
-        let gone = self.tables.iter().flat_map(|(table, rows)| {
+        let there = fresh.decoded::<R>(updates)?;
+        let listed: HashSet<_> = there
+            .iter()
+            .map(|change| (change.table, change.id))
+            .collect();
+        let tables = self.tables.iter().filter(|(table, _)| holds(table));
+        let gone = tables.flat_map(|(table, rows)| {
             let gone = rows.keys().filter(|id| !listed.contains(&(*table, **id)));
             gone.map(|id| Change {
                 table,
@@ -206,44 +256,56 @@ impl Replica {
                 row: None,
             })
         });
-        let different = |change: &Change| self.row(change.table, change.id) != change.row.as_ref();
         let mut changes: Vec<_> = gone.collect();
-        changes.extend(there.iter().filter(|change| different(change)).cloned());
-        // What is as it was stays the very same, as whoever was told of it then has it.
-        for (table, rows) in &mut fresh.tables {
-            for (id, row) in rows {
-                if let Some(old) = self.row(table, *id)
-                    && old == row
-                {
-                    *row = old.clone();
-                }
-            }
-        }
-        *self = fresh;
+        changes.extend(there);
+        self.commit(changes)
+    }
+
+    /// Every row that an update names, once, as it makes it; or, where anything is wrong with one of
+    /// them, none.
+    fn decoded<'u, R: IntoEdit<'u>>(&self, updates: &'u str) -> Result<Vec<Change>, ReplicaError> {
+        let mut budget = Budget::new(self.limit);
+        let mut changes = Vec::new();
+        parts(updates, |name, rows| {
+            let Some(table) = self.plan.tables.iter().find(|table| table.name == name) else {
+                return Ok(());
+            };
+            parts(rows.get(), |id, update| {
+                let id = Uuid::parse(id).ok_or_else(|| {
+                    ReplicaError::Malformed(format!("{:?} is no uuid", quoted(id)))
+                })?;
+                let update: R = parsed(update.get())?;
+                let old = self.row(table.name, id);
+                let edit = update.into_edit(old.is_some());
+                budget.spend(budget::ROW)?;
+                changes.push(Change {
+                    table: table.name,
+                    id,
+                    row: edited(table.name, id, &table.columns, old, &edit, &mut budget)?,
+                });
+                Ok(())
+            })
+        })?;
+        // A key that is there twice counts as it is the last time.
+        changes.reverse();
+        changes.sort_by_key(|change| (change.table, change.id));
+        changes.dedup_by_key(|change| (change.table, change.id));
         Ok(changes)
     }
 
-    /// All of it or, where anything in it is wrong, nothing: nobody would be told of the rest.
-    fn apply<'u, R: IntoEdit<'u>>(
-        &mut self,
-        updates: &'u str,
-    ) -> Result<Vec<Change>, ReplicaError> {
-        let mut updates: TableUpdates<R> = parsed(updates)?;
-        let mut changes = Vec::new();
-        for table in &self.plan.tables {
-            for (id, update) in updates.remove(table.name).unwrap_or_default() {
-                let old = self.row(table.name, id);
-                let edit = update.into_edit(old.is_some());
-                let row = edited(table.name, id, &table.columns, old, &edit)?;
-                if row.as_ref() != old {
-                    changes.push(Change {
-                        table: table.name,
-                        id,
-                        row,
-                    });
-                }
-            }
+    /// Takes what is different, unless it leaves more than may be kept. What is as it was stays the very
+    /// same, as whoever was told of it then has it.
+    fn commit(&mut self, mut changes: Vec<Change>) -> Result<Vec<Change>, ReplicaError> {
+        changes.retain(|change| self.row(change.table, change.id) != change.row.as_ref());
+        let size = |row: Option<&Row>| row.map_or(0, Row::size);
+        let mut total = self.size;
+        for Change { table, id, row } in &changes {
+            total = total.saturating_sub(size(self.row(table, *id))) + size(row.as_ref());
         }
+        if total > self.limit {
+            return Err(TooLarge(self.limit).into());
+        }
+        self.size = total;
         for Change { table, id, row } in &changes {
             let rows = self.tables.entry(table).or_default();
             match row {
@@ -260,7 +322,18 @@ impl Replica {
 }
 
 fn parsed<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, ReplicaError> {
-    serde_json::from_str(json).map_err(|error| ReplicaError::Malformed(error.to_string()))
+    serde_json::from_str(json)
+        .map_err(|error| ReplicaError::Malformed(quoted(&error.to_string()).into_owned()))
+}
+
+fn parts<'a>(
+    json: &'a str,
+    look: impl FnMut(&str, &'a RawValue) -> Result<(), ReplicaError>,
+) -> Result<(), ReplicaError> {
+    entries(json, look).map_err(|error| match error {
+        PartError::Json(error) => ReplicaError::Malformed(error),
+        PartError::Part(error) => error,
+    })
 }
 
 fn edited(
@@ -269,6 +342,7 @@ fn edited(
     columns: &Arc<[Column]>,
     old: Option<&Row>,
     edit: &Edit<'_>,
+    budget: &mut Budget,
 ) -> Result<Option<Row>, ReplicaError> {
     let old = match edit {
         Edit::Whole(_) => None,
@@ -281,34 +355,43 @@ fn edited(
         Edit::Differences(json) => (json, true),
         Edit::Gone => return Ok(None),
     };
-    let json: RowJson = parsed(json.get())?;
-    let value = |(at, column): (usize, &Column)| {
-        let old = old.and_then(|row| row.values.get(at));
-        let Some(json) = json.get(column.name) else {
-            let old = old.cloned();
-            return Ok(old.unwrap_or_else(|| Datum::default_of(&column.kind)));
+    budget.spend(budget::COLUMN * columns.len())?;
+    let mut values: Vec<Option<Datum>> = vec![None; columns.len()];
+    parts(json.get(), |name, json| {
+        let mut planned = columns.iter().zip(&mut values);
+        let Some((column, value)) = planned.find(|(column, _)| column.name == name) else {
+            return Ok(());
         };
-        let parsed = Datum::parse(json, column).map_err(|fault| ReplicaError::Value {
-            table,
-            column: column.name,
-            fault,
-        })?;
-        Ok(match old {
-            Some(old) if by_difference && column.kind.composite => old.with_difference(parsed),
-            _ => parsed,
-        })
-    };
-    let values: Result<Arc<[Datum]>, ReplicaError> =
-        columns.iter().enumerate().map(value).collect();
+        let parsed = Datum::parse(json.get(), column, budget);
+        *value = Some(parsed.map_err(|fault| match fault {
+            ValueError::TooLarge(error) => ReplicaError::TooLarge(error),
+            fault => ReplicaError::Value {
+                table,
+                column: column.name,
+                fault,
+            },
+        })?);
+        Ok(())
+    })?;
+    let olds = (0..columns.len()).map(|at| old.and_then(|row| row.values.get(at)));
+    let values = columns.iter().zip(values).zip(olds);
+    let values = values.map(|((column, value), old)| match (value, old) {
+        (Some(value), Some(old)) if by_difference && column.kind.composite => {
+            old.with_difference(value)
+        }
+        (Some(value), _) => value,
+        (None, Some(old)) => old.clone(),
+        (None, None) => Datum::default_of(&column.kind),
+    });
     Ok(Some(Row {
         columns: Arc::clone(columns),
-        values: values?,
+        values: values.collect(),
     }))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::ovn::schema::{Base, ColumnType, PlannedTable};
@@ -500,10 +583,111 @@ mod tests {
             let said = told(replica.update2(&updates.to_string()));
             assert!(said[0].starts_with("updates can't be read: "), "{said:?}");
         }
-        let deep = "[".repeat(1000) + &"]".repeat(1000);
-        let deep = format!(r#"{{"T": {{"{A}": {{"insert": {{"name": {deep}}}}}}}}}"#);
-        let said = told(replica.update2(&deep));
-        assert!(said[0].contains("recursion limit"), "{said:?}");
+        // However deep it is: the framer bounds that.
+        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+        let deep = |column| format!(r#"{{"T": {{"{A}": {{"insert": {{"{column}": {deep}}}}}}}}}"#);
+        let said = told(replica.update2(&deep("name")));
+        assert_eq!(said, ["T.name: a value is no string"]);
+        let said = told(replica.update2(&deep("other")));
+        assert_eq!(said, ["a:  0   "]);
+    }
+
+    #[test]
+    fn some_tables_begin_again_and_the_others_stay() {
+        let mut replica = mk_replica();
+        let mut plan = replica.planned().clone();
+        let other = PlannedTable {
+            name: "U",
+            ..plan.tables[0].clone()
+        };
+        plan.tables.push(other);
+        replica.plan(plan);
+        let row = |name: &str| json!({"initial": {"name": name}});
+        let all = json!({"T": {A: row("t")}, "U": {B: row("u")}}).to_string();
+        replica.reset2(&all).unwrap();
+        let changes = replica.reset2_tables(|table| table == "T", "{}");
+        assert_eq!(told(changes), ["a: gone"]);
+        assert_eq!(
+            (replica.rows("T").count(), replica.rows("U").count()),
+            (0, 1)
+        );
+        let row = |name: &str| json!({"new": {"name": name}});
+        let new = json!({"U": {A: row("v")}}).to_string();
+        let changes = replica.reset_tables(|table| table == "U", &new);
+        assert_eq!(told(changes), ["b: gone", "a: v 0   "]);
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_counts_as_it_is_the_last_time() {
+        let mut replica = mk_replica();
+        let row = |name| format!(r#""{A}": {{"insert": {{"name": "{name}"}}}}"#);
+        let updates = format!(
+            r#"{{"T": {{{}, {}}}, "T": {{{}}}}}"#,
+            row("x"),
+            row("y"),
+            row("z")
+        );
+        assert_eq!(told(replica.update2(&updates)), ["a: z 0   "]);
+    }
+
+    /// An update of so many rows of names of so many characters.
+    fn mk_rows(count: usize, length: usize) -> String {
+        let rows = (0..count).map(|number| {
+            let id = format!("00000000-0000-4000-8000-{number:012}");
+            format!(
+                r#""{id}":{{"initial":{{"name":"{}"}}}}"#,
+                "n".repeat(length)
+            )
+        });
+        format!(r#"{{"T":{{{}}}}}"#, rows.collect::<Vec<_>>().join(","))
+    }
+
+    #[test]
+    fn a_database_larger_than_the_limit_is_refused_and_leaves_what_was_there() {
+        let row = budget::ROW + 5 * budget::COLUMN + budget::string(10);
+        let mut replica = mk_replica();
+        let plan = replica.planned().clone();
+        replica = Replica::with_limit(10 * row);
+        replica.plan(plan);
+        assert_eq!(replica.reset2(&mk_rows(10, 10)).unwrap().len(), 10);
+        assert_eq!(replica.size, 10 * row);
+        let too_large = || Err(TooLarge(10 * row).into());
+        assert_eq!(replica.reset2(&mk_rows(11, 10)), too_large());
+        assert_eq!(replica.reset2(&mk_rows(1, 10 * row)), too_large());
+        // One more, in an update that is small itself.
+        let more = json!({"T": {A: {"insert": {"name": "n"}}}}).to_string();
+        assert_eq!(replica.update2(&more), too_large());
+        assert_eq!((replica.rows("T").count(), replica.size), (10, 10 * row));
+        // What goes makes room, and nothing counts twice.
+        let id = "00000000-0000-4000-8000-000000000000";
+        let swap = json!({"T": {A: {"insert": {"name": "n"}}, id: {"delete": null}}}).to_string();
+        assert_eq!(replica.update2(&swap).unwrap().len(), 2);
+        replica.reset2("{}").unwrap();
+        assert_eq!(replica.size, 0);
+    }
+
+    #[test]
+    fn what_is_not_planned_takes_nothing_of_the_limit() {
+        let plan = mk_replica().planned().clone();
+        let mut replica = Replica::with_limit(4096);
+        replica.plan(plan);
+        let junk: Vec<_> = (0..10_000)
+            .map(|number| format!("\"k{number}\":[{number}]"))
+            .collect();
+        let junk = junk.join(",");
+        let updates = format!(
+            r#"{{"V":{{"x":{{{junk}}}}},"T":{{"{A}":{{"insert":{{"name":"x",{junk}}}}}}}}}"#
+        );
+        assert_eq!(told(replica.update2(&updates)), ["a: x 0   "]);
+        let elements = vec!["e"; 100];
+        let many = json!({"T": {A: {"insert": {"some": ["set", elements]}}}}).to_string();
+        let said = told(replica.update2(&many));
+        assert_eq!(
+            said,
+            [
+                "the database is larger than berth has room for: its content takes more than 4096 bytes"
+            ]
+        );
     }
 
     #[test]

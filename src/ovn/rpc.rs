@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::ovn::json::quoted;
+
 /// A message, borrowed from its bytes.
 #[derive(Clone, Debug)]
 pub enum Message<'a> {
@@ -96,8 +98,8 @@ struct Envelope<'a> {
 impl<'a> Message<'a> {
     /// Reads a message.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, RpcError> {
-        let envelope: Envelope<'a> =
-            serde_json::from_slice(bytes).map_err(|error| RpcError::Json(error.to_string()))?;
+        let envelope: Envelope<'a> = serde_json::from_slice(bytes)
+            .map_err(|error| RpcError::Json(quoted(&error.to_string()).into_owned()))?;
         let Envelope {
             method,
             params,
@@ -176,6 +178,9 @@ pub fn unknown_method(id: &RawValue) -> Vec<u8> {
 /// The words of an error: servers send a string, or an object with `error` and `details`.
 #[must_use]
 pub fn words(error: &RawValue) -> String {
+    if error.get().len() > LONGEST_ERROR {
+        return quoted(error.get()).into_owned();
+    }
     let json: Value = serde_json::from_str(error.get()).unwrap_or_default();
     let text = |json: &Value| json.as_str().map(str::to_owned);
     let said = text(&json).or_else(|| {
@@ -187,6 +192,9 @@ pub fn words(error: &RawValue) -> String {
     });
     said.unwrap_or_else(|| error.get().to_owned())
 }
+
+/// An error that is longer is shown by its beginning, and not read.
+const LONGEST_ERROR: usize = 4096;
 
 #[cfg(test)]
 mod tests {

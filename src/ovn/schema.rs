@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+
+use crate::ovn::json::{PartError, entries, quoted};
 
 /// A table that berth wants to see, and of it these columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,29 +151,100 @@ pub enum SchemaError {
     /// It has no tables.
     #[error("the schema has no tables")]
     NoTables,
+    /// It has more than any database has.
+    #[error("the schema has more than {MOST_COLUMNS} columns")]
+    TooLarge,
 }
+
+/// OVN's southbound database has some 250 in 35 tables.
+const MOST_COLUMNS: usize = 10_000;
+
+/// The longest name of a table or a column, and the longest type, of which enumerations are the
+/// longest. A longer one is as if it were not there.
+const LONGEST_NAME: usize = 256;
+const LONGEST_TYPE: usize = 16 << 10;
 
 impl Schema {
     /// Reads the answer to `get_schema`.
     pub fn parse(text: &str) -> Result<Self, SchemaError> {
-        let json: Value =
-            serde_json::from_str(text).map_err(|error| SchemaError::Json(error.to_string()))?;
-        let tables = json.get("tables").and_then(Value::as_object);
-        let tables = tables.ok_or(SchemaError::NoTables)?;
-        let columns = |table: &Value| -> BTreeMap<String, ColumnType> {
-            let columns = table.get("columns").and_then(Value::as_object);
-            let columns = columns.into_iter().flatten();
-            let typed = columns.filter_map(|(name, column)| {
-                Some((name.clone(), ColumnType::parse(column.get("type")?)?))
-            });
-            typed.collect()
-        };
-        Ok(Self {
-            tables: tables
-                .iter()
-                .map(|(name, table)| (name.clone(), columns(table)))
-                .collect(),
-        })
+        #[derive(Deserialize)]
+        struct Document<'a> {
+            #[serde(borrow)]
+            tables: Option<&'a RawValue>,
+        }
+        let json =
+            |error: serde_json::Error| SchemaError::Json(quoted(&error.to_string()).into_owned());
+        let document: Document<'_> = serde_json::from_str(text).map_err(json)?;
+        let tables = document.tables.ok_or(SchemaError::NoTables)?;
+        let mut schema = Self::default();
+        let mut count = 0;
+        objects(tables, |name, table| {
+            let columns = columns(table, &mut count)?;
+            schema.tables.insert(name.to_owned(), columns);
+            Ok(())
+        })?
+        .ok_or(SchemaError::NoTables)?;
+        Ok(schema)
+    }
+}
+
+fn columns(
+    table: &RawValue,
+    count: &mut usize,
+) -> Result<BTreeMap<String, ColumnType>, SchemaError> {
+    let mut known = BTreeMap::new();
+    // An empty table is one column as well: there may not be any number of them.
+    spend(count)?;
+    objects(table, |name, columns| {
+        if name != "columns" {
+            return Ok(());
+        }
+        objects(columns, |name, column| {
+            spend(count)?;
+            let mut kind = None;
+            objects(column, |name, value| {
+                if name == "type" && value.get().len() <= LONGEST_TYPE {
+                    let json = serde_json::from_str(value.get());
+                    kind = json.ok().as_ref().and_then(ColumnType::parse);
+                }
+                Ok(())
+            })?;
+            if let Some(kind) = kind {
+                known.insert(name.to_owned(), kind);
+            }
+            Ok(())
+        })?;
+        Ok(())
+    })?;
+    Ok(known)
+}
+
+fn spend(count: &mut usize) -> Result<(), SchemaError> {
+    *count += 1;
+    if *count > MOST_COLUMNS {
+        return Err(SchemaError::TooLarge);
+    }
+    Ok(())
+}
+
+/// Looks at the entries of an object; `None` where it is none.
+fn objects<'a>(
+    json: &'a RawValue,
+    mut look: impl FnMut(&str, &'a RawValue) -> Result<(), SchemaError>,
+) -> Result<Option<()>, SchemaError> {
+    if !json.get().starts_with('{') {
+        return Ok(None);
+    }
+    let shown = entries(json.get(), |name, value| {
+        if name.len() > LONGEST_NAME {
+            return Ok(());
+        }
+        look(name, value)
+    });
+    match shown {
+        Ok(()) => Ok(Some(())),
+        Err(PartError::Part(error)) => Err(error),
+        Err(PartError::Json(error)) => Err(SchemaError::Json(error)),
     }
 }
 
@@ -265,14 +340,15 @@ impl Plan {
         plan
     }
 
-    /// The `<monitor-requests>` of all three monitor methods.
+    /// The `<monitor-requests>` of all three monitor methods for some of the tables.
     #[must_use]
-    pub fn requests(&self) -> Value {
+    pub fn requests(&self, holds: impl Fn(&str) -> bool) -> Value {
         let request = |table: &PlannedTable| {
             let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
             (table.name.to_owned(), json!([{ "columns": columns }]))
         };
-        Value::Object(self.tables.iter().map(request).collect::<Map<_, _>>())
+        let tables = self.tables.iter().filter(|table| holds(table.name));
+        Value::Object(tables.map(request).collect::<Map<_, _>>())
     }
 }
 
@@ -330,7 +406,7 @@ mod tests {
         let missing: Vec<_> = plan.missing.iter().map(Missing::to_string).collect();
         assert_eq!(missing, ["T.odd", "T.later", "U"]);
         assert_eq!(
-            plan.requests(),
+            plan.requests(|_| true),
             json!({"T": [{"columns": ["name", "options"]}]})
         );
         let [name, options] = plan.tables[0].columns.as_ref() else {
@@ -339,6 +415,40 @@ mod tests {
         assert!(name.keeps("any"));
         let kept = ["peer", "chassis", "peer,chassis", "", "pee"].map(|key| options.keeps(key));
         assert_eq!(kept, [true, true, false, false, false]);
+    }
+
+    #[test]
+    fn a_schema_of_more_columns_than_any_database_has_is_refused() {
+        let columns = |count: usize| {
+            let columns = (0..count).map(|number| format!(r#""c{number}":{{}}"#));
+            let columns = columns.collect::<Vec<_>>().join(",");
+            format!(r#"{{"tables":{{"T":{{"columns":{{{columns}}}}}}}}}"#)
+        };
+        assert!(Schema::parse(&columns(MOST_COLUMNS - 1)).is_ok());
+        assert_eq!(
+            Schema::parse(&columns(MOST_COLUMNS)),
+            Err(SchemaError::TooLarge)
+        );
+        let tables = (0..=MOST_COLUMNS).map(|number| format!(r#""t{number}":0"#));
+        let tables = tables.collect::<Vec<_>>().join(",");
+        let tables = format!(r#"{{"tables":{{{tables}}}}}"#);
+        assert_eq!(Schema::parse(&tables), Err(SchemaError::TooLarge));
+    }
+
+    #[test]
+    fn a_long_name_or_type_is_as_if_it_were_not_there() {
+        let name = "n".repeat(LONGEST_NAME + 1);
+        let longest = format!(
+            r#"{{"key": "string", "x": "{}"}}"#,
+            "x".repeat(LONGEST_TYPE)
+        );
+        let text = format!(
+            r#"{{"tables": {{"{name}": {{}}, "T": {{"columns": {{
+                "{name}": {{"type": "string"}}, "long": {{"type": {longest}}}, "good": {{"type": "string"}}}}}}}}}}"#
+        );
+        let schema = Schema::parse(&text).unwrap();
+        let names: Vec<_> = schema.tables["T"].keys().map(String::as_str).collect();
+        assert_eq!((schema.tables.len(), names), (1, vec!["good"]));
     }
 
     #[test]

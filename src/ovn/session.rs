@@ -4,31 +4,63 @@
 //!
 //! A server is first asked about itself and left if it is unfit, then for its schema, and then for
 //! what berth wants to know and the schema has: by `monitor_cond_since`, or where that fails by
-//! `monitor_cond`, or by `monitor`, which any server knows.
+//! `monitor_cond`, or by `monitor`, which any server knows. A large table is asked for by itself, after
+//! the others, so that no reply has to hold everything.
+
+use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::ovn::fault::{Cause, Fault};
-use crate::ovn::replica::{Change, Replica, ReplicaError};
+use crate::ovn::replica::{Change, Replica, ReplicaError, Row};
 use crate::ovn::rpc::{self, Message, Notification, RpcError};
 use crate::ovn::schema::{Missing, Plan, Schema, SchemaError, Wanted};
 use crate::ovn::server::{self, Demand, Standing, Unfit};
 use crate::ovn::value::Uuid;
 
-/// The names of the two monitors, as they come back in updates.
+/// The names of the monitors, as they come back in updates: of the tables that are asked for together
+/// or, with its number, of one that is asked for by itself, and of the server itself.
 const DATA: &str = "berth";
 const ABOUT: &str = "berth-server";
+
+/// What a server may say about itself: a row and a schema for each of its databases.
+const ABOUT_LIMIT: usize = 8 << 20;
+
+/// The longest request that is answered. Servers ask for nothing but an echo of a few bytes.
+const LONGEST_REQUEST: usize = 64 << 10;
 
 /// What is followed, of whatever server.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject {
     /// The database.
     pub database: &'static str,
-    /// The tables and columns.
+    /// The tables and columns that are asked for together, and so never differ by a transaction.
     pub wanted: &'static [Wanted],
+    /// Those of which each is asked for by itself, after the others.
+    pub large: &'static [Wanted],
     /// Only the leader of a cluster will do.
     pub leader_only: bool,
+    /// What may be kept of it, in bytes as [`budget`](crate::ovn::budget) counts them.
+    pub limit: usize,
+}
+
+impl Subject {
+    /// All tables and columns.
+    fn all(&self) -> impl Iterator<Item = Wanted> + use<> {
+        self.wanted.iter().chain(self.large).copied()
+    }
+
+    /// How often the server is asked for tables.
+    const fn groups(&self) -> usize {
+        1 + self.large.len()
+    }
+
+    /// In which of the groups a table is.
+    fn group_of(&self, table: &str) -> usize {
+        let large = self.large.iter().position(|wanted| wanted.table == table);
+        large.map_or(0, |at| at + 1)
+    }
 }
 
 /// What a message led to.
@@ -38,6 +70,8 @@ pub struct Outcome {
     pub send: Option<Vec<u8>>,
     /// To be told.
     pub event: Option<Event>,
+    /// The server has answered what it was asked, and so is there.
+    pub answered: bool,
 }
 
 /// What others want to know.
@@ -83,11 +117,17 @@ pub enum SessionError {
     /// The database went away.
     #[error("the server has taken the database away")]
     Canceled,
+    /// A request that no server makes.
+    #[error("a request of the server is longer than {LONGEST_REQUEST} bytes")]
+    LongRequest,
 }
 
 impl From<SessionError> for Fault {
     fn from(error: SessionError) -> Self {
         let cause = match &error {
+            SessionError::Replica(ReplicaError::TooLarge(_))
+            | SessionError::Schema(SchemaError::TooLarge)
+            | SessionError::LongRequest => Cause::TooLarge,
             SessionError::Message(_)
             | SessionError::Schema(_)
             | SessionError::Replica(_)
@@ -105,7 +145,8 @@ enum Stage {
     AboutSchema,
     About,
     Schema,
-    Monitor(Method),
+    /// By a method, for the tables of a group.
+    Monitor(Method, usize),
     Synced,
 }
 
@@ -143,11 +184,17 @@ pub struct Session {
     last_id: u64,
     /// The request whose reply moves the conversation on.
     awaited: u64,
+    /// The echo that was asked for last.
+    echo: u64,
     about: Replica,
     standing: Standing,
     replica: Replica,
-    /// The last transaction that the replica knows of, where the server said.
-    last_transaction: Option<Uuid>,
+    /// The last transaction that the replica knows of, by group, where the server said.
+    last_transactions: Vec<Option<Uuid>>,
+    /// All groups so far had only to send what changed.
+    resumed: bool,
+    /// What has changed since it was last told, until all groups are there.
+    untold: BTreeMap<(&'static str, Uuid), Option<Row>>,
 }
 
 impl Session {
@@ -159,16 +206,19 @@ impl Session {
             stage: Stage::AboutSchema,
             last_id: 0,
             awaited: 0,
-            about: Replica::default(),
+            echo: 0,
+            about: Replica::with_limit(ABOUT_LIMIT),
             standing: Standing::default(),
-            replica: Replica::default(),
-            last_transaction: None,
+            replica: Replica::with_limit(subject.limit),
+            last_transactions: vec![None; subject.groups()],
+            resumed: true,
+            untold: BTreeMap::new(),
         }
     }
 
     /// Begins again on a new connection: what to send first.
     pub fn begin(&mut self) -> Vec<u8> {
-        self.about = Replica::default();
+        self.about = Replica::with_limit(ABOUT_LIMIT);
         self.ask(Stage::AboutSchema, "get_schema", &json!([server::DATABASE]))
     }
 
@@ -205,27 +255,37 @@ impl Session {
     /// A question of which only the answer counts, not what is in it.
     pub fn echo(&mut self) -> Vec<u8> {
         self.last_id += 1;
+        self.echo = self.last_id;
         rpc::request(self.last_id, "echo", &json!(["berth"]))
     }
 
     /// Takes a message.
     pub fn receive(&mut self, message: &[u8]) -> Result<Outcome, SessionError> {
         match Message::parse(message)? {
-            Message::Request { method, params, id } => Ok(Outcome {
-                send: Some(match method.as_ref() {
-                    "echo" => rpc::echo_reply(id, params),
-                    _ => rpc::unknown_method(id),
-                }),
-                event: None,
-            }),
-            Message::Notification(notification) => self.told(notification),
-            Message::Reply { id, outcome } => {
-                if id.get().parse() == Ok(self.awaited) {
-                    self.answered(outcome)
-                } else {
-                    Ok(Outcome::default())
+            Message::Request { method, params, id } => {
+                if params.get().len() + id.get().len() > LONGEST_REQUEST {
+                    return Err(SessionError::LongRequest);
                 }
+                Ok(Outcome {
+                    send: Some(match method.as_ref() {
+                        "echo" => rpc::echo_reply(id, params),
+                        _ => rpc::unknown_method(id),
+                    }),
+                    ..Outcome::default()
+                })
             }
+            Message::Notification(notification) => self.told(notification),
+            Message::Reply { id, outcome } => match id.get().parse::<u64>() {
+                Ok(id) if id == self.awaited => Ok(Outcome {
+                    answered: true,
+                    ..self.answered(outcome)?
+                }),
+                Ok(id) if id == self.echo => Ok(Outcome {
+                    answered: true,
+                    ..Outcome::default()
+                }),
+                _ => Ok(Outcome::default()),
+            },
         }
     }
 
@@ -237,40 +297,56 @@ impl Session {
     }
 
     fn told(&mut self, notification: Notification<'_>) -> Result<Outcome, SessionError> {
-        let is = |monitor: &RawValue, name: &str| {
-            serde_json::from_str::<String>(monitor.get()).is_ok_and(|monitor| monitor == name)
-        };
         let changes = match notification {
-            Notification::Update { monitor, updates } if is(monitor, DATA) => {
+            Notification::Update { monitor, updates } if self.group_named(monitor).is_some() => {
                 self.replica.update(updates.get())
             }
-            Notification::Update2 { monitor, updates } if is(monitor, DATA) => {
+            Notification::Update2 { monitor, updates } if self.group_named(monitor).is_some() => {
                 self.replica.update2(updates.get())
             }
             Notification::Update3 {
                 monitor,
                 last,
                 updates,
-            } if is(monitor, DATA) => {
+            } => {
+                let Some(group) = self.group_named(monitor) else {
+                    return Ok(Outcome::default());
+                };
                 let changes = self.replica.update2(updates.get());
-                self.last_transaction = transaction(last);
+                self.last_transactions[group] = transaction(last);
                 changes
             }
-            Notification::Update2 { monitor, updates } if is(monitor, ABOUT) => {
+            Notification::Update2 { monitor, updates } if name_of(monitor) == ABOUT => {
                 self.about.update2(updates.get())?;
                 self.judge()?;
                 return Ok(Outcome::default());
             }
-            Notification::MonitorCanceled { monitor } if is(monitor, DATA) => {
+            Notification::MonitorCanceled { monitor } if self.group_named(monitor).is_some() => {
                 return Err(SessionError::Canceled);
             }
             _ => return Ok(Outcome::default()),
         };
         let changes = self.sure_of(changes)?;
+        if !self.is_synced() {
+            self.tell_later(changes);
+            return Ok(Outcome::default());
+        }
         Ok(Outcome {
-            send: None,
             event: (!changes.is_empty()).then_some(Event::Changed(changes)),
+            ..Outcome::default()
         })
+    }
+
+    fn tell_later(&mut self, changes: Vec<Change>) {
+        let changes = changes.into_iter();
+        let changes = changes.map(|Change { table, id, row }| ((table, id), row));
+        self.untold.extend(changes);
+    }
+
+    /// The group that a monitor is of.
+    fn group_named(&self, monitor: &RawValue) -> Option<usize> {
+        let name = name_of(monitor);
+        (0..self.subject.groups()).find(|group| group_name(*group) == name)
     }
 
     fn answered(&mut self, outcome: Result<&RawValue, &RawValue>) -> Result<Outcome, SessionError> {
@@ -281,7 +357,7 @@ impl Session {
         let next = match (self.stage, outcome) {
             (Stage::AboutSchema, Ok(schema)) => {
                 let plan = Plan::new(&server::WANTED, &Schema::parse(schema.get())?);
-                let requests = plan.requests();
+                let requests = plan.requests(|_| true);
                 self.about.plan(plan);
                 let params = json!([server::DATABASE, ABOUT, requests]);
                 self.ask(Stage::About, Method::Cond.name(), &params)
@@ -295,30 +371,42 @@ impl Session {
             }
             (Stage::About, Err(error)) => return Err(refused(Method::Cond.name(), error)),
             (Stage::Schema, Ok(schema)) => {
-                let plan = Plan::new(self.subject.wanted, &Schema::parse(schema.get())?);
+                let wanted: Vec<_> = self.subject.all().collect();
+                let plan = Plan::new(&wanted, &Schema::parse(schema.get())?);
                 if !self.replica.plan(plan) {
-                    self.last_transaction = None;
+                    self.begin_all_again();
                 }
-                self.ask_for_data(Method::CondSince)
+                self.resumed = true;
+                self.ask_for_data(Method::CondSince, 0)
             }
             (Stage::Schema, Err(error)) => return Err(refused("get_schema", error)),
-            (Stage::Monitor(method), Ok(result)) => {
-                let event = self.synced(method, result)?;
-                self.stage = Stage::Synced;
-                return Ok(Outcome {
-                    send: None,
-                    event: Some(event),
-                });
+            (Stage::Monitor(method, group), Ok(result)) => {
+                let changes = self.read_group(method, group, result)?;
+                self.tell_later(changes);
+                if let Some(next) = self.group_after(group) {
+                    self.ask_for_data(method, next)
+                } else {
+                    self.stage = Stage::Synced;
+                    let changes = std::mem::take(&mut self.untold).into_iter();
+                    let changes = changes.map(|((table, id), row)| Change { table, id, row });
+                    return Ok(Outcome {
+                        event: Some(Event::Synced {
+                            changes: changes.collect(),
+                            resumed: self.resumed,
+                        }),
+                        ..Outcome::default()
+                    });
+                }
             }
-            (Stage::Monitor(method), Err(error)) => match method.fallback() {
-                Some(method) => self.ask_for_data(method),
+            (Stage::Monitor(method, group), Err(error)) => match method.fallback() {
+                Some(method) => self.ask_for_data(method, group),
                 None => return Err(refused(method.name(), error)),
             },
             (Stage::Synced, _) => return Ok(Outcome::default()),
         };
         Ok(Outcome {
             send: Some(next),
-            event: None,
+            ..Outcome::default()
         })
     }
 
@@ -326,18 +414,35 @@ impl Session {
         self.ask(Stage::Schema, "get_schema", &json!([self.subject.database]))
     }
 
-    fn ask_for_data(&mut self, method: Method) -> Vec<u8> {
-        let requests = self.replica.planned().requests();
-        let database = self.subject.database;
-        let last = self.last_transaction.unwrap_or(Uuid::ZERO).to_string();
+    fn ask_for_data(&mut self, method: Method, group: usize) -> Vec<u8> {
+        let subject = self.subject;
+        let planned = self.replica.planned();
+        let requests = planned.requests(|table| subject.group_of(table) == group);
+        let name = group_name(group);
+        let last = self.last_transactions[group].unwrap_or(Uuid::ZERO);
         let params = match method {
-            Method::CondSince => json!([database, DATA, requests, last]),
-            Method::Cond | Method::Plain => json!([database, DATA, requests]),
+            Method::CondSince => json!([subject.database, name, requests, last.to_string()]),
+            Method::Cond | Method::Plain => json!([subject.database, name, requests]),
         };
-        self.ask(Stage::Monitor(method), method.name(), &params)
+        self.ask(Stage::Monitor(method, group), method.name(), &params)
     }
 
-    fn synced(&mut self, method: Method, result: &RawValue) -> Result<Event, SessionError> {
+    /// The next group of which the database has a table.
+    fn group_after(&self, group: usize) -> Option<usize> {
+        let planned = || self.replica.planned().tables.iter();
+        let has_tables =
+            |group: &usize| planned().any(|table| self.subject.group_of(table.name) == *group);
+        (group + 1..self.subject.groups()).find(has_tables)
+    }
+
+    fn read_group(
+        &mut self,
+        method: Method,
+        group: usize,
+        result: &RawValue,
+    ) -> Result<Vec<Change>, SessionError> {
+        let subject = self.subject;
+        let holds = |table: &str| subject.group_of(table) == group;
         let (changes, resumed, last) = match method {
             Method::CondSince => {
                 let (found, last, updates): (bool, &RawValue, &RawValue) =
@@ -346,18 +451,22 @@ impl Session {
                 let changes = if found {
                     self.replica.update2(updates.get())
                 } else {
-                    self.replica.reset2(updates.get())
+                    self.replica.reset2_tables(holds, updates.get())
                 };
                 (changes, found, transaction(last))
             }
-            Method::Cond => (self.replica.reset2(result.get()), false, None),
-            Method::Plain => (self.replica.reset(result.get()), false, None),
+            Method::Cond => {
+                let changes = self.replica.reset2_tables(holds, result.get());
+                (changes, false, None)
+            }
+            Method::Plain => {
+                let changes = self.replica.reset_tables(holds, result.get());
+                (changes, false, None)
+            }
         };
-        self.last_transaction = last;
-        Ok(Event::Synced {
-            changes: self.sure_of(changes)?,
-            resumed,
-        })
+        self.last_transactions[group] = last;
+        self.resumed &= resumed;
+        self.sure_of(changes)
     }
 
     /// Changes that can't be applied leave a replica that can't be gone on with.
@@ -366,9 +475,14 @@ impl Session {
         changes: Result<Vec<Change>, ReplicaError>,
     ) -> Result<Vec<Change>, SessionError> {
         changes.map_err(|error| {
-            self.last_transaction = None;
+            self.begin_all_again();
             SessionError::Replica(error)
         })
+    }
+
+    /// The next server is asked for everything.
+    fn begin_all_again(&mut self) {
+        self.last_transactions.fill(None);
     }
 
     fn judge(&mut self) -> Result<(), Unfit> {
@@ -380,16 +494,31 @@ impl Session {
         let standing = demand.judge(&self.about)?;
         // Another cluster has other transactions, and its rows only look the same.
         if standing.cluster != self.standing.cluster {
-            self.last_transaction = None;
+            self.begin_all_again();
         }
         self.standing = standing;
         Ok(())
     }
 }
 
+fn group_name(group: usize) -> String {
+    match group {
+        0 => DATA.to_owned(),
+        group => format!("{DATA}-{group}"),
+    }
+}
+
+/// The name of a monitor, where it is one that berth gives.
+fn name_of(monitor: &RawValue) -> String {
+    let is_short = monitor.get().len() <= 2 * ABOUT.len();
+    let name = is_short.then(|| serde_json::from_str(monitor.get()).ok());
+    name.flatten().unwrap_or_default()
+}
+
 /// A transaction to go on after. Servers without a history say zero.
 fn transaction(last: &RawValue) -> Option<Uuid> {
-    let id: Option<Uuid> = serde_json::from_str(last.get()).ok();
+    let text: Option<&str> = serde_json::from_str(last.get()).ok();
+    let id = text.and_then(Uuid::parse);
     id.filter(|id| *id != Uuid::ZERO)
 }
 
@@ -420,10 +549,16 @@ mod tests {
 
     impl Talk {
         fn new() -> Self {
+            Self::about(&WANTED, &[])
+        }
+
+        fn about(wanted: &'static [Wanted], large: &'static [Wanted]) -> Self {
             let mut session = Session::new(Subject {
                 database: "D",
-                wanted: &WANTED,
+                wanted,
+                large,
                 leader_only: false,
+                limit: 1 << 20,
             });
             let said = session.begin();
             Self { session, said }
@@ -441,7 +576,8 @@ mod tests {
         }
 
         fn take(&mut self, message: &Value) -> Result<Option<Event>, SessionError> {
-            let Outcome { send, event } = self.session.receive(message.to_string().as_bytes())?;
+            let Outcome { send, event, .. } =
+                self.session.receive(message.to_string().as_bytes())?;
             if let Some(send) = send {
                 self.said = send;
             }
@@ -506,6 +642,108 @@ mod tests {
         match event {
             Some(Event::Synced { changes, resumed }) => (changes.len(), resumed),
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// As far as the question for the first tables, of a server from before there was one about itself.
+    fn up_to_groups(talk: &mut Talk, tables: &[&str]) {
+        let columns = json!({"columns": {"name": {"type": "string"}}});
+        let tables = tables
+            .iter()
+            .map(|table| ((*table).to_owned(), columns.clone()));
+        let tables: serde_json::Map<_, _> = tables.collect();
+        talk.refuse(&json!("no")).unwrap();
+        talk.reply(&json!({ "tables": tables })).unwrap();
+    }
+
+    #[test]
+    fn a_large_table_is_asked_for_by_itself_and_all_is_told_when_all_is_there() {
+        let mut talk = Talk::about(&WANTED[..1], &WANTED[1..]);
+        let row = |table: &str, kind: &str, name: &str| json!({table: {A: {kind: {"name": name}}}});
+        up_to_groups(&mut talk, &["T", "U"]);
+        let none = Uuid::ZERO;
+        let first = format!(
+            r#"monitor_cond_since ["D","berth",{{"T":[{{"columns":["name"]}}]}},"{none}"]"#
+        );
+        assert_eq!(talk.asked(), first);
+        let reply = json!([false, TXN, row("T", "initial", "x")]);
+        assert_eq!(talk.reply(&reply), Ok(None));
+        let second = format!(
+            r#"monitor_cond_since ["D","berth-1",{{"U":[{{"columns":["name"]}}]}},"{none}"]"#
+        );
+        assert_eq!(talk.asked(), second);
+        // What changes meanwhile is told once, as it is in the end.
+        let update = json!(["berth", OTHER, row("T", "modify", "y")]);
+        assert_eq!(talk.tell("update3", &update), Ok(None));
+        let reply = json!([false, TXN, row("U", "initial", "u")]);
+        let Ok(Some(Event::Synced { changes, resumed })) = talk.reply(&reply) else {
+            panic!("{}", talk.asked());
+        };
+        let named = |change: &Change| {
+            let name = change.row.as_ref().and_then(|row| row.get("name")?.text());
+            format!("{} {}", change.table, name.unwrap_or("gone"))
+        };
+        let told: Vec<_> = changes.iter().map(named).collect();
+        assert_eq!((told.join(", ").as_str(), resumed), ("T y, U u", false));
+        let update = json!(["berth-1", CLUSTER, row("U", "modify", "v")]);
+        let told = talk.tell("update3", &update);
+        assert!(matches!(told, Ok(Some(Event::Changed(changes))) if changes.len() == 1));
+
+        // Each goes on after its own last transaction, and a connection that was lost in between
+        // loses no change.
+        talk.begin();
+        up_to_groups(&mut talk, &["T", "U"]);
+        assert_eq!(talk.asked(), first.replace(&none.to_string(), OTHER));
+        let reply = json!([true, TXN, row("T", "modify", "z")]);
+        assert_eq!(talk.reply(&reply), Ok(None));
+        talk.begin();
+        up_to_groups(&mut talk, &["T", "U"]);
+        assert_eq!(talk.reply(&json!([true, TXN, {}])), Ok(None));
+        assert_eq!(talk.asked(), second.replace(&none.to_string(), CLUSTER));
+        let event = talk.reply(&json!([true, TXN, {}]));
+        assert_eq!(is_synced(event.unwrap()), (1, true));
+
+        // What is gone of one table takes nothing of the other along.
+        talk.begin();
+        up_to_groups(&mut talk, &["T", "U"]);
+        talk.reply(&json!([false, TXN, {}])).unwrap();
+        let event = talk.reply(&json!([true, TXN, {}]));
+        assert_eq!(is_synced(event.unwrap()), (1, false));
+        assert_eq!(talk.session.replica().rows("U").count(), 1);
+    }
+
+    #[test]
+    fn a_large_table_that_a_database_lacks_is_not_asked_for() {
+        let mut talk = Talk::about(&WANTED[..1], &WANTED[1..]);
+        up_to_groups(&mut talk, &["T"]);
+        let event = talk.reply(&json!([false, TXN, rows("initial", "x")]));
+        assert_eq!(is_synced(event.unwrap()), (1, false));
+    }
+
+    #[test]
+    fn answers_to_what_was_asked_count_and_no_others() {
+        let mut talk = Talk::new();
+        let echo: Value = serde_json::from_slice(&talk.session.echo()).unwrap();
+        let first: Value = serde_json::from_slice(&talk.said).unwrap();
+        for (message, expect) in [
+            (
+                json!({"id": echo["id"], "result": ["berth"], "error": null}),
+                true,
+            ),
+            (json!({"id": 77, "result": [], "error": null}), false),
+            (json!({"id": "x", "result": [], "error": null}), false),
+            (json!({"method": "echo", "params": [], "id": 7}), false),
+            (
+                json!({"method": "update2", "params": ["berth", {}], "id": null}),
+                false,
+            ),
+            (
+                json!({"id": first["id"], "result": about_schema(), "error": null}),
+                true,
+            ),
+        ] {
+            let outcome = talk.session.receive(message.to_string().as_bytes());
+            assert_eq!(outcome.unwrap().answered, expect, "{message}");
         }
     }
 

@@ -9,22 +9,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::ovn::client::{Settings, Told, replicate};
 use crate::ovn::locality::is_lost;
-use crate::ovn::schema::Wanted;
 use crate::ovn::session::Subject;
 use crate::ovn::stats::ClientStats;
-use crate::ovn::{ChassisIndex, ChassisView, LocalityIndex, Problem, chassis, locality};
-
-/// The chassis alone.
-const CHASSIS: [Wanted; 4] = chassis::WANTED;
-
-/// The chassis, and every port.
-const ALL: [Wanted; 5] = [
-    CHASSIS[0],
-    CHASSIS[1],
-    CHASSIS[2],
-    CHASSIS[3],
-    locality::WANTED,
-];
+use crate::ovn::{ChassisIndex, ChassisView, LocalityIndex, Problem, budget, chassis, locality};
 
 /// How often the log looks whether lags count: they grow without a word of the database.
 const TICK: Duration = Duration::from_secs(1);
@@ -35,8 +22,10 @@ const TICK: Duration = Duration::from_secs(1);
 pub const fn subject(leader_only: bool, locality: bool) -> Subject {
     Subject {
         database: "OVN_Southbound",
-        wanted: if locality { &ALL } else { &CHASSIS },
+        wanted: &chassis::WANTED,
+        large: if locality { &[locality::WANTED] } else { &[] },
         leader_only,
+        limit: budget::LIMIT,
     }
 }
 
@@ -51,7 +40,7 @@ pub async fn watch(
     mut publish: impl FnMut(&ChassisView) + Send,
 ) {
     let looked_at = Arc::clone(&view);
-    let follows_ports = settings.subject.wanted.contains(&locality::WANTED);
+    let follows_ports = settings.subject.large.contains(&locality::WANTED);
     let mut index = ChassisIndex::new(allowed_lag);
     let mut ports = LocalityIndex::default();
     let mut lacking = Vec::new();

@@ -81,8 +81,8 @@ impl ClientStats {
         self.failures[cause as usize].load(Relaxed)
     }
 
-    /// How long ago the server that is followed was last heard of; `None` where none ever was. While
-    /// nothing happens in the database this is up to the inactivity time.
+    /// How long ago the server that is followed last answered; `None` where none ever did. It is asked
+    /// at the inactivity time, and this is up to that.
     #[must_use]
     pub fn silence(&self) -> Option<Duration> {
         let last = self.last_contact.load(Relaxed).checked_sub(1)?;
@@ -105,16 +105,19 @@ impl ClientStats {
         };
         syncs.fetch_add(1, Relaxed);
         self.synced.store(true, Relaxed);
-        self.heard(0);
+        self.answered();
     }
 
     pub(super) fn updated(&self) {
         self.updates.fetch_add(1, Relaxed);
     }
 
+    pub(super) fn received(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+
     /// What comes before all is known says nothing of what is known.
-    pub(super) fn heard(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes as u64, Relaxed);
+    pub(super) fn answered(&self) {
         if self.is_synced() {
             let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
             self.last_contact.store(now + 1, Relaxed);
@@ -132,19 +135,22 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn silence_is_counted_from_the_last_word_of_a_server_that_is_followed() {
+    async fn silence_is_counted_from_the_last_answer_of_a_server_that_is_followed() {
         let stats = ClientStats::default();
-        stats.heard(10);
-        assert_eq!((stats.silence(), stats.bytes()), (None, 10));
+        stats.answered();
+        assert_eq!((stats.silence(), stats.bytes()), (None, 0));
         stats.synced(false);
         tokio::time::advance(Duration::from_secs(3)).await;
         assert_eq!(stats.silence(), Some(Duration::from_secs(3)));
-        stats.heard(1);
+        stats.received(10);
+        let silence = stats.silence();
+        assert_eq!((silence, stats.bytes()), (Some(Duration::from_secs(3)), 10));
+        stats.answered();
         assert_eq!(stats.silence(), Some(Duration::ZERO));
         stats.failed(Cause::Closed);
         assert!(!stats.is_synced());
         tokio::time::advance(Duration::from_secs(2)).await;
-        stats.heard(1);
+        stats.answered();
         assert_eq!(stats.silence(), Some(Duration::from_secs(2)));
         assert_eq!(stats.failures(Cause::Closed), 1);
     }

@@ -5,9 +5,11 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Deref;
 
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use crate::ovn::budget::{self, Budget, TooLarge};
+use crate::ovn::json::{PartError, elements};
 use crate::ovn::schema::{Base, Column, ColumnType};
 
 /// The id of a row, a transaction, a cluster or a server. In two halves: a `u128` would make
@@ -57,14 +59,6 @@ impl fmt::Display for Uuid {
     }
 }
 
-impl<'de> Deserialize<'de> for Uuid {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text)
-            .ok_or_else(|| serde::de::Error::custom(format_args!("{text:?} is no uuid")))
-    }
-}
-
 /// A real number, in an order that holds for every one of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Real(pub f64);
@@ -105,21 +99,29 @@ pub enum Atom {
 }
 
 impl Atom {
-    fn parse(json: &Value, base: Base) -> Result<Self, ValueError> {
-        let atom = match (base, json) {
-            (Base::Integer, Value::Number(number)) => number.as_i64().map(Self::Integer),
-            (Base::Real, Value::Number(number)) => number.as_f64().map(|n| Self::Real(Real(n))),
-            (Base::Boolean, Value::Bool(truth)) => Some(Self::Boolean(*truth)),
-            (Base::String, Value::String(text)) => Some(Self::String(text.as_str().into())),
-            (Base::Uuid, Value::Array(parts)) => match parts.as_slice() {
-                [Value::String(tag), Value::String(id)] if tag == "uuid" => {
-                    Uuid::parse(id).map(Self::Uuid)
-                }
+    fn parse(json: &str, base: Base) -> Result<Self, ValueError> {
+        fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+            serde_json::from_str(json).ok()
+        }
+        let atom = match base {
+            Base::Integer => read(json).map(Self::Integer),
+            Base::Real => read(json).map(|number| Self::Real(Real(number))),
+            Base::Boolean => read(json).map(Self::Boolean),
+            Base::String => read(json).map(Self::String),
+            Base::Uuid => match read(json) {
+                Some(("uuid", id)) => Uuid::parse(id).map(Self::Uuid),
                 _ => None,
             },
-            _ => None,
         };
         atom.ok_or(ValueError::Atom(base))
+    }
+
+    /// What it takes beside its place in a column.
+    const fn size(&self) -> usize {
+        match self {
+            Self::String(text) => budget::string(text.len()),
+            Self::Integer(_) | Self::Real(_) | Self::Boolean(_) | Self::Uuid(_) => 0,
+        }
     }
 
     /// What a column of this type holds where nothing was said.
@@ -199,57 +201,95 @@ pub enum ValueError {
     /// An element of a map that is not a pair.
     #[error("an element of a map is no pair")]
     NotAPair,
+    /// More than may be kept of a database.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
 }
 
 impl Datum {
     /// Reads a value of a column, or of a map the keys that are kept. What is left out of every value
     /// and of every difference makes no difference to the rest.
-    pub fn parse(json: &Value, column: &Column) -> Result<Self, ValueError> {
+    pub fn parse(json: &str, column: &Column, budget: &mut Budget) -> Result<Self, ValueError> {
         let ColumnType { key, value, .. } = column.kind;
         match value {
-            None => Self::parse_set(json, key),
-            Some(value) => Self::parse_map(json, key, value, |key| column.keeps(key)),
+            None => Self::parse_set(json, key, budget),
+            Some(value) => Self::parse_map(json, key, value, |key| column.keeps(key), budget),
         }
     }
 
-    fn parse_set(json: &Value, base: Base) -> Result<Self, ValueError> {
+    fn parse_set(json: &str, base: Base, budget: &mut Budget) -> Result<Self, ValueError> {
         let atoms = match tagged(json) {
-            Some(("set", elements)) => elements
-                .iter()
-                .map(|element| Atom::parse(element, base))
-                .collect::<Result<Vec<_>, _>>()?,
+            Some(("set", list)) => {
+                let mut atoms = Vec::new();
+                each(list, ValueError::Atom(base), |element| {
+                    let atom = Atom::parse(element, base)?;
+                    budget.spend(budget::ELEMENT + atom.size())?;
+                    atoms.push(atom);
+                    Ok(())
+                })?;
+                atoms
+            }
             Some(("map", _)) => return Err(ValueError::NotASet),
-            _ => vec![Atom::parse(json, base)?],
+            _ => {
+                let atom = Atom::parse(json, base)?;
+                budget.spend(atom.size())?;
+                vec![atom]
+            }
         };
         Ok(Self::Set(atoms.into()))
     }
 
     fn parse_map(
-        json: &Value,
+        json: &str,
         key: Base,
         value: Base,
         keeps: impl Fn(&str) -> bool,
+        budget: &mut Budget,
     ) -> Result<Self, ValueError> {
-        let Some(("map", elements)) = tagged(json) else {
+        let list = match tagged(json) {
+            Some(("map", list)) => list,
             // An empty set is an empty map as well: both are nothing.
-            return match tagged(json) {
-                Some(("set", [])) => Ok(Self::Map([].into())),
-                _ => Err(ValueError::NotAMap),
-            };
+            Some(("set", list)) => {
+                each(list, ValueError::NotAMap, |_| Err(ValueError::NotAMap))?;
+                return Ok(Self::Map([].into()));
+            }
+            _ => return Err(ValueError::NotAMap),
         };
         let mut pairs = Vec::new();
-        for pair in elements {
-            let Some([k, v]) = pair.as_array().map(Vec::as_slice) else {
-                return Err(ValueError::NotAPair);
+        each(list, ValueError::NotAPair, |pair| {
+            let (k, v) = two(pair).ok_or(ValueError::NotAPair)?;
+            let (k, v) = (Atom::parse(k, key)?, Atom::parse(v, value)?);
+            let is_kept = match &k {
+                Atom::String(name) => keeps(name),
+                _ => true,
             };
-            let pair = (Atom::parse(k, key)?, Atom::parse(v, value)?);
-            if k.as_str().is_none_or(&keeps) {
-                pairs.push(pair);
+            if is_kept {
+                budget.spend(budget::ELEMENT + k.size() + v.size())?;
+                pairs.push((k, v));
             }
-        }
+            Ok(())
+        })?;
         pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
         pairs.dedup_by(|(one, _), (other, _)| one == other);
         Ok(Self::Map(pairs.into()))
+    }
+
+    /// What it takes, as [`Self::parse`] counts it.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Set(Atoms::One(atom)) => atom.size(),
+            Self::Set(Atoms::Others(atoms)) => {
+                let sizes = atoms.iter().map(|atom| budget::ELEMENT + atom.size());
+                sizes.sum()
+            }
+            Self::Map(pairs) => {
+                let sizes = pairs
+                    .iter()
+                    .map(|(k, v)| budget::ELEMENT + k.size() + v.size());
+                sizes.sum()
+            }
+        }
     }
 
     /// What a column holds in a row that came without it.
@@ -350,11 +390,33 @@ impl Datum {
     }
 }
 
-fn tagged(json: &Value) -> Option<(&str, &[Value])> {
-    match json.as_array()?.as_slice() {
-        [Value::String(tag), Value::Array(elements)] => Some((tag, elements)),
-        _ => None,
+/// The tag and the list of a set or a map.
+fn tagged(json: &str) -> Option<(&str, &str)> {
+    let (tag, list) = two(json)?;
+    let tag: &str = serde_json::from_str(tag).ok()?;
+    list.starts_with('[').then_some((tag, list))
+}
+
+/// The two elements of an array of two.
+fn two(json: &str) -> Option<(&str, &str)> {
+    // Anything else would be looked through to its end.
+    if !json.starts_with('[') {
+        return None;
     }
+    let (first, second): (&RawValue, &RawValue) = serde_json::from_str(json).ok()?;
+    Some((first.get(), second.get()))
+}
+
+/// Looks at the elements of a list, which is JSON as a part of a message that is.
+fn each<'a>(
+    list: &'a str,
+    malformed: ValueError,
+    mut look: impl FnMut(&'a str) -> Result<(), ValueError>,
+) -> Result<(), ValueError> {
+    elements(list, |element| look(element.get())).map_err(|error| match error {
+        PartError::Json(_) => malformed,
+        PartError::Part(error) => error,
+    })
 }
 
 fn contains(atoms: &[Atom], atom: &Atom) -> bool {
@@ -368,7 +430,7 @@ fn get<'a>(pairs: &'a [(Atom, Atom)], key: &Atom) -> Option<&'a Atom> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -382,7 +444,12 @@ mod tests {
             kind,
             keys: "",
         };
-        Datum::parse(json, &column)
+        let mut budget = Budget::new(1 << 20);
+        let parsed = Datum::parse(&json.to_string(), &column, &mut budget);
+        if let Ok(datum) = &parsed {
+            assert!(datum.size() <= budget.spent(), "{json}");
+        }
+        parsed
     }
 
     #[track_caller]
@@ -509,7 +576,8 @@ mod tests {
             kind: MAP,
             keys: "peer,chassis",
         };
-        let parse = |json: &Value| Datum::parse(json, &column);
+        let mut budget = Budget::new(1 << 20);
+        let mut parse = |json: &Value| Datum::parse(&json.to_string(), &column, &mut budget);
         let datum = parse(&json!(["map", [["peer", "p"], ["mtu", "1"]]])).unwrap();
         let difference = json!(["map", [["mtu", "2"], ["chassis", "c"], ["peer", "p"]]]);
         let changed = datum.with_difference(parse(&difference).unwrap());
@@ -520,6 +588,29 @@ mod tests {
             Err(ValueError::Atom(Base::String)),
             "what is not kept has its type as well"
         );
+    }
+
+    #[test]
+    fn a_value_is_refused_where_it_takes_more_than_is_left() {
+        let refused = |json: &Value, kind, limit| {
+            let column = Column {
+                name: "c",
+                kind,
+                keys: "",
+            };
+            let parsed = Datum::parse(&json.to_string(), &column, &mut Budget::new(limit));
+            parsed == Err(ValueError::TooLarge(TooLarge(limit)))
+        };
+        let many: Vec<u32> = (0..100).collect();
+        let integers = ColumnType::many(Base::Integer);
+        for (json, kind, size) in [
+            (json!("abc"), STRING, 41),
+            (json!(["set", many]), integers, 100 * 128),
+            (json!(["map", [["k", "v"]]]), MAP, 128 + 35 + 35),
+        ] {
+            assert!(refused(&json, kind, size - 1), "{json}");
+            assert!(!refused(&json, kind, size), "{json}");
+        }
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn record(ovn: &Ovn, chassis: usize) -> Vec<u8> {
         server.transact(ovn, &rows.collect::<Vec<_>>());
     }
     let mut stream = UnixStream::connect(server.socket()).unwrap();
-    let requests = plan(ovn).requests();
+    let requests = plan(ovn).requests(|_| true);
     let params = json!([
         "OVN_Southbound",
         "berth",
@@ -120,7 +120,7 @@ fn is_whole(reply: &[u8], ovn: &Ovn, chassis: usize) {
     let (found, _, updates): (bool, Value, &serde_json::value::RawValue) =
         serde_json::from_str(result.get()).unwrap();
     assert!(!found);
-    let mut replica = Replica::default();
+    let mut replica = Replica::with_limit(1 << 30);
     replica.plan(plan(ovn));
     let changes = replica.reset2(updates.get()).unwrap();
     let mut index = ChassisIndex::new(Duration::ZERO);

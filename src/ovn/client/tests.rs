@@ -12,7 +12,9 @@ const SUBJECT: Subject = Subject {
         table: "T",
         columns: &["name"],
     }],
+    large: &[],
     leader_only: false,
+    limit: 8 << 20,
 };
 const A: &str = "00000000-0000-4000-8000-00000000000a";
 
@@ -62,13 +64,21 @@ impl Server {
 
 /// Follows one connection, and tells what was told, with the fault that ended it at the end.
 async fn follow(stream: DuplexStream, stats: &ClientStats) -> Vec<String> {
+    follow_within(stream, stats, INACTIVITY).await
+}
+
+async fn follow_within(
+    stream: DuplexStream,
+    stats: &ClientStats,
+    inactivity: Duration,
+) -> Vec<String> {
     let mut said = Vec::new();
     let endpoints = Endpoints::parse("test", "tcp:localhost:1").unwrap();
     let mut follower = Follower {
         session: Session::new(SUBJECT),
-        connection: Connection::over(stream),
+        connection: Connection::over(stream, budget::message(SUBJECT.limit)),
         stats,
-        inactivity: INACTIVITY,
+        inactivity,
         synced: None,
         endpoint: endpoints.at(0),
     };
@@ -107,16 +117,13 @@ async fn a_silent_server_is_asked_and_left_when_it_does_not_answer() {
     let (said, _server) = tokio::join!(follow(client, &stats), serve);
     assert_eq!(
         said,
-        [
-            "synced 1 0",
-            "timeout: nothing came from the server for 20s"
-        ]
+        ["synced 1 0", "timeout: the server answers nothing for 20 s"]
     );
     assert_eq!(began.elapsed().as_secs(), 3 * 10 + 2 * 10);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_asks_is_answered_and_every_byte_counts_as_life() {
+async fn a_server_that_asks_is_answered_and_its_updates_are_taken() {
     let (client, server) = duplex(1 << 16);
     let mut server = Server(server);
     let stats = ClientStats::default();
@@ -129,13 +136,7 @@ async fn a_server_that_asks_is_answered_and_every_byte_counts_as_life() {
             server.read().await,
             json!({"id": "echo", "result": [], "error": null})
         );
-        let update = json!({"method": "update3", "id": null,
-            "params": ["berth", A, {"T": {A: {"modify": {"name": "y"}}}}]});
-        // A message that takes its time, and of which half the bytes are no message.
-        for byte in update.to_string().as_bytes() {
-            sleep(INACTIVITY / 2).await;
-            server.0.write_all(&[*byte]).await.unwrap();
-        }
+        server.write(&mk_update("y")).await;
         drop(server);
     };
     let (said, ()) = tokio::join!(follow(client, &stats), serve);
@@ -150,6 +151,116 @@ async fn a_server_that_asks_is_answered_and_every_byte_counts_as_life() {
     assert_eq!((stats.updates(), stats.full_syncs()), (1, 1));
 }
 
+fn mk_update(name: &str) -> Value {
+    json!({"method": "update3", "id": null,
+        "params": ["berth", A, {"T": {A: {"modify": {"name": name}}}}]})
+}
+
+/// Sends pieces at intervals until nobody takes them any more, and answers nothing.
+async fn trickle(server: &mut Server, pieces: impl Iterator<Item = Vec<u8>>, every: Duration) {
+    for piece in pieces {
+        if server.0.write_all(&piece).await.is_err() {
+            break;
+        }
+        sleep(every).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_sends_without_end_and_answers_nothing_is_left() {
+    let bytes = || mk_update(&"y".repeat(1000)).to_string().into_bytes();
+    let byte_by_byte = bytes().into_iter().map(|byte| vec![byte]);
+    let updates = (0..100).map(|number| mk_update(&number.to_string()).to_string().into_bytes());
+    let spaces = (0..100).map(|_| b" ".to_vec());
+    let cases: [(&str, Box<dyn Iterator<Item = Vec<u8>>>); 3] = [
+        ("a message that has no end", Box::new(byte_by_byte)),
+        ("one message after the other", Box::new(updates)),
+        ("what is between messages", Box::new(spaces)),
+    ];
+    for (what, pieces) in cases {
+        let (client, server) = duplex(1 << 16);
+        let mut server = Server(server);
+        let stats = ClientStats::default();
+        let began = Instant::now();
+        let serve = async {
+            server.sync().await;
+            trickle(&mut server, pieces, Duration::from_secs(1)).await;
+        };
+        let (said, ()) = tokio::join!(follow(client, &stats), serve);
+        let last = said.last().unwrap();
+        assert_eq!(
+            last, "timeout: the server answers nothing for 20 s",
+            "{what}"
+        );
+        let took = began.elapsed().as_secs();
+        assert!((20..=22).contains(&took), "{what}: {took} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_takes_its_time_is_waited_for_while_it_comes_fast_enough() {
+    let (client, server) = duplex(1 << 20);
+    let mut server = Server(server);
+    let stats = ClientStats::default();
+    let serve = async {
+        server.sync().await;
+        // Two MiB, a little faster than has to be: longer than a silence may be.
+        let update = mk_update(&"y".repeat(2 << 20)).to_string();
+        let chunk = 100 * 1024;
+        for piece in update.as_bytes().chunks(chunk) {
+            server.0.write_all(piece).await.unwrap();
+            let rate = LEAST_RATE + LEAST_RATE / 10;
+            sleep(Duration::from_millis(chunk as u64 * 1000 / rate)).await;
+        }
+        drop(server);
+    };
+    let inactivity = Duration::from_secs(2);
+    let (said, ()) = tokio::join!(follow_within(client, &stats, inactivity), serve);
+    assert_eq!(
+        said,
+        [
+            "synced 1 0",
+            "changed 1",
+            "closed: the server has closed the connection"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_sends_more_than_there_is_room_for_is_left_for_that() {
+    let name = "y".repeat(3 << 20);
+    let deep = "[".repeat(100);
+    for (bytes, expect) in [
+        (
+            mk_update(&name).to_string(),
+            "too_large: the database is larger than berth has room for: its content takes more than 8388608 bytes",
+        ),
+        (
+            mk_update(&name.repeat(3)).to_string(),
+            "too_large: a message is longer than 6291456 bytes",
+        ),
+        (
+            format!("{{\"method\":{deep}"),
+            "too_large: a message is nested deeper than 64 levels",
+        ),
+        (
+            json!({"method": "echo", "params": [&name], "id": 1}).to_string(),
+            "too_large: a request of the server is longer than 65536 bytes",
+        ),
+    ] {
+        let (client, server) = duplex(16 << 20);
+        let mut server = Server(server);
+        let stats = ClientStats::default();
+        let serve = async {
+            server.sync().await;
+            server.0.write_all(bytes.as_bytes()).await.unwrap();
+            server
+        };
+        let (said, _server) = tokio::join!(follow(client, &stats), serve);
+        assert_eq!(said, ["synced 1 0", expect]);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_that_does_not_come_to_an_end_is_left() {
     let (client, server) = duplex(1 << 16);
@@ -158,20 +269,16 @@ async fn a_server_that_does_not_come_to_an_end_is_left() {
     let began = Instant::now();
     let serve = async {
         server.read().await;
-        loop {
-            let echo = json!({"method": "echo", "params": [], "id": "echo"});
-            if server
-                .0
-                .write_all(echo.to_string().as_bytes())
-                .await
-                .is_err()
-            {
-                break;
-            }
-            sleep(Duration::from_secs(1)).await;
+        // It is there, and does what it was asked for in no time that it is given.
+        for _ in 0..2 {
+            let asked = server.read().await;
+            assert_eq!(asked["method"], "echo");
+            let reply = json!({"id": asked["id"], "result": asked["params"], "error": null});
+            server.write(&reply).await;
         }
+        server
     };
-    let (said, ()) = tokio::join!(follow(client, &stats), serve);
+    let (said, _server) = tokio::join!(follow(client, &stats), serve);
     assert_eq!(
         said,
         ["timeout: the server does not come to the end of what it was asked for"]
