@@ -75,6 +75,7 @@ impl Default for Policy {
 pub const ALLOWED_LAG: Duration = Duration::from_secs(30);
 
 /// What is true of the cluster as a whole, and decides whether some checks can be made at all.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fleet {
     /// At least one node carries a machine-type label.

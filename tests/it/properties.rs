@@ -15,8 +15,7 @@ use berth::decide::reason::{Reason, Reasons};
 use berth::decide::score::Weights;
 use berth::domain::{
     Agent, AgentState, Agents, ChassisClaim, ChassisIdentity, ChassisRow, MachineType, NodeFacts,
-    Provider,
-    Southbound, Vmi,
+    Provider, Southbound, Vmi,
 };
 use berth::facts::Facts;
 use berth::http::{filter, mutate};
