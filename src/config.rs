@@ -686,7 +686,7 @@ mod tests {
             ),
             (
                 "tls: {clientCaFile: /a}",
-                "tls.clientCaFile: unknown field (did you mean clientCAFile?); the fields here are certFile, keyFile, clientCAFile, reloadInterval, managed",
+                "tls.clientCaFile: unknown field (did you mean clientCAFile?); the fields here are certFile, keyFile, clientCAFile, schedulerClientCAFile, reloadInterval, managed",
             ),
             (
                 "a b: 1",

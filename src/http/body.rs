@@ -260,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_budget_is_shared_and_given_back() {
-        let budget = Budget::new(3 * BASE);
+        let budget = Budget::new(4 * BASE);
         let first = read_text("12345", 100, &budget).await.unwrap();
         assert!(matches!(
             read_text("6789", 100, &budget).await,

@@ -10,17 +10,18 @@ use axum::body::Body;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use prometheus::IntGauge;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cluster::Lookup;
 use crate::config::Limits;
-use crate::http::Service;
 use crate::http::body::{self, BASE, Bounds, Deadline};
 use crate::http::budget::{Budget, BudgetGuard, CONNECTION_PART};
 use crate::http::held::{Clock, Held};
 use crate::http::refusal::Refusal;
 use crate::http::vmi::VmiRef;
+use crate::http::{Service, serving_threads};
 use crate::metrics::{Metrics, RefusalCause, Surface};
 use crate::peer::{Grant, Peer};
 use crate::wire::{Outgoing, Reply};
@@ -64,6 +65,9 @@ pub(super) struct Lane {
     bounds: Bounds,
     bytes: Arc<Budget>,
     requests: Arc<Budget>,
+    /// As many threads of the blocking pool as there are of those that serve connections: more would
+    /// only leave less time to these.
+    pool: Arc<Semaphore>,
     in_flight: IntGauge,
     clock: Arc<Clock>,
 }
@@ -105,6 +109,7 @@ impl Lane {
             },
             bytes: bytes(limits.admission_bodies_in_flight.bytes()),
             requests: requests(limits.admission_requests),
+            pool: pool(),
             in_flight: metrics.in_flight(Surface::Admission),
             clock: Arc::default(),
         }
@@ -120,6 +125,7 @@ impl Lane {
             },
             bytes: bytes(limits.extender_bodies_in_flight.bytes()),
             requests: requests(limits.extender_requests),
+            pool: pool(),
             in_flight: metrics.in_flight(Surface::Extender),
             clock: Arc::default(),
         }
@@ -191,7 +197,7 @@ impl Lane {
             // Before the facts are looked at, so that nothing new comes in between.
             let news = service.sources.news.notified();
             let answered;
-            (answered, attempt, work) = work.run(attempt, deadline, patience).await?;
+            (answered, attempt, work) = work.run(&self.pool, attempt, deadline, patience).await?;
             match answered {
                 Answered::Reply(reply) => return work.send(self.surface, reply),
                 Answered::Unknown(vmi) => {
@@ -259,6 +265,7 @@ impl Work {
 
     async fn run(
         mut self,
+        pool: &Arc<Semaphore>,
         attempt: Attempt,
         deadline: Instant,
         patience: Duration,
@@ -279,8 +286,17 @@ impl Work {
         {
             return work();
         }
-        let mut task = AbortOnDrop(tokio::task::spawn_blocking(work));
-        match timeout_at(deadline, &mut task.0).await {
+        let task = async {
+            // The pool is never closed.
+            let place = Arc::clone(pool).acquire_owned().await.ok();
+            let work = move || {
+                let _place = place;
+                work()
+            };
+            let mut task = AbortOnDrop(tokio::task::spawn_blocking(work));
+            (&mut task.0).await
+        };
+        match timeout_at(deadline, task).await {
             Err(_) => Err(Refusal::Late(patience)),
             Ok(Ok(answered)) => answered,
             // To the listener, which logs and counts the panics of all handlers.
@@ -297,6 +313,10 @@ fn bytes(limit: usize) -> Arc<Budget> {
 
 fn requests(limit: u32) -> Arc<Budget> {
     Budget::new(usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+fn pool() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(serving_threads()))
 }
 
 /// Work that has not begun is not begun for a client that is gone.
@@ -364,7 +384,7 @@ mod tests {
     /// As many threads as in production, each of which a request just under the limit could take.
     #[test]
     fn requests_below_the_limit_leave_a_thread_that_serves_the_others() {
-        let threads = crate::http::serving_threads();
+        let threads = serving_threads();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .enable_time()
