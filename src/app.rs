@@ -412,7 +412,7 @@ impl Running {
             watching.await;
         });
         if certificates.are_to_come() {
-            readiness.waits(Condition::HttpsListener, "a certificate");
+            readiness.waits(Condition::HttpsListener, || "a certificate".to_owned());
             tracing::info!(%admin, "HTTPS is served once there is a certificate");
         }
         let Served {
@@ -535,14 +535,17 @@ fn follow(
             );
             let reader = Arc::new(reader);
             metrics.watch_watches(Arc::clone(&stats), Arc::clone(&reader))?;
+            let (view, counts) = (Arc::clone(&sources.cluster), Arc::clone(&stats));
+            readiness.waits(Condition::ClusterView, move || {
+                not_listed(&view.load(), &counts)
+            });
             let readiness = Arc::clone(readiness);
             let news = Arc::clone(&sources.news);
-            let mut is_complete = false;
             let changed = move |view: &View| {
                 news.notify_waiters();
                 announcer.look(view);
-                if !is_complete {
-                    is_complete = tell_completeness(view, &readiness);
+                if view.is_complete() {
+                    readiness.holds(Condition::ClusterView);
                 }
             };
             let watching = watch(
@@ -557,19 +560,19 @@ fn follow(
     }
 }
 
-/// Tells `/readyz` what the view still waits for.
-fn tell_completeness(view: &View, readiness: &Readiness) -> bool {
-    if view.is_complete() {
-        readiness.holds(Condition::ClusterView);
-        return true;
-    }
-    let waiting: Vec<&str> = ObjectKind::ALL
+/// The kinds that the view still waits for, each with what its list fails of.
+fn not_listed(view: &View, stats: &WatchStats) -> String {
+    let waiting = ObjectKind::ALL
         .into_iter()
-        .filter(|kind| !view.is_listed(*kind))
-        .map(ObjectKind::name)
+        .filter(|kind| !view.is_listed(*kind));
+    let texts: Vec<String> = waiting
+        .map(|kind| match stats.fault(kind) {
+            None => kind.name().to_owned(),
+            Some(fault) => format!("{}: {fault}", kind.name()),
+        })
         .collect();
-    readiness.waits(Condition::ClusterView, &waiting.join(", "));
-    false
+    let has_faults = texts.iter().any(|text| text.contains(':'));
+    texts.join(if has_faults { "; " } else { ", " })
 }
 
 /// Where the two listeners listen, and who reaches them where that is a default that may surprise.

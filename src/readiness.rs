@@ -1,8 +1,12 @@
 //! Whether berth can be sent requests: every condition holds, and it is not about to end.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::text::{LONGEST_TEXT, shorten};
+use crate::text::shorten;
+
+/// The longest text of a condition: what each kind of object waits for, with the API server's words.
+const LONGEST: usize = 4_000;
 
 /// What has to be there before a request is answered well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,18 +40,31 @@ impl Condition {
     }
 }
 
-/// The state of all conditions: for each that does not hold, what `/readyz` says.
+/// The state of all conditions: for each that does not hold, what it waits for.
 #[derive(Debug)]
-pub struct Readiness(Mutex<[Option<String>; Condition::ALL.len()]>);
+pub struct Readiness(Mutex<[Option<Lack>; Condition::ALL.len()]>);
+
+/// A condition that does not hold.
+#[derive(Clone)]
+struct Lack(Option<Arc<Details>>);
+
+/// Tells what a condition waits for, each time it is asked for.
+type Details = dyn Fn() -> String + Send + Sync;
+
+impl fmt::Debug for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let details = self.0.as_deref().map(|details| details());
+        f.debug_tuple("Lack").field(&details).finish()
+    }
+}
 
 impl Default for Readiness {
     /// What every service needs is not there yet, and nothing is ending.
     fn default() -> Self {
         let lacks =
             |condition| matches!(condition, Condition::ClusterView | Condition::HttpsListener);
-        Self(Mutex::new(Condition::ALL.map(|condition| {
-            lacks(condition).then(|| condition.lack().to_owned())
-        })))
+        let state = |condition| lacks(condition).then_some(Lack(None));
+        Self(Mutex::new(Condition::ALL.map(state)))
     }
 }
 
@@ -59,24 +76,33 @@ impl Readiness {
 
     /// The condition does not hold.
     pub fn lacks(&self, condition: Condition) {
-        self.lock()[condition as usize] = Some(condition.lack().to_owned());
+        self.lock()[condition as usize] = Some(Lack(None));
     }
 
-    /// The condition does not hold, with what it waits for.
-    pub fn waits(&self, condition: Condition, what: &str) {
-        let text = format!("{} (waiting for {what})", condition.lack());
-        self.lock()[condition as usize] = Some(text);
+    /// The condition does not hold, with what it waits for at the time that it is asked for.
+    pub fn waits(&self, condition: Condition, what: impl Fn() -> String + Send + Sync + 'static) {
+        self.lock()[condition as usize] = Some(Lack(Some(Arc::new(what))));
     }
 
     /// What is missing; nothing means ready.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
-        let missing = self.lock();
-        let missing = missing.iter().flatten();
-        missing.map(|text| shorten(text, LONGEST_TEXT)).collect()
+        let state = self.lock().clone();
+        let missing = Condition::ALL.into_iter().zip(state);
+        let text = |(condition, Lack(details)): (Condition, Lack)| match details {
+            None => condition.lack().to_owned(),
+            Some(details) => {
+                let text = format!("{} (waiting for {})", condition.lack(), details());
+                shorten(text, LONGEST)
+            }
+        };
+        missing
+            .filter_map(|(condition, lack)| Some((condition, lack?)))
+            .map(text)
+            .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, [Option<String>; Condition::ALL.len()]> {
+    fn lock(&self) -> MutexGuard<'_, [Option<Lack>; Condition::ALL.len()]> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -88,7 +114,7 @@ mod tests {
     #[test]
     fn ready_is_when_everything_is_there_and_never_again_while_draining() {
         let readiness = Readiness::default();
-        readiness.waits(Condition::ClusterView, "node, vmi");
+        readiness.waits(Condition::ClusterView, || "node, vmi".to_owned());
         assert_eq!(
             readiness.missing(),
             [

@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::Client;
-use kube::client::RustlsTlsError;
+use kube::client::{ClientBuilder, RustlsTlsError};
 use kube::config::{
     Config, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError, LoadDataError,
 };
+
+use tower::BoxError;
+use tower::util::MapErrLayer;
 
 use crate::api::{Cause, Fault};
 use crate::{tls, yaml};
@@ -84,12 +87,14 @@ fn client(mut config: Config, origin: String) -> Result<Connected, ClientError> 
     config.default_retry = false;
     let namespace = config.default_namespace.clone();
     let url = config.cluster_url.to_string();
-    let client = Client::try_from(config).map_err(|error| ClientError::Unusable {
+    let address = url.clone();
+    let builder = ClientBuilder::try_from(config).map_err(|error| ClientError::Unusable {
         origin,
         fault: unusable(&error),
     })?;
+    let named = MapErrLayer::new(move |error| with_address(&address, error));
     Ok(Connected {
-        client,
+        client: builder.with_layer(&named).build(),
         url,
         namespace,
     })
@@ -107,6 +112,25 @@ fn unusable(error: &kube::Error) -> Fault {
         ),
         other => Fault::from(other),
     }
+}
+
+/// What fails on the way to the API server, with its address, which kube's own texts lack.
+#[derive(Debug, thiserror::Error)]
+#[error("{address}")]
+struct OnTheWay {
+    address: String,
+    source: BoxError,
+}
+
+fn with_address(address: &str, error: BoxError) -> BoxError {
+    // kube knows its own errors by their type.
+    if error.is::<kube::Error>() {
+        return error;
+    }
+    Box::new(OnTheWay {
+        address: address.trim_end_matches('/').to_owned(),
+        source: error,
+    })
 }
 
 fn not_in_cluster(error: InClusterError) -> ClientError {

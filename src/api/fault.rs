@@ -275,7 +275,14 @@ impl From<&Status> for Fault {
             ("", reason) => reason,
             (message, _) => message,
         };
-        Self::new(Cause::of_status(status), format!("{said} (status {code})"))
+        let cause = Cause::of_status(status);
+        let advice = match cause {
+            Cause::Unauthorized => {
+                ": the API server does not accept the token or client certificate"
+            }
+            _ => "",
+        };
+        Self::new(cause, format!("{said} (status {code}){advice}"))
     }
 }
 
@@ -353,6 +360,11 @@ mod tests {
                 Status::failure(forbidden, "Forbidden").with_code(403),
                 Cause::Forbidden,
                 format!("{forbidden} (status 403)"),
+            ),
+            (
+                Status::failure("Unauthorized", "Unauthorized").with_code(401),
+                Cause::Unauthorized,
+                "Unauthorized (status 401): the API server does not accept the token or client certificate".to_owned(),
             ),
             (
                 Status::failure("", "Expired").with_code(410),
@@ -571,6 +583,12 @@ mod tests {
             "{line}"
         );
         assert_eq!(line.chars().count(), LONGEST_TEXT);
+    }
+
+    #[test]
+    fn what_others_say_moves_no_cursor() {
+        let fault = Fault::new(Cause::Server, "no\u{1b}[2J such\r\n\u{202e}node");
+        assert_eq!(fault.to_string(), "no\\u{1b}[2J such \\u{202e}node");
     }
 
     #[test]

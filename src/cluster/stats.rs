@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::api::Cause;
+use crate::api::{Cause, Fault};
 use crate::cluster::ObjectKind;
 use crate::throttle::Throttle;
 
@@ -23,6 +23,7 @@ struct KindStats {
     failures: [AtomicU64; Cause::ALL.len()],
     unreadable: AtomicU64,
     failing: AtomicBool,
+    fault: Mutex<Option<Fault>>,
     logged: Mutex<Throttle>,
 }
 
@@ -34,6 +35,7 @@ impl Default for WatchStats {
             failures: Cause::ALL.map(|_| AtomicU64::new(0)),
             unreadable: AtomicU64::new(0),
             failing: AtomicBool::new(false),
+            fault: Mutex::new(None),
             logged: Mutex::new(Throttle::new(LOG_PERIOD)),
         }))
     }
@@ -71,6 +73,12 @@ impl WatchStats {
         self.of(kind).failing.load(Relaxed)
     }
 
+    /// What the list or watch of a kind failed of, while it fails.
+    #[must_use]
+    pub fn fault(&self, kind: ObjectKind) -> Option<Fault> {
+        self.lock_fault(kind).clone()
+    }
+
     pub(super) fn listed(&self, kind: ObjectKind) {
         self.of(kind).lists.fetch_add(1, Relaxed);
     }
@@ -79,9 +87,16 @@ impl WatchStats {
         self.of(kind).starts.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn failed(&self, kind: ObjectKind, cause: Cause) {
+    pub(super) fn failed(&self, kind: ObjectKind, fault: &Fault) {
+        *self.lock_fault(kind) = Some(fault.clone());
         // With what was set before it.
-        self.of(kind).failures[cause as usize].fetch_add(1, Release);
+        self.of(kind).failures[fault.cause as usize].fetch_add(1, Release);
+    }
+
+    /// It goes well again.
+    pub(super) fn mended(&self, kind: ObjectKind) {
+        *self.lock_fault(kind) = None;
+        self.set_failing(kind, false);
     }
 
     pub(super) fn set_failing(&self, kind: ObjectKind, failing: bool) {
@@ -95,6 +110,11 @@ impl WatchStats {
         kind.unreadable.fetch_add(1, Relaxed);
         let mut logged = kind.logged.lock().unwrap_or_else(PoisonError::into_inner);
         logged.pass()
+    }
+
+    fn lock_fault(&self, kind: ObjectKind) -> MutexGuard<'_, Option<Fault>> {
+        let fault = self.of(kind).fault.lock();
+        fault.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn of(&self, kind: ObjectKind) -> &KindStats {

@@ -277,7 +277,7 @@ impl Follow {
         let object = object.unwrap_or_else(|error| {
             if let Some(unlogged) = self.stats.unreadable(K::KIND) {
                 tracing::warn!(
-                    kind = K::API_KIND,
+                    kind = K::KIND.name(),
                     object = %place,
                     unlogged,
                     "an object can't be read, and is as if it were not there: {error}"
@@ -380,8 +380,8 @@ impl<K: Watched> Trouble<K> {
     fn is_over(&mut self) {
         if self.failing.take().is_some() {
             self.waits.reset();
-            self.stats.set_failing(K::KIND, false);
-            tracing::info!(kind = K::API_KIND, "the watch goes on");
+            self.stats.mended(K::KIND);
+            tracing::info!(kind = K::KIND.name(), "the watch goes on");
         }
     }
 
@@ -403,15 +403,18 @@ impl<K: Watched> Trouble<K> {
         // Whoever sees the count sees the gauge as well.
         let is_failing = fault.cause != Cause::NotFound;
         self.stats.set_failing(K::KIND, is_failing);
-        self.stats.failed(K::KIND, fault.cause);
+        self.stats.failed(K::KIND, fault);
         let known = self.failing.replace(fault.cause) == Some(fault.cause);
         let wait = self.wait(fault.cause, Instant::now());
-        let (kind, cause) = (K::API_KIND, fault.cause.name());
+        let (kind, cause) = (K::KIND.name(), fault.cause.name());
         match fault.cause {
             _ if known => tracing::debug!(kind, cause, "the watch fails again: {fault}"),
             Cause::NotFound => tracing::info!(kind, "not installed: {}.{}", K::PLURAL, K::GROUP),
             Cause::Expired => {
                 tracing::info!(kind, "the watch starts over with a new list: {fault}");
+            }
+            _ if self.stats.lists(K::KIND) == 0 => {
+                tracing::warn!(kind, cause, "can't list {} yet: {fault}", K::PLURAL);
             }
             _ => tracing::warn!(
                 kind,

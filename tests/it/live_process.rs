@@ -126,7 +126,7 @@ fn once_ready_it_stays_so_while_nobody_answers() {
     let message = line["message"].as_str().unwrap();
     // Reset or refused, by when the watch broke.
     assert!(
-        message.starts_with("the watch fails, and the last view stays: client error ("),
+        message.starts_with("the watch fails, and the last view stays: "),
         "{message}"
     );
     wait_for("every kind", || {
@@ -143,6 +143,8 @@ fn once_ready_it_stays_so_while_nobody_answers() {
     );
 }
 
+const FORBIDDEN: &str = "nodes is forbidden: User \"system:serviceaccount:kube-system:berth\" cannot list resource \"nodes\" in API group \"\" at the cluster scope (status 403); apply the ClusterRole berth-view of berth's manifests";
+
 #[test]
 fn what_rbac_does_not_allow_is_named_in_the_log_and_keeps_it_unready() {
     let dir = tempfile::tempdir().unwrap();
@@ -154,14 +156,17 @@ fn what_rbac_does_not_allow_is_named_in_the_log_and_keeps_it_unready() {
     assert_eq!(
         (&line["kind"], &line["cause"], &line["message"]),
         (
-            &json!("Node"),
+            &json!("node"),
             &json!("forbidden"),
-            &json!(
-                "the watch fails, and the last view stays: nodes is forbidden: User \"system:serviceaccount:kube-system:berth\" cannot list resource \"nodes\" in API group \"\" at the cluster scope (status 403); apply the ClusterRole berth-view of berth's manifests"
-            )
+            &json!(format!("can't list nodes yet: {FORBIDDEN}"))
         )
     );
-    assert_eq!(get(served.admin, "/readyz").0, 503);
+    let missing = format!(
+        "not ready: the cluster view is not complete yet (waiting for node: {FORBIDDEN})\n"
+    );
+    wait_for("the other kinds", || {
+        get(served.admin, "/readyz") == (503, missing.clone())
+    });
     server.allow(Verb::List, "nodes");
     served.line("the cluster view is complete");
 }
@@ -254,7 +259,7 @@ fn a_kubeconfig_that_can_not_be_used_is_named_with_what_is_wrong() {
         ),
     ] {
         let output = berth()
-            .args(["serve", "--kubeconfig", &path, "--log-format", "json"])
+            .args(["serve", "--kubeconfig", &path])
             .args(["--tls-cert", "/none", "--tls-key", "/none"])
             .output()
             .unwrap();
@@ -272,15 +277,74 @@ fn credentials_that_are_refused_keep_it_unready_until_they_are_not() {
     let kubeconfig = server.kubeconfig(dir.path());
     server.require_token("another");
     let served = Served::start_on(&["--kubeconfig", kubeconfig.to_str().unwrap()]);
-    let line = served.line_that("a warning", |line| line["level"] == "WARN");
-    assert_eq!(
-        (&line["cause"], &line["message"]),
-        (
-            &json!("unauthorized"),
-            &json!("the watch fails, and the last view stays: Unauthorized (status 401)")
-        )
-    );
-    assert_eq!(get(served.admin, "/readyz").0, 503);
+    let said =
+        "Unauthorized (status 401): the API server does not accept the token or client certificate";
+    for line in first_warnings(&served) {
+        let (kind, plural) = kind_of(&line);
+        assert_eq!(
+            (&line["cause"], &line["message"]),
+            (
+                &json!("unauthorized"),
+                &json!(format!("can't list {plural} yet: {said}"))
+            ),
+            "{kind}"
+        );
+    }
+    let missing = KINDS.map(|(kind, _)| format!("{kind}: {said}")).join("; ");
+    let missing =
+        format!("not ready: the cluster view is not complete yet (waiting for {missing})\n");
+    assert_eq!(get(served.admin, "/readyz"), (503, missing));
+}
+
+/// Every kind, by its name in the log and at the API server.
+const KINDS: [(&str, &str); 7] = [
+    ("node", "nodes"),
+    ("agent_pod", "pods"),
+    ("vmi", "virtualmachineinstances"),
+    ("migration", "virtualmachineinstancemigrations"),
+    ("target_pod", "pods"),
+    ("namespace", "namespaces"),
+    ("kubevirt", "kubevirts"),
+];
+
+/// The first warning of each kind, in the order in which they came.
+fn first_warnings(served: &Served) -> Vec<Value> {
+    let lines = KINDS.map(|_| served.line_that("a warning", |line| line["level"] == "WARN"));
+    let kinds: std::collections::BTreeSet<&str> =
+        lines.iter().map(|line| kind_of(line).0).collect();
+    assert_eq!(kinds.len(), KINDS.len());
+    lines.to_vec()
+}
+
+fn kind_of(line: &Value) -> (&'static str, &'static str) {
+    let kind = KINDS.into_iter().find(|(name, _)| line["kind"] == *name);
+    kind.unwrap_or_else(|| panic!("{line}"))
+}
+
+#[test]
+fn an_api_server_that_is_down_at_the_start_is_named_with_its_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = ApiServer::start();
+    let kubeconfig = server.kubeconfig(dir.path());
+    let address = server.url();
+    server.stop();
+    let served = Served::start_on(&["--kubeconfig", kubeconfig.to_str().unwrap()]);
+    for line in first_warnings(&served) {
+        let (_, plural) = kind_of(&line);
+        let message = line["message"].as_str().unwrap();
+        let said = format!("can't list {plural} yet: {address}: client error (Connect): ");
+        assert!(
+            message.starts_with(&said) && message.contains("Connection refused"),
+            "{message}"
+        );
+        assert_eq!(line["cause"], "connection");
+    }
+    let (status, missing) = get(served.admin, "/readyz");
+    assert_eq!(status, 503);
+    for (kind, _) in KINDS {
+        let cause = format!("{kind}: {address}: client error (Connect): ");
+        assert!(missing.contains(&cause), "{missing}");
+    }
 }
 
 #[test]
