@@ -126,7 +126,8 @@ pub enum AppError {
 pub async fn serve(args: Serve) -> Result<(), AppError> {
     let (snapshot, kubeconfig) = (args.snapshot.clone(), args.kubeconfig.clone());
     let config = resolve(args)?;
-    telemetry::init(&config.log);
+    telemetry::init(&config.log).map_err(AppError::System)?;
+    telemetry::log_panics();
     let cluster = match snapshot {
         Some(path) => Cluster::Snapshot(file::load(&path, &config.network())?),
         None => Cluster::Live(connect(&config, kubeconfig.as_deref()).await?),

@@ -1,6 +1,7 @@
 //! The command line. Every flag can be set as `BERTH_…` in the environment as well; a flag comes
 //! before the environment, and both before the configuration file.
 
+use std::env;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -218,4 +219,20 @@ pub struct SchedulerConfig {
     /// Print a whole configuration of kube-scheduler, not the stanza alone
     #[arg(long, env = "BERTH_FULL", value_parser = switch)]
     pub full: bool,
+}
+
+/// The format of the log that a command line asks `berth serve` for, where it can't be parsed as a
+/// whole: `line` is without the program's name.
+#[must_use]
+pub fn log_format(line: &[String]) -> Option<LogFormat> {
+    if line.first()? != "serve" {
+        return None;
+    }
+    let mut pairs = line.windows(2);
+    let separate = pairs.find_map(|pair| (pair[0] == "--log-format").then(|| pair[1].clone()));
+    let mut words = line.iter();
+    let joined = words.find_map(|word| word.strip_prefix("--log-format="));
+    let value = separate.or_else(|| joined.map(str::to_owned));
+    let value = value.or_else(|| env::var("BERTH_LOG_FORMAT").ok())?;
+    value.parse().ok()
 }

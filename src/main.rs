@@ -1,12 +1,13 @@
 //! The `berth` command.
 
+use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use berth::app;
-use berth::args::{Cli, Command, ConfigCommand, usage};
+use berth::args::{self, Cli, Command, ConfigCommand, usage};
 use berth::config::{self, Config};
-use berth::{config_check, demo, scheduler_config};
+use berth::{config_check, demo, scheduler_config, telemetry};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -15,22 +16,30 @@ fn main() -> ExitCode {
         // Help and version are no errors, and the list of commands is help.
         Err(error) if error.exit_code() == 0 || is_help(&error) => error.exit(),
         Err(error) => {
-            complain(&usage::one_line(&error, &words()));
+            let line = words();
+            let format = args::log_format(&line);
+            telemetry::fatal(&usage::one_line(&error, &line), format);
             return ExitCode::from(2);
         }
     };
-    match run(cli.command) {
+    let format = match &cli.command {
+        Command::Serve(args) => args.log_format,
+        _ => None,
+    };
+    let code = match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            complain(&format!("error: {message}"));
+            telemetry::fatal(&format!("error: {message}"), format);
             ExitCode::FAILURE
         }
-    }
+    };
+    telemetry::finish();
+    code
 }
 
 /// The command line without the program's name.
 fn words() -> Vec<String> {
-    std::env::args_os()
+    env::args_os()
         .skip(1)
         .map(|word| word.to_string_lossy().into_owned())
         .collect()
@@ -80,13 +89,4 @@ fn print(text: &str) -> Result<(), String> {
         }
         _ => Ok(()),
     }
-}
-
-fn complain(message: &str) {
-    // One line, whatever it quotes. Where standard error is closed there is nobody to tell.
-    let line: String = message
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    let _ = writeln!(io::stderr(), "{line}");
 }

@@ -63,7 +63,8 @@ async fn play(steps: &[Step], keep: bool, mut say: impl FnMut(&str)) -> Result<(
     telemetry::init(&Log {
         level: LogLevel::errors(),
         ..Log::default()
-    });
+    })
+    .map_err(AppError::System)?;
     let folder = tempfile::Builder::new()
         .prefix("berth-demo-")
         .tempdir()

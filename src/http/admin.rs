@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::http::scrape::{ScrapeError, Scrapes};
 use crate::metrics::Metrics;
+use crate::peer::Peer;
 use crate::readiness::Readiness;
 
 #[derive(Clone)]
 struct Admin {
-    metrics: Metrics,
+    scrapes: Arc<Scrapes>,
     readiness: Arc<Readiness>,
 }
 
@@ -29,7 +31,10 @@ pub fn admin_router(metrics: Metrics, readiness: Arc<Readiness>) -> Router {
                 "berth: no such path: there are /livez, /readyz and /metrics\n",
             )
         })
-        .with_state(Admin { metrics, readiness })
+        .with_state(Admin {
+            scrapes: Arc::new(Scrapes::new(metrics)),
+            readiness,
+        })
 }
 
 async fn readyz(State(Admin { readiness, .. }): State<Admin>) -> Response {
@@ -41,16 +46,19 @@ async fn readyz(State(Admin { readiness, .. }): State<Admin>) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
-async fn scrape(State(Admin { metrics, .. }): State<Admin>) -> Response {
-    match metrics.encode() {
+async fn scrape(State(Admin { scrapes, .. }): State<Admin>, request: Request) -> Response {
+    let peer = request.extensions().get::<Peer>();
+    let peer = peer.map(|peer| peer.address.ip().to_canonical());
+    let error = match scrapes.text(peer).await {
         Ok(text) => {
             let format = prometheus::TEXT_FORMAT;
-            ([(header::CONTENT_TYPE, format)], text).into_response()
+            return ([(header::CONTENT_TYPE, format)], text).into_response();
         }
-        Err(error) => {
-            tracing::error!("metrics can't be encoded: {error}");
-            let text = format!("berth: metrics can't be encoded: {error}\n");
-            (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
-        }
-    }
+        Err(error) => error,
+    };
+    let status = match error {
+        ScrapeError::TooOften => StatusCode::TOO_MANY_REQUESTS,
+        ScrapeError::Encode(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (status, format!("berth: {error}\n")).into_response()
 }

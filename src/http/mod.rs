@@ -13,6 +13,7 @@ mod null;
 mod preempt;
 mod prioritize;
 mod refusal;
+mod scrape;
 mod vmi;
 
 use std::net::IpAddr;

@@ -1,6 +1,6 @@
 //! What one replica does for all: the lease, the node conditions, the question to the chassis.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -35,8 +35,6 @@ pub(super) struct DutyCollector {
     waiting: IntGauge,
     questions: IntCounter,
     question_failures: IntCounterVec,
-    /// Two scrapes at once would add to each other's counters.
-    scraping: Mutex<()>,
 }
 
 impl DutyCollector {
@@ -82,7 +80,6 @@ impl DutyCollector {
                 "Questions to all chassis that could not be asked, by cause.",
                 "cause",
             )?,
-            scraping: Mutex::new(()),
         })
     }
 
@@ -106,7 +103,6 @@ impl Collector for DutyCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let _alone = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
         let DutyStats {
             lease,
             publish,

@@ -1,6 +1,6 @@
 //! What the two listeners count of their connections.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -16,8 +16,6 @@ pub(super) struct ListenerCollector {
     failed: IntCounterVec,
     timeouts: IntCounterVec,
     panics: IntCounterVec,
-    /// Two scrapes at once would add to each other's counters.
-    scraping: Mutex<()>,
 }
 
 /// Why a connection came to nothing, with how to read its count.
@@ -64,7 +62,6 @@ impl ListenerCollector {
                 "Handlers and connections that panicked: each is a defect, and its message is in the log.",
                 &["listener"],
             )?,
-            scraping: Mutex::new(()),
         })
     }
 }
@@ -83,7 +80,6 @@ impl Collector for ListenerCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let _alone = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
         let copy = |counters: &IntCounterVec, labels: &[&str], count: u64| {
             let counter = counters.with_label_values(labels);
             counter.reset();

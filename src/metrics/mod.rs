@@ -1,19 +1,21 @@
 //! What Prometheus scrapes. Every label value comes from an enum; none is a text of an error or of
-//! a request, except the node of `berth_chassis_ready`.
+//! a request, except the names of nodes and chassis.
 
 mod duties;
 mod listener;
 pub mod managed;
+mod named;
 mod southbound;
 mod view;
 mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::cluster::{VmiReader, WatchStats};
@@ -30,6 +32,7 @@ use crate::metrics::southbound::SouthboundCollector;
 use crate::metrics::view::ViewCollector;
 use crate::metrics::watch::WatchCollector;
 use crate::server::ServerStats;
+use crate::telemetry;
 use crate::tls::ReloadOutcome;
 use crate::wire::kubevirt::Kind;
 
@@ -221,8 +224,13 @@ pub struct Metrics {
     inputs: IntCounterVec,
     refused: IntCounterVec,
     in_flight: IntGaugeVec,
-    certificate_expiry: IntGauge,
+    certificate_expiry: IntGaugeVec,
     reloads: IntCounterVec,
+    encoded: IntCounter,
+    scrapes_refused: IntCounter,
+    log_lines_dropped: IntCounter,
+    /// Collectors fill their metrics while they are gathered: two at once would add to each other's.
+    gathering: Arc<Mutex<()>>,
 }
 
 impl Metrics {
@@ -249,18 +257,13 @@ impl Metrics {
             Ok::<_, prometheus::Error>(vec)
         };
 
-        let certificate_expiry = IntGauge::new(
-            "berth_tls_certificate_expiry_timestamp_seconds",
-            "When the serving certificate expires, in seconds since 1970.",
-        )?;
-        registry.register(Box::new(certificate_expiry.clone()))?;
-        gauges(
-            "berth_build_info",
-            "The version that runs, always 1.",
-            &["version"],
-        )?
-        .with_label_values(&[env!("CARGO_PKG_VERSION")])
-        .set(1);
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+
+        register_build_info(&registry)?;
         register_process(&registry)?;
 
         let metrics = Self {
@@ -314,7 +317,24 @@ impl Metrics {
                 "Changed certificate files that were taken or refused.",
                 &["outcome"],
             )?,
-            certificate_expiry,
+            certificate_expiry: gauges(
+                "berth_tls_certificate_expiry_timestamp_seconds",
+                "When the serving certificate expires, in seconds since 1970; not there before there is one.",
+                &[],
+            )?,
+            encoded: counter(
+                "berth_metrics_encoded_total",
+                "Times that the text of /metrics was made; all who ask within a second share it.",
+            )?,
+            scrapes_refused: counter(
+                "berth_scrapes_refused_total",
+                "Requests for /metrics refused, because too many from one address wait already.",
+            )?,
+            log_lines_dropped: counter(
+                "berth_log_lines_dropped_total",
+                "Log lines that standard error did not take, or not fast enough.",
+            )?,
+            gathering: Arc::default(),
             registry,
         };
         metrics.zero();
@@ -494,7 +514,8 @@ impl Metrics {
 
     /// The serving certificate expires at this time, in seconds since 1970.
     pub fn certificate_expires(&self, at: i64) {
-        self.certificate_expiry.set(at);
+        let labels: [&str; 0] = [];
+        self.certificate_expiry.with_label_values(&labels).set(at);
     }
 
     /// A changed certificate was taken, or refused.
@@ -502,11 +523,21 @@ impl Metrics {
         self.reloads.with_label_values(&[outcome.label()]).inc();
     }
 
-    /// Everything in Prometheus's text format.
+    /// A request for the metrics was refused.
+    pub fn scrape_refused(&self) {
+        self.scrapes_refused.inc();
+    }
+
+    /// Everything in Prometheus's text format, which takes a while in a large cluster.
     ///
     /// # Errors
     /// A metric without samples or an invalid name: a defect.
     pub fn encode(&self) -> Result<String, prometheus::Error> {
+        let gathering = self.gathering.lock();
+        let _alone = gathering.unwrap_or_else(PoisonError::into_inner);
+        self.encoded.inc();
+        self.log_lines_dropped.reset();
+        self.log_lines_dropped.inc_by(telemetry::dropped_lines());
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
@@ -522,6 +553,13 @@ impl Operation {
             Self::Connect => "CONNECT",
         }
     }
+}
+
+fn register_build_info(registry: &Registry) -> Result<(), prometheus::Error> {
+    let opts = Opts::new("berth_build_info", "The version that runs, always 1.");
+    let info = IntGaugeVec::new(opts, &["version"])?;
+    info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    registry.register(Box::new(info))
 }
 
 #[cfg(target_os = "linux")]

@@ -1,12 +1,11 @@
 //! How the connection to the southbound database is, and what it tells of each chassis.
 
-use std::sync::{Mutex, PoisonError};
-
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 use crate::facts::{SouthboundSource, Standing};
+use crate::metrics::named::NamedGauges;
 use crate::ovn::Cause;
 
 /// The connection keeps its own counts; they are copied out at every scrape.
@@ -21,10 +20,8 @@ pub(super) struct SouthboundCollector {
     connections: IntCounter,
     failures: IntCounterVec,
     standstill: IntGauge,
-    lag: GaugeVec,
-    response: GaugeVec,
-    /// Two scrapes at once would add to each other's counters.
-    scraping: Mutex<()>,
+    lag: NamedGauges,
+    response: NamedGauges,
 }
 
 const STANDINGS: [(Standing, &str); 3] = [
@@ -82,25 +79,20 @@ impl SouthboundCollector {
                 "berth_southbound_standstill",
                 "Whether all chassis that ever answered fell behind together (1), so that what was judged of each by its lag before stays, or not (0).",
             )?,
-            lag: GaugeVec::new(
-                Opts::new(
-                    "berth_chassis_lag_seconds",
-                    "For how long a chassis is behind the southbound database; one that is not has no series.",
-                ),
-                &["chassis"],
+            lag: NamedGauges::new(
+                "berth_chassis_lag_seconds",
+                "For how long a chassis is behind the southbound database; one that is not has no series.",
+                "chassis",
             )?,
-            response: GaugeVec::new(
-                Opts::new(
-                    "berth_chassis_response_seconds",
-                    "How long a chassis took to answer, in the mean of the last times; one that was not asked has no series.",
-                ),
-                &["chassis"],
+            response: NamedGauges::new(
+                "berth_chassis_response_seconds",
+                "How long a chassis took to answer, in the mean of the last times; one that was not asked has no series.",
+                "chassis",
             )?,
-            scraping: Mutex::new(()),
         })
     }
 
-    fn parts(&self) -> [&dyn Collector; 11] {
+    fn parts(&self) -> [&dyn Collector; 9] {
         [
             &self.connected,
             &self.silence,
@@ -111,19 +103,18 @@ impl SouthboundCollector {
             &self.connections,
             &self.failures,
             &self.standstill,
-            &self.lag,
-            &self.response,
         ]
     }
 }
 
 impl Collector for SouthboundCollector {
     fn desc(&self) -> Vec<&Desc> {
-        self.parts().into_iter().flat_map(Collector::desc).collect()
+        let named = [self.lag.desc(), self.response.desc()];
+        let parts = self.parts().into_iter().flat_map(Collector::desc);
+        parts.chain(named).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let _alone = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
         let SouthboundSource { view, stats, .. } = &self.source;
         let view = view.load();
         let now = tokio::time::Instant::now().into_std();
@@ -157,21 +148,20 @@ impl Collector for SouthboundCollector {
                 .inc_by(count);
         }
         self.standstill.set(i64::from(view.is_at_standstill(now)));
-        self.lag.reset();
-        self.response.reset();
+        let mut lags = self.lag.family();
+        let mut responses = self.response.family();
         for (name, chassis) in view.iter() {
             if let Some(lag) = view.lag(chassis, now) {
-                let seconds = lag.time.as_secs_f64();
-                self.lag.with_label_values(&[name]).set(seconds);
+                lags.add(name, lag.time.as_secs_f64());
             }
             if let Some(response) = view.response(chassis) {
-                let mean = response.mean.as_secs_f64();
-                self.response.with_label_values(&[name]).set(mean);
+                responses.add(name, response.mean.as_secs_f64());
             }
         }
         self.parts()
             .into_iter()
             .flat_map(Collector::collect)
+            .chain([lags.into(), responses.into()])
             .collect()
     }
 }

@@ -1,7 +1,5 @@
 //! Gauges that are a function of the cluster view.
 
-use std::sync::{Mutex, PoisonError};
-
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntGaugeVec, Opts};
@@ -10,6 +8,7 @@ use crate::cluster::ObjectKind;
 use crate::decide::guard::{self, Policy};
 use crate::decide::reason::Reason;
 use crate::facts::Sources;
+use crate::metrics::named::NamedGauges;
 
 /// They are read off the view at every scrape, so that none is ever stale and a node that is gone
 /// takes its series along.
@@ -18,11 +17,9 @@ pub(super) struct ViewCollector {
     policy: Policy,
     objects: IntGaugeVec,
     synced: IntGaugeVec,
-    arriving: IntGaugeVec,
+    arriving: NamedGauges,
     checks: IntGaugeVec,
-    chassis: IntGaugeVec,
-    /// Two scrapes at once would empty each other's gauges.
-    scraping: Mutex<()>,
+    chassis: NamedGauges,
 }
 
 impl ViewCollector {
@@ -42,7 +39,7 @@ impl ViewCollector {
                 "Whether all objects of a kind were listed at least once (1) or not (0); berth is ready when all kinds were.",
                 "kind",
             )?,
-            arriving: gauges(
+            arriving: NamedGauges::new(
                 "berth_migrations_arriving",
                 "Migrations in progress whose target pod runs on a node; nodes without any have no series.",
                 "node",
@@ -52,32 +49,25 @@ impl ViewCollector {
                 "Whether a check can reject nodes (1), or is off by configuration or because the cluster does not show what it looks at (0).",
                 "check",
             )?,
-            chassis: gauges(
+            chassis: NamedGauges::new(
                 "berth_chassis_ready",
                 "Whether a node could take over the network of a migrating VM (1) or not (0).",
                 "node",
             )?,
-            scraping: Mutex::new(()),
         })
     }
 }
 
 impl Collector for ViewCollector {
     fn desc(&self) -> Vec<&Desc> {
-        [
-            &self.objects,
-            &self.synced,
-            &self.arriving,
-            &self.checks,
-            &self.chassis,
-        ]
-        .into_iter()
-        .flat_map(Collector::desc)
-        .collect()
+        [&self.objects, &self.synced, &self.checks]
+            .into_iter()
+            .flat_map(Collector::desc)
+            .chain([self.arriving.desc(), self.chassis.desc()])
+            .collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let _alone = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.sources.load();
         let (view, facts) = (known.view(), known.facts());
         let Self {
@@ -101,21 +91,20 @@ impl Collector for ViewCollector {
                 .with_label_values(&[reason.name()])
                 .set(i64::from(active));
         }
-        chassis.reset();
-        arriving.reset();
+        let mut ready = chassis.family();
+        let mut arrivals = arriving.family();
         for (candidate, entry) in facts.nodes() {
             let name = candidate.name;
             let obstacles = guard::chassis_obstacles(policy, facts.fleet(), &candidate);
-            let ready = i64::from(obstacles.is_empty());
-            chassis.with_label_values(&[name]).set(ready);
+            ready.add(name, if obstacles.is_empty() { 1.0 } else { 0.0 });
             if entry.arriving() > 0 {
-                let count = i64::from(entry.arriving());
-                arriving.with_label_values(&[name]).set(count);
+                arrivals.add(name, f64::from(entry.arriving()));
             }
         }
-        [objects, synced, arriving, checks, chassis]
+        [objects, synced, checks]
             .into_iter()
             .flat_map(Collector::collect)
+            .chain([ready.into(), arrivals.into()])
             .collect()
     }
 }

@@ -1,6 +1,6 @@
 //! What the watches count, and the reads beside them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -19,8 +19,6 @@ pub(super) struct WatchCollector {
     unreadable: IntCounterVec,
     failing: IntGaugeVec,
     lookups: IntCounterVec,
-    /// Two scrapes at once would add to each other's counters.
-    scraping: Mutex<()>,
 }
 
 impl WatchCollector {
@@ -66,7 +64,6 @@ impl WatchCollector {
                 "VMIs that no watch had brought when their pods came, by what a read of them came to; limited and remembered were not read: too many were, or it was absent a moment ago.",
                 &["outcome"],
             )?,
-            scraping: Mutex::new(()),
         })
     }
 }
@@ -87,7 +84,6 @@ impl Collector for WatchCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let _alone = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
         let Self {
             watches,
             reader,

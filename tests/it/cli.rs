@@ -477,6 +477,59 @@ fn the_configuration_is_printed_checked_and_described() {
 }
 
 #[test]
+fn the_error_that_ends_serve_is_an_object_where_the_log_is_json_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("berth.yaml");
+    fs::write(&config, "log: {format: JSON}").unwrap();
+    let config = config.to_str().unwrap();
+    let cluster = snapshot();
+    let cluster = cluster.to_str().unwrap();
+    let said = |args: &[&str], format: Option<&str>| {
+        let mut command = berth();
+        command.args(args);
+        if let Some(format) = format {
+            command.env("BERTH_LOG_FORMAT", format);
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.lines().count(), 1, "{said}");
+        (output.status.code(), said)
+    };
+    for args in [
+        &["serve", "--snapshto", "x"][..],
+        &["serve", "--config", "/none"],
+        &["serve", "--snapshot", "/none"],
+        &["serve", "--snapshot", cluster],
+    ] {
+        let (code, text) = said(args, None);
+        let message = text.strip_prefix("error: ").unwrap().trim_end();
+        let flags = [&["--log-format", "json"][..], &["--log-format=json"]];
+        let flags = flags.map(|flag| said(&[args, flag].concat(), None));
+        for (code_in_json, line) in flags.into_iter().chain([said(args, Some("json"))]) {
+            assert_eq!(code_in_json, code, "{line}");
+            let line: serde_json::Value = serde_json::from_str(&line).expect(&line);
+            assert_eq!(
+                (&line["level"], &line["target"], &line["message"]),
+                (&"ERROR".into(), &"berth".into(), &message.into())
+            );
+        }
+    }
+    let (_, line) = said(&["serve", "--config", config, "--snapshot", cluster], None);
+    let line: serde_json::Value = serde_json::from_str(&line).expect(&line);
+    assert_eq!(line["level"], "ERROR");
+
+    // The log is serve's, and text where no format was chosen or it is for people.
+    for (args, format) in [
+        (&["config", "check", "/none"][..], Some("json")),
+        (&["serve", "--config", "/none"], Some("human")),
+        (&["serve", "--config", "/none"], Some("auto")),
+    ] {
+        let (_, line) = said(args, format);
+        assert!(line.starts_with("error: "), "{line}");
+    }
+}
+
+#[test]
 fn help_says_what_each_command_and_flag_is_for() {
     let help = stdout(&["--help"]);
     for command in ["serve", "demo", "config", "scheduler-config"] {

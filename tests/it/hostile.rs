@@ -1,7 +1,9 @@
 //! Clients that mean harm, or are broken, over real TLS: the others do not notice.
 
+mod logging;
 mod lookups;
 mod peers;
+mod scraping;
 mod texts;
 
 use serde_json::json;
