@@ -69,10 +69,10 @@ pub enum Outcome {
     LeftToVmi,
     /// Neither CREATE nor UPDATE.
     OtherOperation,
-    /// The update leaves the VMI template as it was: a change that berth adds would be another's, and
-    /// KubeVirt replaces every VM of a pool whose template changes.
+    /// The update leaves the VMI template as it was. With the annotation it would change the template,
+    /// and KubeVirt restarts every VM of a pool whose template changes.
     TemplateUnchanged,
-    /// The VMI is there already, and so is its launcher pod, which was set up without the annotation.
+    /// An update of a VMI: its launcher pod was set up without the annotation.
     ExistingVmi,
     /// A subresource such as `status`.
     Subresource,

@@ -155,7 +155,7 @@ fn read_object(
     kubevirt::read(kind, object.get())
 }
 
-/// What an update does not change was said before.
+/// Drops the warnings that the object before the update gets as well: its author has had them.
 fn drop_what_was_said(decision: &mut Decision, kind: Kind, request: &Request<'_>, view: &View) {
     if decision.warnings.is_empty() || request.operation() != Operation::Update {
         return;

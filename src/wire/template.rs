@@ -35,7 +35,7 @@ const EMPTY_IS_ABSENT: [&str; 10] = [
 /// What can't be compared, and why.
 pub fn changes(kind: Kind, old: &str, object: &str) -> Result<bool, &'static str> {
     let old = find(old, kind.template()).ok_or("the old object has no template")?;
-    // An object without a template is refused later, by what reads it.
+    // Reading an object without a template fails later, with a better message.
     let Some(new) = find(object, kind.template()) else {
         return Ok(true);
     };
@@ -66,8 +66,8 @@ fn find<'a>(object: &'a str, path: &[&str]) -> Option<&'a str> {
     (text != "null").then_some(text)
 }
 
-/// A digest that two texts share if they are the same value. A tree of each would take many times the
-/// memory of the text, and who sends it chooses by how much.
+/// A digest that two texts share if they are the same value. Trees of both would take many times the memory
+/// of a text that is made for it.
 fn digest(text: &str, hasher: &RandomState) -> Result<Option<u64>, serde_json::Error> {
     let mut deserializer = JsonDeserializer::from_str(text);
     let digest = Digest {
@@ -285,7 +285,7 @@ mod tests {
         ] {
             assert_eq!(changes(kind, old, new), Err(expect), "{old} {new}");
         }
-        // What the template is lost from is for its reader to refuse.
+        // An object without a template is left to the code that reads it.
         let old = r#"{"spec":{"template":{}}}"#;
         assert_eq!(changes(Kind::VirtualMachine, old, "{}"), Ok(true));
     }

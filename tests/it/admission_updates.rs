@@ -1,4 +1,4 @@
-//! Updates: the annotation goes with a change of the template, and never with another's request.
+//! Updates get the annotation only if they change the VMI template.
 
 use std::fs;
 use std::path::Path;
@@ -74,7 +74,7 @@ fn updates_that_did_harm_are_left_alone() {
 }
 
 #[test]
-fn no_update_of_a_vmi_is_looked_at() {
+fn updates_of_vmis_are_left_alone() {
     let kind = Kind::VirtualMachineInstance;
     let mut annotated = mk_object(kind);
     annotated["metadata"]["annotations"] =
@@ -150,7 +150,7 @@ fn an_update_of_something_that_cannot_be_read_is_allowed_unpatched_with_a_warnin
             "{warnings:?}"
         );
     }
-    // What berth can't read and nobody changes is not worth a word.
+    // A template that the update does not change is not read, and gets no warning.
     let odd = cut("/spec/template/spec/networks", json!("all"));
     let (outcome, patch, warnings) = answer(&mk_review(kind, &odd, &odd).to_string());
     assert_eq!(

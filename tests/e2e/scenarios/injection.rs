@@ -208,7 +208,7 @@ pub(crate) fn an_update_annotates_only_with_a_change_of_the_template(world: &mut
     let cores = json!({"spec": {"template": {"spec": {"domain": {"cpu": {"cores": 4}}}}}});
     let changed = world.api.merge(&path, &cores);
     assert_eq!(*annotation(&changed), "true");
-    // Taken away, it is given back, and nothing has changed.
+    // An annotation that is taken away is added again, so that nothing changes.
     let without = json!({"spec": {"template": {"metadata": {"annotations": null}}}});
     assert_eq!(world.api.merge(&path, &without)["spec"], changed["spec"]);
 }

@@ -73,7 +73,7 @@ impl Played<'_> {
         );
         self.assert_kept(&old, "an apply that changes nothing");
 
-        // What is made from now on is annotated.
+        // New VMs are annotated.
         apply(world, &pool(3));
         let three = wait_until_running(world, NAMESPACE, 3);
         self.assert_kept(&old, "more replicas");

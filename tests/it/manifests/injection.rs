@@ -258,7 +258,7 @@ fn what_comes_of_an_update_is_what_the_table_says() {
 }
 
 #[test]
-fn an_update_of_something_that_is_not_known_is_left_alone_by_all_three() {
+fn an_update_without_an_old_object_is_left_alone_by_all_three() {
     let (webhook, policy) = manifests();
     let kind = Kind::VirtualMachinePool;
     let review = updates::mk_review(kind, &json!(null), &updates::mk_object(kind));
