@@ -5,6 +5,8 @@ mod duties;
 mod listener;
 pub mod managed;
 mod named;
+#[cfg(target_os = "linux")]
+mod process;
 mod southbound;
 mod view;
 mod watch;
@@ -564,8 +566,7 @@ fn register_build_info(registry: &Registry) -> Result<(), prometheus::Error> {
 
 #[cfg(target_os = "linux")]
 fn register_process(registry: &Registry) -> Result<(), prometheus::Error> {
-    let process = prometheus::process_collector::ProcessCollector::for_self();
-    registry.register(Box::new(process))
+    registry.register(Box::new(process::ProcessCollector::new()?))
 }
 
 #[cfg(not(target_os = "linux"))]
