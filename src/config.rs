@@ -271,17 +271,17 @@ pub struct Agents {
     /// The namespace of the agents' `DaemonSets`. Without one, where the network provider's own
     /// manifests put them: `kube-system`, or `ovn-kubernetes`.
     pub namespace: Option<Box<str>>,
-    /// Whether nodes pass where no agent pod is seen in the whole cluster.
+    /// Whether nodes need an agent of which no pod is seen in the whole cluster.
     pub when_unseen: WhenUnseen,
 }
 
-/// Whether nodes pass where no agent pod is seen in the whole cluster.
+/// Whether nodes need an agent of which no pod is seen in the whole cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum WhenUnseen {
-    /// They pass: the check is off.
+    /// They don't. Where no pod of any agent is seen, the check is off.
     #[default]
     Auto,
-    /// They are rejected.
+    /// They do, and are rejected.
     Exclude,
 }
 

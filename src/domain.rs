@@ -9,22 +9,46 @@ use std::time::Duration;
 /// The machine types that KubeVirt's node-labeller found on a node, such as `pc-q35-rhel9.6.0`,
 /// in sorted order. Clones share them, as most nodes of a cluster have the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct MachineTypes(Arc<Box<[Box<str>]>>);
+pub struct MachineTypes(Arc<MachineTypeLabels>);
+
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
+struct MachineTypeLabels {
+    /// The node carries a machine-type label, whatever its value.
+    present: bool,
+    /// The types whose label says `true`.
+    supported: Box<[Box<str>]>,
+}
 
 impl MachineTypes {
+    /// Those of a node that carries machine-type labels, of which these say `true`: it may be none.
+    pub fn labelled<S: Into<Box<str>>>(supported: impl IntoIterator<Item = S>) -> Self {
+        Self::new(true, supported)
+    }
+
+    fn new<S: Into<Box<str>>>(present: bool, supported: impl IntoIterator<Item = S>) -> Self {
+        let mut supported: Vec<Box<str>> = supported.into_iter().map(Into::into).collect();
+        supported.sort_unstable();
+        supported.dedup();
+        Self(Arc::new(MachineTypeLabels {
+            present: present || !supported.is_empty(),
+            supported: supported.into(),
+        }))
+    }
+
     /// Whether the node can run this machine type.
     #[must_use]
     pub fn contains(&self, machine_type: &str) -> bool {
         self.0
+            .supported
             .binary_search_by(|known| known.as_ref().cmp(machine_type))
             .is_ok()
     }
 
-    /// Whether the node carries no machine-type label at all: it is not labelled, which is not
-    /// the same as supporting nothing.
+    /// Whether the node carries any machine-type label. A node without one may support every type;
+    /// a node whose labels all say something else than `true` supports none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn is_labelled(&self) -> bool {
+        self.0.present
     }
 
     /// Whether these are clones of one another, and so equal without a look at them.
@@ -35,16 +59,14 @@ impl MachineTypes {
 
     /// The types in sorted order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(AsRef::as_ref)
+        self.0.supported.iter().map(AsRef::as_ref)
     }
 }
 
+/// Those of a node that is labelled with these types, or not labelled where there are none.
 impl<S: Into<Box<str>>> FromIterator<S> for MachineTypes {
     fn from_iter<I: IntoIterator<Item = S>>(types: I) -> Self {
-        let mut types: Vec<Box<str>> = types.into_iter().map(Into::into).collect();
-        types.sort_unstable();
-        types.dedup();
-        Self(Arc::new(types.into()))
+        Self::new(false, types)
     }
 }
 
@@ -371,11 +393,57 @@ impl Agents {
         }
     }
 
-    /// Whether all that this provider needs are ready.
+    /// Those that are missing or not ready.
     #[must_use]
-    pub fn ready(self, provider: Provider) -> bool {
-        let is_ready = |agent: &Agent| self.state(*agent) == AgentState::Ready;
-        provider.agents().iter().all(is_ready)
+    pub fn unready(self) -> AgentSet {
+        let is_unready = |agent: &Agent| self.state(*agent) != AgentState::Ready;
+        Agent::ALL.into_iter().filter(is_unready).collect()
+    }
+}
+
+/// A set of agents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AgentSet(u8);
+
+impl AgentSet {
+    /// All agents of all providers.
+    pub const ALL: Self = Self((1 << Agent::ALL.len()) - 1);
+
+    /// Adds an agent when a condition holds.
+    #[must_use]
+    pub const fn with(self, agent: Agent, holds: bool) -> Self {
+        Self(self.0 | ((holds as u8) << agent as u8))
+    }
+
+    /// Whether an agent is in the set.
+    #[must_use]
+    pub const fn contains(self, agent: Agent) -> bool {
+        self.0 & (1 << agent as u8) != 0
+    }
+
+    /// Whether any agent is in both sets.
+    #[must_use]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The agents in their order.
+    pub fn iter(self) -> impl Iterator<Item = Agent> {
+        let mut all = Agent::ALL.into_iter();
+        std::iter::from_fn(move || all.find(|agent| self.contains(*agent)))
+    }
+}
+
+impl FromIterator<Agent> for AgentSet {
+    fn from_iter<I: IntoIterator<Item = Agent>>(agents: I) -> Self {
+        let add = |set: Self, agent| set.with(agent, true);
+        agents.into_iter().fold(Self::default(), add)
     }
 }
 
@@ -390,7 +458,26 @@ pub struct Vmi {
     pub uid: Box<str>,
     /// The machine type that it runs with, or that it asks for where it does not run yet.
     pub machine_type: Option<MachineType>,
-    /// The node that it runs on.
+    /// Whether libvirt resolved the machine type. One that is only asked for may be an alias such as
+    /// `q35`.
+    pub machine_type_resolved: bool,
+    /// The node that it runs on; `None` while it does not run, wherever its pods are.
+    pub node: Option<Box<str>>,
+    /// The VMI that it is to take over from, while it receives a decentralized migration.
+    pub sender: Option<Box<Sender>>,
+}
+
+/// The other end of a decentralized migration, as the receiving VMI names it. It may be in another
+/// cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The UID of the VMI that sends.
+    pub uid: Box<str>,
+    /// Its namespace, where it is given.
+    pub namespace: Option<Box<str>>,
+    /// Its name, where it is given.
+    pub name: Option<Box<str>>,
+    /// The node that it runs on, a node of its own cluster.
     pub node: Option<Box<str>>,
 }
 

@@ -1,10 +1,10 @@
-//! What the log says of the cluster: that it is known, and which checks are off because it does not
-//! show what they look at.
+//! What the log says of the cluster: that it is known, and which checks are off, in whole or in part,
+//! because it does not show what they look at.
 
 use crate::cluster::{ObjectKind, View};
-use crate::decide::guard::{self, Policy};
+use crate::decide::guard::{self, Policy, WhenUnlabelled};
 use crate::decide::reason::Reason;
-use crate::domain::Provider;
+use crate::domain::{Agent, AgentSet, Provider};
 
 /// The checks that a cluster can turn off.
 const CHECKS: [Reason; 2] = [Reason::MachineType, Reason::AgentsNotReady];
@@ -32,6 +32,10 @@ pub(super) struct Announcer {
     texts: [String; CHECKS.len()],
     known: bool,
     off: [bool; CHECKS.len()],
+    /// The agents that nodes don't need, while they need others.
+    unneeded: AgentSet,
+    /// That some nodes are labelled and some are not, since the machine-type check is on.
+    labelled_in_part: bool,
 }
 
 impl Announcer {
@@ -41,6 +45,8 @@ impl Announcer {
             policy,
             known: false,
             off: [false; CHECKS.len()],
+            unneeded: AgentSet::default(),
+            labelled_in_part: false,
         }
     }
 
@@ -69,6 +75,57 @@ impl Announcer {
                 }
                 _ => {}
             }
+        }
+        self.look_at_agents(view);
+        self.look_at_labels(view);
+    }
+
+    /// One kind of agent may be seen nowhere, and the other everywhere.
+    fn look_at_agents(&mut self, view: &View) {
+        let check = Reason::AgentsNotReady;
+        let required = guard::required_agents(&self.policy, view.fleet());
+        let agents = self.policy.provider.agents().iter().copied();
+        let unneeded: AgentSet = if guard::is_active(&self.policy, view.fleet(), check) {
+            agents.filter(|agent| !required.contains(*agent)).collect()
+        } else {
+            AgentSet::default()
+        };
+        let before = std::mem::replace(&mut self.unneeded, unneeded);
+        for agent in Agent::ALL {
+            let (check, name) = (check.name(), agent.name());
+            if unneeded.contains(agent) && !before.contains(agent) {
+                tracing::warn!(
+                    check,
+                    agent = name,
+                    "no {name} pod is in the cluster: nodes pass the agents check without one (agents.whenUnseen, agents.namespace)"
+                );
+            } else if before.contains(agent) && required.contains(agent) {
+                tracing::info!(
+                    check,
+                    agent = name,
+                    "{name} pods are in the cluster: nodes need one to pass the agents check"
+                );
+            }
+        }
+    }
+
+    /// The first node that is labelled turns the check on for all of them. Said once, and not of each
+    /// node that joins: it is unlabelled until KubeVirt has looked at it.
+    fn look_at_labels(&mut self, view: &View) {
+        let check = Reason::MachineType;
+        if !guard::is_active(&self.policy, view.fleet(), check) {
+            self.labelled_in_part = false;
+            return;
+        }
+        let (labelled, nodes) = (view.labelled_nodes(), view.count(ObjectKind::Node));
+        let is_in_part = self.policy.when_unlabelled == WhenUnlabelled::Auto && labelled < nodes;
+        if is_in_part && !std::mem::replace(&mut self.labelled_in_part, true) {
+            tracing::info!(
+                check = check.name(),
+                labelled,
+                nodes,
+                "{labelled} of {nodes} nodes carry machine-type labels: the others are no target of a migration until KubeVirt has labelled them (machineType.whenUnlabelled: Allow lets them pass)"
+            );
         }
     }
 }

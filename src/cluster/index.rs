@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::cluster::arrivals::Arrivals;
 use crate::cluster::object::{AgentPod, Migration, Object, ObjectKind, Place, TargetPod};
 use crate::cluster::view::{NodeEntry, View};
 use crate::domain::{AgentState, DefaultBinding, MachineTypes, NodeFacts, Vmi};
@@ -14,12 +15,7 @@ use crate::domain::{AgentState, DefaultBinding, MachineTypes, NodeFacts, Vmi};
 pub struct Index {
     view: View,
     agent_pods: HashMap<Place, AgentPod>,
-    migrations: HashMap<Place, Migration>,
-    targets: HashMap<Place, TargetPod>,
-    /// The target pods of a migration, by its UID: one, but for the moment in which another is made.
-    targets_of: HashMap<Box<str>, Vec<Place>>,
-    /// The UIDs of migrations that are not over.
-    active: HashSet<Box<str>>,
+    arrivals: Arrivals,
     /// The different sets of machine types, and how many nodes share each.
     machine_types: HashMap<MachineTypes, usize>,
 }
@@ -52,7 +48,7 @@ impl Index {
         let known = match kind {
             ObjectKind::Node => self.delete_node(place),
             ObjectKind::AgentPod => self.delete_agent_pod(place),
-            ObjectKind::Vmi => self.view.vmis.remove_mut(place),
+            ObjectKind::Vmi => self.delete_vmi(place),
             ObjectKind::Migration => self.delete_migration(place),
             ObjectKind::TargetPod => self.delete_target(place),
             ObjectKind::Namespace => self.view.namespaces.remove_mut(text(place)),
@@ -85,8 +81,8 @@ impl Index {
             ObjectKind::Node => self.view.nodes().map(|(name, ..)| named(name)).collect(),
             ObjectKind::AgentPod => self.agent_pods.keys().cloned().collect(),
             ObjectKind::Vmi => self.view.vmis.keys().cloned().collect(),
-            ObjectKind::Migration => self.migrations.keys().cloned().collect(),
-            ObjectKind::TargetPod => self.targets.keys().cloned().collect(),
+            ObjectKind::Migration => self.arrivals.migrations().cloned().collect(),
+            ObjectKind::TargetPod => self.arrivals.targets().cloned().collect(),
             ObjectKind::Namespace => self
                 .view
                 .namespaces
@@ -175,6 +171,8 @@ impl Index {
 
     fn count_agent_pod(&mut self, pod: &AgentPod, change: i16) {
         let AgentPod { agent, node, state } = pod;
+        let pods = &mut self.view.agent_pods[*agent as usize];
+        *pods = pods.saturating_add_signed(change.into());
         let Some(node) = node else {
             return;
         };
@@ -195,95 +193,77 @@ impl Index {
         self.view.nodes.edit(name, |slot| slot.edit(edit));
     }
 
-    // ---- migrations and their target pods, in either order ----
+    // ---- VMIs, their migrations and the target pods of these, in any order ----
 
     fn apply_migration(&mut self, place: Place, migration: Migration) -> bool {
-        let known = self.migrations.get(&place);
+        let known = self.arrivals.migration(&place);
         if known == Some(&migration) {
             return false;
         }
-        self.count(ObjectKind::Migration, known.is_none());
-        if let Some(old) = self.migrations.remove(&place) {
-            self.set_active(&old.uid, false);
-        }
-        self.set_active(&migration.uid, migration.active);
-        self.migrations.insert(place, migration);
+        let is_new = known.is_none();
+        self.count(ObjectKind::Migration, is_new);
+        self.delete_migration(&place);
+        let (uid, vmi) = (migration.uid.clone(), migration.vmi.clone());
+        self.edit_arrivals(&uid, &vmi, |arrivals| {
+            arrivals.insert_migration(place, migration);
+        });
         true
     }
 
     fn delete_migration(&mut self, place: &Place) -> bool {
-        let Some(old) = self.migrations.remove(place) else {
+        let Some(Migration { uid, vmi, .. }) = self.arrivals.migration(place).cloned() else {
             return false;
         };
-        self.set_active(&old.uid, false);
+        self.edit_arrivals(&uid, &vmi, |arrivals| arrivals.remove_migration(place));
         true
     }
 
-    fn set_active(&mut self, uid: &str, active: bool) {
-        let changed = if active {
-            self.active.insert(uid.into())
-        } else {
-            self.active.remove(uid)
-        };
-        if !changed {
-            return;
-        }
-        let pods = self.targets_of.get(uid).into_iter().flatten();
-        let nodes: Vec<Box<str>> = pods
-            .filter_map(|place| self.targets.get(place)?.node.clone())
-            .collect();
-        for node in nodes {
-            self.count_arriving(&node, if active { 1 } else { -1 });
-        }
-    }
-
     fn apply_target(&mut self, place: Place, pod: TargetPod) -> bool {
-        let known = self.targets.get(&place);
+        let known = self.arrivals.target(&place);
         if known == Some(&pod) {
             return false;
         }
-        self.count(ObjectKind::TargetPod, known.is_none());
-        self.remove_target(&place);
-        if let Some(node) = &pod.node
-            && self.active.contains(&pod.migration)
-        {
-            self.count_arriving(node, 1);
-        }
-        let pods = self.targets_of.entry(pod.migration.clone()).or_default();
-        pods.push(place.clone());
-        self.targets.insert(place, pod);
+        let is_new = known.is_none();
+        self.count(ObjectKind::TargetPod, is_new);
+        self.delete_target(&place);
+        let (migration, vmi) = (pod.migration.clone(), pod.vmi.clone());
+        self.edit_arrivals(&migration, &vmi, |arrivals| {
+            arrivals.insert_target(place, pod);
+        });
         true
     }
 
     fn delete_target(&mut self, place: &Place) -> bool {
-        self.remove_target(place)
-    }
-
-    fn remove_target(&mut self, place: &Place) -> bool {
-        let Some(TargetPod { migration, node }) = self.targets.remove(place) else {
+        let Some(TargetPod { migration, vmi, .. }) = self.arrivals.target(place).cloned() else {
             return false;
         };
-        if let Some(node) = node
-            && self.active.contains(&migration)
-        {
-            self.count_arriving(&node, -1);
-        }
-        if let Some(pods) = self.targets_of.get_mut(&migration) {
-            pods.retain(|pod| pod != place);
-            if pods.is_empty() {
-                self.targets_of.remove(&migration);
-            }
-        }
+        self.edit_arrivals(&migration, &vmi, |arrivals| arrivals.remove_target(place));
         true
     }
 
-    fn count_arriving(&mut self, node: &str, change: i32) {
-        self.edit_node(node, |entry| {
-            entry.arriving = entry.arriving.saturating_add_signed(change);
-        });
+    /// An edit that concerns one migration of one VMI.
+    fn edit_arrivals(&mut self, migration: &str, vmi: &Place, edit: impl FnOnce(&mut Arrivals)) {
+        let uid = self.view.vmis.get(vmi).map(|vmi| vmi.uid.clone());
+        let node = |arrivals: &Arrivals| -> Option<Box<str>> {
+            let node = arrivals.node(migration, vmi, uid.as_deref()?)?;
+            Some(node.into())
+        };
+        let before = node(&self.arrivals);
+        edit(&mut self.arrivals);
+        let after = node(&self.arrivals);
+        if before != after {
+            self.count_arriving(before.as_slice(), -1);
+            self.count_arriving(after.as_slice(), 1);
+        }
     }
 
-    // ---- what stands for itself ----
+    fn count_arriving(&mut self, nodes: &[Box<str>], change: i32) {
+        for node in nodes {
+            self.edit_node(node, |entry| {
+                entry.arriving = entry.arriving.saturating_add_signed(change);
+            });
+        }
+    }
 
     fn apply_vmi(&mut self, vmi: Vmi) -> bool {
         let place = Place::new(&vmi.namespace, &vmi.name);
@@ -292,10 +272,31 @@ impl Index {
             return false;
         }
         let is_new = known.is_none();
+        let is_another = known.is_none_or(|known| known.uid != vmi.uid);
         self.count(ObjectKind::Vmi, is_new);
+        if is_another {
+            self.delete_vmi(&place);
+            let uid = vmi.uid.clone();
+            self.view.vmis_by_uid.insert_mut(uid, place.clone());
+            let arriving = self.arrivals.nodes(&place, &vmi.uid);
+            self.count_arriving(&arriving, 1);
+        }
         self.view.vmis.insert_mut(place, vmi);
         true
     }
+
+    fn delete_vmi(&mut self, place: &Place) -> bool {
+        let Some(Vmi { uid, .. }) = self.view.vmis.get(place) else {
+            return false;
+        };
+        let uid = uid.clone();
+        let arriving = self.arrivals.nodes(place, &uid);
+        self.count_arriving(&arriving, -1);
+        self.view.vmis_by_uid.remove_mut(&uid);
+        self.view.vmis.remove_mut(place)
+    }
+
+    // ---- what stands for itself ----
 
     fn apply_namespace(&mut self, name: Box<str>, opts_out: bool) -> bool {
         let known = self.view.namespaces.get(&name);
@@ -321,7 +322,7 @@ impl Index {
 }
 
 fn is_labelled(facts: Option<&NodeFacts>) -> bool {
-    facts.is_some_and(|facts| !facts.machine_types.is_empty())
+    facts.is_some_and(|facts| facts.machine_types.is_labelled())
 }
 
 /// The name of an object whose kind has no namespaces.
@@ -334,7 +335,7 @@ mod tests {
     use super::*;
     use crate::decide::guard::Fleet;
     use crate::domain::AgentState::{Missing, NotReady, Ready};
-    use crate::domain::{Agent, Provider};
+    use crate::domain::{Agent, Sender};
 
     fn mk_node(name: &str, machine_types: &[&str]) -> Object {
         Object::Node {
@@ -357,24 +358,55 @@ mod tests {
         }
     }
 
+    /// A target pod of the VMI `web` with UID `v1`.
     fn mk_target(name: &str, migration: &str, node: Option<&str>) -> Object {
+        mk_target_of(("default", "web", "v1"), name, migration, node)
+    }
+
+    fn mk_target_of(
+        (namespace, vmi, vmi_uid): (&str, &str, &str),
+        name: &str,
+        migration: &str,
+        node: Option<&str>,
+    ) -> Object {
         Object::TargetPod {
-            place: Place::new("default", name),
+            place: Place::new(namespace, name),
             pod: TargetPod {
                 migration: migration.into(),
+                vmi: Place::new(namespace, vmi),
+                vmi_uid: vmi_uid.into(),
                 node: node.map(Into::into),
             },
         }
     }
 
+    /// A migration of the VMI `web`.
     fn mk_migration(name: &str, uid: &str, active: bool) -> Object {
         Object::Migration {
             place: Place::new("default", name),
             migration: Migration {
                 uid: uid.into(),
+                vmi: Place::new("default", "web"),
                 active,
             },
         }
+    }
+
+    fn mk_vmi(name: &str, uid: &str) -> Vmi {
+        Vmi {
+            namespace: "default".into(),
+            name: name.into(),
+            uid: uid.into(),
+            machine_type: None,
+            machine_type_resolved: false,
+            node: None,
+            sender: None,
+        }
+    }
+
+    fn arriving(index: &Index) -> [u32; 2] {
+        let view = index.view();
+        ["a", "b"].map(|node| view.node(node).map_or(0, NodeEntry::arriving))
     }
 
     fn mk_index(objects: impl IntoIterator<Item = Object>) -> Index {
@@ -401,7 +433,9 @@ mod tests {
         index.apply(mk_node("a", &[]));
         let view = index.view();
         let entry = view.node("a").unwrap();
-        assert!(entry.facts().is_some() && entry.agents().ready(Provider::KubeOvn));
+        assert!(entry.facts().is_some());
+        let unready: Vec<Agent> = entry.agents().unready().iter().collect();
+        assert_eq!(unready, [Agent::OvnkubeNode]);
     }
 
     #[test]
@@ -434,33 +468,58 @@ mod tests {
     }
 
     #[test]
-    fn the_fleet_is_labelled_while_one_node_is_and_has_agents_while_one_pod_is_there() {
+    fn the_fleet_is_labelled_while_one_node_is_and_has_an_agent_while_one_of_its_pods_is_there() {
+        let seen = |index: &Index| index.view().fleet().agents_seen.iter().collect::<Vec<_>>();
         let mut index = mk_index([mk_node("a", &[]), mk_node("b", &[])]);
         assert_eq!(index.view().fleet(), Fleet::default());
         index.apply(mk_node("a", &["q35"]));
         index.apply(mk_agent("c", Agent::Cni, None, NotReady));
-        assert_eq!(
-            index.view().fleet(),
-            Fleet {
-                machine_types_seen: true,
-                agents_seen: true,
-                southbound_counts: false,
-                lag_reported: false,
-            }
-        );
-        index.delete(ObjectKind::Node, &Place::new("", "a"));
+        assert!(index.view().fleet().machine_types_seen);
+        assert_eq!(seen(&index), [Agent::Cni]);
+        index.apply(mk_agent("d", Agent::Cni, Some("a"), Ready));
+        index.apply(mk_agent("o", Agent::Ovs, Some("a"), Ready));
+        assert_eq!(seen(&index), [Agent::Ovs, Agent::Cni]);
         index.delete(ObjectKind::AgentPod, &agent_pod("c"));
-        assert_eq!(index.view().fleet(), Fleet::default());
+        assert_eq!(seen(&index), [Agent::Ovs, Agent::Cni]);
+        index.apply(mk_agent("d", Agent::Ovs, Some("a"), Ready));
+        assert_eq!(
+            seen(&index),
+            [Agent::Ovs],
+            "a pod that is another agent's now"
+        );
+        index.reset(ObjectKind::AgentPod, vec![]);
+        index.delete(ObjectKind::Node, &Place::new("", "a"));
+        let fleet = index.view().fleet();
+        assert_eq!(fleet, Fleet::default());
+    }
+
+    #[test]
+    fn a_node_whose_labels_are_all_false_is_labelled() {
+        let node = |labelled: bool| Object::Node {
+            name: "a".into(),
+            facts: NodeFacts {
+                machine_types: if labelled {
+                    MachineTypes::labelled::<&str>([])
+                } else {
+                    MachineTypes::default()
+                },
+                ..NodeFacts::default()
+            },
+        };
+        let mut index = mk_index([node(false)]);
+        for labelled in [true, false, true] {
+            assert!(index.apply(node(labelled)));
+            assert_eq!(index.view().fleet().machine_types_seen, labelled);
+            assert_eq!(index.view().labelled_nodes(), usize::from(labelled));
+        }
+        index.reset(ObjectKind::Node, vec![node(false)]);
+        assert!(!index.view().fleet().machine_types_seen);
     }
 
     #[test]
     fn a_migration_arrives_where_its_target_is_until_one_of_them_is_over() {
-        let arriving = |index: &Index| {
-            let view = index.view();
-            ["a", "b"].map(|node| view.node(node).map_or(0, NodeEntry::arriving))
-        };
         for pod_first in [true, false] {
-            let mut index = Index::default();
+            let mut index = mk_index([Object::Vmi(mk_vmi("web", "v1"))]);
             let mut objects = [
                 mk_target("t", "m1", Some("a")),
                 mk_migration("m", "m1", true),
@@ -487,14 +546,149 @@ mod tests {
     }
 
     #[test]
-    fn a_vmi_of_the_same_name_and_another_uid_takes_the_place_of_the_first() {
-        let vmi = |uid: &str| Vmi {
-            namespace: "default".into(),
-            name: "web".into(),
-            uid: uid.into(),
-            machine_type: None,
-            node: None,
+    fn a_target_counts_where_its_vmi_and_its_migration_agree_in_any_order() {
+        let good = || {
+            [
+                Object::Vmi(mk_vmi("web", "v1")),
+                mk_migration("m", "m1", true),
+                mk_target("t", "m1", Some("a")),
+            ]
         };
+        for order in [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ] {
+            let mut objects = good().map(Some);
+            let mut index = Index::default();
+            for at in order {
+                assert_eq!(arriving(&index), [0, 0], "{order:?}");
+                index.apply(objects[at].take().unwrap());
+            }
+            assert_eq!(arriving(&index), [1, 0], "{order:?}");
+            let [vmi, migration, target] = good().map(|object| object.place());
+            for (kind, place) in [
+                (ObjectKind::Vmi, vmi),
+                (ObjectKind::Migration, migration),
+                (ObjectKind::TargetPod, target),
+            ] {
+                let [vmi, migration, target] = good();
+                assert!(index.delete(kind, &place));
+                assert_eq!(arriving(&index), [0, 0], "without its {kind:?}");
+                for object in [vmi, migration, target] {
+                    index.apply(object);
+                }
+                assert_eq!(arriving(&index), [1, 0]);
+            }
+            // Made anew under the same name, the VMI is another one.
+            index.apply(Object::Vmi(mk_vmi("web", "v2")));
+            assert_eq!(arriving(&index), [0, 0]);
+            index.apply(Object::Vmi(mk_vmi("web", "v1")));
+            assert_eq!(arriving(&index), [1, 0]);
+        }
+    }
+
+    #[test]
+    fn a_pod_that_only_claims_to_be_a_target_counts_nowhere() {
+        let other_namespace = Object::Migration {
+            place: Place::new("other", "m"),
+            migration: Migration {
+                uid: "m3".into(),
+                vmi: Place::new("other", "web"),
+                active: true,
+            },
+        };
+        let mut index = mk_index([
+            Object::Vmi(mk_vmi("web", "v1")),
+            Object::Vmi(mk_vmi("db", "v2")),
+            mk_migration("m", "m1", true),
+            mk_migration("n", "m2", false),
+            other_namespace,
+        ]);
+        for (vmi, migration) in [
+            (("default", "web", "v2"), "m1"),
+            (("default", "web", "v3"), "m1"),
+            (("default", "db", "v2"), "m1"),
+            (("other", "web", "v1"), "m1"),
+            (("other", "web", "v1"), "m3"),
+            (("default", "web", "v1"), "m2"),
+            (("default", "web", "v1"), "m3"),
+            (("default", "web", "v1"), "m4"),
+        ] {
+            index.apply(mk_target_of(vmi, "t", migration, Some("a")));
+            assert_eq!(arriving(&index), [0, 0], "{vmi:?} {migration}");
+        }
+        index.apply(mk_target("t", "m1", Some("a")));
+        assert_eq!(arriving(&index), [1, 0]);
+    }
+
+    #[test]
+    fn a_migration_arrives_once_however_many_pods_claim_to_be_its_target() {
+        let pods = || {
+            [
+                mk_target("t", "m1", Some("b")),
+                mk_target("s", "m1", Some("a")),
+                mk_target("u", "m1", Some("b")),
+                mk_target("r", "m1", None),
+            ]
+        };
+        for reverse in [false, true] {
+            let mut pods = pods();
+            if reverse {
+                pods.reverse();
+            }
+            let mut index = mk_index([
+                Object::Vmi(mk_vmi("web", "v1")),
+                mk_migration("m", "m1", true),
+            ]);
+            for pod in pods {
+                index.apply(pod);
+            }
+            assert_eq!(arriving(&index), [1, 0], "the first by name that is bound");
+            index.delete(ObjectKind::TargetPod, &Place::new("default", "s"));
+            assert_eq!(arriving(&index), [0, 1]);
+        }
+    }
+
+    #[test]
+    fn the_sender_of_a_migration_is_found_by_its_uid_and_nothing_may_contradict() {
+        let receiver = |uid: &str, namespace: Option<&str>, name: Option<&str>| Vmi {
+            sender: Some(Box::new(Sender {
+                uid: uid.into(),
+                namespace: namespace.map(Into::into),
+                name: name.map(Into::into),
+                node: Some("a".into()),
+            })),
+            ..mk_vmi("receiver", "r")
+        };
+        let mut index = mk_index([Object::Vmi(mk_vmi("web", "v1"))]);
+        for (uid, namespace, name, is_found) in [
+            ("v1", Some("default"), Some("web"), true),
+            ("v1", None, None, true),
+            ("v1", Some("other"), Some("web"), false),
+            ("v1", Some("default"), Some("db"), false),
+            ("v2", Some("default"), Some("web"), false),
+        ] {
+            let receiver = receiver(uid, namespace, name);
+            let view = index.view();
+            let node = view.origin(&receiver).node;
+            assert_eq!(node.is_some(), is_found, "{uid} {namespace:?} {name:?}");
+        }
+        let receiver = receiver("v1", None, None);
+        index.apply(Object::Vmi(mk_vmi("web", "v2")));
+        assert_eq!(index.view().origin(&receiver).node, None);
+        index.apply(Object::Vmi(mk_vmi("web", "v1")));
+        assert_eq!(index.view().origin(&receiver).node, Some("a"));
+        index.delete(ObjectKind::Vmi, &Place::new("default", "web"));
+        assert_eq!(index.view().origin(&receiver).node, None);
+    }
+
+    #[test]
+    fn a_vmi_of_the_same_name_and_another_uid_takes_the_place_of_the_first() {
+        let vmi = |uid| mk_vmi("web", uid);
         let mut index = mk_index([Object::Vmi(vmi("1")), Object::Vmi(vmi("2"))]);
         let view = index.view();
         assert_eq!(view.vmi("default", "web", "1"), None);

@@ -245,7 +245,7 @@ mod tests {
     use kube::api::WatchEvent;
     use kube::core::ObjectList;
 
-    const WEB: &str = r#"{"metadata":{"namespace":"default","name":"web","uid":"1","resourceVersion":"7"},"status":{"nodeName":"a"}}"#;
+    const WEB: &str = r#"{"metadata":{"namespace":"default","name":"web","uid":"1","resourceVersion":"7"},"status":{"phase":"Running","nodeName":"a"}}"#;
 
     fn web() -> Object {
         Object::Vmi(Vmi {
@@ -253,7 +253,9 @@ mod tests {
             name: "web".into(),
             uid: "1".into(),
             machine_type: None,
+            machine_type_resolved: false,
             node: Some("a".into()),
+            sender: None,
         })
     }
 

@@ -1,5 +1,6 @@
 //! The cluster as berth sees it: one immutable view that requests read, and where it comes from.
 
+mod arrivals;
 pub mod file;
 pub mod index;
 mod kinds;

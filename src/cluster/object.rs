@@ -21,6 +21,13 @@ impl Place {
         }
         Self(format!("{namespace}/{name}").into())
     }
+
+    /// The place of another object in the same namespace.
+    #[must_use]
+    pub fn beside(&self, name: &str) -> Self {
+        let namespace = self.0.split_once('/').map(|(namespace, _)| namespace);
+        Self::new(namespace.unwrap_or_default(), name)
+    }
 }
 
 impl Borrow<str> for Place {
@@ -100,15 +107,21 @@ pub struct AgentPod {
 pub struct Migration {
     /// Its UID, which its target pod carries.
     pub uid: Box<str>,
+    /// The VMI that migrates.
+    pub vmi: Place,
     /// It has neither succeeded nor failed yet.
     pub active: bool,
 }
 
-/// What berth uses of a migration's target pod.
+/// What berth uses of a migration's target pod. It says so itself, as any pod may.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetPod {
     /// The UID of the migration that made it.
-    pub migration: Box<str>,
+    pub migration: Arc<str>,
+    /// The VMI that controls it.
+    pub vmi: Place,
+    /// That VMI's UID.
+    pub vmi_uid: Arc<str>,
     /// The node that it runs on; `None` while it is not bound, and once it has ended.
     pub node: Option<Box<str>>,
 }

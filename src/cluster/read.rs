@@ -24,14 +24,18 @@ pub(super) fn agent_pod(
     Some(Object::AgentPod { place, pod })
 }
 
-/// `None` for a pod that no migration made, and for the hot-plug attachment pods of one.
+/// `None` for a pod that no migration made, for the hot-plug attachment pods of one, and for a pod
+/// that has the labels of a target and is not controlled by a VMI.
 pub(super) fn target_pod(place: Place, pod: &objects::Pod<'_>) -> Option<Object> {
     if !pod.is_launcher() {
         return None;
     }
     let node = pod.node().filter(|_| !pod.has_ended());
+    let owner = pod.vmi()?;
     let pod = TargetPod {
         migration: pod.migration()?.into(),
+        vmi: place.beside(owner.name),
+        vmi_uid: owner.uid.into(),
         node: node.map(Into::into),
     };
     Some(Object::TargetPod { place, pod })
@@ -44,6 +48,7 @@ pub(super) fn vmi(vmi: objects::Vmi<'_>) -> Object {
 pub(super) fn migration(place: Place, migration: &objects::Migration<'_>) -> Object {
     let migration = Migration {
         uid: migration.uid().into(),
+        vmi: place.beside(migration.vmi_name()),
         active: migration.is_active(),
     };
     Object::Migration { place, migration }

@@ -13,6 +13,7 @@ use crate::cluster::index::Index;
 use crate::cluster::object::{Object, ObjectKind, Place};
 use crate::decide::guard::Fleet;
 use crate::decide::obstacles::Obstacles;
+use crate::decide::origin::Origin;
 use crate::domain::{Agent, AgentState, Agents, DefaultBinding, MachineTypes, NodeFacts, Vmi};
 use crate::table::Table;
 
@@ -125,10 +126,14 @@ impl NodeSlot {
 pub struct View {
     pub(super) nodes: Table<NodeSlot>,
     pub(super) vmis: HashTrieMapSync<Place, Vmi, RandomState>,
+    /// Where each VMI is, by its UID.
+    pub(super) vmis_by_uid: HashTrieMapSync<Box<str>, Place, RandomState>,
     pub(super) namespaces: HashTrieMapSync<Box<str>, bool, RandomState>,
     pub(super) kubevirts: RedBlackTreeMapSync<Place, DefaultBinding>,
     /// How many nodes carry a machine-type label.
     pub(super) labelled_nodes: usize,
+    /// How many pods of each agent there are, on a node or not yet.
+    pub(super) agent_pods: [usize; Agent::ALL.len()],
     pub(super) counts: [usize; ObjectKind::ALL.len()],
     /// Of which kinds all objects were listed at least once.
     pub(super) listed: [bool; ObjectKind::ALL.len()],
@@ -170,6 +175,25 @@ impl View {
         (vmi.uid.as_ref() == uid).then_some(vmi)
     }
 
+    /// Where a VM comes from. A VMI that receives a migration from another one of this cluster leads to
+    /// that; one of another cluster says nothing about the nodes of this one.
+    #[must_use]
+    pub fn origin<'a>(&'a self, vmi: &'a Vmi) -> Origin<'a> {
+        Origin::of(vmi, self.sender(vmi))
+    }
+
+    /// The VMI of this cluster that a VMI receives from. KubeVirt does not say which cluster that is
+    /// in: its UID does, and what else is known of it has to agree.
+    fn sender(&self, vmi: &Vmi) -> Option<&Vmi> {
+        let named = vmi.sender.as_deref()?;
+        let sender = self.vmis.get(self.vmis_by_uid.get(&named.uid)?)?;
+        let agrees = |named: &Option<Box<str>>, actual| named.as_ref().is_none_or(|n| n == actual);
+        (sender.uid == named.uid
+            && agrees(&named.namespace, &sender.namespace)
+            && agrees(&named.name, &sender.name))
+        .then_some(sender)
+    }
+
     /// What is known about a node name.
     #[must_use]
     pub fn node(&self, name: &str) -> Option<&NodeEntry> {
@@ -192,13 +216,20 @@ impl View {
 
     /// What is true of the cluster as a whole.
     #[must_use]
-    pub const fn fleet(&self) -> Fleet {
+    pub fn fleet(&self) -> Fleet {
+        let is_seen = |agent: &Agent| self.agent_pods[*agent as usize] > 0;
         Fleet {
             machine_types_seen: self.labelled_nodes > 0,
-            agents_seen: self.count(ObjectKind::AgentPod) > 0,
+            agents_seen: Agent::ALL.into_iter().filter(is_seen).collect(),
             southbound_counts: false,
             lag_reported: false,
         }
+    }
+
+    /// How many nodes carry a machine-type label, whatever its value.
+    #[must_use]
+    pub const fn labelled_nodes(&self) -> usize {
+        self.labelled_nodes
     }
 
     /// How many objects of a kind the view holds.

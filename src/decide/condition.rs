@@ -3,10 +3,12 @@
 
 use std::borrow::Cow;
 
-use crate::decide::guard::{Candidate, Fleet, Policy, chassis_obstacles, is_active};
+use crate::decide::guard::{
+    Candidate, Fleet, Policy, chassis_obstacles, is_active, required_agents,
+};
 use crate::decide::reason::Reason;
 use crate::domain::{
-    AgentState, ChassisClaim, ChassisIdentity, ChassisReady, Provider, Southbound, Status,
+    Agent, AgentSet, ChassisClaim, ChassisIdentity, ChassisReady, Southbound, Status,
 };
 
 /// The condition's type.
@@ -26,9 +28,10 @@ pub fn condition(
     published: Option<&ChassisReady>,
 ) -> ChassisReady {
     let obstacles = chassis_obstacles(policy, fleet, candidate);
+    let agents = required_agents(policy, fleet);
     let against = obstacles
         .iter()
-        .find_map(|reason| against(reason, candidate, policy.provider));
+        .find_map(|reason| against(reason, candidate, agents));
     if let Some(condition) = against {
         return condition;
     }
@@ -70,7 +73,7 @@ fn ready(policy: &Policy, fleet: Fleet) -> ChassisReady {
 }
 
 /// What a reason says of the chassis; `None` for those that a VM brings with it.
-fn against(reason: Reason, candidate: &Candidate<'_>, provider: Provider) -> Option<ChassisReady> {
+fn against(reason: Reason, candidate: &Candidate<'_>, required: AgentSet) -> Option<ChassisReady> {
     let Candidate {
         facts,
         agents,
@@ -112,9 +115,9 @@ fn against(reason: Reason, candidate: &Candidate<'_>, provider: Provider) -> Opt
             "the chassis has no address for tunnels".into(),
         ),
         Reason::AgentsNotReady => {
-            let lacking = provider.agents().iter();
-            let lacking = lacking.filter(|agent| agents.state(**agent) != AgentState::Ready);
-            let lacking: Vec<_> = lacking.map(|agent| agent.name()).collect();
+            let unready = agents.unready();
+            let lacking = required.iter().filter(|agent| unready.contains(*agent));
+            let lacking: Vec<_> = lacking.map(Agent::name).collect();
             let message = format!("not running or not Ready: {}", lacking.join(", "));
             ("AgentsNotReady", message.into())
         }
@@ -150,12 +153,12 @@ fn new(status: Status, reason: &'static str, message: &'static str) -> ChassisRe
 mod tests {
     use super::*;
     use crate::decide::reason::Reasons;
-    use crate::domain::{Agents, ChassisRow, NodeFacts};
+    use crate::domain::{AgentState, Agents, ChassisRow, NodeFacts, Provider};
     use std::time::Duration;
 
     const FLEET: Fleet = Fleet {
         machine_types_seen: true,
-        agents_seen: true,
+        agents_seen: AgentSet::ALL,
         southbound_counts: true,
         lag_reported: true,
     };
@@ -250,7 +253,7 @@ mod tests {
                 "the node has no annotation that names its chassis",
             ),
             (
-                &claims(ChassisClaim::Malformed("el9\n".into())),
+                &claims(ChassisClaim::Malformed("el9\\n".into())),
                 READY,
                 "ChassisNotRegistered",
                 "the node's annotation names no chassis: \"el9\\n\" is no UUID",
@@ -369,6 +372,36 @@ mod tests {
         assert_eq!(judge(connected), ready(&policy, FLEET));
         let lacking = "not running or not Ready: ovnkube-node";
         check(&judge(READY), (Status::False, "AgentsNotReady", lacking));
+    }
+
+    #[test]
+    fn an_agent_that_is_seen_nowhere_is_not_named() {
+        let nothing = Agents::default();
+        for (seen, message) in [
+            (&[][..], None),
+            (
+                &[Agent::Cni],
+                Some("not running or not Ready: kube-ovn-cni"),
+            ),
+            (&[Agent::Ovs], Some("not running or not Ready: ovs-ovn")),
+        ] {
+            let fleet = Fleet {
+                agents_seen: seen.iter().copied().collect(),
+                ..FLEET
+            };
+            let candidate = Candidate {
+                name: "a",
+                facts: &mk_facts(),
+                agents: nothing,
+                southbound: Southbound::Unknown,
+            };
+            let policy = Policy::default();
+            let condition = condition(&policy, fleet, &candidate, None);
+            match message {
+                Some(message) => check(&condition, (Status::False, "AgentsNotReady", message)),
+                None => assert_eq!(condition, ready(&policy, fleet)),
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::decide::guard::Candidate;
 use crate::decide::reason::{Reason, Reasons};
 use crate::decide::score::Inputs;
-use crate::domain::{ChassisClaim, ChassisIdentity, Provider};
+use crate::domain::{AgentSet, ChassisClaim, ChassisIdentity};
 
 /// How many machine types of a node are named: QEMU has a few dozen.
 const SHOWN_MACHINE_TYPES: usize = 64;
@@ -19,8 +19,8 @@ pub struct Explained<'a> {
     pub candidate: Candidate<'a>,
     /// What is against it.
     pub reasons: Reasons,
-    /// Whose agents it needs.
-    pub provider: Provider,
+    /// The agents that it needs.
+    pub required_agents: AgentSet,
 }
 
 impl fmt::Display for Explained<'_> {
@@ -48,10 +48,15 @@ impl Explained<'_> {
             Reason::MigrationSource | Reason::NetworkUnavailable | Reason::ChassisNoTunnel => {
                 Ok(())
             }
-            Reason::MachineType if facts.machine_types.is_empty() => f.write_str(" (no labels)"),
+            Reason::MachineType if !facts.machine_types.is_labelled() => {
+                f.write_str(" (no labels)")
+            }
             Reason::MachineType => {
                 let mut types = facts.machine_types.iter();
                 let shown: Vec<&str> = types.by_ref().take(SHOWN_MACHINE_TYPES).collect();
+                if shown.is_empty() {
+                    return f.write_str(" (no label is true)");
+                }
                 write!(f, " (has {}", shown.join(" "))?;
                 match types.count() {
                     0 => f.write_str(")"),
@@ -81,10 +86,9 @@ impl Explained<'_> {
             },
             Reason::AgentsNotReady => {
                 let states: Vec<String> = self
-                    .provider
-                    .agents()
+                    .required_agents
                     .iter()
-                    .map(|agent| format!("{} {}", agent.name(), agents.state(*agent)))
+                    .map(|agent| format!("{} {}", agent.name(), agents.state(agent)))
                     .collect();
                 write!(f, " ({})", states.join(", "))
             }
@@ -137,7 +141,9 @@ impl fmt::Display for Scored<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AgentState, Agents, ChassisRow, NodeFacts, Southbound};
+    use crate::domain::{
+        Agent, AgentState, Agents, ChassisRow, MachineTypes, NodeFacts, Southbound,
+    };
     use std::time::Duration;
 
     const ROW: ChassisRow = ChassisRow {
@@ -166,16 +172,20 @@ mod tests {
             reasons: reasons
                 .iter()
                 .fold(Reasons::default(), |set, reason| set.with(*reason, true)),
-            provider: Provider::KubeOvn,
+            required_agents: [Agent::Ovs, Agent::Cni].into_iter().collect(),
         };
         assert_eq!(explained.to_string(), expect);
     }
 
     #[test]
-    fn agents_are_those_of_the_network_provider() {
-        for (provider, expect) in [
-            (Provider::KubeOvn, "ovs-ovn not ready, kube-ovn-cni ready"),
-            (Provider::OvnKubernetes, "ovnkube-node missing"),
+    fn agents_are_those_that_the_node_needs() {
+        for (required, expect) in [
+            (
+                &[Agent::Ovs, Agent::Cni][..],
+                "ovs-ovn not ready, kube-ovn-cni ready",
+            ),
+            (&[Agent::Ovs], "ovs-ovn not ready"),
+            (&[Agent::OvnkubeNode], "ovnkube-node missing"),
         ] {
             let explained = Explained {
                 candidate: Candidate {
@@ -185,7 +195,7 @@ mod tests {
                     southbound: Southbound::Unknown,
                 },
                 reasons: Reasons::default().with(Reason::AgentsNotReady, true),
-                provider,
+                required_agents: required.iter().copied().collect(),
             };
             let expect = format!("a: agents_not_ready ({expect})");
             assert_eq!(explained.to_string(), expect);
@@ -242,6 +252,15 @@ mod tests {
             Southbound::Unknown,
             &[Reason::MachineType, Reason::ChassisNotRegistered],
             "el9-1: machine_type (has pc q35), chassis_not_registered (annotation \"el9\\n\" is no UUID)",
+        );
+        check(
+            &NodeFacts {
+                machine_types: MachineTypes::labelled::<&str>([]),
+                ..NodeFacts::default()
+            },
+            Southbound::Unknown,
+            &[Reason::MachineType],
+            "el9-1: machine_type (no label is true)",
         );
         check(
             &NodeFacts {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::decide::obstacles::Obstacles;
+use crate::decide::origin::Origin;
 use crate::decide::reason::{Reason, Reasons};
 use crate::decide::score::Weights;
 use crate::domain::{
-    Agents, ChassisIdentity, MachineType, MachineTypes, NodeFacts, Provider, Southbound, Vmi,
+    AgentSet, Agents, ChassisIdentity, MachineType, MachineTypes, NodeFacts, Provider, Southbound,
 };
 
 /// Whether a node without any machine-type label passes the machine-type check.
@@ -24,13 +25,13 @@ pub enum WhenUnlabelled {
     Allow,
 }
 
-/// Whether nodes pass the agents check where no agent pod is seen in the whole cluster.
+/// Whether nodes need an agent that has no pod in the whole cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenUnseen {
-    /// They pass: the network's agents run elsewhere, or not as pods.
+    /// They don't: the agent runs elsewhere, or not as a pod.
     #[default]
     Auto,
-    /// They are rejected.
+    /// They do, and are rejected.
     Exclude,
 }
 
@@ -47,7 +48,7 @@ pub struct Policy {
     pub when_unlabelled: WhenUnlabelled,
     /// For a machine type, the types whose label satisfies it as well.
     pub equivalents: BTreeMap<Box<str>, Vec<Box<str>>>,
-    /// What a cluster without any agent pod means.
+    /// What a cluster without any pod of an agent means.
     pub when_unseen: WhenUnseen,
     /// For how long a chassis may be behind the southbound database.
     pub allowed_lag: Duration,
@@ -75,13 +76,12 @@ impl Default for Policy {
 pub const ALLOWED_LAG: Duration = Duration::from_secs(30);
 
 /// What is true of the cluster as a whole, and decides whether some checks can be made at all.
-#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fleet {
     /// At least one node carries a machine-type label.
     pub machine_types_seen: bool,
-    /// At least one pod of an agent was seen.
-    pub agents_seen: bool,
+    /// The agents of which at least one pod was seen.
+    pub agents_seen: AgentSet,
     /// The southbound database is read, and what was read of it counts.
     pub southbound_counts: bool,
     /// Chassis report how far they are in it, so that one that is behind shows.
@@ -136,6 +136,7 @@ pub struct Guard<'a> {
     policy: &'a Policy,
     fleet: Fleet,
     active: Reasons,
+    required_agents: AgentSet,
     source: Option<&'a str>,
     machine_type: Option<&'a MachineType>,
     equivalents: &'a [Box<str>],
@@ -147,12 +148,11 @@ pub struct Guard<'a> {
 impl<'a> Guard<'a> {
     /// The guard of a VM on its journey.
     #[must_use]
-    pub fn new(policy: &'a Policy, fleet: Fleet, journey: Journey, vmi: &'a Vmi) -> Self {
-        let source = vmi.node.as_deref();
-        let machine_type = vmi.machine_type.as_ref();
+    pub fn new(policy: &'a Policy, fleet: Fleet, journey: Journey, origin: Origin<'a>) -> Self {
+        let Origin { node, machine_type } = origin;
         let equivalents = machine_type.and_then(|wanted| policy.equivalents.get(wanted.name()?));
         Self {
-            source: source.filter(|_| journey == Journey::Migration),
+            source: node.filter(|_| journey == Journey::Migration),
             machine_type,
             equivalents: equivalents.map_or(&[], Vec::as_slice),
             ..Self::of_anybody(policy, fleet)
@@ -170,6 +170,7 @@ impl<'a> Guard<'a> {
             policy,
             fleet,
             active,
+            required_agents: required_agents(policy, fleet),
             source: None,
             machine_type: None,
             equivalents: &[],
@@ -202,7 +203,7 @@ impl<'a> Guard<'a> {
     ) -> Reasons {
         let runs = self.runs_machine_type(machine_types);
         let reasons = obstacles
-            .by(self.policy.provider)
+            .where_required(self.required_agents)
             .with(Reason::MigrationSource, self.source == Some(name))
             .with(Reason::MachineType, !runs);
         let reasons = if self.fleet.southbound_counts {
@@ -247,7 +248,7 @@ impl<'a> Guard<'a> {
         let Some(wanted) = self.machine_type else {
             return true;
         };
-        if types.is_empty() {
+        if !types.is_labelled() {
             return match self.policy.when_unlabelled {
                 WhenUnlabelled::Auto => !self.fleet.machine_types_seen,
                 WhenUnlabelled::Exclude => false,
@@ -267,6 +268,18 @@ pub fn chassis_obstacles(policy: &Policy, fleet: Fleet, candidate: &Candidate<'_
     Guard::of_anybody(policy, fleet).judge(candidate)
 }
 
+/// The agents that a node needs: those of its provider that are seen anywhere in the cluster, or all
+/// of them where the operator says so. An agent that is seen nowhere says nothing of any node.
+#[must_use]
+pub fn required_agents(policy: &Policy, fleet: Fleet) -> AgentSet {
+    let is_required = |agent: &_| match policy.when_unseen {
+        WhenUnseen::Auto => fleet.agents_seen.contains(*agent),
+        WhenUnseen::Exclude => true,
+    };
+    let agents = policy.provider.agents().iter().copied();
+    agents.filter(is_required).collect()
+}
+
 /// Whether a check can reject any node of this cluster: it is not turned off, and the cluster shows
 /// what it looks at.
 #[must_use]
@@ -275,7 +288,7 @@ pub fn is_active(policy: &Policy, fleet: Fleet, check: Reason) -> bool {
         Reason::MachineType => {
             fleet.machine_types_seen || policy.when_unlabelled == WhenUnlabelled::Exclude
         }
-        Reason::AgentsNotReady => fleet.agents_seen || policy.when_unseen == WhenUnseen::Exclude,
+        Reason::AgentsNotReady => !required_agents(policy, fleet).is_empty(),
         Reason::MigrationSource | Reason::ChassisNotRegistered | Reason::NetworkUnavailable => true,
         Reason::ChassisIdentity | Reason::ChassisNoTunnel => fleet.southbound_counts,
         Reason::ChassisNotResponding => fleet.southbound_counts && fleet.lag_reported,
@@ -287,12 +300,12 @@ pub fn is_active(policy: &Policy, fleet: Fleet, check: Reason) -> bool {
 mod tests {
     use super::*;
     use crate::domain::AgentState::{self, Missing, NotReady, Ready};
-    use crate::domain::{ChassisClaim, ChassisRow, MachineTypes};
+    use crate::domain::{Agent, ChassisClaim, ChassisRow, MachineTypes};
 
     const WANTED: &str = "pc-q35-rhel9.2.0";
     const FLEET: Fleet = Fleet {
         machine_types_seen: true,
-        agents_seen: true,
+        agents_seen: AgentSet::ALL,
         southbound_counts: true,
         lag_reported: true,
     };
@@ -312,16 +325,6 @@ mod tests {
         is_held: false,
         seen_for: Duration::MAX,
     };
-
-    fn mk_vmi() -> Vmi {
-        Vmi {
-            namespace: "default".into(),
-            name: "web".into(),
-            uid: "98ba4550".into(),
-            machine_type: Some(MachineType::new(WANTED)),
-            node: Some("el9-0".into()),
-        }
-    }
 
     fn mk_node(machine_types: &[&str]) -> NodeFacts {
         NodeFacts {
@@ -345,7 +348,8 @@ mod tests {
         policy: Policy,
         fleet: Fleet,
         journey: Journey,
-        vmi: Vmi,
+        source: Option<&'a str>,
+        machine_type: Option<MachineType>,
         name: &'a str,
         node: NodeFacts,
         agents: Agents,
@@ -358,7 +362,8 @@ mod tests {
                 policy: Policy::default(),
                 fleet: FLEET,
                 journey: Journey::Migration,
-                vmi: mk_vmi(),
+                source: Some("el9-0"),
+                machine_type: Some(MachineType::new(WANTED)),
                 name: "el9-1",
                 node: mk_node(&[WANTED]),
                 agents: mk_agents(Ready, Ready),
@@ -369,7 +374,11 @@ mod tests {
 
     #[track_caller]
     fn check(case: &Case<'_>, expect: &[Reason]) {
-        let mut guard = Guard::new(&case.policy, case.fleet, case.journey, &case.vmi);
+        let origin = Origin {
+            node: case.source,
+            machine_type: case.machine_type.as_ref(),
+        };
+        let mut guard = Guard::new(&case.policy, case.fleet, case.journey, origin);
         let reasons = guard.judge(&Candidate {
             name: case.name,
             facts: &case.node,
@@ -419,13 +428,11 @@ mod tests {
     }
 
     #[test]
-    fn a_vmi_that_runs_nowhere_has_no_source() {
+    fn a_vm_that_runs_nowhere_in_the_cluster_has_no_source() {
         check(
             &Case {
-                vmi: Vmi {
-                    node: None,
-                    ..mk_vmi()
-                },
+                name: "el9-0",
+                source: None,
                 ..Case::default()
             },
             &[],
@@ -451,10 +458,7 @@ mod tests {
     fn a_vmi_without_a_known_machine_type_passes_the_check() {
         check(
             &Case {
-                vmi: Vmi {
-                    machine_type: None,
-                    ..mk_vmi()
-                },
+                machine_type: None,
                 node: mk_node(&[]),
                 ..Case::default()
             },
@@ -464,17 +468,13 @@ mod tests {
 
     #[test]
     fn a_machine_type_that_no_label_can_name_is_supported_by_no_labelled_node() {
-        let vmi = || Vmi {
-            machine_type: Some(MachineType::Unsupported),
-            ..mk_vmi()
-        };
         let labelled = Case {
-            vmi: vmi(),
+            machine_type: Some(MachineType::Unsupported),
             ..Case::default()
         };
         check(&labelled, &[Reason::MachineType]);
         let unlabelled = Case {
-            vmi: vmi(),
+            machine_type: Some(MachineType::Unsupported),
             node: mk_node(&[]),
             ..Case::default()
         };
@@ -522,6 +522,27 @@ mod tests {
                     ..Case::default()
                 },
                 expect,
+            );
+        }
+    }
+
+    #[test]
+    fn a_node_whose_labels_name_no_supported_type_is_labelled_all_the_same() {
+        use WhenUnlabelled::{Allow, Auto, Exclude};
+        for when_unlabelled in [Auto, Exclude, Allow] {
+            check(
+                &Case {
+                    policy: Policy {
+                        when_unlabelled,
+                        ..Policy::default()
+                    },
+                    node: NodeFacts {
+                        machine_types: MachineTypes::labelled::<&str>([]),
+                        ..mk_node(&[])
+                    },
+                    ..Case::default()
+                },
+                &[Reason::MachineType],
             );
         }
     }
@@ -712,26 +733,49 @@ mod tests {
     }
 
     #[test]
-    fn agents_are_not_asked_for_where_none_was_ever_seen_unless_configured() {
-        for (when_unseen, expect) in [
-            (WhenUnseen::Auto, &[][..]),
-            (WhenUnseen::Exclude, &[Reason::AgentsNotReady]),
+    fn an_agent_that_is_seen_nowhere_is_required_only_where_configured() {
+        use WhenUnseen::{Auto, Exclude};
+        let not_ready = &[Reason::AgentsNotReady][..];
+        let (ovs, cni, other) = (Agent::Ovs, Agent::Cni, Agent::OvnkubeNode);
+        for (seen, (on_ovs, on_cni), by_auto, by_exclude) in [
+            (&[][..], (Missing, Missing), &[][..], not_ready),
+            // Open vSwitch runs on the hosts, outside pods.
+            (&[cni], (Missing, Ready), &[], not_ready),
+            (&[cni], (Missing, NotReady), not_ready, not_ready),
+            (&[cni], (Missing, Missing), not_ready, not_ready),
+            (&[ovs], (Ready, Missing), &[], not_ready),
+            (&[ovs], (Missing, Missing), not_ready, not_ready),
+            (&[ovs, cni], (Missing, Ready), not_ready, not_ready),
+            (&[ovs, cni], (Ready, Ready), &[], &[]),
+            // Another provider's agent says nothing.
+            (&[other], (Missing, Missing), &[], not_ready),
         ] {
-            check(
-                &Case {
-                    policy: Policy {
-                        when_unseen,
-                        ..Policy::default()
+            let agents_seen = seen.iter().copied().collect();
+            for (when_unseen, expect) in [(Auto, by_auto), (Exclude, by_exclude)] {
+                let policy = Policy {
+                    when_unseen,
+                    ..Policy::default()
+                };
+                let fleet = Fleet {
+                    agents_seen,
+                    ..FLEET
+                };
+                let required = when_unseen == Exclude || seen.iter().any(|agent| *agent != other);
+                assert_eq!(
+                    is_active(&policy, fleet, Reason::AgentsNotReady),
+                    required,
+                    "{seen:?} {when_unseen:?}"
+                );
+                check(
+                    &Case {
+                        policy,
+                        fleet,
+                        agents: mk_agents(on_ovs, on_cni),
+                        ..Case::default()
                     },
-                    fleet: Fleet {
-                        agents_seen: false,
-                        ..FLEET
-                    },
-                    agents: Agents::default(),
-                    ..Case::default()
-                },
-                expect,
-            );
+                    expect,
+                );
+            }
         }
     }
 

@@ -6,5 +6,6 @@ pub mod explain;
 pub mod guard;
 pub mod inject;
 pub mod obstacles;
+pub mod origin;
 pub mod reason;
 pub mod score;

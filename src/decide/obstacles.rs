@@ -2,42 +2,44 @@
 //! anybody asks.
 
 use crate::decide::reason::{Reason, Reasons};
-use crate::domain::{Agents, NodeFacts, Provider};
+use crate::domain::{AgentSet, Agents, NodeFacts};
 
-/// The obstacles of one node for any VM, as far as the cluster's objects say, for a network by each
-/// provider.
+/// The obstacles of one node for any VM, as far as the cluster's objects say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Obstacles([Reasons; Provider::ALL.len()]);
+pub struct Obstacles {
+    reasons: Reasons,
+    unready: AgentSet,
+}
 
 impl Obstacles {
     /// Those of a node with these facts and agents.
     #[must_use]
     pub fn of(facts: &NodeFacts, agents: Agents) -> Self {
         let claims = facts.chassis.name().is_some();
-        let reasons = Reasons::default()
-            .with(Reason::ChassisNotRegistered, !claims)
-            .with(Reason::NetworkUnavailable, facts.network_unavailable);
-        Self(Provider::ALL.map(|provider| {
-            let ready = agents.ready(provider);
-            reasons.with(Reason::AgentsNotReady, !ready)
-        }))
+        Self {
+            reasons: Reasons::default()
+                .with(Reason::ChassisNotRegistered, !claims)
+                .with(Reason::NetworkUnavailable, facts.network_unavailable),
+            unready: agents.unready(),
+        }
     }
 
-    /// Those that there are where the network is by this provider.
+    /// Those that there are where a node needs these agents.
     #[must_use]
-    pub const fn by(self, provider: Provider) -> Reasons {
-        self.0[provider as usize]
+    pub const fn where_required(self, agents: AgentSet) -> Reasons {
+        let lacks_one = self.unready.intersects(agents);
+        self.reasons.with(Reason::AgentsNotReady, lacks_one)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::AgentState::Ready;
-    use crate::domain::ChassisClaim;
+    use crate::domain::AgentState::{NotReady, Ready};
+    use crate::domain::{Agent, ChassisClaim};
 
     #[test]
-    fn they_are_what_the_facts_and_the_agents_of_the_provider_say() {
+    fn obstacles_follow_from_the_facts_and_the_required_agents() {
         use Reason::{AgentsNotReady, ChassisNotRegistered, NetworkUnavailable};
         let claims = NodeFacts {
             chassis: ChassisClaim::Registered("c".into()),
@@ -49,39 +51,44 @@ mod tests {
             ..claims.clone()
         };
         let none = Agents::default();
-        let kube_ovn = Agents {
-            ovs: Ready,
+        let half = Agents {
+            ovs: NotReady,
             cni: Ready,
             ..none
         };
-        let ovn_kubernetes = Agents {
-            ovnkube_node: Ready,
-            ..none
-        };
-        for (facts, agents, expect) in [
-            (&claims, kube_ovn, [vec![], vec![AgentsNotReady]]),
-            (&claims, ovn_kubernetes, [vec![AgentsNotReady], vec![]]),
+        let (both, ovs, cni) = (
+            &[Agent::Ovs, Agent::Cni][..],
+            &[Agent::Ovs][..],
+            &[Agent::Cni][..],
+        );
+        for (facts, agents, required, expect) in [
+            (&claims, none, &[][..], &[][..]),
+            (&claims, none, both, &[AgentsNotReady]),
+            (&claims, half, both, &[AgentsNotReady]),
+            (&claims, half, ovs, &[AgentsNotReady]),
+            (&claims, half, cni, &[]),
+            (&claims, half, &[Agent::OvnkubeNode], &[AgentsNotReady]),
+            (&claims_nothing, half, cni, &[ChassisNotRegistered]),
             (
                 &claims_nothing,
-                kube_ovn,
-                [
-                    vec![ChassisNotRegistered],
-                    vec![ChassisNotRegistered, AgentsNotReady],
-                ],
+                half,
+                both,
+                &[ChassisNotRegistered, AgentsNotReady],
             ),
             (
                 &unavailable,
                 none,
-                [
-                    vec![AgentsNotReady, NetworkUnavailable],
-                    vec![AgentsNotReady, NetworkUnavailable],
-                ],
+                both,
+                &[AgentsNotReady, NetworkUnavailable],
             ),
         ] {
             let obstacles = Obstacles::of(facts, agents);
-            let by = |provider| obstacles.by(provider).iter().collect::<Vec<_>>();
-            let found = Provider::ALL.map(by);
-            assert_eq!(found, expect, "{facts:?} {agents:?}");
+            let found = obstacles.where_required(required.iter().copied().collect());
+            assert_eq!(
+                found.iter().collect::<Vec<_>>(),
+                expect,
+                "{facts:?} {agents:?} {required:?}"
+            );
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::decide::explain::{Explained, Scored};
 use crate::decide::guard::{Candidate, Journey};
+use crate::decide::origin::Origin;
 use crate::decide::reason::Reasons;
-use crate::domain::{Provider, Vmi};
+use crate::domain::{AgentSet, Vmi};
 use crate::http::vmi::pod_name;
 use crate::metrics::Verb;
 use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};
@@ -17,15 +18,15 @@ const LONGEST_DETAIL: usize = 2000;
 
 /// The details of nodes that did not pass, collected only when the log wants them.
 pub(super) struct Details {
-    provider: Provider,
+    required_agents: AgentSet,
     nodes: Option<Vec<String>>,
 }
 
 impl Details {
-    pub(super) fn if_wanted(provider: Provider) -> Self {
+    pub(super) fn if_wanted(required_agents: AgentSet) -> Self {
         let wanted = tracing::enabled!(target: "berth::decision", tracing::Level::DEBUG);
         Self {
-            provider,
+            required_agents,
             nodes: wanted.then(Vec::new),
         }
     }
@@ -35,12 +36,12 @@ impl Details {
         candidate: impl FnOnce() -> Option<Candidate<'a>>,
         reasons: Reasons,
     ) {
-        let provider = self.provider;
+        let required_agents = self.required_agents;
         self.push(|| {
             let explained = Explained {
                 candidate: candidate()?,
                 reasons,
-                provider,
+                required_agents,
             };
             Some(shorten(explained, LONGEST_DETAIL))
         });
@@ -79,7 +80,7 @@ pub(super) fn not_guarded(verb: Verb, pod: &Pod<'_>) {
 pub(super) fn judged(
     verb: Verb,
     pod: &Pod<'_>,
-    vmi: &Vmi,
+    (vmi, origin): (&Vmi, Origin<'_>),
     journey: Journey,
     (passed, not_passed): (u64, u64),
     details: &Details,
@@ -99,8 +100,8 @@ pub(super) fn judged(
         pod = shorten(pod_name(pod), LONGEST_TEXT),
         vmi = format_args!("{}/{}", vmi.namespace, vmi.name),
         journey = journey.name(),
-        machine_type = vmi.machine_type.as_ref().map(tracing::field::display),
-        source = vmi.node.as_deref(),
+        machine_type = origin.machine_type.map(tracing::field::display),
+        source = origin.node,
         passed,
         not_passed,
         details = details.join("; "),

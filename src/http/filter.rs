@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use crate::cluster::Lookup;
 use crate::cluster::view::{NodeEntry, View};
-use crate::decide::guard::{Candidate, Fleet, Guard, Journey, Policy};
+use crate::decide::guard::{Candidate, Fleet, Guard, Journey, Policy, required_agents};
 use crate::decide::reason::{NOT_YET_KNOWN, Reason, Reasons};
-use crate::domain::{Agents, MachineType, NodeFacts, Provider};
+use crate::domain::{AgentSet, Agents, MachineType, NodeFacts, Provider};
 use crate::facts::Facts;
 use crate::http::Service;
 use crate::http::decision::{self, Details};
@@ -142,25 +142,27 @@ fn judge(
             return Ok(answer);
         }
     };
-    let machine_type = vmi.machine_type.as_ref().and_then(MachineType::name);
+    let origin = facts.view.origin(vmi);
+    let machine_type = origin.machine_type.and_then(MachineType::name);
     let texts = Reason::ALL.map(|reason| reason.text(machine_type));
     let names;
-    let mut sorter = Sorter::new(&texts, policy.provider);
+    let mut sorter = Sorter::new(&texts, required_agents(policy, facts.fleet()));
     let passed = match asked {
         Asked::Names(list) => {
             names = list.read()?;
-            let guard = Guard::new(policy, facts.fleet(), journey, vmi);
+            let guard = Guard::new(policy, facts.fleet(), journey, origin);
             Passed::Names(&names, sorter.sort_names(&names, facts, guard))
         }
         Asked::Nodes(list) => {
             let mut list = list.read()?;
             let nodes = known_nodes(list.items, facts.view, policy.provider)?;
-            let guard = Guard::new(policy, fleet(facts, &nodes), journey, vmi);
+            let guard = Guard::new(policy, fleet(facts, &nodes), journey, origin);
             list.items = sorter.sort_nodes(nodes, facts, guard);
             Passed::Nodes(list)
         }
     };
     let counts = (sorter.tally.passed(), sorter.not_passed());
+    let vmi = (vmi, origin);
     decision::judged(Verb::Filter, &pod, vmi, journey, counts, &sorter.details);
     let Sorter {
         failed,
@@ -231,7 +233,7 @@ fn fleet(facts: &Facts<'_>, nodes: &[KnownNode<'_, '_>]) -> Fleet {
     let mut fleet = facts.fleet();
     fleet.machine_types_seen |= nodes
         .iter()
-        .any(|node| !node.facts.machine_types.is_empty());
+        .any(|node| node.facts.machine_types.is_labelled());
     fleet
 }
 
@@ -248,13 +250,13 @@ struct Sorter<'a> {
 }
 
 impl<'a> Sorter<'a> {
-    fn new(texts: &'a [Cow<'static, str>; Reason::ALL.len()], provider: Provider) -> Self {
+    fn new(texts: &'a [Cow<'static, str>; Reason::ALL.len()], required: AgentSet) -> Self {
         Self {
             texts,
             failed: Vec::new(),
             unresolvable: Vec::new(),
             tally: Tally::default(),
-            details: Details::if_wanted(provider),
+            details: Details::if_wanted(required),
         }
     }
 

@@ -10,7 +10,7 @@ use axum::response::Response;
 use tokio::time::Instant;
 
 use crate::cluster::Lookup;
-use crate::decide::guard::{Guard, Journey, Policy};
+use crate::decide::guard::{Guard, Journey, Policy, required_agents};
 use crate::facts::Facts;
 use crate::http::Service;
 use crate::http::decision::{self, Details};
@@ -110,8 +110,9 @@ pub fn preempt(
             });
         }
     };
-    let mut guard = Guard::new(policy, facts.fleet(), journey, vmi);
-    let mut details = Details::if_wanted(policy.provider);
+    let origin = facts.view.origin(vmi);
+    let mut guard = Guard::new(policy, facts.fleet(), journey, origin);
+    let mut details = Details::if_wanted(required_agents(policy, facts.fleet()));
     let offered = candidates.len();
     candidates.retain(|(name, _)| {
         let Some(candidate) = facts.candidate(name.as_str()) else {
@@ -126,6 +127,7 @@ pub fn preempt(
     });
     let kept = candidates.len() as u64;
     let counts = (kept, offered as u64 - kept);
+    let vmi = (vmi, origin);
     decision::judged(Verb::Preempt, &pod, vmi, journey, counts, &details);
     let json = preempt_result(&candidates);
     Ok(answered(ExtenderOutcome::Judged, json))

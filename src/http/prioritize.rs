@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::cluster::view::NodeEntry;
 use crate::decide::explain::Scored;
-use crate::decide::guard::{Journey, Policy};
+use crate::decide::guard::{Journey, Policy, required_agents};
 use crate::decide::score::{Inputs, Scale};
 use crate::domain::{NodeFacts, Provider};
 use crate::facts::{Facts, Switches};
@@ -89,7 +89,7 @@ pub fn prioritize(
     });
     let inputs = known.collect::<Result<Vec<_>, _>>()?;
     let scale = Scale::new(policy.weights, &inputs);
-    let mut details = Details::if_wanted(policy.provider);
+    let mut details = Details::if_wanted(required_agents(policy, facts.fleet()));
     let names = nodes.into_iter().map(AskedNode::into_name);
     let scored = names.zip(&inputs).map(|(host, inputs)| {
         let score = scale.score(inputs);

@@ -19,6 +19,7 @@ pub(super) struct ViewCollector {
     synced: IntGaugeVec,
     arriving: NamedGauges,
     checks: IntGaugeVec,
+    agents: IntGaugeVec,
     chassis: NamedGauges,
 }
 
@@ -46,8 +47,13 @@ impl ViewCollector {
             )?,
             checks: gauges(
                 "berth_check_active",
-                "Whether a check can reject nodes (1), or is off by configuration or because the cluster does not show what it looks at (0).",
+                "Whether a check can reject nodes (1), or is off by configuration or because the cluster does not show what it looks at (0). The first node with a machine-type label turns machine_type on for all nodes; machineType.whenUnlabelled: Allow lets the nodes without one pass.",
                 "check",
+            )?,
+            agents: gauges(
+                "berth_agent_required",
+                "Whether a node needs this agent to pass agents_not_ready (1), or not, because the cluster shows no pod of it or the check is off (0).",
+                "agent",
             )?,
             chassis: NamedGauges::new(
                 "berth_chassis_ready",
@@ -60,7 +66,7 @@ impl ViewCollector {
 
 impl Collector for ViewCollector {
     fn desc(&self) -> Vec<&Desc> {
-        [&self.objects, &self.synced, &self.checks]
+        [&self.objects, &self.synced, &self.checks, &self.agents]
             .into_iter()
             .flat_map(Collector::desc)
             .chain([self.arriving.desc(), self.chassis.desc()])
@@ -76,6 +82,7 @@ impl Collector for ViewCollector {
             synced,
             arriving,
             checks,
+            agents,
             chassis,
             ..
         } = self;
@@ -91,6 +98,14 @@ impl Collector for ViewCollector {
                 .with_label_values(&[reason.name()])
                 .set(i64::from(active));
         }
+        let required = guard::required_agents(policy, facts.fleet());
+        let checked = policy.checks.contains(Reason::AgentsNotReady);
+        for agent in policy.provider.agents() {
+            let is_required = checked && required.contains(*agent);
+            agents
+                .with_label_values(&[agent.name()])
+                .set(i64::from(is_required));
+        }
         let mut ready = chassis.family();
         let mut arrivals = arriving.family();
         for (candidate, entry) in facts.nodes() {
@@ -101,7 +116,7 @@ impl Collector for ViewCollector {
                 arrivals.add(name, f64::from(entry.arriving()));
             }
         }
-        [objects, synced, checks]
+        [objects, synced, checks, agents]
             .into_iter()
             .flat_map(Collector::collect)
             .chain([ready.into(), arrivals.into()])

@@ -7,7 +7,8 @@ use berth::cluster::{Index, Object, ObjectKind, View};
 use berth::decide::guard::{Candidate, Guard, Journey, Policy};
 use berth::decide::reason::Reasons;
 use berth::domain::{
-    Agent, AgentState, ChassisClaim, DefaultBinding, MachineType, NodeFacts, Southbound, Vmi,
+    Agent, AgentState, ChassisClaim, DefaultBinding, MachineType, MachineTypes, NodeFacts, Sender,
+    Southbound, Vmi,
 };
 use berth::facts::Facts;
 use proptest::collection::vec;
@@ -33,13 +34,24 @@ fn node_name() -> impl Strategy<Value = Option<Box<str>>> {
     option::of(name().prop_map(Into::into))
 }
 
+/// The name of a VMI, and the UID of one of the two that have it, one after the other.
+fn vmi_uid() -> impl Strategy<Value = (&'static str, String)> {
+    (name(), 0..2).prop_map(|(name, age)| (name, format!("v{name}{age}")))
+}
+
+/// None, some, or labels that all say something else than `true`.
+fn machine_types() -> impl Strategy<Value = MachineTypes> {
+    let types = vec(select(vec!["pc", "q35"]), 0..3);
+    option::of(types).prop_map(|types| types.map(MachineTypes::labelled).unwrap_or_default())
+}
+
 fn object(kind: ObjectKind) -> BoxedStrategy<Object> {
     match kind {
-        ObjectKind::Node => (name(), vec(select(vec!["pc", "q35"]), 0..3), any::<bool>())
-            .prop_map(|(name, types, network_unavailable)| Object::Node {
+        ObjectKind::Node => (name(), machine_types(), any::<bool>())
+            .prop_map(|(name, machine_types, network_unavailable)| Object::Node {
                 name: name.into(),
                 facts: NodeFacts {
-                    machine_types: types.into_iter().collect(),
+                    machine_types,
                     chassis: ChassisClaim::Registered("1".into()),
                     network_unavailable,
                     published: None,
@@ -55,35 +67,54 @@ fn object(kind: ObjectKind) -> BoxedStrategy<Object> {
                 })
                 .boxed()
         }
-        ObjectKind::Vmi => (name(), name(), option::of(name()), node_name())
-            .prop_map(|(name, uid, machine_type, node)| {
+        // A UID belongs to one object: here, to one of its name.
+        ObjectKind::Vmi => (
+            vmi_uid(),
+            option::of(name()),
+            node_name(),
+            option::of(vmi_uid()),
+        )
+            .prop_map(|((name, uid), machine_type, node, sender)| {
                 Object::Vmi(Vmi {
                     namespace: "default".into(),
                     name: name.into(),
                     uid: uid.into(),
                     machine_type: machine_type.map(MachineType::new),
+                    machine_type_resolved: machine_type.is_some_and(|name| name > "a"),
                     node,
+                    sender: sender.map(|(name, uid)| {
+                        Box::new(Sender {
+                            uid: uid.into(),
+                            namespace: None,
+                            name: Some(name.into()),
+                            node: None,
+                        })
+                    }),
                 })
             })
             .boxed(),
-        // A UID belongs to one migration: here, to one of its name.
-        ObjectKind::Migration => (name(), 0..2, any::<bool>())
-            .prop_map(|(name, age, active)| Object::Migration {
+        ObjectKind::Migration => (name(), 0..2, name(), any::<bool>())
+            .prop_map(|(name, age, vmi, active)| Object::Migration {
                 place: Place::new("default", name),
                 migration: Migration {
                     uid: format!("{name}{age}").into(),
+                    vmi: Place::new("default", vmi),
                     active,
                 },
             })
             .boxed(),
-        ObjectKind::TargetPod => (name(), name(), 0..2, node_name())
-            .prop_map(|(name, migration, age, node)| Object::TargetPod {
-                place: Place::new("default", name),
-                pod: TargetPod {
-                    migration: format!("{migration}{age}").into(),
-                    node,
+        ObjectKind::TargetPod => (name(), name(), 0..2, vmi_uid(), node_name())
+            .prop_map(
+                |(name, migration, age, (vmi, vmi_uid), node)| Object::TargetPod {
+                    place: Place::new("default", name),
+                    pod: TargetPod {
+                        migration: format!("{migration}{age}").into(),
+                        vmi: Place::new("default", vmi),
+                        vmi_uid: vmi_uid.into(),
+                        node,
+                    },
                 },
-            })
+            )
             .boxed(),
         ObjectKind::Namespace => (name(), any::<bool>())
             .prop_map(|(name, opts_out)| Object::Namespace {
@@ -161,11 +192,12 @@ fn verdicts(view: &View) -> Vec<(String, String, Reasons)> {
     let policy = Policy::default();
     let mut verdicts = Vec::new();
     for name in NAMES {
-        for uid in NAMES {
-            let Some(vmi) = view.vmi("default", name, uid) else {
+        for uid in [0, 1].map(|age| format!("v{name}{age}")) {
+            let Some(vmi) = view.vmi("default", name, &uid) else {
                 continue;
             };
-            let mut guard = Guard::new(&policy, view.fleet(), Journey::Migration, vmi);
+            let origin = view.origin(vmi);
+            let mut guard = Guard::new(&policy, view.fleet(), Journey::Migration, origin);
             for (node, facts, entry) in view.nodes() {
                 let candidate = Candidate {
                     name: node,

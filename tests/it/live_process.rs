@@ -192,6 +192,58 @@ fn a_check_that_the_cluster_begins_to_show_is_said_to_be_on() {
 }
 
 #[test]
+fn a_cluster_that_shows_only_a_part_is_named_once_with_the_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = ApiServer::start();
+    let mut unlabelled = captured("Node", "old-nolabels");
+    server.apply(unlabelled.clone());
+    server.apply(captured("Node", "el9-1"));
+    server.apply(captured("Pod", "kube-ovn-cni-el9-11"));
+    let served = serve_on(&server, dir.path());
+    let said = |level: &str, check: &str, message: &str| {
+        let line = served.line_that(message, |line| line["check"] == check);
+        assert_eq!(
+            (&line["level"], &line["message"]),
+            (&json!(level), &json!(message))
+        );
+    };
+    said(
+        "WARN",
+        "agents_not_ready",
+        "no ovs-ovn pod is in the cluster: nodes pass the agents check without one (agents.whenUnseen, agents.namespace)",
+    );
+    said(
+        "INFO",
+        "machine_type",
+        "1 of 2 nodes carry machine-type labels: the others are no target of a migration until KubeVirt has labelled them (machineType.whenUnlabelled: Allow lets them pass)",
+    );
+    let required = |agent: &str| {
+        series(
+            &served,
+            &format!("berth_agent_required{{agent=\"{agent}\"}}"),
+        )
+    };
+    assert_eq!([required("ovs-ovn"), required("kube-ovn-cni")], ["0", "1"]);
+
+    // A node that joins is unlabelled for a moment, which is not said again; what comes next is.
+    let label = "machine-type.node.kubevirt.io/q35";
+    unlabelled["metadata"]["labels"][label] = json!("true");
+    server.apply(unlabelled.clone());
+    unlabelled["metadata"]["labels"]
+        .as_object_mut()
+        .unwrap()
+        .remove(label);
+    server.apply(unlabelled);
+    server.apply(captured("Pod", "ovs-ovn-el9-11"));
+    let line = served.line_that("the next line", |line| line["check"].is_string());
+    assert_eq!(
+        line["message"],
+        "ovs-ovn pods are in the cluster: nodes need one to pass the agents check"
+    );
+    assert_eq!([required("ovs-ovn"), required("kube-ovn-cni")], ["1", "1"]);
+}
+
+#[test]
 fn a_kubeconfig_that_can_not_be_used_is_named_with_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {

@@ -47,6 +47,7 @@ mod prioritize_captures;
 mod process;
 mod prometheus;
 mod properties;
+mod receivers;
 mod scheduler_config;
 mod score_properties;
 mod service;

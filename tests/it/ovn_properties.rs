@@ -136,7 +136,7 @@ proptest! {
 
             let chassis = index.view();
             let facts = Facts { view: &cluster, chassis: Chassis::Known(&chassis, now) };
-            let mut guard = Guard::new(&policy, facts.fleet(), Journey::Migration, &vmi);
+            let mut guard = Guard::new(&policy, facts.fleet(), Journey::Migration, cluster.origin(&vmi));
             let alone = HOSTS.map(|host| Some(guard.judge(&facts.candidate(host)?)));
             prop_assert_eq!(facts.judge(&HOSTS, &mut guard), alone, "{}", all);
         }
@@ -170,7 +170,9 @@ fn mk_vmi() -> Vmi {
         name: "web".into(),
         uid: "98ba4550".into(),
         machine_type: None,
+        machine_type_resolved: false,
         node: None,
+        sender: None,
     }
 }
 

@@ -65,9 +65,12 @@ fn quiet() -> Value {
     cluster
 }
 
-/// A cluster in which so many migrations are arriving on a node.
+/// A cluster in which so many migrations of VMI `db` are arriving on a node.
 fn with_arriving(mut cluster: Value, arriving: &[(&str, usize)]) -> Value {
-    let pod = &call()["Pod"];
+    let mut pod = call()["Pod"].clone();
+    let db = &item(&mut cluster, "VirtualMachineInstance", "db")["metadata"];
+    let owner = &mut pod["metadata"]["ownerReferences"][0];
+    (owner["name"], owner["uid"]) = (db["name"].clone(), db["uid"].clone());
     for (node, count) in arriving {
         for number in 0..*count {
             let uid = format!("{node}-{number}");
@@ -79,7 +82,7 @@ fn with_arriving(mut cluster: Value, arriving: &[(&str, usize)]) -> Value {
             let migration = json!({
                 "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstanceMigration",
                 "metadata": {"namespace": "default", "name": uid, "uid": uid},
-                "spec": {"vmiName": "other"}, "status": {"phase": "TargetReady"},
+                "spec": {"vmiName": "db"}, "status": {"phase": "TargetReady"},
             });
             items(&mut cluster).extend([target, migration]);
         }
@@ -160,7 +163,8 @@ async fn a_node_that_berth_does_not_know_is_no_better_than_the_worst() {
 #[tokio::test]
 async fn a_vm_that_berth_has_not_seen_is_scored_like_any_other() {
     let mut cluster = with_arriving(quiet(), &[("el9-1", 1)]);
-    items(&mut cluster).retain(|item| item["kind"] != "VirtualMachineInstance");
+    let its_own = call()["Pod"]["metadata"]["ownerReferences"][0]["uid"].clone();
+    items(&mut cluster).retain(|item| item["metadata"]["uid"] != its_own);
     check(cluster, "", &all(10, &[("el9-1", 9)])).await;
 }
 

@@ -11,11 +11,12 @@ use berth::decide::guard::{
     ALLOWED_LAG, Candidate, Fleet, Guard, Journey, Policy, WhenUnlabelled, WhenUnseen,
 };
 use berth::decide::inject::Outcome;
+use berth::decide::origin::Origin;
 use berth::decide::reason::{Reason, Reasons};
 use berth::decide::score::Weights;
 use berth::domain::{
-    Agent, AgentState, Agents, ChassisClaim, ChassisIdentity, ChassisRow, MachineType, NodeFacts,
-    Provider, Southbound, Vmi,
+    Agent, AgentState, Agents, ChassisClaim, ChassisIdentity, ChassisRow, MachineType,
+    MachineTypes, NodeFacts, Provider, Southbound, Vmi,
 };
 use berth::facts::Facts;
 use berth::http::{filter, mutate};
@@ -26,7 +27,7 @@ use proptest::array::uniform3;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
 use crate::support::{capture, capture_json};
@@ -259,8 +260,11 @@ fn facts() -> impl Strategy<Value = NodeFacts> {
             "00000001-1111-4222-8333-444455556666".into()
         )),
     ];
-    (types(), chassis, any::<bool>()).prop_map(|(types, chassis, network_unavailable)| NodeFacts {
-        machine_types: types.into_iter().collect(),
+    let machine_types =
+        option::of(types()).prop_map(|types| types.map(MachineTypes::labelled).unwrap_or_default());
+    let facts = (machine_types, chassis, any::<bool>());
+    facts.prop_map(|(machine_types, chassis, network_unavailable)| NodeFacts {
+        machine_types,
         chassis,
         network_unavailable,
         published: None,
@@ -314,7 +318,9 @@ fn vmi() -> impl Strategy<Value = Vmi> {
             name: "web".into(),
             uid: "98ba4550-0347-40ef-a369-02349d8839a0".into(),
             machine_type: machine_type.map(MachineType::new),
+            machine_type_resolved: true,
             node: node.map(Into::into),
+            sender: None,
         })
 }
 
@@ -390,11 +396,12 @@ fn objects((nodes, vmi): &Cluster) -> Vec<Object> {
 
 /// A node as the API server has it.
 fn node_json(provider: Provider, name: &str, facts: &NodeFacts) -> Value {
-    let labels: BTreeMap<String, &str> = facts
-        .machine_types
-        .iter()
-        .map(|t| (format!("machine-type.node.kubevirt.io/{t}"), "true"))
-        .collect();
+    let label = |machine_type| format!("machine-type.node.kubevirt.io/{machine_type}");
+    let supported = facts.machine_types.iter().map(|name| (label(name), "true"));
+    let mut labels: BTreeMap<String, &str> = supported.collect();
+    if facts.machine_types.is_labelled() {
+        labels.insert(label("isapc"), "false");
+    }
     let mut annotations = json!({});
     if let ChassisClaim::Registered(chassis) | ChassisClaim::Malformed(chassis) = &facts.chassis {
         let key = match provider {
@@ -613,12 +620,14 @@ proptest! {
         vmi in vmi(),
         (ovs, cni, ovnkube_node) in (state(), state(), state()),
         southbound in southbound(),
-        (machine_types_seen, agents_seen, southbound_counts, lag_reported, launch) in any::<(bool, bool, bool, bool, bool)>(),
+        (machine_types_seen, southbound_counts, lag_reported, launch) in any::<(bool, bool, bool, bool)>(),
+        agents_seen in subsequence(Agent::ALL.to_vec(), 0..=Agent::ALL.len()),
         name in ".*",
     ) {
+        let agents_seen = agents_seen.into_iter().collect();
         let fleet = Fleet { machine_types_seen, agents_seen, southbound_counts, lag_reported };
         let journey = if launch { Journey::Launch } else { Journey::Migration };
-        let mut guard = Guard::new(&policy, fleet, journey, &vmi);
+        let mut guard = Guard::new(&policy, fleet, journey, Origin::of(&vmi, None));
         let candidate = Candidate { name: &name, facts: &facts, agents: Agents { ovs, cni, ovnkube_node }, southbound };
         let reasons = guard.judge(&candidate);
         for reason in reasons.iter() {

@@ -1,10 +1,10 @@
 //! Clusters in which something is wrong, each made from the captured one, and what a migration of
 //! VMI `web` (on el9-0, pc-q35-rhel9.2.0) is told about el9-1.
 
-use berth::domain::{Network, Provider};
+use berth::domain::{Agent, Network};
 use serde_json::{Value, json};
 
-use crate::support::{Asked, capture, capture_json, cluster, item, items, view, view_on};
+use crate::support::{Asked, capture, capture_json, cluster, fault, item, items, view, view_on};
 
 /// The answer about el9-1 when el9-1, el9-2 and el10-0 are asked about in both forms.
 #[track_caller]
@@ -135,6 +135,76 @@ async fn no_machine_type_labels_anywhere() {
 }
 
 #[tokio::test]
+async fn machine_type_labels_that_all_say_false() {
+    let fault = fault("labels-all-false");
+    let expect = fault["expect"].clone();
+    let filter = async |config: &str, cluster: &Value| {
+        let asked = Asked::new(cluster, config);
+        let series = r#"berth_check_active{check="machine_type"}"#;
+        assert_eq!(asked.metric(series), 1.0);
+        let call = fault["filter"].to_string();
+        asked.ask("/scheduler/filter", call).await["FailedAndUnresolvableNodes"].clone()
+    };
+    for config in ["", "machineType: {whenUnlabelled: Exclude}"] {
+        assert_eq!(filter(config, &fault["snapshot"]).await, expect, "{config}");
+    }
+    // They are labels, so that Allow is not asked.
+    let allow = "machineType: {whenUnlabelled: Allow}";
+    assert_eq!(filter(allow, &fault["snapshot"]).await, expect);
+
+    // One node is enough to show that the other lacks something.
+    let mut one = fault["snapshot"].clone();
+    let labels = &mut item(&mut one, "Node", "el10-0")["metadata"]["labels"];
+    labels
+        .as_object_mut()
+        .unwrap()
+        .retain(|key, _| !key.starts_with("machine-type."));
+    assert_eq!(filter("", &one).await, expect);
+    assert_eq!(filter(allow, &one).await, json!({"el9-1": expect["el9-1"]}));
+
+    // The same where the request brings the nodes, and the view has none.
+    let mut none = fault["snapshot"].clone();
+    let (nodes, rest): (Vec<Value>, Vec<Value>) = items(&mut none)
+        .drain(..)
+        .partition(|item| item["kind"] == "Node");
+    none["items"] = json!(rest);
+    let mut call = fault["filter"].clone();
+    call["NodeNames"] = json!(null);
+    call["Nodes"] = json!({"metadata": {}, "items": nodes});
+    let reply = Asked::new(&none, "")
+        .ask("/scheduler/filter", call.to_string())
+        .await;
+    assert_eq!(reply["FailedAndUnresolvableNodes"], expect);
+}
+
+#[tokio::test]
+async fn one_agent_that_is_seen_nowhere_is_not_required() {
+    for (unseen, seen, broken) in [
+        ("ovs", "kube-ovn-cni", "kube-ovn-cni-el9-11"),
+        ("kube-ovn-cni", "ovs", "ovs-ovn-el9-11"),
+    ] {
+        let mut cluster = cluster();
+        items(&mut cluster).retain(|item| item["metadata"]["labels"]["app"] != unseen);
+        check(&cluster, "", None).await;
+        let exclude = "agents: {whenUnseen: Exclude}";
+        check(&cluster, exclude, Some("OVN agents not ready")).await;
+        let asked = Asked::new(&cluster, "");
+        let name = |app| if app == "ovs" { "ovs-ovn" } else { app };
+        let required =
+            |app| asked.metric(&format!("berth_agent_required{{agent=\"{}\"}}", name(app)));
+        assert_eq!((required(unseen), required(seen)), (0.0, 1.0));
+        assert_eq!(
+            asked.metric(r#"berth_check_active{check="agents_not_ready"}"#),
+            1.0
+        );
+        assert_eq!(asked.metric(r#"berth_chassis_ready{node="el9-1"}"#), 1.0);
+        // The other one still counts.
+        condition(item(&mut cluster, "Pod", broken), "Ready", "False");
+        check(&cluster, "", Some("OVN agents not ready")).await;
+    }
+}
+
+#[tokio::test]
 async fn no_agent_pods_anywhere() {
     let mut cluster = cluster();
     items(&mut cluster).retain(|item| !is_agent(item));
@@ -160,13 +230,13 @@ async fn agents_in_another_namespace_are_found_when_configured() {
         ..Network::default()
     };
     let view = view_on(&cluster, &network);
-    assert!(view.fleet().agents_seen);
-    assert!(
-        view.node("el9-1")
-            .unwrap()
-            .agents()
-            .ready(Provider::KubeOvn)
-    );
+    let [seen, unready] = [
+        view.fleet().agents_seen,
+        view.node("el9-1").unwrap().agents().unready(),
+    ]
+    .map(|agents| agents.iter().collect::<Vec<_>>());
+    assert_eq!(seen, [Agent::Ovs, Agent::Cni]);
+    assert_eq!(unready, [Agent::OvnkubeNode]);
 }
 
 #[tokio::test]

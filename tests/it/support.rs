@@ -33,6 +33,16 @@ pub(crate) fn capture_json(name: &str) -> Value {
     serde_json::from_str(&capture(name)).unwrap()
 }
 
+/// An input that an earlier version answered wrongly, from `tests/data/faults`.
+pub(crate) fn fault(name: &str) -> Value {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/faults")
+        .join(format!("{name}.json"));
+    let text = fs::read_to_string(&path);
+    let text = text.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap()
+}
+
 /// The cluster that the captures came from.
 pub(crate) fn cluster() -> Value {
     capture_json("cluster")

@@ -10,6 +10,8 @@ pub struct Migration<'a> {
     #[serde(borrow)]
     metadata: MigrationMetadata<'a>,
     #[serde(borrow, default)]
+    spec: Option<MigrationSpec<'a>>,
+    #[serde(borrow, default)]
     status: Option<MigrationStatus<'a>>,
 }
 
@@ -17,6 +19,13 @@ pub struct Migration<'a> {
 struct MigrationMetadata<'a> {
     #[serde(borrow)]
     uid: Text<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct MigrationSpec<'a> {
+    #[serde(borrow, default)]
+    vmi_name: Option<Text<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -32,6 +41,13 @@ impl Migration<'_> {
         self.metadata.uid.as_str()
     }
 
+    /// The name of the VMI that migrates, in the migration's namespace.
+    #[must_use]
+    pub fn vmi_name(&self) -> &str {
+        let name = self.spec.as_ref().and_then(|spec| spec.vmi_name.as_ref());
+        name.map(Text::as_str).unwrap_or_default()
+    }
+
     /// Whether it is not over yet (KubeVirt `api/core/v1/types.go`,
     /// `VirtualMachineInstanceMigrationPhase`).
     #[must_use]
@@ -45,6 +61,20 @@ impl Migration<'_> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_migration_names_its_vmi() {
+        for (spec, expect) in [
+            (json!({"vmiName": "web"}), "web"),
+            (json!({"vmiName": null}), ""),
+            (json!({}), ""),
+            (json!(null), ""),
+        ] {
+            let migration = json!({"metadata": {"uid": "m"}, "spec": spec}).to_string();
+            let migration: Migration<'_> = serde_json::from_str(&migration).unwrap();
+            assert_eq!(migration.vmi_name(), expect);
+        }
+    }
 
     #[test]
     fn a_migration_is_over_when_it_succeeded_or_failed() {

@@ -131,7 +131,8 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-/// Of a node's 200 labels, the machine types.
+/// Of a node's 200 labels, the machine types, and whether there are any labels of this kind: a node
+/// whose labels all say `false` is labelled.
 #[derive(Debug)]
 struct MachineTypeLabels(MachineTypes);
 
@@ -147,10 +148,12 @@ impl<'de> Deserialize<'de> for MachineTypeLabels {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut labels: A) -> Result<Self::Value, A::Error> {
+                let mut is_labelled = false;
                 let mut types: Vec<Box<str>> = Vec::new();
                 while let Some(key) = labels.next_key::<Text<'de>>()? {
                     match key.as_str().strip_prefix(MACHINE_TYPE_LABEL) {
                         Some(machine_type) => {
+                            is_labelled = true;
                             let is_supported = labels.next_value::<Text<'de>>()?.as_str() == "true";
                             let is_kept = types.len() < MOST_MACHINE_TYPES;
                             if is_supported && is_kept && MachineType::is_name(machine_type) {
@@ -162,7 +165,11 @@ impl<'de> Deserialize<'de> for MachineTypeLabels {
                         }
                     }
                 }
-                Ok(MachineTypeLabels(types.into_iter().collect()))
+                Ok(MachineTypeLabels(if is_labelled {
+                    MachineTypes::labelled(types)
+                } else {
+                    MachineTypes::default()
+                }))
             }
         }
 
@@ -222,6 +229,47 @@ mod tests {
             json!({"metadata": {"name": "n"}, "status": {"conditions": [{"type": "NetworkUnavailable", "status": "Unknown"}]}}),
         ] {
             check_node(&bare, &domain::NodeFacts::default());
+        }
+    }
+
+    #[test]
+    fn a_node_is_labelled_by_any_machine_type_label_whatever_its_value() {
+        for (labels, expect) in [
+            (
+                json!({"kubernetes.io/hostname": "n"}),
+                MachineTypes::default(),
+            ),
+            (
+                json!({"cpu-model.node.kubevirt.io/q35": "true"}),
+                MachineTypes::default(),
+            ),
+            (
+                json!({"machine-type.node.kubevirt.io/q35": "false"}),
+                MachineTypes::labelled::<&str>([]),
+            ),
+            (
+                json!({"machine-type.node.kubevirt.io/q35": ""}),
+                MachineTypes::labelled::<&str>([]),
+            ),
+            (
+                json!({"machine-type.node.kubevirt.io/q35": "True"}),
+                MachineTypes::labelled::<&str>([]),
+            ),
+            (
+                json!({
+                    "machine-type.node.kubevirt.io/pc": "false",
+                    "machine-type.node.kubevirt.io/q35": "true",
+                }),
+                MachineTypes::labelled(["q35"]),
+            ),
+        ] {
+            check_node(
+                &json!({"metadata": {"name": "n", "labels": labels}}),
+                &domain::NodeFacts {
+                    machine_types: expect,
+                    ..domain::NodeFacts::default()
+                },
+            );
         }
     }
 
