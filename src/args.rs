@@ -100,7 +100,7 @@ pub struct Serve {
 
     /// Write that secret and the caBundle of berth's webhook configurations with --kubeconfig too;
     /// in a pod that needs no flag
-    #[arg(long, env = "BERTH_MANAGE_CERTIFICATES")]
+    #[arg(long, env = "BERTH_MANAGE_CERTIFICATES", value_parser = switch)]
     pub manage_certificates: bool,
 
     /// CAs whose client certificates are accepted (PEM); with it every HTTPS client needs one

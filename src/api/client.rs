@@ -13,7 +13,8 @@ use tower::BoxError;
 use tower::util::MapErrLayer;
 
 use crate::api::{Cause, Fault};
-use crate::{tls, yaml};
+use crate::tls;
+use crate::yaml;
 
 /// Why there is no way to an API server. Whether one answers shows only later.
 #[derive(Debug, thiserror::Error)]

@@ -187,6 +187,7 @@ fn every_flag_can_be_set_in_the_environment_and_every_switch_as_people_set_one()
             if matches!(arg.get_action(), ArgAction::SetTrue) {
                 switches += 1;
                 let line = match command.get_name() {
+                    "serve" => "serve",
                     "demo" => "demo",
                     "check" => "config check -",
                     "scheduler-config" => "scheduler-config --ca /none",
@@ -205,7 +206,7 @@ fn every_flag_can_be_set_in_the_environment_and_every_switch_as_people_set_one()
             }
         }
     }
-    assert_eq!(switches, 3);
+    assert_eq!(switches, 4);
 }
 
 #[test]
