@@ -7,12 +7,16 @@ use serde_json::value::RawValue;
 
 use crate::domain::{NodeFacts, Provider};
 use crate::text::shorten;
+use crate::wire::gather::AtMost;
 use crate::wire::names::Names;
-use crate::wire::nodes::{MOST_NODES, Nodes};
 use crate::wire::objects::{Node, Pod};
 use crate::wire::reply::{Reply, Writer};
 use crate::wire::scan::{Cursor, once};
 use crate::wire::{Map, Text};
+
+/// The nodes of one call: several times the largest clusters there are. A node takes more memory
+/// than its name, so that the size of a body alone does not bound what it costs.
+pub(super) const MOST_NODES: usize = 65_536;
 
 /// Why a call can't be answered.
 #[derive(Debug, thiserror::Error)]
@@ -294,7 +298,7 @@ impl<'a> NodeList<'a> {
             #[serde(borrow, default)]
             metadata: Option<&'a RawValue>,
             #[serde(borrow, default)]
-            items: Option<Nodes<&'a RawValue>>,
+            items: Option<AtMost<MOST_NODES, &'a RawValue>>,
         }
 
         let PlainList {
@@ -303,7 +307,7 @@ impl<'a> NodeList<'a> {
             metadata,
             items,
         } = super::read_object(text).map_err(ArgsError::BadNodes)?;
-        let Nodes(items) = items.unwrap_or(Nodes(Vec::new()));
+        let AtMost(items) = items.unwrap_or(AtMost(Vec::new()));
         let items = items.into_iter().enumerate().map(|(index, item)| {
             let text = item.get();
             let name = node_name(index, text)?;
@@ -595,7 +599,7 @@ mod tests {
         assert_eq!(count_names(MOST_NODES).unwrap(), MOST_NODES);
         assert_eq!(
             error(count_names(MOST_NODES + 1)),
-            "NodeNames is not readable: more than 65536 nodes"
+            "NodeNames is not readable: more than 65536 items"
         );
         let count_nodes = |count| {
             let items = items(r#"{"metadata":{"name":"a"}}"#, count);
@@ -605,7 +609,7 @@ mod tests {
         assert_eq!(count_nodes(MOST_NODES).unwrap(), MOST_NODES);
         assert_eq!(
             error(count_nodes(MOST_NODES + 1)),
-            "Nodes is not readable: more than 65536 nodes"
+            "Nodes is not readable: more than 65536 items"
         );
     }
 

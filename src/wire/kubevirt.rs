@@ -8,6 +8,7 @@ use serde::de::IgnoredAny;
 use crate::decide::inject::Subject;
 use crate::domain::Binding;
 use crate::text::{LONGEST_TEXT, shorten};
+use crate::wire::gather::AtMost;
 use crate::wire::patch::Anchor;
 use crate::wire::{Map, Text, explain_object, read_object};
 
@@ -243,12 +244,15 @@ struct Marks<'a> {
     inject: Option<Text<'a>>,
 }
 
+/// The networks and the interfaces of one VMI. QEMU has room for some dozens.
+const MOST_INTERFACES: usize = 1000;
+
 #[derive(Deserialize)]
 struct VmiSpec<'a> {
     #[serde(default)]
     domain: Option<Domain<'a>>,
     #[serde(borrow, default)]
-    networks: Option<Vec<Network<'a>>>,
+    networks: Option<AtMost<MOST_INTERFACES, Network<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -263,7 +267,7 @@ struct Devices<'a> {
     #[serde(default)]
     autoattach_pod_interface: Option<bool>,
     #[serde(borrow, default)]
-    interfaces: Option<Vec<Interface<'a>>>,
+    interfaces: Option<AtMost<MOST_INTERFACES, Interface<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -292,10 +296,12 @@ impl VmiSpec<'_> {
     /// nothing is given, else that of the pod network's interface (`VerifyVMIMigratable` in
     /// `interface.go`, with the same precedence).
     fn binding(&self, by_reference: bool) -> Binding {
-        let networks = self.networks.as_deref().unwrap_or_default();
+        let networks = self.networks.as_ref().map(|AtMost(networks)| networks);
+        let networks = networks.map(Vec::as_slice).unwrap_or_default();
         let devices = self.domain.as_ref().and_then(|d| d.devices.as_ref());
         let interfaces = devices
-            .and_then(|devices| devices.interfaces.as_deref())
+            .and_then(|devices| devices.interfaces.as_ref())
+            .map(|AtMost(interfaces)| interfaces.as_slice())
             .unwrap_or_default();
 
         if networks.is_empty() && interfaces.is_empty() {

@@ -4,10 +4,10 @@
 
 pub mod admission;
 pub mod extender;
+mod gather;
 pub mod kubevirt;
 mod map;
 pub mod names;
-mod nodes;
 pub mod objects;
 pub mod patch;
 pub mod preempt;

@@ -9,7 +9,8 @@ use memchr::{memchr, memchr_iter};
 use serde_json::Error;
 
 use crate::wire::Text;
-use crate::wire::nodes::{MOST_NODES, Nodes};
+use crate::wire::extender::MOST_NODES;
+use crate::wire::gather::AtMost;
 use crate::wire::reply::Writer;
 use crate::wire::scan::Cursor;
 
@@ -33,7 +34,7 @@ impl<'a> Names<'a> {
     /// # Errors
     /// It is not a list of strings, or a longer one than any cluster has nodes.
     pub(super) fn read(json: &'a str) -> Result<Self, Error> {
-        let Nodes(names) = serde_json::from_str(json)?;
+        let AtMost::<MOST_NODES, _>(names) = serde_json::from_str(json)?;
         Ok(Self(List::Decoded(names)))
     }
 
@@ -44,7 +45,7 @@ impl<'a> Names<'a> {
             cursor.pass(json);
             return Some(Self(List::Plain { json, ends }));
         }
-        let (Nodes(names), _) = cursor.value()?;
+        let (AtMost::<MOST_NODES, _>(names), _) = cursor.value()?;
         Some(Self(List::Decoded(names)))
     }
 

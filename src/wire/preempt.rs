@@ -2,14 +2,15 @@
 //! room, in one of two forms, and always answered in the short one.
 
 use std::fmt;
+use std::marker::PhantomData;
 
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::wire::Text;
-use crate::wire::extender::ArgsError;
+use crate::wire::extender::{ArgsError, MOST_NODES};
 use crate::wire::objects::Pod;
 
 /// A preempt call: the pod that needs room, and the nodes that could make it.
@@ -73,8 +74,7 @@ impl<'a> PreemptArgs<'a> {
         } = super::read_object(body).map_err(ArgsError::NotPreemption)?;
         let pod = pod.ok_or(ArgsError::NoPod)?;
         let candidates = match (node_name_to_meta_victims, node_name_to_victims) {
-            (Some(Nodes(meta)), None) => named(meta, Victims::Meta),
-            (None, Some(Nodes(whole))) => named(whole, Victims::Whole),
+            (Some(Nodes(candidates, _)), None) | (None, Some(Nodes(candidates, _))) => candidates,
             (None, None) => return Err(ArgsError::NoVictims),
             (Some(_), Some(_)) => return Err(ArgsError::BothVictims),
         };
@@ -83,23 +83,28 @@ impl<'a> PreemptArgs<'a> {
     }
 }
 
-fn named<'a, V>(
-    nodes: Vec<(Text<'a>, V)>,
-    victims: fn(V) -> Victims<'a>,
-) -> Vec<(Text<'a>, Victims<'a>)> {
-    let nodes = nodes.into_iter();
-    nodes.map(|(name, value)| (name, victims(value))).collect()
+impl<'a> From<&'a RawValue> for Victims<'a> {
+    fn from(meta: &'a RawValue) -> Self {
+        Self::Meta(meta)
+    }
 }
 
-/// A map of nodes in the order in which it came, of which a large cluster has many.
-struct Nodes<'a, V>(Vec<(Text<'a>, V)>);
+impl<'a> From<WholeVictims<'a>> for Victims<'a> {
+    fn from(whole: WholeVictims<'a>) -> Self {
+        Self::Whole(whole)
+    }
+}
 
-impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for Nodes<'a, V> {
+/// A map of nodes with victims in one of the two forms, in the order in which it came. It has no more
+/// of them than [`MOST_NODES`].
+struct Nodes<'a, V>(Vec<(Text<'a>, Victims<'a>)>, PhantomData<V>);
+
+impl<'de: 'a, 'a, V: Deserialize<'de> + Into<Victims<'a>>> Deserialize<'de> for Nodes<'a, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NodesVisitor<V>(std::marker::PhantomData<V>);
+        struct NodesVisitor<'a, V>(PhantomData<(&'a (), V)>);
 
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for NodesVisitor<V> {
-            type Value = Nodes<'de, V>;
+        impl<'de: 'a, 'a, V: Deserialize<'de> + Into<Victims<'a>>> Visitor<'de> for NodesVisitor<'a, V> {
+            type Value = Nodes<'a, V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a map of nodes")
@@ -107,14 +112,19 @@ impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for Nodes<'a, V> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut nodes = Vec::new();
-                while let Some(node) = map.next_entry()? {
-                    nodes.push(node);
+                while let Some((name, victims)) = map.next_entry::<_, V>()? {
+                    if nodes.len() == MOST_NODES {
+                        return Err(A::Error::custom(format_args!(
+                            "more than {MOST_NODES} nodes"
+                        )));
+                    }
+                    nodes.push((name, victims.into()));
                 }
-                Ok(Nodes(nodes))
+                Ok(Nodes(nodes, PhantomData))
             }
         }
 
-        deserializer.deserialize_map(NodesVisitor(std::marker::PhantomData))
+        deserializer.deserialize_map(NodesVisitor(PhantomData))
     }
 }
 
@@ -226,6 +236,27 @@ mod tests {
             ),
         ] {
             check(call, Err(expect));
+        }
+    }
+
+    #[test]
+    fn more_candidates_than_any_cluster_has_nodes_are_refused() {
+        for victims in ["NodeNameToVictims", "NodeNameToMetaVictims"] {
+            let call = |count| {
+                let nodes = vec![r#""":{}"#; count].join(",");
+                format!(r#"{{"Pod":{{"metadata":{{}}}},"{victims}":{{{nodes}}}}}"#)
+            };
+            let args = call(MOST_NODES);
+            assert_eq!(
+                PreemptArgs::read(&args).unwrap().candidates.len(),
+                MOST_NODES
+            );
+            let error = PreemptArgs::read(&call(MOST_NODES + 1)).unwrap_err();
+            let error = error.to_string();
+            assert!(
+                error.starts_with("the body is not ExtenderPreemptionArgs: more than 65536 nodes"),
+                "{error}"
+            );
         }
     }
 }

@@ -11,6 +11,10 @@ use serde::{Serialize, Serializer};
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
+/// The longest text that is copied, in bytes, because it has escapes. None that berth reads is as
+/// long, and most are names.
+const LONGEST_COPY: usize = 64 << 10;
+
 impl Text<'_> {
     /// The string.
     #[must_use]
@@ -35,6 +39,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             }
 
             fn visit_str<E: Error>(self, v: &str) -> Result<Self::Value, E> {
+                if v.len() > LONGEST_COPY {
+                    return Err(E::custom(format_args!(
+                        "a text with escapes in it is longer than {LONGEST_COPY} bytes"
+                    )));
+                }
                 Ok(Text(Cow::Owned(v.to_owned())))
             }
         }
@@ -52,6 +61,23 @@ impl Serialize for Text<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_read_where_it_stands_and_not_copied() {
+        let long = "x".repeat(LONGEST_COPY);
+        let read = |json: String| {
+            let text = serde_json::from_str::<Text<'_>>(&json);
+            text.map(|text| text.as_str().len())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(read(format!(r#""{long}x""#)), Ok(LONGEST_COPY + 1));
+        assert_eq!(read(format!(r#""{}\n""#, &long[1..])), Ok(LONGEST_COPY));
+        let error = read(format!(r#""{long}\n""#)).unwrap_err();
+        assert!(
+            error.starts_with("a text with escapes in it is longer than 65536 bytes"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn a_string_without_escapes_is_borrowed() {

@@ -1,5 +1,6 @@
 //! Clients that mean harm, or are broken, over real TLS: the others do not notice.
 
+mod bodies;
 mod launchers;
 mod logging;
 mod lookups;

@@ -124,7 +124,7 @@ impl Served {
     }
 
     /// The same with a configuration file.
-    fn start_configured(config: &str) -> Self {
+    pub(crate) fn start_configured(config: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("berth.yaml");
         std::fs::write(&path, config).unwrap();
@@ -146,6 +146,23 @@ impl Served {
                 return line;
             }
         }
+    }
+
+    /// A field of its `/proc/…/status` in bytes: `VmRSS`, or `VmHWM` for the peak of it.
+    pub(crate) fn memory(&self, field: &str) -> usize {
+        let status = std::fs::read_to_string(self.proc("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let value = line.and_then(|line| line.split_whitespace().nth(1));
+        value.unwrap().parse::<usize>().unwrap() * 1024
+    }
+
+    /// Begins the peak of its memory anew.
+    pub(crate) fn forget_peak(&self) {
+        std::fs::write(self.proc("clear_refs"), "5").unwrap();
+    }
+
+    fn proc(&self, file: &str) -> PathBuf {
+        format!("/proc/{}/{file}", self.child.id()).into()
     }
 
     pub(crate) fn signal(&self, name: &str) {

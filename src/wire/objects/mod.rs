@@ -13,7 +13,7 @@ mod vmi;
 use serde::Deserialize;
 
 use crate::text::{LONGEST_TEXT, shorten};
-use crate::wire::{Text, explain_object, read_object};
+use crate::wire::{explain_object, read_object};
 
 pub use agent::agent_selector;
 pub use identity::Identity;
@@ -30,28 +30,4 @@ pub fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
         let explained = explain_object::<T>(text);
         explained.unwrap_or_else(|| shorten(error, LONGEST_TEXT))
     })
-}
-
-/// A condition of a node or a pod.
-#[derive(Debug, Deserialize)]
-pub(super) struct Condition<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    status: Text<'a>,
-    #[serde(borrow, default)]
-    reason: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    message: Option<Text<'a>>,
-}
-
-impl Condition<'_> {
-    /// Whether a condition of this type is `True`.
-    pub(super) fn holds(&self, kind: &str) -> bool {
-        self.is(kind) && self.status.as_str() == "True"
-    }
-
-    fn is(&self, kind: &str) -> bool {
-        self.kind.as_str() == kind
-    }
 }

@@ -5,10 +5,10 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::Condition;
 use crate::decide::condition::CONDITION;
 use crate::domain::{self, ChassisClaim, MachineType, MachineTypes, Provider, Status};
 use crate::text::shorten;
+use crate::wire::gather::{Gather, Gathered};
 use crate::wire::{Map, Text};
 
 /// The node-labeller's prefix of machine types (KubeVirt `api/core/v1/types.go`, `MachineTypeLabel`);
@@ -23,8 +23,8 @@ const MOST_MACHINE_TYPES: usize = 1000;
 pub struct Node<'a> {
     #[serde(borrow)]
     metadata: NodeMetadata<'a>,
-    #[serde(borrow, default)]
-    status: Option<NodeStatus<'a>>,
+    #[serde(default)]
+    status: Option<NodeStatus>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,9 +59,47 @@ impl<'a> NodeAnnotations<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-struct NodeStatus<'a> {
+struct NodeStatus {
+    #[serde(default)]
+    conditions: Option<Gathered<Conditions>>,
+}
+
+/// Of a node's conditions, those that mean something.
+#[derive(Debug, Default)]
+struct Conditions {
+    network_unavailable: bool,
+    published: Option<domain::ChassisReady>,
+}
+
+impl<'a> Gather<'a> for Conditions {
+    type Item = Condition<'a>;
+
+    fn take(&mut self, condition: Self::Item) {
+        self.network_unavailable |=
+            condition.is("NetworkUnavailable") && condition.status.as_str() == "True";
+        if self.published.is_none() {
+            self.published = published(&condition);
+        }
+    }
+}
+
+/// A condition of a node.
+#[derive(Debug, Deserialize)]
+struct Condition<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    status: Text<'a>,
     #[serde(borrow, default)]
-    conditions: Option<Vec<Condition<'a>>>,
+    reason: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    message: Option<Text<'a>>,
+}
+
+impl Condition<'_> {
+    fn is(&self, kind: &str) -> bool {
+        self.kind.as_str() == kind
+    }
 }
 
 impl Node<'_> {
@@ -74,16 +112,14 @@ impl Node<'_> {
             annotations,
         } = self.metadata;
         let conditions = self.status.and_then(|status| status.conditions);
-        let conditions = conditions.unwrap_or_default();
+        let Gathered(conditions) = conditions.unwrap_or_default();
         let facts = domain::NodeFacts {
             machine_types: labels.map(|labels| labels.0).unwrap_or_default(),
             chassis: chassis_claim(
                 annotations.and_then(|Map(annotations)| annotations.chassis(provider)),
             ),
-            network_unavailable: conditions
-                .iter()
-                .any(|condition| condition.holds("NetworkUnavailable")),
-            published: conditions.iter().find_map(published).map(Box::new),
+            network_unavailable: conditions.network_unavailable,
+            published: conditions.published.map(Box::new),
         };
         (name.0.into(), facts)
     }

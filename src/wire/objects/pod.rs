@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::Condition;
 use super::agent::{agent_of, bystanders};
 use crate::domain::{Agent, AgentState, Provider};
+use crate::wire::gather::{Gather, Gathered};
 use crate::wire::{Map, Text};
 
 /// A Pod.
@@ -29,7 +29,7 @@ struct PodMetadata<'a> {
     #[serde(borrow, default)]
     labels: Option<Map<PodLabels<'a>>>,
     #[serde(borrow, default)]
-    owner_references: Option<Vec<OwnerReference<'a>>>,
+    owner_references: Option<Gathered<VmiController<'a>>>,
     #[serde(default)]
     deletion_timestamp: Option<IgnoredAny>,
 }
@@ -59,6 +59,28 @@ struct OwnerReference<'a> {
     controller: Option<bool>,
 }
 
+/// Of a pod's owners, the VMI that controls it.
+#[derive(Debug, Default)]
+struct VmiController<'a>(Option<OwnerReference<'a>>);
+
+impl<'de: 'a, 'a> Gather<'de> for VmiController<'a> {
+    type Item = OwnerReference<'a>;
+
+    fn take(&mut self, owner: Self::Item) {
+        if self.0.is_none() && owner.is_vmi_in_control() {
+            self.0 = Some(owner);
+        }
+    }
+}
+
+impl OwnerReference<'_> {
+    fn is_vmi_in_control(&self) -> bool {
+        self.controller == Some(true)
+            && self.kind.as_str() == "VirtualMachineInstance"
+            && self.api_version.as_str().starts_with("kubevirt.io/")
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PodSpec<'a> {
@@ -71,10 +93,58 @@ struct PodSpec<'a> {
 struct PodStatus<'a> {
     #[serde(borrow, default)]
     phase: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    conditions: Option<Vec<Condition<'a>>>,
-    #[serde(borrow, default)]
-    container_statuses: Option<Vec<ContainerStatus<'a>>>,
+    #[serde(default)]
+    conditions: Option<Gathered<Ready>>,
+    #[serde(default)]
+    container_statuses: Option<Gathered<Unready>>,
+}
+
+/// Of a pod's conditions, whether it is Ready.
+#[derive(Debug, Default)]
+struct Ready(bool);
+
+impl<'a> Gather<'a> for Ready {
+    type Item = Condition<'a>;
+
+    fn take(&mut self, condition: Self::Item) {
+        self.0 |= condition.kind.as_str() == "Ready" && condition.status.as_str() == "True";
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Condition<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    status: Text<'a>,
+}
+
+/// Of a pod's containers, those that are not ready.
+#[derive(Debug, Default)]
+struct Unready {
+    /// Those that some agent does without.
+    bystanders: Vec<&'static str>,
+    /// There are others.
+    others: bool,
+}
+
+impl<'a> Gather<'a> for Unready {
+    type Item = ContainerStatus<'a>;
+
+    fn take(&mut self, container: Self::Item) {
+        if container.ready {
+            return;
+        }
+        let all = Agent::ALL.into_iter().flat_map(bystanders).copied();
+        match all
+            .into_iter()
+            .find(|name| *name == container.name.as_str())
+        {
+            None => self.others = true,
+            Some(name) if !self.bystanders.contains(&name) => self.bystanders.push(name),
+            Some(_) => {}
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,20 +158,16 @@ struct ContainerStatus<'a> {
 impl PodStatus<'_> {
     /// Whether the condition `Ready` holds.
     fn is_ready(&self) -> bool {
-        let mut conditions = self.conditions.iter().flatten();
-        conditions.any(|condition| condition.holds("Ready"))
+        matches!(self.conditions, Some(Gathered(Ready(true))))
     }
 
     /// Whether some containers are not ready, and all of those are among these. Where none is, it is
     /// something else that keeps the pod from being Ready: a node that has gone silent.
     fn lacks_only(&self, containers: &[&str]) -> bool {
-        let mut unready = self
-            .container_statuses
-            .iter()
-            .flatten()
-            .filter(|status| !status.ready)
-            .peekable();
-        unready.peek().is_some() && unready.all(|status| containers.contains(&status.name.as_str()))
+        let Some(Gathered(Unready { bystanders, others })) = &self.container_statuses else {
+            return false;
+        };
+        !others && !bystanders.is_empty() && bystanders.iter().all(|name| containers.contains(name))
     }
 }
 
@@ -154,19 +220,12 @@ impl Pod<'_> {
     /// The VMI that controls it.
     #[must_use]
     pub fn vmi(&self) -> Option<Owner<'_>> {
-        self.metadata
-            .owner_references
-            .as_deref()?
-            .iter()
-            .find(|owner| {
-                owner.controller == Some(true)
-                    && owner.kind.as_str() == "VirtualMachineInstance"
-                    && owner.api_version.as_str().starts_with("kubevirt.io/")
-            })
-            .map(|owner| Owner {
-                name: owner.name.as_str(),
-                uid: owner.uid.as_str(),
-            })
+        let Gathered(VmiController(owner)) = self.metadata.owner_references.as_ref()?;
+        let owner = owner.as_ref()?;
+        Some(Owner {
+            name: owner.name.as_str(),
+            uid: owner.uid.as_str(),
+        })
     }
 
     /// Which of a provider's agents it is, by the label `app` that their `DaemonSet`s set.
