@@ -5,11 +5,13 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::escape::is_control;
 use crate::ovn::lag::{Answers, Bump, Restart};
 use crate::ovn::replica::{Change, Row};
 use crate::ovn::schema::{Missing, Wanted};
 use crate::ovn::value::{Datum, Uuid};
 use crate::ovn::view::{Chassis, ChassisView, Problem, Problems, Response, SETTLED};
+use crate::text::LONGEST_NAME;
 
 /// What there is to know of chassis in the southbound database.
 pub const WANTED: [Wanted; 4] = [
@@ -428,14 +430,20 @@ fn flag(map: &Datum, key: &str, default: bool) -> bool {
     default != value.eq_ignore_ascii_case(other)
 }
 
+/// A name that may be one of a node or its chassis. Any other is claimed by no node, and would be in
+/// metrics as it is.
+fn name(text: &str) -> Option<&str> {
+    (text.len() <= LONGEST_NAME && !text.contains(is_control)).then_some(text)
+}
+
 impl ChassisRow {
     fn read(row: &Row) -> Option<Self> {
         let text = |column| row.get(column).and_then(Datum::text);
         let other_config = row.get("other_config");
         let encaps = row.get("encaps");
         Some(Self {
-            name: text("name")?.into(),
-            hostname: text("hostname").unwrap_or_default().into(),
+            name: name(text("name")?)?.into(),
+            hostname: text("hostname").and_then(name).unwrap_or_default().into(),
             remote: other_config.is_some_and(|config| flag(config, "is-remote", false)),
             encaps: encaps.map(|ids| ids.uuids().collect()).unwrap_or_default(),
         })
@@ -445,7 +453,7 @@ impl ChassisRow {
 impl PrivateRow {
     fn read(row: &Row) -> Option<Self> {
         Some(Self {
-            name: row.get("name")?.text()?.into(),
+            name: name(row.get("name")?.text()?)?.into(),
             nb_cfg: row.get("nb_cfg")?.integer()?,
         })
     }

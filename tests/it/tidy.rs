@@ -20,7 +20,7 @@ const LAYERS: [(&str, &[&str]); 23] = [
             "api", "cluster", "decide", "domain", "table", "text", "throttle", "wire", "yaml",
         ],
     ),
-    ("ovn", &["ovn", "table", "text", "tls"]),
+    ("ovn", &["escape", "ovn", "table", "text", "tls"]),
     ("table", &[]),
     ("config", &["config", "decide", "domain", "ovn", "yaml"]),
     ("facts", &["cluster", "decide", "domain", "facts", "ovn"]),

@@ -151,6 +151,24 @@ fn a_chassis_in_order_has_no_problem_and_one_that_is_not_there_is_not_registered
 }
 
 #[test]
+fn a_chassis_of_a_name_that_no_node_can_claim_is_passed_over() {
+    let long = "x".repeat(254);
+    let longest = "x".repeat(253);
+    for (name, count) in [(&*longest, 2), (&*long, 1), ("c1\n", 1), ("c1\u{202e}", 1)] {
+        let mut one = chassis(1, "a", 5);
+        one["Chassis"][id(1)]["insert"]["name"] = json!(name);
+        one["Chassis_Private"][id(0x21)]["insert"]["name"] = json!(name);
+        let db = Db::new(&rows([global(5), one, chassis(2, "b", 5)]));
+        assert_eq!(db.index.view().count(), count, "{name:?}");
+        assert_eq!(db.judge("b", "c2"), [""; 0]);
+    }
+    let hostile = Db::new(&rows([global(5), chassis(1, &long, 5)]));
+    assert_eq!(hostile.judge("a", "c1"), ["identity"]);
+    let view = hostile.index.view();
+    assert_eq!(view.chassis("c1").unwrap().hostname(), "");
+}
+
+#[test]
 fn nothing_is_wrong_with_any_chassis_before_the_database_was_seen() {
     let view = ChassisView::default();
     let problems = view.judge("a", "c1", Instant::now(), ALLOWED);
