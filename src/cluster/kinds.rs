@@ -1,16 +1,9 @@
 //! What is watched: which objects of the API server become which objects of the index.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::marker::PhantomData;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Resource;
-use kube::core::NamespaceResourceScope;
-use serde::de::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
-
 use crate::cluster::object::{Object, ObjectKind, Place};
+use crate::cluster::parts::{LARGEST_OBJECT, Part};
 use crate::cluster::read;
 use crate::domain::Provider;
 use crate::wire::objects;
@@ -19,8 +12,18 @@ use crate::wire::objects;
 pub(super) trait Watched: Send + Sync + 'static {
     const KIND: ObjectKind;
     const GROUP: &'static str;
-    const API_KIND: &'static str;
     const PLURAL: &'static str;
+
+    /// Where the API server has them, in one namespace or in all.
+    fn path(namespace: Option<&str>) -> String {
+        let group = match Self::GROUP {
+            "" => "/api".to_owned(),
+            group => format!("/apis/{group}"),
+        };
+        let namespace = namespace.map(|namespace| format!("/namespaces/{namespace}"));
+        let namespace = namespace.unwrap_or_default();
+        format!("{group}/{VERSION}{namespace}/{}", Self::PLURAL)
+    }
 
     /// Reads an object; `None` for one that is of no use to berth.
     fn read(text: &str, place: Place) -> Result<Option<Object>, String>;
@@ -29,7 +32,7 @@ pub(super) trait Watched: Send + Sync + 'static {
 /// Every kind that is watched is served in this version of its group.
 const VERSION: &str = "v1";
 
-/// A network provider as a type: kube decodes an object knowing nothing but its type.
+/// A network provider as a type, for the kinds that each of them writes in its own way.
 pub(super) trait Provided: Send + Sync + 'static {
     const PROVIDER: Provider;
 }
@@ -51,7 +54,6 @@ pub(super) struct Nodes<P>(PhantomData<P>);
 impl<P: Provided> Watched for Nodes<P> {
     const KIND: ObjectKind = ObjectKind::Node;
     const GROUP: &'static str = "";
-    const API_KIND: &'static str = "Node";
     const PLURAL: &'static str = "nodes";
 
     fn read(text: &str, _: Place) -> Result<Option<Object>, String> {
@@ -64,7 +66,6 @@ pub(super) struct AgentPods<P>(PhantomData<P>);
 impl<P: Provided> Watched for AgentPods<P> {
     const KIND: ObjectKind = ObjectKind::AgentPod;
     const GROUP: &'static str = "";
-    const API_KIND: &'static str = "Pod";
     const PLURAL: &'static str = "pods";
 
     fn read(text: &str, place: Place) -> Result<Option<Object>, String> {
@@ -77,7 +78,6 @@ pub(super) struct TargetPods;
 impl Watched for TargetPods {
     const KIND: ObjectKind = ObjectKind::TargetPod;
     const GROUP: &'static str = "";
-    const API_KIND: &'static str = "Pod";
     const PLURAL: &'static str = "pods";
 
     fn read(text: &str, place: Place) -> Result<Option<Object>, String> {
@@ -90,7 +90,6 @@ pub(super) struct Vmis;
 impl Watched for Vmis {
     const KIND: ObjectKind = ObjectKind::Vmi;
     const GROUP: &'static str = "kubevirt.io";
-    const API_KIND: &'static str = "VirtualMachineInstance";
     const PLURAL: &'static str = "virtualmachineinstances";
 
     fn read(text: &str, _: Place) -> Result<Option<Object>, String> {
@@ -103,7 +102,6 @@ pub(super) struct Migrations;
 impl Watched for Migrations {
     const KIND: ObjectKind = ObjectKind::Migration;
     const GROUP: &'static str = "kubevirt.io";
-    const API_KIND: &'static str = "VirtualMachineInstanceMigration";
     const PLURAL: &'static str = "virtualmachineinstancemigrations";
 
     fn read(text: &str, place: Place) -> Result<Option<Object>, String> {
@@ -116,7 +114,6 @@ pub(super) struct Namespaces;
 impl Watched for Namespaces {
     const KIND: ObjectKind = ObjectKind::Namespace;
     const GROUP: &'static str = "";
-    const API_KIND: &'static str = "Namespace";
     const PLURAL: &'static str = "namespaces";
 
     fn read(text: &str, _: Place) -> Result<Option<Object>, String> {
@@ -129,7 +126,6 @@ pub(super) struct KubeVirts;
 impl Watched for KubeVirts {
     const KIND: ObjectKind = ObjectKind::KubeVirt;
     const GROUP: &'static str = "kubevirt.io";
-    const API_KIND: &'static str = "KubeVirt";
     const PLURAL: &'static str = "kubevirts";
 
     fn read(text: &str, place: Place) -> Result<Option<Object>, String> {
@@ -137,113 +133,79 @@ impl Watched for KubeVirts {
     }
 }
 
-/// An object as it came, cut down while it is decoded. One that can't be read is still one: its
+/// An object as it came, cut down as soon as it is whole. One that can't be read is still one: its
 /// neighbours in a list, and the watch, go on.
+#[derive(Debug)]
 pub(super) struct Seen<K> {
-    /// Name, namespace and resource version, as far as they can be read; nothing else.
-    meta: ObjectMeta,
+    /// Where it is, as far as that can be read.
+    place: Place,
+    version: Option<String>,
     object: Result<Option<Object>, String>,
     kind: PhantomData<K>,
 }
 
 impl<K: Watched> Seen<K> {
+    /// An object as far as it is held.
+    pub(super) fn of(part: Part) -> Self {
+        match part {
+            Part::Whole(text) => match str::from_utf8(&text) {
+                Ok(text) => Self::read(text),
+                Err(error) => Self::unreadable(error.to_string()),
+            },
+            Part::TooLarge(named) => Self {
+                place: Place::new(&named.namespace, &named.name),
+                version: Some(named.resource_version).filter(|version| !version.is_empty()),
+                object: Err(format!(
+                    "it has {} bytes, and no object of more than {LARGEST_OBJECT} is read",
+                    named.bytes
+                )),
+                kind: PhantomData,
+            },
+        }
+    }
+
     fn read(text: &str) -> Self {
-        let (meta, object) = match objects::read::<objects::Identity<'_>>(text) {
+        match objects::read::<objects::Identity<'_>>(text) {
             Ok(identity) => {
                 let place = Place::new(identity.namespace(), identity.name());
-                (meta(&identity), K::read(text, place))
+                Self {
+                    object: K::read(text, place.clone()),
+                    place,
+                    version: identity.resource_version().map(str::to_owned),
+                    kind: PhantomData,
+                }
             }
-            Err(error) => (ObjectMeta::default(), Err(error)),
-        };
+            Err(error) => Self::unreadable(error),
+        }
+    }
+
+    fn unreadable(error: String) -> Self {
         Self {
-            meta,
-            object,
+            place: Place::new("", ""),
+            version: None,
+            object: Err(error),
             kind: PhantomData,
         }
     }
 
+    /// The version of it, by which a watch goes on.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.version
+            .as_deref()
+            .filter(|version| !version.is_empty())
+    }
+
     /// Where it is, and what it is or why it can't be read.
     pub(super) fn into_parts(self) -> (Place, Result<Option<Object>, String>) {
-        let Self { meta, object, .. } = self;
-        let namespace = meta.namespace.unwrap_or_default();
-        (
-            Place::new(&namespace, &meta.name.unwrap_or_default()),
-            object,
-        )
-    }
-}
-
-fn meta(identity: &objects::Identity<'_>) -> ObjectMeta {
-    let namespace = identity.namespace();
-    ObjectMeta {
-        name: Some(identity.name().to_owned()),
-        namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
-        resource_version: identity.resource_version().map(str::to_owned),
-        ..ObjectMeta::default()
-    }
-}
-
-impl<'de, K: Watched> Deserialize<'de> for Seen<K> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <&RawValue>::deserialize(deserializer).map(|raw| Self::read(raw.get()))
-    }
-}
-
-impl<K> Clone for Seen<K> {
-    fn clone(&self) -> Self {
-        let Self { meta, object, kind } = self;
-        Self {
-            meta: meta.clone(),
-            object: object.clone(),
-            kind: *kind,
-        }
-    }
-}
-
-impl<K: Watched> fmt::Debug for Seen<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.meta.name.as_deref().unwrap_or_default();
-        write!(f, "{} {name}", K::API_KIND)
-    }
-}
-
-/// What kube's client asks for by this type. That nodes and namespaces are in no namespace matters
-/// only to who asks in one.
-impl<K: Watched> Resource for Seen<K> {
-    type DynamicType = ();
-    type Scope = NamespaceResourceScope;
-
-    fn kind((): &()) -> Cow<'_, str> {
-        K::API_KIND.into()
-    }
-
-    fn group((): &()) -> Cow<'_, str> {
-        K::GROUP.into()
-    }
-
-    fn version((): &()) -> Cow<'_, str> {
-        VERSION.into()
-    }
-
-    fn plural((): &()) -> Cow<'_, str> {
-        K::PLURAL.into()
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.meta
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.meta
+        (self.place, self.object)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::parts::{Named, Parsed, Splitter};
     use crate::domain::Vmi;
-    use kube::api::WatchEvent;
-    use kube::core::ObjectList;
 
     const WEB: &str = r#"{"metadata":{"namespace":"default","name":"web","uid":"1","resourceVersion":"7"},"status":{"phase":"Running","nodeName":"a"}}"#;
 
@@ -265,15 +227,15 @@ mod tests {
         let list = format!(
             r#"{{"apiVersion":"kubevirt.io/v1","kind":"VirtualMachineInstanceList","metadata":{{"resourceVersion":"9"}},"items":[{bad},null,7,[],{{}},{WEB}]}}"#
         );
-        let list: ObjectList<Seen<Vmis>> = serde_json::from_str(&list).unwrap();
-        let read: Vec<_> = list
-            .items
-            .into_iter()
-            .map(|seen| {
-                let (place, object) = seen.into_parts();
-                (place.to_string(), object)
-            })
-            .collect();
+        let mut read = Vec::new();
+        let mut splitter = Splitter::default();
+        let split = splitter.push(list.as_bytes(), |parsed| {
+            if let Parsed::Item(part) = parsed {
+                let (place, object) = Seen::<Vmis>::of(part).into_parts();
+                read.push((place.to_string(), object));
+            }
+        });
+        assert_eq!(split, Ok(()));
         let error = |place: &str, message: &str| (place.to_owned(), Err(message.to_owned()));
         assert_eq!(
             read,
@@ -292,14 +254,39 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_a_watch_is_read_as_it_comes() {
-        let event = format!(r#"{{"type":"ADDED","object":{WEB}}}"#);
-        let WatchEvent::Added(seen) =
-            serde_json::from_str::<WatchEvent<Seen<Vmis>>>(&event).unwrap()
-        else {
-            panic!("{event}");
-        };
-        assert_eq!(seen.meta().resource_version.as_deref(), Some("7"));
+    fn an_object_is_read_with_its_version() {
+        let seen = Seen::<Vmis>::of(Part::Whole(WEB.into()));
+        assert_eq!(seen.version(), Some("7"));
         assert_eq!(seen.into_parts().1, Ok(Some(web())));
+    }
+
+    #[test]
+    fn an_object_that_is_too_large_is_named() {
+        let seen = Seen::<Vmis>::of(Part::TooLarge(Named {
+            name: "web".to_owned(),
+            namespace: "default".to_owned(),
+            resource_version: "7".to_owned(),
+            bytes: 9_000_000,
+        }));
+        assert_eq!(seen.version(), Some("7"));
+        let (place, object) = seen.into_parts();
+        assert_eq!(place.to_string(), "default/web");
+        assert_eq!(
+            object.unwrap_err(),
+            "it has 9000000 bytes, and no object of more than 8388608 is read"
+        );
+    }
+
+    #[test]
+    fn a_kind_is_asked_for_where_the_api_server_has_it() {
+        assert_eq!(Namespaces::path(None), "/api/v1/namespaces");
+        assert_eq!(
+            AgentPods::<KubeOvn>::path(Some("kube-system")),
+            "/api/v1/namespaces/kube-system/pods"
+        );
+        assert_eq!(
+            Vmis::path(Some("default")),
+            "/apis/kubevirt.io/v1/namespaces/default/virtualmachineinstances"
+        );
     }
 }

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
-use kube::{Api, Client};
+use kube::Client;
 use tokio::time::{Instant, timeout};
 
 use crate::api::{Cause, Fault};
-use crate::cluster::kinds::{Seen, Vmis};
+use crate::cluster::kinds::Vmis;
 use crate::cluster::object::{Object, Place};
 use crate::cluster::rate::SourceRate;
+use crate::cluster::source::Source;
 use crate::domain::Vmi;
 
 /// For how long a VMI that was not there is not asked for again.
@@ -188,20 +189,16 @@ fn is_name(text: &str) -> bool {
 }
 
 fn read(client: Client, patience: Duration, namespace: &str, name: &str) -> Read {
-    let api: Api<Seen<Vmis>> = Api::namespaced(client, namespace);
+    let source = Source::<Vmis>::new(client, Some(namespace), None);
     let name = name.to_owned();
     async move {
         let failed = |fault| Lookup::Failed(Arc::new(fault));
-        match timeout(patience, api.get_opt(&name)).await {
+        match timeout(patience, source.read(&name)).await {
             Err(_) => failed(Fault::new(
                 Cause::Timeout,
                 format!("no answer within {patience:?} (limits.lookupTimeout)"),
             )),
-            Ok(Err(error)) => match Fault::from(&error) {
-                // As without the CRD, which kube tells from an object that is not there.
-                fault if fault.cause == Cause::NotFound => Lookup::Absent,
-                fault => failed(fault),
-            },
+            Ok(Err(fault)) => failed(fault),
             Ok(Ok(None)) => Lookup::Absent,
             Ok(Ok(Some(seen))) => match seen.into_parts().1 {
                 Ok(Some(Object::Vmi(vmi))) => Lookup::Found(Arc::new(vmi)),

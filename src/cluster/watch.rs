@@ -1,7 +1,7 @@
 //! The watch: what happens in the cluster goes into the index, and every change becomes the view
 //! that requests read.
 //!
-//! A task for each kind lists, watches and starts over, by kube's watcher; one task has the index,
+//! A task for each kind lists, watches and starts over (`source`); one task has the index,
 //! so that nobody waits for a lock. What goes wrong is counted, and the last view stays.
 
 use std::panic::resume_unwind;
@@ -13,9 +13,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use backon::ExponentialBuilder;
 use futures_util::StreamExt;
+use kube::Client;
 use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::{self, Event, ExponentialBackoff, watcher};
-use kube::{Api, Client};
+use kube::runtime::watcher::ExponentialBackoff;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -27,14 +27,12 @@ use crate::cluster::kinds::{
     TargetPods, Vmis, Watched,
 };
 use crate::cluster::object::{Object, ObjectKind, Place};
+pub use crate::cluster::source::WATCH_SECONDS;
+use crate::cluster::source::{Event, Source};
 use crate::cluster::stats::WatchStats;
 use crate::cluster::{Index, View};
 use crate::domain::{Network, Provider};
 use crate::wire::objects::agent_selector;
-
-/// After how many seconds the server ends a watch, which then goes on where it was. A connection
-/// that was lost without a word is noticed after that.
-pub const WATCH_SECONDS: u32 = 60;
 
 /// Waits after a failure: as short as a restart of the API server is worth, as long as an API server
 /// in distress needs. Jitter adds up to as much again.
@@ -82,7 +80,6 @@ pub async fn watch(
     mut changed: impl FnMut(&View),
 ) {
     let (send, mut receive) = mpsc::channel(CHANGES);
-    let all = watcher::Config::default().timeout(WATCH_SECONDS);
     let follow = Follow {
         client,
         stats,
@@ -90,16 +87,16 @@ pub async fn watch(
     };
     let mut tasks = JoinSet::new();
     match network.provider {
-        Provider::KubeOvn => follow.spawn_network::<KubeOvn>(&mut tasks, &network, &all),
+        Provider::KubeOvn => follow.spawn_network::<KubeOvn>(&mut tasks, &network),
         Provider::OvnKubernetes => {
-            follow.spawn_network::<OvnKubernetes>(&mut tasks, &network, &all);
+            follow.spawn_network::<OvnKubernetes>(&mut tasks, &network);
         }
     }
-    follow.spawn::<Vmis>(&mut tasks, None, all.clone());
-    follow.spawn::<Migrations>(&mut tasks, None, all.clone());
-    follow.spawn::<TargetPods>(&mut tasks, None, all.clone().labels(TARGET_PODS));
-    follow.spawn::<Namespaces>(&mut tasks, None, all.clone());
-    follow.spawn::<KubeVirts>(&mut tasks, None, all);
+    follow.spawn::<Vmis>(&mut tasks, None, None);
+    follow.spawn::<Migrations>(&mut tasks, None, None);
+    follow.spawn::<TargetPods>(&mut tasks, None, Some(TARGET_PODS.to_owned()));
+    follow.spawn::<Namespaces>(&mut tasks, None, None);
+    follow.spawn::<KubeVirts>(&mut tasks, None, None);
     drop(follow);
 
     let mut index = Index::default();
@@ -142,36 +139,28 @@ struct Over;
 
 impl Follow {
     /// The kinds that each network provider writes in its own way.
-    fn spawn_network<P: Provided>(
-        &self,
-        tasks: &mut JoinSet<()>,
-        network: &Network,
-        all: &watcher::Config,
-    ) {
-        self.spawn::<Nodes<P>>(tasks, None, all.clone());
-        let agents = all.clone().labels(&agent_selector(P::PROVIDER));
-        self.spawn::<AgentPods<P>>(tasks, Some(&network.agent_namespace), agents);
+    fn spawn_network<P: Provided>(&self, tasks: &mut JoinSet<()>, network: &Network) {
+        self.spawn::<Nodes<P>>(tasks, None, None);
+        let agents = agent_selector(P::PROVIDER);
+        self.spawn::<AgentPods<P>>(tasks, Some(&network.agent_namespace), Some(agents));
     }
 
     fn spawn<K: Watched>(
         &self,
         tasks: &mut JoinSet<()>,
         namespace: Option<&str>,
-        config: watcher::Config,
+        selector: Option<String>,
     ) {
         let open = Open::default();
         let client = self.counted(K::KIND, open.clone());
-        let api = match namespace {
-            Some(namespace) => Api::namespaced(client, namespace),
-            None => Api::all(client),
-        };
+        let source = Source::new(client, namespace, selector);
         let follow = self.clone();
         tasks.spawn(async move {
-            let Err(Over) = follow.run::<K>(api, config, open).await;
+            let Err(Over) = follow.run::<K>(&source, open).await;
         });
     }
 
-    /// kube's watcher goes on by itself, at once and without a word, where a watch ends. So watches
+    /// A source goes on by itself, at once and without a word, where a watch ends. So watches
     /// are counted here, and a server that ends them as soon as they begin is not asked in a loop.
     fn counted(&self, kind: ObjectKind, open: Open) -> Client {
         let stats = Arc::clone(&self.stats);
@@ -202,41 +191,39 @@ impl Follow {
 
     async fn run<K: Watched>(
         &self,
-        api: Api<Seen<K>>,
-        config: watcher::Config,
+        source: &Source<K>,
         open: Open,
     ) -> Result<std::convert::Infallible, Over> {
         let mut trouble = Trouble::<K>::new(Arc::clone(&self.stats), open);
         loop {
-            self.list_and_watch(&api, &config, &mut trouble).await?;
+            self.list_and_watch(source, &mut trouble).await?;
         }
     }
 
     /// Until only a new list helps.
     async fn list_and_watch<K: Watched>(
         &self,
-        api: &Api<Seen<K>>,
-        config: &watcher::Config,
+        source: &Source<K>,
         trouble: &mut Trouble<K>,
     ) -> Result<(), Over> {
-        let mut events = pin!(watcher(api.clone(), config.clone()));
+        let mut events = pin!(source.events());
         let mut listed = Vec::new();
         while let Some(event) = trouble.next(&mut events).await {
             match event {
                 // A list is about to be asked for, again where the last one broke off.
-                Ok(Event::Init) => listed.clear(),
-                Ok(Event::InitApply(seen)) => {
+                Ok(Event::ListBegins) => listed.clear(),
+                Ok(Event::Listed(seen)) => {
                     if let (_, Some(object)) = self.take(seen) {
                         listed.push(object);
                     }
                 }
-                Ok(Event::InitDone) => {
+                Ok(Event::ListEnds) => {
                     self.stats.listed(K::KIND);
                     trouble.is_over();
                     let objects = std::mem::take(&mut listed);
                     self.send(Change::Listed(K::KIND, objects)).await?;
                 }
-                Ok(Event::Apply(seen)) => {
+                Ok(Event::Applied(seen)) => {
                     trouble.is_over();
                     let change = match self.take(seen) {
                         (_, Some(object)) => Change::Applied(object),
@@ -244,13 +231,12 @@ impl Follow {
                     };
                     self.send(change).await?;
                 }
-                Ok(Event::Delete(seen)) => {
+                Ok(Event::Deleted(seen)) => {
                     trouble.is_over();
                     let (place, _) = seen.into_parts();
                     self.send(Change::Gone(K::KIND, place)).await?;
                 }
-                Err(error) => {
-                    let fault = fault(&error);
+                Err(fault) => {
                     let cause = fault.cause;
                     // No CRD, no objects: an answer, but for one that takes objects away it takes
                     // two, in case a server says so that does not know its CRDs yet.
@@ -319,19 +305,6 @@ impl Pace {
         let next = self.last.map_or(now, |last| now.max(last + PACE));
         self.last = Some(next);
         next
-    }
-}
-
-fn fault(error: &watcher::Error) -> Fault {
-    match error {
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => Fault::from(error),
-        watcher::Error::WatchError(status) => Fault::from(status.as_ref()),
-        watcher::Error::NoResourceVersion => Fault::new(
-            Cause::Unreadable,
-            "an object came without a resourceVersion",
-        ),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod launchers;
+mod lists;
 mod logging;
 mod lookups;
 mod peers;

@@ -314,6 +314,19 @@ async fn a_read_that_fails_says_why_in_the_log_alone() {
     assert_eq!(late.reader.outcomes(), [0, 0, 6, 0, 0]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vmi_that_is_too_large_is_not_read() {
+    let late = Late::start().await;
+    let large = "x".repeat(8 << 20);
+    late.server.put_raw(
+        "virtualmachineinstances",
+        "default/web",
+        &json!({"metadata": {"namespace": "default", "name": "web", "uid": "1", "annotations": {"large": large}}}),
+    );
+    late.check_failure("it is larger than the 8388608 bytes that are read of an object")
+        .await;
+}
+
 #[tokio::test]
 async fn a_read_that_hangs_is_given_up_at_its_deadline() {
     let late = Late::start().await;

@@ -1,0 +1,547 @@
+//! A stream of the API server's bytes to its objects, without I/O: a list into its items, a watch into
+//! its events. No more is held than one object; of one that is larger than any should be, only what
+//! names it.
+
+use memchr::memchr2;
+
+/// The largest object that is read, in bytes. The API server takes none of more than 3 MiB, and
+/// writes one as more where it has to escape what is in it.
+pub(super) const LARGEST_OBJECT: usize = 8 << 20;
+
+/// The longest of the other fields that is read: the metadata of a list, the type of an event.
+const LONGEST_FIELD: usize = 64 << 10;
+
+/// The longest key or name that is kept of an object that is not, in bytes.
+const LONGEST_WORD: usize = 256;
+
+/// An object, as far as it is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All of it.
+    Whole(Vec<u8>),
+    /// It is too large.
+    TooLarge(Named),
+}
+
+/// What tells an object that is too large from others, as far as it was seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) namespace: String,
+    pub(super) resource_version: String,
+    /// How long it is.
+    pub(super) bytes: usize,
+}
+
+/// What the bytes so far came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Parsed {
+    /// The next item of a list.
+    Item(Part),
+    /// A document is over.
+    Document(Document),
+}
+
+/// What is kept of a document beside the items of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Document {
+    /// The field `metadata` of a list.
+    pub(super) metadata: Vec<u8>,
+    /// The field `type` of an event.
+    pub(super) event: Vec<u8>,
+    /// The field `object` of an event.
+    pub(super) object: Option<Part>,
+}
+
+/// The bytes are none of an API server's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer is no JSON object: it begins with byte {0:#04x}")]
+pub(super) struct NotAnObject(u8);
+
+/// A field of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Metadata,
+    Event,
+    Object,
+    Items,
+    Other,
+}
+
+/// Where the next byte is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Plain,
+    String,
+    /// Right after a backslash in a string.
+    Escape,
+}
+
+/// Takes documents apart.
+#[derive(Debug)]
+pub(super) struct Splitter {
+    place: Place,
+    /// How many braces and brackets are open.
+    depth: usize,
+    /// The next string, if any, is the value of a key.
+    is_value: bool,
+    field: Field,
+    /// The items of a list are being read.
+    in_items: bool,
+    /// The value that is being taken, and at what depth it stands.
+    taken: Option<Taken>,
+    /// The string that is being read, where one is looked at.
+    word: Vec<u8>,
+    document: Document,
+    largest: usize,
+}
+
+#[derive(Debug)]
+struct Taken {
+    depth: usize,
+    limit: usize,
+    text: Vec<u8>,
+    named: Named,
+    /// The last key of the object, and the last key of its metadata.
+    keys: [Vec<u8>; 2],
+}
+
+impl Default for Splitter {
+    fn default() -> Self {
+        Self::new(LARGEST_OBJECT)
+    }
+}
+
+impl Splitter {
+    fn new(largest: usize) -> Self {
+        Self {
+            place: Place::Plain,
+            depth: 0,
+            is_value: false,
+            field: Field::Other,
+            in_items: false,
+            taken: None,
+            word: Vec::new(),
+            document: Document::default(),
+            largest,
+        }
+    }
+
+    /// Takes the next bytes, and gives what they complete.
+    pub(super) fn push(
+        &mut self,
+        mut bytes: &[u8],
+        mut done: impl FnMut(Parsed),
+    ) -> Result<(), NotAnObject> {
+        while let Some(&byte) = bytes.first() {
+            let length = match self.place {
+                Place::Plain => {
+                    self.plain(byte, &mut done)?;
+                    1
+                }
+                Place::Escape => {
+                    self.place = Place::String;
+                    self.take(&bytes[..1]);
+                    self.spell(&bytes[..1]);
+                    1
+                }
+                Place::String => self.string(bytes),
+            };
+            bytes = bytes.get(length..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// The inside of a string up to what ends or interrupts it; how long that is.
+    fn string(&mut self, bytes: &[u8]) -> usize {
+        let end = memchr2(b'"', b'\\', bytes);
+        let inside = end.and_then(|end| bytes.get(..end)).unwrap_or(bytes);
+        self.spell(inside);
+        let Some(end) = end else {
+            self.take(bytes);
+            return bytes.len();
+        };
+        let part = bytes.get(..=end).unwrap_or(bytes);
+        self.take(part);
+        if part.ends_with(b"\\") {
+            self.spell(b"\\");
+            self.place = Place::Escape;
+        } else {
+            self.place = Place::Plain;
+            self.spelled();
+        }
+        part.len()
+    }
+
+    fn plain(&mut self, byte: u8, done: &mut impl FnMut(Parsed)) -> Result<(), NotAnObject> {
+        if byte.is_ascii_whitespace() {
+            self.take(&[byte]);
+            return Ok(());
+        }
+        if self.depth == 0 {
+            if byte != b'{' {
+                return Err(NotAnObject(byte));
+            }
+            self.depth = 1;
+            self.is_value = false;
+            return Ok(());
+        }
+        let is_end = matches!(byte, b',' | b'}' | b']');
+        let level = if self.in_items { 2 } else { 1 };
+        if is_end && self.depth == level {
+            self.finish(done);
+        } else {
+            self.begin(byte, level);
+            self.take(&[byte]);
+        }
+        match byte {
+            b'{' | b'[' => {
+                self.in_items |= byte == b'[' && self.depth == 1 && self.field == Field::Items;
+                self.depth += 1;
+                self.is_value = false;
+            }
+            b'}' | b']' => {
+                self.depth -= 1;
+                self.is_value = false;
+                if self.depth == 1 {
+                    self.in_items = false;
+                } else if self.depth == 0 {
+                    done(Parsed::Document(std::mem::take(&mut self.document)));
+                    self.field = Field::Other;
+                }
+            }
+            b'"' => {
+                self.place = Place::String;
+                self.word.clear();
+            }
+            b':' => self.is_value = true,
+            b',' => {
+                self.is_value = false;
+                if self.depth == 1 {
+                    self.field = Field::Other;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Begins to take a value that is wanted.
+    fn begin(&mut self, byte: u8, level: usize) {
+        if self.taken.is_some() || self.depth != level {
+            return;
+        }
+        let limit = match (self.in_items, self.field) {
+            (true, _) | (false, Field::Object) => self.largest,
+            (false, Field::Metadata | Field::Event) => LONGEST_FIELD,
+            (false, Field::Items | Field::Other) => return,
+        };
+        // The key comes before its colon, and the value after it.
+        if self.in_items || (self.is_value && byte != b':') {
+            self.taken = Some(Taken {
+                depth: level,
+                limit,
+                text: Vec::new(),
+                named: Named::default(),
+                keys: Default::default(),
+            });
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        let Some(taken) = &mut self.taken else { return };
+        taken.named.bytes += bytes.len();
+        if taken.named.bytes <= taken.limit {
+            taken.text.extend_from_slice(bytes);
+        } else {
+            taken.text = Vec::new();
+        }
+    }
+
+    /// The value that was taken, if any, is over.
+    fn finish(&mut self, done: &mut impl FnMut(Parsed)) {
+        let Some(Taken {
+            limit,
+            mut text,
+            named,
+            ..
+        }) = self.taken.take()
+        else {
+            return;
+        };
+        let part = if named.bytes > limit {
+            Part::TooLarge(named)
+        } else {
+            // What is between the value and the next comma is no part of it.
+            text.truncate(text.trim_ascii_end().len());
+            Part::Whole(text)
+        };
+        if self.in_items {
+            done(Parsed::Item(part));
+            return;
+        }
+        match (self.field, part) {
+            (Field::Object, part) => self.document.object = Some(part),
+            (Field::Metadata, Part::Whole(text)) => self.document.metadata = text,
+            (Field::Event, Part::Whole(text)) => self.document.event = text,
+            _ => {}
+        }
+    }
+
+    /// More of a string, where it is one that is looked at.
+    fn spell(&mut self, bytes: &[u8]) {
+        let is_shallow = match &self.taken {
+            Some(taken) => self.depth <= taken.depth + 2,
+            None => self.depth == 1,
+        };
+        if is_shallow {
+            // Cut off where it is longer than any that is looked for.
+            let room = (LONGEST_WORD + 1).saturating_sub(self.word.len());
+            let kept = bytes.get(..room).unwrap_or(bytes);
+            self.word.extend_from_slice(kept);
+        }
+    }
+
+    /// A string is over.
+    fn spelled(&mut self) {
+        let Some(taken) = &mut self.taken else {
+            if self.depth == 1 && !self.is_value {
+                self.field = match self.word.as_slice() {
+                    b"metadata" => Field::Metadata,
+                    b"type" => Field::Event,
+                    b"object" => Field::Object,
+                    b"items" => Field::Items,
+                    _ => Field::Other,
+                };
+            }
+            return;
+        };
+        let Some(within) = self.depth.checked_sub(taken.depth + 1) else {
+            return;
+        };
+        if !self.is_value {
+            if let Some(key) = taken.keys.get_mut(within) {
+                key.clone_from(&self.word);
+            }
+            return;
+        }
+        if within != 1 || taken.keys[0] != b"metadata" {
+            return;
+        }
+        let field = match taken.keys[1].as_slice() {
+            b"name" => &mut taken.named.name,
+            b"namespace" => &mut taken.named.namespace,
+            b"resourceVersion" => &mut taken.named.resource_version,
+            _ => return,
+        };
+        *field = String::from_utf8_lossy(&self.word).into_owned();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const LARGEST: usize = 120;
+
+    /// What a stream comes to, in pieces of this length.
+    fn parse(text: &str, piece: usize) -> Result<Vec<Parsed>, NotAnObject> {
+        let mut splitter = Splitter::new(LARGEST);
+        let mut parsed = Vec::new();
+        for bytes in text.as_bytes().chunks(piece) {
+            splitter.push(bytes, |part| parsed.push(part))?;
+        }
+        Ok(parsed)
+    }
+
+    #[track_caller]
+    fn check(text: &str, expect: &[Parsed]) {
+        for piece in [1, 2, 3, 7, 64, usize::MAX] {
+            assert_eq!(
+                parse(text, piece).as_deref(),
+                Ok(expect),
+                "{text} by {piece}"
+            );
+        }
+    }
+
+    fn whole(text: &str) -> Part {
+        Part::Whole(text.into())
+    }
+
+    fn list(metadata: &str) -> Parsed {
+        Parsed::Document(Document {
+            metadata: metadata.into(),
+            ..Document::default()
+        })
+    }
+
+    fn event(kind: &str, object: Part) -> Parsed {
+        Parsed::Document(Document {
+            event: format!("{kind:?}").into(),
+            object: Some(object),
+            ..Document::default()
+        })
+    }
+
+    #[test]
+    fn a_list_comes_apart_into_its_items_and_its_metadata() {
+        let items = [
+            r#"{"a":"]}\",{"}"#,
+            "null",
+            "7",
+            "[[],{}]",
+            "{}",
+            r#""x,]""#,
+        ];
+        for text in [
+            format!(
+                r#"{{"kind":"L","metadata":{{"continue":"c"}},"items":[{}]}}"#,
+                items.join(",")
+            ),
+            format!(
+                r#" {{ "items" : [{}], "more":{{"items":[1]}}, "metadata":{{"continue":"c"}} }} "#,
+                items.join(",")
+            ),
+        ] {
+            let mut expect: Vec<Parsed> =
+                items.iter().map(|item| Parsed::Item(whole(item))).collect();
+            expect.push(list(r#"{"continue":"c"}"#));
+            check(&text, &expect);
+        }
+        for empty in ["null", "[]", "[ ]", "7", "{}"] {
+            check(&format!(r#"{{"items":{empty}}}"#), &[list("")]);
+        }
+    }
+
+    #[test]
+    fn a_watch_comes_apart_into_its_events() {
+        check(
+            "{\"type\":\"ADDED\",\"object\":{\"items\":[{}]}}\n{\"object\":{},\"type\":\"DELETED\"}\n{\"type\":",
+            &[
+                event("ADDED", whole(r#"{"items":[{}]}"#)),
+                event("DELETED", whole("{}")),
+            ],
+        );
+    }
+
+    #[test]
+    fn an_object_that_is_too_large_leaves_its_name_and_its_neighbours() {
+        let long = "x".repeat(LARGEST);
+        let many = vec![r#"{"name":"no"}"#; 20].join(",");
+        for large in [
+            format!(
+                r#"{{"metadata":{{"annotations":{{"name":"{long}"}},"name":"a","namespace":"n","resourceVersion":"7"}},"status":{{"name":"no"}}}}"#
+            ),
+            format!(
+                r#"{{"metadata":{{"name":"a","namespace":"n","resourceVersion":"7","ownerReferences":[{many}]}},"spec":{{"name":"no"}}}}"#
+            ),
+            format!(
+                r#"{{"spec":[{many}],"metadata":{{"name":"a","namespace":"n","resourceVersion":"7"}}}}"#
+            ),
+        ] {
+            let named = Part::TooLarge(Named {
+                name: "a".to_owned(),
+                namespace: "n".to_owned(),
+                resource_version: "7".to_owned(),
+                bytes: large.len(),
+            });
+            check(
+                &format!(r#"{{"items":[{{}},{large},{{}}]}}"#),
+                &[
+                    Parsed::Item(whole("{}")),
+                    Parsed::Item(named.clone()),
+                    Parsed::Item(whole("{}")),
+                    list(""),
+                ],
+            );
+            check(
+                &format!(r#"{{"type":"ADDED","object":{large}}}"#),
+                &[event("ADDED", named)],
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_an_error() {
+        for (text, byte) in [("<html>", b'<'), ("[]", b'['), ("{} x", b'x')] {
+            assert_eq!(parse(text, 1), Err(NotAnObject(byte)), "{text}");
+        }
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<i32>().prop_map(Value::from),
+            "[a\\[\\]{}\",:\\\\\n\u{e9}]{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 5, |inner| {
+            let key = select(vec![
+                "metadata",
+                "name",
+                "namespace",
+                "items",
+                "object",
+                "]\\\"",
+            ]);
+            prop_oneof![
+                vec(inner.clone(), 0..5).prop_map(Value::from),
+                vec((key, inner), 0..5).prop_map(|fields| {
+                    let fields = fields.into_iter();
+                    fields.map(|(key, value)| (key.to_owned(), value)).collect()
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Whatever is in a list, and however its bytes come.
+        #[test]
+        fn the_items_of_a_list_are_those_that_serde_reads(
+            items in vec(json(), 0..6), more in json(), pretty: bool, piece in 1..20_usize,
+        ) {
+            let list = json!({"a": more, "items": items, "metadata": {"a": more}, "z": more});
+            let text = if pretty {
+                serde_json::to_string_pretty(&list).unwrap()
+            } else {
+                list.to_string()
+            };
+            let mut splitter = Splitter::default();
+            let (mut read, mut metadata) = (Vec::new(), None);
+            for bytes in text.as_bytes().chunks(piece) {
+                splitter
+                    .push(bytes, |parsed| match parsed {
+                        Parsed::Item(Part::Whole(text)) => {
+                            read.push(serde_json::from_slice::<Value>(&text).unwrap());
+                        }
+                        Parsed::Document(list) => {
+                            metadata = Some(serde_json::from_slice::<Value>(&list.metadata).unwrap());
+                        }
+                        Parsed::Item(Part::TooLarge(named)) => panic!("{named:?}"),
+                    })
+                    .unwrap();
+            }
+            prop_assert_eq!(read, items);
+            prop_assert_eq!(metadata, Some(json!({"a": more})));
+        }
+
+        #[test]
+        fn any_bytes_are_taken_or_refused(
+            bytes in vec(select(b"{}[]\",:\\ a\xff".to_vec()), 0..200),
+        ) {
+            let mut splitter = Splitter::new(20);
+            for byte in bytes.chunks(3) {
+                if splitter.push(byte, drop).is_err() {
+                    break;
+                }
+            }
+            let taken = splitter.taken.map_or(0, |taken| taken.text.len());
+            prop_assert!(taken <= 200 && splitter.word.len() <= LONGEST_WORD + 1);
+        }
+    }
+}
