@@ -362,17 +362,15 @@ mod tests {
     static IS_RELEASED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 
     /// Takes its thread until it is released.
-    fn long(_: &Service, _: &str, _: Instant, _: &Attempt) -> Result<Answered, Refusal> {
+    const LONG: Answer = |service, text, start, attempt| {
         BEGUN.fetch_add(1, Ordering::SeqCst);
         let (is_released, released) = &IS_RELEASED;
         let waiting = is_released.lock().unwrap();
         drop(released.wait_timeout_while(waiting, PATIENCE, |is_released| !*is_released));
-        Ok(Answered::Reply(b"{}".to_vec().into()))
-    }
+        SHORT(service, text, start, attempt)
+    };
 
-    fn short(_: &Service, _: &str, _: Instant, _: &Attempt) -> Result<Answered, Refusal> {
-        Ok(Answered::Reply(b"{}".to_vec().into()))
-    }
+    const SHORT: Answer = |_, _, _, _| Ok(Answered::Reply(b"{}".to_vec().into()));
 
     async fn run(service: Arc<Service>, bytes: usize, answer: Answer) -> u16 {
         let body = Body::from(" ".repeat(bytes));
@@ -399,12 +397,12 @@ mod tests {
             &config.limits,
         );
         runtime.block_on(async {
-            let long = |_| tokio::spawn(run(Arc::clone(&service), LARGE_BODY - 1, long));
+            let long = |_| tokio::spawn(run(Arc::clone(&service), LARGE_BODY - 1, LONG));
             let long: Vec<_> = (0..threads + 4).map(long).collect();
             while BEGUN.load(Ordering::SeqCst) < threads {
                 tokio::task::yield_now().await;
             }
-            let short = tokio::spawn(run(Arc::clone(&service), 2, short));
+            let short = tokio::spawn(run(Arc::clone(&service), 2, SHORT));
             let short = tokio::time::timeout(PATIENCE / 2, short).await;
             *IS_RELEASED.0.lock().unwrap() = true;
             IS_RELEASED.1.notify_all();
