@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::AppError;
 use crate::config::southbound::{OnStale, Southbound};
 use crate::facts::{SouthboundSource, Staleness};
+use crate::ovn::session::Subject;
 use crate::ovn::{ChassisView, ClientStats, Settings, southbound};
 use crate::readiness::{Condition, Readiness};
 use crate::tls::{ClientFiles, Identity};
@@ -36,7 +37,10 @@ pub(super) fn follow(
     let settings = Settings {
         endpoints,
         tls: tls(config),
-        subject: southbound::subject(config.leader_only, locality),
+        subject: Subject {
+            limit: config.max_size.bytes(),
+            ..southbound::subject(config.leader_only, locality)
+        },
         inactivity: config.inactivity_probe.0,
     };
     let readiness = Arc::clone(readiness);

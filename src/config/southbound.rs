@@ -6,9 +6,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::units::Span;
+use crate::config::units::{Size, Span};
 use crate::config::{Refusal, pair};
 use crate::decide::guard::ALLOWED_LAG;
+use crate::ovn::budget;
 use crate::ovn::endpoint::Endpoints;
 
 /// OVN's southbound database. Without endpoints it is not read, and what Kubernetes says of a chassis
@@ -28,15 +29,18 @@ pub struct Southbound {
     pub key_file: Option<PathBuf>,
     /// Read from the leader of a cluster of servers alone.
     pub leader_only: bool,
-    /// How long nothing may come from a server before it is asked whether it is there, and as long
-    /// again until it is left for the next.
+    /// How long a server may answer nothing before it is asked whether it is there, and as long again
+    /// until it is left for the next.
     pub inactivity_probe: Span,
     /// For how long a chassis may be behind the database.
     pub allowed_lag: Span,
-    /// How long nothing may be heard of the database before it does not count any more.
+    /// How long the database may answer nothing before it does not count any more.
     pub stale_after: Span,
     /// What happens then.
     pub on_stale: OnStale,
+    /// The most memory for what is read of the database; a message may have three quarters of it. A
+    /// server that sends more is left, with the cause `too_large`.
+    pub max_size: Size,
     /// The question that shows which chassis still answer.
     pub probe: Probe,
 }
@@ -67,6 +71,9 @@ const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 /// A dead chassis takes VMs for as long.
 const LONGEST_INTERVAL: Duration = Duration::from_mins(5);
 
+/// A schema alone is a message of some 20 KiB.
+const LEAST_SIZE: Size = Size(1 << 20);
+
 /// What happens when the southbound database is out of reach for too long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum OnStale {
@@ -89,6 +96,7 @@ impl Default for Southbound {
             allowed_lag: Span(ALLOWED_LAG),
             stale_after: Span(Duration::from_mins(1)),
             on_stale: OnStale::default(),
+            max_size: Size(budget::LIMIT as u64),
             probe: Probe::default(),
         }
     }
@@ -141,6 +149,9 @@ impl Southbound {
                 self.probe.interval
             ));
         }
+        if self.max_size < LEAST_SIZE {
+            return refuse(format!("maxSize: {} is less than 1Mi", self.max_size));
+        }
         // A server that is asked may take as long again.
         if self.stale_after.0 <= self.inactivity_probe.0 * 2 {
             return refuse(format!(
@@ -184,6 +195,10 @@ mod tests {
             (
                 "{endpoints: 'tcp:ovn-sb:6642', probe: {endpoints: 'ssl:ovn-nb:6641'}}",
                 "southbound.caFile: is not set, and ssl:ovn-nb:6641 needs it",
+            ),
+            (
+                "{maxSize: 1023Ki}",
+                "southbound.maxSize: 1023Ki is less than 1Mi",
             ),
             (
                 "{probe: {interval: 500ms}}",

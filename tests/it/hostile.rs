@@ -7,6 +7,7 @@ mod logging;
 mod lookups;
 mod peers;
 mod scraping;
+mod southbound;
 mod texts;
 
 use serde_json::json;
