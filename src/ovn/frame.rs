@@ -75,33 +75,45 @@ impl Framer {
         if self.depth == 0 {
             self.skip_space()?;
         }
-        while let Some(byte) = self.buffer.get(self.seen) {
-            self.seen += 1;
-            match (self.place, byte) {
-                (Place::Plain, b'{' | b'[') => self.depth += 1,
-                (Place::Plain, b'}' | b']') => self.depth -= 1,
-                (Place::String, b'\\') => self.place = Place::Escape,
-                (Place::String, b'"') => self.place = Place::Plain,
-                (Place::Plain, b'"') | (Place::Escape, _) => self.place = Place::String,
-                (Place::Plain | Place::String, _) => {}
+        let Self {
+            buffer,
+            limit,
+            seen,
+            depth,
+            place,
+        } = self;
+        let mut end = None;
+        for (at, byte) in buffer.iter().enumerate().skip(*seen) {
+            match (*place, byte) {
+                (Place::Plain, b'{' | b'[') => *depth += 1,
+                (Place::Plain, b'}' | b']') => *depth -= 1,
+                (Place::String, b'\\') => *place = Place::Escape,
+                (Place::String, b'"') => *place = Place::Plain,
+                (Place::Plain, b'"') | (Place::Escape, _) => *place = Place::String,
+                (Place::Plain | Place::String, _) => continue,
             }
-            if self.seen > self.limit {
-                return Err(FrameError::TooLong(self.limit));
-            }
-            if self.depth > DEEPEST {
+            if *depth > DEEPEST {
                 return Err(FrameError::TooDeep);
             }
-            if self.depth == 0 {
-                let message = self.buffer.split_to(self.seen).freeze();
-                self.seen = 0;
-                if message.len() > CHUNK {
-                    // What follows would keep all of the message's memory for as long as it lasts.
-                    self.buffer = BytesMut::from(self.buffer.as_ref());
-                }
-                return Ok(Some(message));
+            if *depth == 0 {
+                end = Some(at + 1);
+                break;
             }
         }
-        Ok(None)
+        *seen = end.unwrap_or(buffer.len());
+        if *seen > *limit {
+            return Err(FrameError::TooLong(*limit));
+        }
+        if end.is_none() {
+            return Ok(None);
+        }
+        let message = buffer.split_to(*seen).freeze();
+        *seen = 0;
+        if message.len() > CHUNK {
+            // What follows would keep all of the message's memory for as long as it lasts.
+            *buffer = BytesMut::from(buffer.as_ref());
+        }
+        Ok(Some(message))
     }
 
     fn skip_space(&mut self) -> Result<(), FrameError> {

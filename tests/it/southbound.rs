@@ -265,6 +265,47 @@ async fn ovn_option_that_keeps_chassis_from_answering_turns_the_check_off_and_re
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ovn_chassis_that_all_fall_behind_together_reject_no_node_until_one_answers() {
+    let Some(southbound) = Southbound::start() else {
+        return;
+    };
+    let config = "southbound: {allowedLag: 200ms}";
+    let following = Following::start(&southbound.server, config, PATIENT);
+    let asked = |nb_cfg: i64| {
+        southbound.transact(&[
+            json!({"op": "update", "table": "SB_Global", "where": [], "row": {"nb_cfg": nb_cfg}}),
+        ]);
+    };
+    let answered = |numbers: &[u32], nb_cfg: i64| {
+        for number in numbers {
+            southbound.set("Chassis_Private", *number, "nb_cfg", &json!(nb_cfg));
+        }
+    };
+    asked(1);
+    answered(&[2, 3, 4], 1);
+    following.until(&[UNCLAIMED]).await;
+    let standstill = || following.asked.metric("berth_southbound_standstill");
+    assert_eq!(standstill(), 0.0);
+    asked(2);
+    until("the standstill", || standstill() > 0.0).await;
+    following.only_until(&[], &[UNCLAIMED]).await;
+    // One answers, and the others have their time from then.
+    answered(&[2], 2);
+    let late = "OVN chassis not responding";
+    following
+        .only_until(&[UNCLAIMED], &[("el9-2", late), ("el9-3", late), UNCLAIMED])
+        .await;
+    assert_eq!(standstill(), 0.0);
+    answered(&[3], 2);
+    following
+        .only_until(
+            &[("el9-2", late), ("el9-3", late), UNCLAIMED],
+            &[("el9-3", late), UNCLAIMED],
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ovn_node_that_claims_the_chassis_of_another_zone_is_rejected() {
     let Some(southbound) = Southbound::start() else {
         return;

@@ -173,7 +173,16 @@ fn a_southbound_server_that_sends_junk_is_left_for_the_next_and_costs_less_than_
     };
     let start = Instant::now();
     while metric("berth_southbound_connected ") < 1.0 {
-        assert!(start.elapsed() < 4 * PATIENCE, "{:?}", served.memory("VmHWM"));
+        let told = |line: &&str| line.starts_with("berth_southbound_failures");
+        assert!(
+            start.elapsed() < 20 * PATIENCE,
+            "{:#?}",
+            get(served.admin, "/metrics")
+                .1
+                .lines()
+                .filter(told)
+                .collect::<Vec<_>>()
+        );
         thread::sleep(std::time::Duration::from_millis(100));
     }
     let failures = |cause: &str| {
