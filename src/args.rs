@@ -4,7 +4,7 @@
 use std::env;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 use crate::config::address::ListenAddress;
 use crate::config::level::LogLevel;
@@ -53,8 +53,8 @@ pub struct Serve {
     #[arg(long, env = "BERTH_KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// Cluster to decide on, instead of a live one: what
-    /// `kubectl get nodes,pods,namespaces,vmi,vmim,kubevirt -A -o json` (or yaml) wrote
+    /// Cluster to decide on, instead of a live one: what `kubectl get KIND -A -o json` (or yaml) wrote,
+    /// for the kinds nodes, pods, namespaces, vmi, vmim and kubevirts as far as they are there
     #[arg(
         long,
         env = "BERTH_SNAPSHOT",
@@ -154,14 +154,10 @@ pub struct ConfigCheck {
 
 /// Flags of `berth scheduler-config`.
 #[derive(Debug, Default, Args)]
+#[command(group = ArgGroup::new("origin").args(["ca", "kubeconfig"]).required(true).multiple(true))]
 pub struct SchedulerConfig {
     /// CA of berth's certificate (PEM); kube-scheduler reads it once, when it starts
-    #[arg(
-        long,
-        env = "BERTH_CA",
-        value_name = "FILE",
-        required_unless_present = "kubeconfig"
-    )]
+    #[arg(long, env = "BERTH_CA", value_name = "FILE")]
     pub ca: Option<PathBuf>,
 
     /// Read what --ca and --url do not say from the cluster of this kubeconfig: the CA from the Secret
@@ -187,8 +183,8 @@ pub struct SchedulerConfig {
     )]
     pub namespace: Option<ObjectName>,
 
-    /// Where kube-scheduler reaches berth: an https URL of host and port [default: the Service berth by its name in
-    /// the cluster's DNS, or by its address with --kubeconfig]
+    /// Where kube-scheduler reaches berth: an https URL of host and port [default: the Service berth, by
+    /// its name in the cluster's DNS, or by its address with --kubeconfig]
     #[arg(long, env = "BERTH_URL", value_name = "URL")]
     pub url: Option<String>,
 

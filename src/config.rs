@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::config::address::ListenAddress;
 use crate::config::duties::{Lease, NodeCondition};
@@ -585,7 +585,36 @@ impl Config {
     /// The JSON Schema of the file.
     #[must_use]
     pub fn schema() -> schemars::Schema {
-        schemars::schema_for!(Self)
+        let mut schema = schemars::schema_for!(Self);
+        if let Some(Value::Object(types)) = schema.get_mut("$defs") {
+            types.values_mut().for_each(allow_null);
+        }
+        if let Some(fields) = schema.get_mut("properties") {
+            allow_null_in(fields);
+        }
+        schema
+    }
+}
+
+/// Lets each field of a type be null, which counts as left out.
+fn allow_null(schema: &mut Value) {
+    if let Some(fields) = schema.get_mut("properties") {
+        allow_null_in(fields);
+    }
+}
+
+fn allow_null_in(fields: &mut Value) {
+    let fields = fields.as_object_mut().into_iter().flatten();
+    for (_, field) in fields {
+        let Value::Object(field) = field else {
+            continue;
+        };
+        if let Some(reference) = field.remove("$ref") {
+            let either = json!([{ "$ref": reference }, { "type": "null" }]);
+            field.insert("anyOf".to_owned(), either);
+        } else if let Some(kind @ Value::String(_)) = field.get_mut("type") {
+            *kind = json!([kind, "null"]);
+        }
     }
 }
 
@@ -650,6 +679,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_field_may_be_null_in_the_schema_as_in_the_file() {
+        let schema = serde_json::to_value(Config::schema()).unwrap();
+        let types = schema["$defs"].as_object().unwrap().values();
+        let mut fields = 0;
+        for (name, field) in types
+            .chain([&schema])
+            .filter_map(|kind| kind["properties"].as_object())
+            .flatten()
+        {
+            let null = json!("null");
+            let is_null = |one: &Value| one["type"] == null;
+            let by_type = field["type"]
+                .as_array()
+                .is_some_and(|all| all.contains(&null));
+            let by_choice = field["anyOf"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(is_null));
+            assert!(by_type || by_choice, "{name}: {field}");
+            fields += 1;
+        }
+        assert!(fields > 30);
+    }
+
     fn collect_fields(schema: &serde_json::Value, fields: &mut Vec<String>) {
         match schema {
             serde_json::Value::Object(map) => {
@@ -685,8 +738,8 @@ mod tests {
                 "guard.lunches: unknown field (did you mean launches?); the fields here are launches, checks",
             ),
             (
-                "tls: {clientCaFile: /a}",
-                "tls.clientCaFile: unknown field (did you mean clientCAFile?); the fields here are certFile, keyFile, clientCAFile, schedulerClientCAFile, reloadInterval, managed",
+                "log: {FORMAT: Human}",
+                "log.FORMAT: unknown field (did you mean format?); the fields here are format, level",
             ),
             (
                 "a b: 1",

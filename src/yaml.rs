@@ -52,6 +52,15 @@ pub(crate) fn fault(text: &str, error: &Error) -> String {
         | Error::AliasReplayStackDepthExceeded { .. } => {
             "it is too large or too deeply nested".to_owned()
         }
+        Error::Unexpected { expected, .. } if expected.contains("sequence") => {
+            "a list is expected".to_owned()
+        }
+        Error::Unexpected { expected, .. } if expected.contains("mapping") => {
+            "a map of fields is expected".to_owned()
+        }
+        Error::Unexpected { expected, .. } if expected.contains("scalar") => {
+            "a single value is expected".to_owned()
+        }
         Error::SerdeInvalidType {
             unexpected,
             expected,

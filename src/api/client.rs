@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::Client;
-use kube::client::{ClientBuilder, RustlsTlsError};
+use kube::client::{AuthError, ClientBuilder, RustlsTlsError};
 use kube::config::{
     Config, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError, LoadDataError,
 };
@@ -101,20 +101,6 @@ fn client(mut config: Config, origin: String) -> Result<Connected, ClientError> 
     })
 }
 
-/// Why a kubeconfig makes no client; a key that can't be signed with is said in words.
-fn unusable(error: &kube::Error) -> Fault {
-    match error {
-        kube::Error::RustlsTls(RustlsTlsError::InvalidPrivateKey(_)) => Fault::new(
-            Cause::Connection,
-            format!(
-                "the client key can't be used: berth signs with {}; have the client certificate issued again with such a key",
-                tls::SIGNS
-            ),
-        ),
-        other => Fault::from(other),
-    }
-}
-
 /// What fails on the way to the API server, with its address, which kube's own texts lack.
 #[derive(Debug, thiserror::Error)]
 #[error("{address}")]
@@ -151,6 +137,7 @@ async fn from_file(path: &Path, context: Option<&str>) -> Result<Config, ClientE
         let text = yaml::read(path).unwrap_or_default();
         refused(problem(&error, &[], &text))
     })?;
+    check_user(&kubeconfig, context).map_err(refused)?;
     let contexts: Vec<String> = kubeconfig
         .contexts
         .iter()
@@ -163,6 +150,46 @@ async fn from_file(path: &Path, context: Option<&str>) -> Result<Config, ClientE
     Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
         .map_err(|error| refused(problem(&error, &contexts, "")))
+}
+
+/// The user that a context names. kube takes one that is missing for an anonymous one.
+fn check_user(kubeconfig: &Kubeconfig, context: Option<&str>) -> Result<(), String> {
+    let chosen = context.or(kubeconfig.current_context.as_deref());
+    let user = kubeconfig
+        .contexts
+        .iter()
+        .find(|named| Some(named.name.as_str()) == chosen)
+        .and_then(|named| named.context.as_ref()?.user.as_deref())
+        .filter(|user| !user.is_empty());
+    match user {
+        Some(user) if !kubeconfig.auth_infos.iter().any(|named| named.name == user) => Err(
+            format!("there is no user {user:?}, which the context names"),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Why certificates or credentials can't be used.
+fn unusable(error: &kube::Error) -> Fault {
+    let text = match error {
+        kube::Error::InferKubeconfig(error) => problem(error, &[], ""),
+        kube::Error::RustlsTls(RustlsTlsError::InvalidPrivateKey(_)) => format!(
+            "the client key can't be used: berth signs with {}; have the client certificate issued again with such a key",
+            tls::SIGNS
+        ),
+        kube::Error::RustlsTls(error) => {
+            format!("a certificate or a key can't be used: {error}")
+        }
+        kube::Error::Auth(AuthError::ReadTokenFile(error, path)) => {
+            format!("tokenFile {}: {error}", path.display())
+        }
+        kube::Error::Auth(AuthError::AuthExecStart(error)) => {
+            format!("the command of the user's exec can't be started: {error}")
+        }
+        kube::Error::Auth(error) => format!("the user's credentials can't be used: {error}"),
+        other => return Fault::from(other),
+    };
+    Fault::new(Cause::Connection, text)
 }
 
 /// What is wrong with a kubeconfig, in the words of its fields.

@@ -117,14 +117,15 @@ fn source(shown: &str, command: &Command, line: &[String]) -> String {
     }
 }
 
-/// `--flag <VALUE>` as the help of berth's own messages writes it.
+/// `--flag <VALUE>`, or a choice of such, as berth's own messages write it.
 fn plain(shown: &str) -> String {
-    shown.replace(['<', '>'], "")
+    shown.replace(['<', '>'], "").replace('|', " or ")
 }
 
 fn suggested(error: &clap::Error, kind: ContextKind) -> String {
+    // Where there are several, the closest is the last.
     texts(error, kind)
-        .first()
+        .last()
         .map_or_else(String::new, |close| format!(" (did you mean {close}?)"))
 }
 

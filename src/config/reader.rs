@@ -202,7 +202,7 @@ impl<'de> Deserializer<'de> for Reader {
             Value::String(text) if variants.contains(&text.as_str()) => {
                 visitor.visit_enum(text.into_deserializer())
             }
-            Value::String(text) => Err(FieldError::new(format!(
+            Value::String(text) if variants.len() > 1 => Err(FieldError::new(format!(
                 "{text:?} is not {expected}{}",
                 suggestion(&text, variants)
             ))),
@@ -222,7 +222,11 @@ impl<'de> Deserializer<'de> for Reader {
         let mut fields = match self.0 {
             Value::Object(fields) => fields,
             Value::Null => Map::new(),
-            _ => return self.deserialize_any(visitor),
+            // serde would take a list for the fields in their order.
+            _ => {
+                let message = format!("{} is not a map of fields", shown(self.unexpected()));
+                return Err(FieldError::new(message));
+            }
         };
         for name in fields.keys() {
             if !known.contains(&name.as_str()) {

@@ -291,7 +291,7 @@ impl Reviews {
                 ));
             }
             for warning in &reply.response.warnings {
-                warnings.extend(["   warning: ", warning, "\n"]);
+                warnings.extend(["   warning:\n   ", warning, "\n"]);
             }
             rows.push([review.object()?, review.binding.to_owned(), got.to_string()]);
         }

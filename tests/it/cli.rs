@@ -91,7 +91,7 @@ fn a_usage_error_names_what_is_wrong_and_the_help_of_its_command_in_one_line() {
         ),
         (
             &["scheduler-config"],
-            "missing --ca FILE; see berth scheduler-config --help",
+            "missing --ca FILE or --kubeconfig FILE; see berth scheduler-config --help",
         ),
         (
             &["scheduler-config", "--ca", "a", "--client-cert", "/b"],
@@ -556,6 +556,43 @@ fn help_says_what_each_command_and_flag_is_for() {
             help.contains(&format!("--{flag} ")) && help.contains(&variable),
             "{flag}: {help}"
         );
+    }
+}
+
+#[test]
+fn help_has_colour_on_a_terminal_that_wants_it_alone() {
+    let Some(script) = crate::tools::find("script", "help on a terminal") else {
+        return;
+    };
+    let program = env!("CARGO_BIN_EXE_berth");
+    for (term, no_color, colour) in [
+        ("xterm-256color", None, true),
+        ("dumb", None, false),
+        ("xterm-256color", Some("1"), false),
+    ] {
+        for flags in ["--help", "serve --help", "config"] {
+            let mut terminal = std::process::Command::new(&script);
+            terminal
+                .args(["-qc", &format!("{program} {flags}"), "/dev/null"])
+                .env("TERM", term)
+                .env_remove("NO_COLOR")
+                .env_remove("CLICOLOR")
+                .env_remove("CLICOLOR_FORCE")
+                .stdin(std::process::Stdio::null());
+            if let Some(value) = no_color {
+                terminal.env("NO_COLOR", value);
+            }
+            let shown = String::from_utf8(terminal.output().unwrap().stdout).unwrap();
+            assert!(
+                shown.contains("Usage: ") || shown.contains("Usage:\u{1b}"),
+                "{shown}"
+            );
+            assert_eq!(
+                shown.contains('\u{1b}'),
+                colour,
+                "{term} {no_color:?} {flags}"
+            );
+        }
     }
 }
 

@@ -191,6 +191,35 @@ fn a_check_that_the_cluster_begins_to_show_is_said_to_be_on() {
     );
 }
 
+/// A kubeconfig of one context, for this cluster and this user.
+fn kubeconfig(cluster: &Value, user: &Value) -> String {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+        "clusters": [{"name": "k", "cluster": cluster}],
+        "users": [{"name": "u", "user": user}],
+    })
+    .to_string()
+}
+
+/// Starts it with a kubeconfig of this text and checks what is said of that.
+#[track_caller]
+fn check_kubeconfig(text: &str, expect: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("kubeconfig");
+    fs::write(&path, text).unwrap();
+    let output = berth()
+        .args(["serve", "--kubeconfig"])
+        .arg(&path)
+        .args(["--tls-cert", "/none", "--tls-key", "/none"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let path = path.display();
+    assert_eq!(said, format!("error: --kubeconfig {path}: {expect}\n"));
+}
+
 #[test]
 fn a_cluster_that_shows_only_a_part_is_named_once_with_the_way_out() {
     let dir = tempfile::tempdir().unwrap();
@@ -245,79 +274,77 @@ fn a_cluster_that_shows_only_a_part_is_named_once_with_the_way_out() {
 
 #[test]
 fn a_kubeconfig_that_can_not_be_used_is_named_with_what_is_wrong() {
-    let dir = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| {
-        let path = dir.path().join(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    let kubeconfig = |cluster: &Value| {
-        json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "c",
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-            "clusters": [{"name": "c", "cluster": cluster}],
-            "users": [{"name": "u", "user": {}}],
-        })
-        .to_string()
-    };
-    for (path, expect) in [
+    for (text, expect) in [
         (
-            dir.path().join("none").to_str().unwrap().to_owned(),
-            "No such file or directory (os error 2)",
-        ),
-        (
-            write("junk", "}{"),
+            "}{",
             "not a kubeconfig: line 1, column 1: check indentation, quotes, brackets and colons there and just before",
         ),
         (
-            write("empty", ""),
+            "clusters: 5",
+            "not a kubeconfig: line 1, column 11: a list is expected",
+        ),
+        (
+            "",
             "current-context is not set; choose one with `kubectl config use-context`",
         ),
         (
-            write(
-                "another",
-                "current-context: b\ncontexts: [{name: a}, {name: c}]",
-            ),
+            "current-context: b\ncontexts: [{name: a}, {name: c}]",
             "there is no context \"b\"; there are a, c",
         ),
         (
-            write(
-                "no-cluster",
-                "current-context: a\ncontexts: [{name: a, context: {cluster: k}}]",
-            ),
+            "current-context: a\ncontexts: [{name: a, context: {cluster: k}}]",
             "there is no cluster \"k\", which the context names",
         ),
         (
-            write(
-                "ca",
-                &kubeconfig(
-                    &json!({"server": "https://localhost:1", "certificate-authority": "/none/ca.crt"}),
-                ),
-            ),
+            "current-context: a\ncontexts: [{name: a, context: {cluster: k, user: u}}]",
+            "there is no user \"u\", which the context names",
+        ),
+    ] {
+        check_kubeconfig(text, expect);
+    }
+}
+
+#[test]
+fn a_cluster_or_a_user_of_a_kubeconfig_that_can_not_be_used_is_named() {
+    let server = "https://localhost:1";
+    let exec = json!({
+        "apiVersion": "client.authentication.k8s.io/v1", "command": "/none/login",
+        "interactiveMode": "Never",
+    });
+    for (cluster, user, expect) in [
+        (json!({}), json!({}), "the cluster has no server"),
+        (
+            json!({"server": "what is this"}),
+            json!({}),
+            "the cluster's server is not a URL, such as https://10.0.0.1:6443",
+        ),
+        (
+            json!({"server": server, "certificate-authority": "/none/ca.crt"}),
+            json!({}),
             "certificate-authority /none/ca.crt: No such file or directory (os error 2)",
         ),
         (
-            write(
-                "pem",
-                &kubeconfig(
-                    &json!({"server": "https://localhost:1", "certificate-authority-data": "!!"}),
-                ),
-            ),
+            json!({"server": server, "certificate-authority-data": "!!"}),
+            json!({}),
             "certificate-authority-data is not base64",
         ),
         (
-            write("url", &kubeconfig(&json!({"server": "what is this"}))),
-            "the cluster's server is not a URL, such as https://10.0.0.1:6443",
+            json!({"server": server}),
+            json!({"client-certificate-data": "aGVsbG8="}),
+            "neither client-key nor client-key-data is set, and the other of the pair is",
+        ),
+        (
+            json!({"server": server}),
+            json!({"tokenFile": "/none/token"}),
+            "tokenFile /none/token: No such file or directory (os error 2)",
+        ),
+        (
+            json!({"server": server}),
+            json!({ "exec": exec }),
+            "the command of the user's exec can't be started: No such file or directory (os error 2)",
         ),
     ] {
-        let output = berth()
-            .args(["serve", "--kubeconfig", &path])
-            .args(["--tls-cert", "/none", "--tls-key", "/none"])
-            .output()
-            .unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert_eq!(said, format!("error: --kubeconfig {path}: {expect}\n"));
+        check_kubeconfig(&kubeconfig(&cluster, &user), expect);
     }
 }
 
