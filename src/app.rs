@@ -27,7 +27,7 @@ use crate::app::announce::Announcer;
 use crate::app::certificates::{Certificates, Served};
 use crate::args::Serve;
 use crate::cluster::file::SnapshotError;
-use crate::cluster::watch::watch;
+use crate::cluster::watch::{RIGHTS, watch};
 use crate::cluster::{ObjectKind, View, VmiReader, WatchStats, file};
 use crate::config::address::{ADMIN_PORT, HTTPS_PORT, ListenAddress};
 use crate::config::duties::Contend;
@@ -569,7 +569,7 @@ fn not_listed(view: &View, stats: &WatchStats) -> String {
     let texts: Vec<String> = waiting
         .map(|kind| match stats.fault(kind) {
             None => kind.name().to_owned(),
-            Some(fault) => format!("{}: {fault}", kind.name()),
+            Some(fault) => format!("{}: {}", kind.name(), fault.with_remedy(RIGHTS)),
         })
         .collect();
     let has_faults = texts.iter().any(|text| text.contains(':'));

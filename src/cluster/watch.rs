@@ -39,8 +39,8 @@ use crate::wire::objects::agent_selector;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
-/// What to do where RBAC does not allow it.
-const RIGHTS: &str = "apply the ClusterRole berth-view of berth's manifests";
+/// What to do where RBAC does not allow a list or a watch.
+pub const RIGHTS: &str = "apply the ClusterRole berth-view of berth's manifests";
 
 /// From one watch of a kind to the next, where nothing failed in between.
 const PACE: Duration = Duration::from_millis(500);
@@ -387,7 +387,8 @@ impl<K: Watched> Trouble<K> {
                 tracing::info!(kind, "the watch starts over with a new list: {fault}");
             }
             _ if self.stats.lists(K::KIND) == 0 => {
-                tracing::warn!(kind, cause, "can't list {} yet: {fault}", K::PLURAL);
+                let said = fault.with_remedy(RIGHTS);
+                tracing::warn!(kind, cause, "can't list {} yet: {said}", K::PLURAL);
             }
             _ => tracing::warn!(
                 kind,
