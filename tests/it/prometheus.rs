@@ -161,6 +161,8 @@ fn a_real_prometheus_scrapes_it() {
             "BerthNodeConditionsWait",
             "BerthLeaseNotHeld",
             "BerthProbeFails",
+            "BerthChassisStandStill",
+            "BerthSouthboundTooLarge",
             "BerthMigrationsNotGuarded",
             "BerthPanics",
             "BerthLogLinesDropped",
