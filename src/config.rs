@@ -722,6 +722,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one table")]
     #[test]
     fn what_is_refused_is_named_by_path_value_and_expected_form() {
         for (text, expect) in [

@@ -398,6 +398,7 @@ mod tests {
         serde_json::from_value(status).unwrap()
     }
 
+    #[expect(clippy::too_many_lines, reason = "one table")]
     #[test]
     fn refusals_are_told_apart_by_the_words_of_kube_apiserver() {
         let secret = |why: &str| format!("secrets \"berth-tls\" is forbidden: {why}");

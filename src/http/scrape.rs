@@ -176,8 +176,8 @@ mod tests {
         Arc::new(Scrapes::new(Metrics::new().unwrap()))
     }
 
-    fn address(number: u32) -> Option<IpAddr> {
-        Some(IpAddr::from(number.to_be_bytes()))
+    fn address(number: u32) -> IpAddr {
+        IpAddr::from(number.to_be_bytes())
     }
 
     fn value(text: &Bytes, series: &str) -> u64 {
@@ -193,15 +193,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn all_who_ask_within_a_second_share_one_text_and_the_next_second_has_another() {
         let scrapes = scrapes();
-        let texts = join_all((0..100).map(|peer| scrapes.text(address(peer)))).await;
+        let texts = join_all((0..100).map(|peer| scrapes.text(Some(address(peer))))).await;
         for text in texts {
             assert_eq!(encoded(&text.unwrap()), 1);
         }
         tokio::time::advance(PERIOD / 2).await;
-        let text = scrapes.text(address(200)).await.unwrap();
+        let text = scrapes.text(Some(address(200))).await.unwrap();
         assert_eq!(encoded(&text), 1);
         tokio::time::advance(PERIOD / 2).await;
-        let text = scrapes.text(address(0)).await.unwrap();
+        let text = scrapes.text(Some(address(0))).await.unwrap();
         assert_eq!(encoded(&text), 2);
     }
 
@@ -209,7 +209,7 @@ mod tests {
     async fn an_address_never_gets_the_same_figures_twice_in_a_row() {
         let scrapes = scrapes();
         for number in 0..5 {
-            let text = scrapes.text(address(1)).await.unwrap();
+            let text = scrapes.text(Some(address(1))).await.unwrap();
             assert_eq!(value(&text, REFUSED), number);
             scrapes
                 .metrics
@@ -224,7 +224,7 @@ mod tests {
         let loops = (0..128).map(|_| async {
             let mut got = [0, 0];
             while begun.elapsed() < Duration::from_secs(30) {
-                match scrapes.text(address(1)).await {
+                match scrapes.text(Some(address(1))).await {
                     Ok(_) => got[0] += 1,
                     Err(ScrapeError::TooOften) => got[1] += 1,
                     Err(error) => panic!("{error}"),
@@ -237,7 +237,7 @@ mod tests {
             .iter()
             .fold([0, 0], |sum, got| [sum[0] + got[0], sum[1] + got[1]]);
         let seconds = begun.elapsed().as_secs();
-        let text = scrapes.text(address(2)).await.unwrap();
+        let text = scrapes.text(Some(address(2))).await.unwrap();
         assert!(encoded(&text) <= seconds + 1, "{seconds} s");
         assert!(texts <= u64::from(SHARE) * (seconds + 1), "{texts}");
         assert!(refused > 0);
@@ -248,8 +248,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_text_is_made_though_the_request_that_began_it_goes_away() {
         let scrapes = scrapes();
-        assert!(scrapes.text(address(1)).now_or_never().is_none());
-        let text = scrapes.text(address(2)).await.unwrap();
+        assert!(scrapes.text(Some(address(1))).now_or_never().is_none());
+        let text = scrapes.text(Some(address(2))).await.unwrap();
         assert_eq!(encoded(&text), 1);
     }
 
@@ -257,7 +257,10 @@ mod tests {
     async fn addresses_beyond_those_that_are_counted_wait_for_the_next_text() {
         let scrapes = scrapes();
         let most = u32::try_from(ADDRESSES).unwrap();
-        join_all((0..most).map(|peer| scrapes.text(address(peer)))).await;
-        assert_eq!(encoded(&scrapes.text(address(most)).await.unwrap()), 2);
+        join_all((0..most).map(|peer| scrapes.text(Some(address(peer))))).await;
+        assert_eq!(
+            encoded(&scrapes.text(Some(address(most))).await.unwrap()),
+            2
+        );
     }
 }

@@ -172,10 +172,10 @@ async fn a_server_that_sends_without_end_and_answers_nothing_is_left() {
     let byte_by_byte = bytes().into_iter().map(|byte| vec![byte]);
     let updates = (0..100).map(|number| mk_update(&number.to_string()).to_string().into_bytes());
     let spaces = (0..100).map(|_| b" ".to_vec());
-    let cases: [(&str, Box<dyn Iterator<Item = Vec<u8>>>); 3] = [
-        ("a message that has no end", Box::new(byte_by_byte)),
-        ("one message after the other", Box::new(updates)),
-        ("what is between messages", Box::new(spaces)),
+    let cases: [(&str, Vec<Vec<u8>>); 3] = [
+        ("a message that has no end", byte_by_byte.collect()),
+        ("one message after the other", updates.collect()),
+        ("what is between messages", spaces.collect()),
     ];
     for (what, pieces) in cases {
         let (client, server) = duplex(1 << 16);
@@ -184,7 +184,7 @@ async fn a_server_that_sends_without_end_and_answers_nothing_is_left() {
         let began = Instant::now();
         let serve = async {
             server.sync().await;
-            trickle(&mut server, pieces, Duration::from_secs(1)).await;
+            trickle(&mut server, pieces.into_iter(), Duration::from_secs(1)).await;
         };
         let (said, ()) = tokio::join!(follow(client, &stats), serve);
         let last = said.last().unwrap();
