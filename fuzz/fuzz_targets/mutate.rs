@@ -43,7 +43,11 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
 fn patch_of(text: &str, view: &View) -> Option<Patch> {
     let answer = mutate(text, view).ok()?;
     let reply: Value = serde_json::from_slice(&answer.json).expect("a reply is JSON");
-    for warning in reply["response"]["warnings"].as_array().into_iter().flatten() {
+    for warning in reply["response"]["warnings"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
         let warning = warning.as_str().expect("a warning is a text");
         assert!(!warning.chars().any(is_control), "{warning:?}");
     }
