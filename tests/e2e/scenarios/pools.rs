@@ -83,7 +83,8 @@ impl Played<'_> {
         }
         assert_eq!(*self::template(&world.api.get(&path)), template);
 
-        // virt-controller writes all VMs as the pool's template has them, without the annotation.
+        // virt-controller writes all VMs as the pool's template has them, without the annotation, and with
+        // the pool's new revision in their VMI template: that changes it, so the annotation goes along.
         let change = json!({"metadata": {"labels": {"tier": "silver"}}});
         let change = json!({"spec": {"virtualMachineTemplate": change}});
         world.api.merge(&path, &change);
@@ -97,9 +98,12 @@ impl Played<'_> {
         });
         self.assert_kept(&three, "a label of the VMs");
         for vm in world.api.list(&vms::vms(NAMESPACE)) {
-            let is_old = old.contains_key(vm["metadata"]["name"].as_str().unwrap());
-            let annotation = vm["spec"]["template"]["metadata"]["annotations"].get(ALLOW);
-            assert_eq!(annotation.is_some(), !is_old, "{vm}");
+            let annotation = &vm["spec"]["template"]["metadata"]["annotations"][ALLOW];
+            assert_eq!(annotation, "true", "{vm}");
+        }
+        for vmi in vmis(world, NAMESPACE) {
+            let is_old = old.contains_key(vmi["metadata"]["name"].as_str().unwrap());
+            assert_eq!(is_annotated(&vmi), !is_old, "{vmi}");
         }
 
         let memory = json!({"domain": {"resources": {"requests": {"memory": "128M"}}}});
