@@ -264,7 +264,7 @@ fn bundles(managed: &Managed) -> String {
 fn announce_writes(config: &Config, cluster: &str, namespace: &str) {
     let managed = &config.tls.managed;
     if let Some(secret) = &managed.secret_name {
-        tracing::warn!(
+        tracing::info!(
             cluster,
             "outside a pod: berth writes secret {namespace}/{secret}{} of this cluster",
             bundles(managed)
@@ -284,12 +284,12 @@ fn announce_writes(config: &Config, cluster: &str, namespace: &str) {
     } else {
         ""
     };
-    tracing::warn!(
+    tracing::info!(
         cluster,
         "outside a pod: with lease.contend: Always berth writes lease {namespace}/{lease}{conditions} of this cluster"
     );
     if let Some(endpoints) = &config.southbound.probe.endpoints {
-        tracing::warn!(
+        tracing::info!(
             endpoints,
             "outside a pod: with lease.contend: Always berth writes NB_Global.nb_cfg in OVN's northbound database"
         );
