@@ -578,6 +578,8 @@ fn help_has_colour_on_a_terminal_that_wants_it_alone() {
                 .env_remove("NO_COLOR")
                 .env_remove("CLICOLOR")
                 .env_remove("CLICOLOR_FORCE")
+                // Where it is set, colours are for the log that a CI system shows.
+                .env_remove("CI")
                 .stdin(std::process::Stdio::null());
             if let Some(value) = no_color {
                 terminal.env("NO_COLOR", value);
