@@ -3,6 +3,7 @@
 pub mod api;
 pub mod app;
 pub mod args;
+mod backoff;
 pub mod cluster;
 pub mod config;
 pub mod config_check;

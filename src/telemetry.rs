@@ -12,8 +12,10 @@ use std::time::Duration;
 use std::{env, fs};
 
 use tracing::Level;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::Log;
 use crate::config::log_format::LogFormat;
@@ -21,9 +23,8 @@ use crate::escape::Escaped;
 use crate::telemetry::format::{HumanFields, JsonLine};
 use crate::telemetry::lines::Lines;
 
-/// What fails in kube comes to berth, which says it once and in its own words. Who wants kube's as
-/// well names it in the level.
-const QUIET: &str = "kube_client=off,kube_runtime=off";
+/// What fails in kube comes to berth, which says it once and in its own words.
+const QUIET: &str = "kube_client";
 
 /// How long the end of the process waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -54,11 +55,13 @@ pub fn init(log: &Log) -> io::Result<()> {
     if BEGUN.set(begun).is_err() {
         return Ok(());
     }
-    // The level was read; what is left is the same in EnvFilter's notation, in which the last word
-    // about a target holds.
-    let filter = EnvFilter::new(format!("{QUIET},{}", level.as_str()));
+    // A level for the same target in the configuration replaces this one.
+    let targets = Targets::new()
+        .with_target(QUIET, LevelFilter::OFF)
+        .with_targets(level.targets().iter())
+        .with_default(level.targets().default_level().unwrap_or(LevelFilter::OFF));
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(LevelFilter::TRACE)
         .log_internal_errors(false)
         .with_writer(lines);
     let is_terminal = io::stderr().is_terminal();
@@ -76,11 +79,15 @@ pub fn init(log: &Log) -> io::Result<()> {
                 term.as_deref(),
             ))
             .fmt_fields(HumanFields)
+            .finish()
+            .with(targets)
             .try_init()
     } else {
         builder
             .fmt_fields(JsonFields::new())
             .event_format(JsonLine::default())
+            .finish()
+            .with(targets)
             .try_init()
     };
     // The only error is that something logs already, as in a test.

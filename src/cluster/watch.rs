@@ -11,17 +11,15 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use backon::ExponentialBuilder;
 use futures_util::StreamExt;
 use kube::Client;
-use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::ExponentialBackoff;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower::service_fn;
 
 use crate::api::{Cause, Fault};
+use crate::backoff::Backoff;
 use crate::cluster::kinds::{
     AgentPods, KubeOvn, KubeVirts, Migrations, Namespaces, Nodes, OvnKubernetes, Provided, Seen,
     TargetPods, Vmis, Watched,
@@ -311,7 +309,7 @@ impl Pace {
 /// Whether the watch of one kind goes well: what is said and counted of it, and how long it waits.
 struct Trouble<K> {
     stats: Arc<WatchStats>,
-    waits: ExponentialBackoff,
+    backoff: Backoff,
     failing: Option<Cause>,
     /// When a new list was due for the last time.
     expired: Option<Instant>,
@@ -321,14 +319,9 @@ struct Trouble<K> {
 
 impl<K: Watched> Trouble<K> {
     fn new(stats: Arc<WatchStats>, open: Open) -> Self {
-        let waits = ExponentialBuilder::default()
-            .with_min_delay(FIRST_WAIT)
-            .with_max_delay(LONGEST_WAIT)
-            .with_jitter()
-            .without_max_times();
         Self {
             stats,
-            waits: waits.into(),
+            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             failing: None,
             expired: None,
             open,
@@ -352,7 +345,7 @@ impl<K: Watched> Trouble<K> {
 
     fn is_over(&mut self) {
         if self.failing.take().is_some() {
-            self.waits.reset();
+            self.backoff.reset();
             self.stats.mended(K::KIND);
             tracing::info!(kind = K::KIND.name(), "the watch goes on");
         }
@@ -367,7 +360,7 @@ impl<K: Watched> Trouble<K> {
                 Some(last) if now - last < SETTLED => ABSENT_WAIT,
                 _ => Duration::ZERO,
             },
-            _ => self.waits.next().unwrap_or(LONGEST_WAIT),
+            _ => self.backoff.next(),
         }
     }
 

@@ -5,19 +5,18 @@ use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::config::reader::read_text;
 
-const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-
-/// A filter in the notation of `tracing_subscriber::EnvFilter`, less what in it makes a mistyped
-/// level a target that logs nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLevel(String);
+/// A filter in the notation of `tracing_subscriber::filter::Targets`, except that a word alone is a
+/// level: as the name of a target, a mistyped level would log everything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogLevel(Targets);
 
 impl Default for LogLevel {
     fn default() -> Self {
-        Self("info".to_owned())
+        Self(Targets::new().with_default(LevelFilter::INFO))
     }
 }
 
@@ -32,12 +31,12 @@ impl LogLevel {
     /// Errors alone, for what has its own way to speak to people.
     #[must_use]
     pub fn errors() -> Self {
-        Self("error".to_owned())
+        Self(Targets::new().with_default(LevelFilter::ERROR))
     }
 
     /// The filter.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub fn targets(&self) -> &Targets {
         &self.0
     }
 }
@@ -46,18 +45,30 @@ impl FromStr for LogLevel {
     type Err = LevelError;
 
     fn from_str(text: &str) -> Result<Self, LevelError> {
+        let mut targets = Targets::new();
         for directive in text.split(',') {
-            let level = match directive.split_once('=') {
-                None => directive,
-                Some((target, level)) if is_target(target) => level,
+            targets = match directive.split_once('=') {
+                None => targets.with_default(read_level(directive)?),
+                Some((target, level)) if is_target(target) => {
+                    targets.with_target(target, read_level(level)?)
+                }
                 Some(_) => return Err(LevelError(directive.to_owned())),
             };
-            if !LEVELS.contains(&level) {
-                return Err(LevelError(level.to_owned()));
-            }
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(targets))
     }
+}
+
+fn read_level(text: &str) -> Result<LevelFilter, LevelError> {
+    Ok(match text {
+        "off" => LevelFilter::OFF,
+        "error" => LevelFilter::ERROR,
+        "warn" => LevelFilter::WARN,
+        "info" => LevelFilter::INFO,
+        "debug" => LevelFilter::DEBUG,
+        "trace" => LevelFilter::TRACE,
+        _ => return Err(LevelError(text.to_owned())),
+    })
 }
 
 /// A path of modules, such as `berth::decision`.
@@ -91,6 +102,24 @@ impl JsonSchema for LogLevel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_enables_what_it_names() {
+        use tracing::Level;
+        let level: LogLevel = "info,berth::decision=debug,kube_client=off"
+            .parse()
+            .unwrap();
+        for (target, level_of_line, expect) in [
+            ("berth::server", Level::INFO, true),
+            ("berth::server", Level::DEBUG, false),
+            ("berth::decision", Level::DEBUG, true),
+            ("berth::decision", Level::TRACE, false),
+            ("kube_client::client", Level::ERROR, false),
+        ] {
+            let is_logged = level.targets().would_enable(target, &level_of_line);
+            assert_eq!(is_logged, expect, "{target} {level_of_line}");
+        }
+    }
 
     #[test]
     fn a_level_that_is_none_is_refused_by_name() {

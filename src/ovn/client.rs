@@ -6,11 +6,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use bytes::Bytes;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use crate::backoff::Backoff;
 use crate::ovn::budget;
 use crate::ovn::connection::Connection;
 use crate::ovn::endpoint::{Endpoint, Endpoints};
@@ -291,7 +291,7 @@ struct Rounds {
     endpoints: usize,
     tried: usize,
     failed: usize,
-    waits: ExponentialBackoff,
+    backoff: Backoff,
 }
 
 impl Rounds {
@@ -300,23 +300,14 @@ impl Rounds {
             endpoints,
             tried: 0,
             failed: 0,
-            waits: Self::waits(),
+            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
         }
-    }
-
-    fn waits() -> ExponentialBackoff {
-        ExponentialBuilder::default()
-            .with_min_delay(FIRST_WAIT)
-            .with_max_delay(LONGEST_WAIT)
-            .with_jitter()
-            .without_max_times()
-            .build()
     }
 
     /// The number of the next try, and how long to wait for it: after every endpoint has failed.
     fn next(&mut self) -> (usize, Duration) {
         let wait = if self.failed > 0 && self.failed.is_multiple_of(self.endpoints) {
-            self.waits.next().unwrap_or(LONGEST_WAIT)
+            self.backoff.next()
         } else {
             Duration::ZERO
         };
@@ -329,7 +320,7 @@ impl Rounds {
     /// The last try went well.
     fn settled(&mut self) {
         self.failed = 0;
-        self.waits = Self::waits();
+        self.backoff.reset();
     }
 }
 

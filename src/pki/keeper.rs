@@ -3,29 +3,23 @@
 //! Rounds are what keeps things right; watches only make them come soon. Without leave to watch,
 //! changes are seen at the next poll.
 
-use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use futures_util::StreamExt;
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
-use k8s_openapi::api::core::v1::Secret;
-use kube::core::PartialObjectMeta;
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource};
-use serde::de::DeserializeOwned;
+use kube::Client;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use super::contents::Leaf;
 use super::decide::{Change, Why};
-use super::error::{Cause, Object, PkiError, Verb};
+use super::error::{Cause, Object, PkiError};
 use super::event::{Event, Publication};
 use super::replica::{Effect, Outcome, Replica, Report, Task};
-use super::store::{self, Failure, Store};
+use super::store::Store;
 use super::time::{between, later, utc};
+use super::watch::watch;
 use super::{Now, Source};
 
 /// The longest wait between rounds, when nothing is heard of a change.
@@ -36,7 +30,7 @@ const REST: Duration = Duration::from_millis(500);
 
 /// The first wait after a round in which something went wrong; each one after it is twice as long,
 /// up to [`POLL`].
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// How often the same error is logged.
 const REMIND: Duration = Duration::from_mins(5);
@@ -296,69 +290,8 @@ fn is_repair(change: &Change) -> bool {
     )
 }
 
-/// Watches everything that a round reads. Of the Secret only the metadata, which has no keys.
-fn watch(
-    client: &Client,
-    task: &Task,
-    changed: &Arc<Notify>,
-    reporter: &Arc<Reporter>,
-) -> JoinSet<()> {
-    let mut watches = JoinSet::new();
-    let secrets: Api<PartialObjectMeta<Secret>> = Api::namespaced(client.clone(), &task.namespace);
-    let secret = Object::Secret {
-        namespace: task.namespace.clone(),
-        name: task.secret.clone(),
-    };
-    let hear = |object| (object, Arc::clone(changed), Arc::clone(reporter));
-    watches.spawn(listen(secrets, task.secret.clone(), hear(secret)));
-    for name in &task.configurations {
-        let all: Api<PartialObjectMeta<MutatingWebhookConfiguration>> = Api::all(client.clone());
-        let object = Object::Configuration { name: name.clone() };
-        watches.spawn(listen(all, name.clone(), hear(object)));
-    }
-    watches
-}
-
-/// Hears of changes for ever.
-async fn listen<K>(
-    api: Api<K>,
-    name: String,
-    (object, changed, reporter): (Object, Arc<Notify>, Arc<Reporter>),
-) where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
-{
-    let fields = format!("metadata.name={name}");
-    let config = watcher::Config::default().fields(&fields);
-    let mut events = std::pin::pin!(watcher(api, config).default_backoff());
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(_) => changed.notify_one(),
-            Err(error) => match denied(error) {
-                Ok(failure) => reporter.failed(&store::error(Verb::Watch, object.clone(), failure)),
-                Err(error) => debug!(%object, error, "a watch begins again"),
-            },
-        }
-    }
-}
-
-/// That a watch is not allowed; anything else passes by itself.
-fn denied(error: watcher::Error) -> Result<Failure, String> {
-    let text = error.to_string();
-    let cause = match error {
-        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {
-            Failure::of(error)
-        }
-        watcher::Error::WatchError(status) => Failure::Status(status),
-        _ => return Err(text),
-    };
-    match cause {
-        Failure::Status(status) if status.code == 403 => Ok(Failure::Status(status)),
-        _ => Err(text),
-    }
-}
-
 /// Tells of what happens; the same error is logged once in a while.
-struct Reporter {
+pub(super) struct Reporter {
     observe: Observe,
     logged: Mutex<Vec<(String, Instant)>>,
 }
@@ -378,7 +311,7 @@ impl Reporter {
         (self.observe)(event);
     }
 
-    fn failed(&self, error: &PkiError) {
+    pub(super) fn failed(&self, error: &PkiError) {
         self.tell(&Event::Failed(error));
         let text = error.to_string();
         let now = Instant::now();

@@ -22,6 +22,7 @@ mod names;
 pub mod replica;
 mod store;
 mod time;
+mod watch;
 pub mod x509;
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
@@ -19,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::api::{Cause, Fault};
+use crate::backoff::Backoff;
 use crate::decide::condition::{CONDITION, condition};
 use crate::decide::guard::Policy;
 use crate::domain::{ChassisReady, Status};
@@ -55,7 +55,7 @@ pub struct Publisher {
     policy: Policy,
     stats: Arc<PublishStats>,
     ledger: Ledger,
-    waits: ExponentialBackoff,
+    backoff: Backoff,
     failing: Option<Cause>,
 }
 
@@ -75,7 +75,7 @@ impl Publisher {
             policy,
             stats,
             ledger: Ledger::new(pace),
-            waits: waits(),
+            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             failing: None,
         }
     }
@@ -94,14 +94,13 @@ impl Publisher {
             for write in writes {
                 let Err(fault) = self.write(write).await else {
                     (late, in_vain) = (late - 1, 0);
-                    self.waits = waits();
+                    self.backoff.reset();
                     continue;
                 };
                 // One node may be gone, or be somebody's to keep; then the others go on.
                 in_vain += 1;
                 if in_vain == IN_VAIN || concerns_all_nodes(fault.cause) {
-                    let wait = self.waits.next();
-                    sleep(wait.unwrap_or(LONGEST_WAIT)).await;
+                    sleep(self.backoff.next()).await;
                     break;
                 }
             }
@@ -184,15 +183,6 @@ fn tell(write: &Write) {
     } else {
         tracing::info!(node, status, reason, "{CONDITION}: {message}");
     }
-}
-
-fn waits() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(FIRST_WAIT)
-        .with_max_delay(LONGEST_WAIT)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }
 
 /// Whatever else goes wrong may be one node's own: it is gone, or a webhook keeps it as it is.

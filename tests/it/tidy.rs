@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each layer may import of the crate. ARCHITECTURE.md has the reasons.
-const LAYERS: [(&str, &[&str]); 23] = [
+const LAYERS: [(&str, &[&str]); 24] = [
     ("escape", &[]),
     ("text", &["escape", "text"]),
     ("yaml", &[]),
+    ("backoff", &[]),
     ("api", &["api", "text", "tls", "yaml"]),
     ("domain", &[]),
     ("decide", &["decide", "domain"]),
@@ -17,10 +18,11 @@ const LAYERS: [(&str, &[&str]); 23] = [
     (
         "cluster",
         &[
-            "api", "cluster", "decide", "domain", "table", "text", "throttle", "wire", "yaml",
+            "api", "backoff", "cluster", "decide", "domain", "table", "text", "throttle", "wire",
+            "yaml",
         ],
     ),
-    ("ovn", &["escape", "ovn", "table", "text", "tls"]),
+    ("ovn", &["backoff", "escape", "ovn", "table", "text", "tls"]),
     ("table", &[]),
     ("config", &["config", "decide", "domain", "ovn", "yaml"]),
     ("facts", &["cluster", "decide", "domain", "facts", "ovn"]),
@@ -29,9 +31,12 @@ const LAYERS: [(&str, &[&str]); 23] = [
     ("peer", &[]),
     ("server", &["peer", "server", "throttle", "tls"]),
     ("tls", &["peer", "tls"]),
-    ("pki", &["api", "pki"]),
+    ("pki", &["api", "backoff", "pki"]),
     ("lease", &["api", "lease"]),
-    ("publish", &["api", "decide", "domain", "facts", "publish"]),
+    (
+        "publish",
+        &["api", "backoff", "decide", "domain", "facts", "publish"],
+    ),
     ("telemetry", &["config", "escape", "telemetry"]),
     (
         "metrics",
