@@ -17,44 +17,43 @@ pub mod usage;
 
 use usage::switch;
 
-/// A safe berth for every migrating VM: lets bridge-bound KubeVirt VMs migrate, and keeps them off
-/// nodes where their machine type does not run or their network can't follow.
+/// A safe berth for every migrating VM: an admission webhook that lets bridge-bound KubeVirt VMs
+/// migrate, and a scheduler extender that rejects nodes where a VM's machine type or network fails.
 #[derive(Debug, Parser)]
 #[command(name = "berth", version, about, max_term_width = 100)]
 pub struct Cli {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What berth can do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve kube-apiserver (POST /mutate) and kube-scheduler (POST /scheduler/…) over HTTPS
+    /// Run the service for kube-apiserver (POST /mutate) and kube-scheduler (POST /scheduler/…)
     Serve(Box<Serve>),
-    /// Show on a sample cluster what berth does: start the service, talk to it, check the answers
+    /// Start the service on a sample cluster, send requests to it and check the responses
     Demo(Demo),
-    /// Show or check the configuration file
+    /// Print or check the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Print the `extenders:` stanza that makes kube-scheduler call berth
+    /// Print the `extenders:` stanza for kube-scheduler
     SchedulerConfig(SchedulerConfig),
 }
 
 /// Flags of `berth serve`.
 #[derive(Debug, Default, Args)]
 pub struct Serve {
-    /// Configuration file (YAML); see `berth config default`
+    /// Configuration file (YAML); `berth config default` prints one
     #[arg(long, env = "BERTH_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// How to reach the API server of the cluster; without it and without a snapshot, berth asks
-    /// as the pod that it runs in
+    /// Kubeconfig of the cluster to watch [default: the cluster of the pod that berth runs in]
     #[arg(long, env = "BERTH_KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// Cluster to decide on, instead of a live one: what `kubectl get KIND -A -o json` (or yaml) wrote,
-    /// for the kinds nodes, pods, namespaces, vmi, vmim and kubevirts as far as they are there
+    /// Use a snapshot of a cluster instead of a live one: the output of `kubectl get KIND -A -o json`
+    /// (or yaml) for nodes, pods, namespaces, vmi, vmim and kubevirts
     #[arg(
         long,
         env = "BERTH_SNAPSHOT",
@@ -63,59 +62,59 @@ pub struct Serve {
     )]
     pub snapshot: Option<PathBuf>,
 
-    /// Address for HTTPS [default: 127.0.0.1:8443; in a pod 0.0.0.0:8443]
+    /// HTTPS address [default: 127.0.0.1:8443; in a pod 0.0.0.0:8443]
     #[arg(long, env = "BERTH_LISTEN", value_name = "ADDR")]
     pub listen: Option<ListenAddress>,
 
-    /// Address for plain HTTP: /livez, /readyz, /metrics [default: 127.0.0.1:8080; in a pod
+    /// Plain HTTP address for /livez, /readyz and /metrics [default: 127.0.0.1:8080; in a pod
     /// 0.0.0.0:8080]
     #[arg(long, env = "BERTH_ADMIN_LISTEN", value_name = "ADDR")]
     pub admin_listen: Option<ListenAddress>,
 
-    /// Who brings OVN to the nodes: kube-ovn or ovn-kubernetes [default: kube-ovn]
+    /// Network provider: kube-ovn or ovn-kubernetes [default: kube-ovn]
     #[arg(long, env = "BERTH_NETWORK_PROVIDER", value_name = "PROVIDER")]
     pub network_provider: Option<Provider>,
 
-    /// Servers of OVN's southbound database: tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH, with commas
-    /// between them; without any it is not read
+    /// Servers of OVN's southbound database, separated by commas: tcp:HOST:PORT, ssl:HOST:PORT or
+    /// unix:PATH [default: do not read the database]
     #[arg(long, env = "BERTH_OVN_SB", value_name = "ENDPOINTS")]
     pub ovn_sb: Option<String>,
 
-    /// Servers of OVN's northbound database, by which one replica asks all chassis whether they still
-    /// answer; without any nobody asks
+    /// Servers of OVN's northbound database, through which the leader probes all chassis [default: no
+    /// probe]
     #[arg(long, env = "BERTH_OVN_NB", value_name = "ENDPOINTS")]
     pub ovn_nb: Option<String>,
 
-    /// Server certificate with its chain (PEM); a new one is taken when the file changes
+    /// Server certificate with its chain (PEM); reloaded when the file changes
     #[arg(long, env = "BERTH_TLS_CERT", value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
-    /// Private key of the certificate (PEM)
+    /// Private key of the server certificate (PEM)
     #[arg(long, env = "BERTH_TLS_KEY", value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 
-    /// Secret with certificates that berth makes and renews by itself, in place of files
+    /// Secret in which berth keeps certificates that it issues and renews itself, in place of files
     #[arg(long, env = "BERTH_TLS_SECRET", value_name = "NAME")]
     pub tls_secret: Option<ObjectName>,
 
-    /// Write that secret and the caBundle of berth's webhook configurations with --kubeconfig too;
-    /// in a pod that needs no flag
+    /// Allow --tls-secret with --kubeconfig: berth then writes the Secret and the caBundle of its
+    /// webhook configurations in that cluster
     #[arg(long, env = "BERTH_MANAGE_CERTIFICATES", value_parser = switch)]
     pub manage_certificates: bool,
 
-    /// CAs whose client certificates are accepted (PEM); with it every HTTPS client needs one
+    /// CAs of client certificates (PEM): every HTTPS client needs a certificate from one of them
     #[arg(long, env = "BERTH_CLIENT_CA", value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
 
-    /// CAs whose client certificates open /scheduler/… (PEM); /mutate needs none of them
+    /// CAs of client certificates (PEM): clients of /scheduler/… need a certificate from one of them
     #[arg(long, env = "BERTH_SCHEDULER_CLIENT_CA", value_name = "FILE")]
     pub scheduler_client_ca: Option<PathBuf>,
 
-    /// How log lines are written: auto (for people on a terminal, else JSON), human or json [default: auto]
+    /// Log format: human, json, or auto (human on a terminal, else json) [default: auto]
     #[arg(long, env = "BERTH_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 
-    /// Level (error, warn, info, debug, trace) or filter; `info,berth::decision=debug` logs every
+    /// Log level (error, warn, info, debug, trace) or filter; `info,berth::decision=debug` logs every
     /// decision with its details [default: info]
     #[arg(long, env = "BERTH_LOG_LEVEL", value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
@@ -124,18 +123,17 @@ pub struct Serve {
 /// Flags of `berth demo`.
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// Leave the service running and print the curl commands that talk to it
+    /// Leave the service running and print curl commands for it
     #[arg(long, env = "BERTH_KEEP", value_parser = switch)]
     pub keep: bool,
 }
 
-/// What to do with the configuration file.
+/// The commands for the configuration file.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Print the default configuration with a comment on every field
+    /// Print the default configuration with comments
     Default,
-    /// Check a configuration file, and whether the files that it names are there: exit 0, or say what
-    /// is wrong and exit 1
+    /// Check a configuration file, and that the files it names are readable; exit with 1 on errors
     Check(ConfigCheck),
     /// Print the JSON Schema of the configuration file
     Schema,
@@ -144,10 +142,10 @@ pub enum ConfigCommand {
 /// Flags of `berth config check`.
 #[derive(Debug, Args)]
 pub struct ConfigCheck {
-    /// The file; - is standard input
+    /// The file to check; - is standard input
     pub file: PathBuf,
 
-    /// Leave out the files that it names: they are elsewhere, as in berth's pod
+    /// Do not check the files that it names, which may exist only in berth's pod
     #[arg(long, env = "BERTH_SKIP_FILES", value_parser = switch)]
     pub skip_files: bool,
 }
@@ -156,12 +154,12 @@ pub struct ConfigCheck {
 #[derive(Debug, Default, Args)]
 #[command(group = ArgGroup::new("origin").args(["ca", "kubeconfig"]).required(true).multiple(true))]
 pub struct SchedulerConfig {
-    /// CA of berth's certificate (PEM); kube-scheduler reads it once, when it starts
+    /// CA of berth's certificate (PEM); kube-scheduler reads it only at start
     #[arg(long, env = "BERTH_CA", value_name = "FILE")]
     pub ca: Option<PathBuf>,
 
-    /// Read what --ca and --url do not say from the cluster of this kubeconfig: the CA from the Secret
-    /// berth-tls or the webhook configuration berth, the address from the Service berth
+    /// Kubeconfig of the cluster from which to read the CA (Secret berth-tls, or webhook configuration
+    /// berth) and the address (Service berth), unless --ca and --url are set
     #[arg(long, env = "BERTH_KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 
@@ -174,7 +172,7 @@ pub struct SchedulerConfig {
     )]
     pub context: Option<String>,
 
-    /// Namespace of berth in the cluster [default: berth-system]
+    /// Namespace of berth [default: berth-system]
     #[arg(
         long,
         env = "BERTH_NAMESPACE",
@@ -183,17 +181,17 @@ pub struct SchedulerConfig {
     )]
     pub namespace: Option<ObjectName>,
 
-    /// Where kube-scheduler reaches berth: an https URL of host and port [default: the Service berth, by
-    /// its name in the cluster's DNS, or by its address with --kubeconfig]
+    /// HTTPS URL of berth, as kube-scheduler reaches it [default: the DNS name of the Service berth; with
+    /// --kubeconfig its address]
     #[arg(long, env = "BERTH_URL", value_name = "URL")]
     pub url: Option<String>,
 
-    /// Name in berth's certificate, where it is not the host of the URL: kube-scheduler often has
-    /// no cluster DNS and needs an IP address there
+    /// Name in berth's certificate, if the URL has an IP address, as kube-scheduler often needs because
+    /// it has no cluster DNS
     #[arg(long, env = "BERTH_SERVER_NAME", value_name = "NAME")]
     pub server_name: Option<HostName>,
 
-    /// Client certificate on kube-scheduler's host, where berth runs with --client-ca or
+    /// Path of the client certificate on kube-scheduler's host, if berth runs with --client-ca or
     /// --scheduler-client-ca
     #[arg(
         long,
@@ -203,7 +201,7 @@ pub struct SchedulerConfig {
     )]
     pub client_cert: Option<PathBuf>,
 
-    /// Private key of the client certificate on kube-scheduler's host
+    /// Path of the client certificate's private key on kube-scheduler's host
     #[arg(
         long,
         env = "BERTH_CLIENT_KEY",
@@ -212,7 +210,7 @@ pub struct SchedulerConfig {
     )]
     pub client_key: Option<PathBuf>,
 
-    /// Print a whole configuration of kube-scheduler, not the stanza alone
+    /// Print a whole kube-scheduler configuration instead of only the stanza
     #[arg(long, env = "BERTH_FULL", value_parser = switch)]
     pub full: bool,
 }

@@ -92,39 +92,42 @@ pub enum Refusal {
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(title = "BerthConfiguration")]
 pub struct Config {
-    /// The version of this format.
+    /// The version of the file format.
     pub api_version: ApiVersion,
-    /// What this document is.
+    /// The kind of document.
     pub kind: Kind,
-    /// Where HTTPS is served: `/mutate` and `/scheduler/…`. Without it on port 8443: in a pod on every
-    /// address, elsewhere on 127.0.0.1 alone.
+    /// The HTTPS address: `IP:PORT`, `localhost:PORT`, or `:PORT` for every IPv4 address of the
+    /// host. kube-apiserver calls `/mutate` here, and kube-scheduler `/scheduler/…`. The default is
+    /// `0.0.0.0:8443` in a pod and `127.0.0.1:8443` elsewhere.
     pub listen: Option<ListenAddress>,
-    /// Where plain HTTP is served: `/livez`, `/readyz` and `/metrics`. Without it on port 8080, on the
-    /// same addresses.
+    /// The plain HTTP address of `/livez`, `/readyz` and `/metrics`. The default is `0.0.0.0:8080`
+    /// in a pod and `127.0.0.1:8080` elsewhere.
     pub admin_listen: Option<ListenAddress>,
-    /// Certificates.
+    /// Server certificates and client certificates.
     pub tls: Tls,
-    /// Logs.
+    /// Logging.
     pub log: Log,
-    /// The network of the cluster.
+    /// The network provider of the cluster.
     pub network: Network,
-    /// Which checks a node has to pass, and for which pods.
+    /// Which checks run, and for which pods.
     pub guard: Guard,
     /// The machine-type check.
     pub machine_type: MachineType,
-    /// The agents check.
+    /// The check of the network agents.
     pub agents: Agents,
     /// OVN's southbound database.
     pub southbound: Southbound,
     /// The node condition `OVNChassisReady`.
     pub node_condition: NodeCondition,
-    /// Which replica does what one does for all.
+    /// Leader election. One replica at a time publishes node conditions and probes the chassis.
     pub lease: Lease,
-    /// How the nodes that pass are told apart.
+    /// How the extender ranks the nodes that pass: the weight of each score input, from 0 to 100.
+    /// With the defaults, which add up to 10, a weight is the number of points that an input can
+    /// contribute to the score.
     pub scoring: Scoring,
-    /// What bounds a request and a connection.
+    /// Limits for requests and connections.
     pub limits: Limits,
-    /// What happens on SIGTERM.
+    /// What happens after SIGTERM.
     pub shutdown: Shutdown,
 }
 
@@ -149,21 +152,22 @@ pub enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Tls {
-    /// PEM file with the server's certificate and its chain.
+    /// PEM file with the server certificate and its chain.
     pub cert_file: Option<PathBuf>,
-    /// PEM file with the certificate's private key.
+    /// PEM file with the private key of the server certificate.
     pub key_file: Option<PathBuf>,
-    /// PEM file with the CAs whose client certificates are accepted. With it every HTTPS client
-    /// has to bring a certificate.
+    /// PEM file with CAs. If set, every HTTPS client needs a certificate from one of these CAs. Do
+    /// not use the cluster's own CA, which signs certificates for any name.
     #[serde(rename = "clientCAFile")]
     pub client_ca_file: Option<PathBuf>,
-    /// PEM file with the CAs whose client certificates open `/scheduler/…`. `/mutate` needs none of
-    /// them.
+    /// PEM file with CAs. If set, clients of `/scheduler/…` need a certificate from one of these
+    /// CAs: without a certificate they get 401, with a certificate from another CA 403. `/mutate`
+    /// is not affected. Do not use the cluster's own CA.
     #[serde(rename = "schedulerClientCAFile")]
     pub scheduler_client_ca_file: Option<PathBuf>,
-    /// How often the files are looked at for a new certificate.
+    /// How often berth checks the certificate files for changes.
     pub reload_interval: Span,
-    /// Certificates that berth manages by itself, in place of files.
+    /// Certificates that berth issues itself, in place of files.
     pub managed: Managed,
 }
 
@@ -184,10 +188,11 @@ impl Default for Tls {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Log {
-    /// How lines are written to standard error.
+    /// The log format: `Human`, `JSON`, or `Auto`, which is `Human` on a terminal and `JSON`
+    /// elsewhere. Case does not matter.
     pub format: LogFormat,
-    /// What is written: a level (`off`, `error`, `warn`, `info`, `debug`, `trace`), or one for all
-    /// and others for parts of berth, such as `info,berth::decision=debug`.
+    /// The log level (`off`, `error`, `warn`, `info`, `debug` or `trace`), or a filter such as
+    /// `info,berth::decision=debug`.
     pub level: LogLevel,
 }
 
@@ -195,9 +200,9 @@ pub struct Log {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Guard {
-    /// Guard the first launch of a VM like the target of a migration.
+    /// Apply the checks to the first launch of a VM as well, not only to migrations.
     pub launches: bool,
-    /// Each check can be turned off.
+    /// The checks. Each can be turned off.
     pub checks: Checks,
 }
 
@@ -211,19 +216,21 @@ pub struct Guard {
 pub struct Checks {
     /// Reject the node that the VM runs on.
     pub source: bool,
-    /// Reject nodes without the VM's machine type.
+    /// Reject nodes that do not support the VM's machine type.
     pub machine_type: bool,
-    /// Reject nodes that never registered an OVN chassis.
+    /// Reject nodes that have no registered OVN chassis.
     pub chassis_registered: bool,
-    /// Reject nodes whose chassis is of another host, or is claimed by two.
+    /// Reject nodes whose chassis has another hostname or is claimed twice. Needs
+    /// `southbound.endpoints`.
     pub chassis_identity: bool,
-    /// Reject nodes whose chassis has no tunnel endpoint.
+    /// Reject nodes whose chassis has no tunnel endpoint. Needs `southbound.endpoints`.
     pub chassis_tunnel: bool,
-    /// Reject nodes whose agents are missing or not ready.
+    /// Reject nodes whose network agents are missing or not ready.
     pub chassis_agents: bool,
     /// Reject nodes whose condition `NetworkUnavailable` is `True`.
     pub chassis_network: bool,
-    /// Reject nodes whose chassis does not keep up with the southbound database.
+    /// Reject nodes whose chassis lags behind the southbound database. Needs
+    /// `southbound.endpoints`.
     pub chassis_responsive: bool,
 }
 
@@ -246,9 +253,13 @@ impl Default for Checks {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct MachineType {
-    /// Whether a node without any machine-type label passes.
+    /// What happens to a node without any machine-type label: `Auto` passes it if no node in the
+    /// cluster has such a label and rejects it otherwise, `Exclude` always rejects it, `Allow`
+    /// always passes it. A label with a value other than `"true"` counts as a label, but the node
+    /// does not support that type.
     pub when_unlabelled: WhenUnlabelled,
-    /// For a machine type, the types whose label on a node satisfies it as well.
+    /// For a machine type, other types whose node label also satisfies it, for example
+    /// `{pc-q35-rhel9.2.0: [pc-q35-rhel9.2.1]}`.
     pub equivalents: BTreeMap<Box<str>, Vec<Box<str>>>,
 }
 
@@ -268,10 +279,12 @@ pub enum WhenUnlabelled {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Agents {
-    /// The namespace of the agents' `DaemonSets`. Without one, where the network provider's own
-    /// manifests put them: `kube-system`, or `ovn-kubernetes`.
+    /// The namespace of the agents' `DaemonSets`. The default is the provider's own: `kube-system`
+    /// for Kube-OVN, `ovn-kubernetes` for OVN-Kubernetes.
     pub namespace: Option<Box<str>>,
-    /// Whether nodes need an agent of which no pod is seen in the whole cluster.
+    /// What happens if the whole cluster has no pod of an agent: `Auto` does not require that
+    /// agent, and turns the check off if this is true of all agents. `Exclude` requires it, and so
+    /// rejects every node.
     pub when_unseen: WhenUnseen,
 }
 
@@ -289,37 +302,44 @@ pub enum WhenUnseen {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Limits {
-    /// The largest body of an admission review; a larger one gets 413.
+    /// The largest body of an admission review. A larger one gets 413.
     pub admission_body: Size,
-    /// The largest body of an extender call; a larger one gets 413.
+    /// The largest body of an extender call. A larger one gets 413.
     pub extender_body: Size,
-    /// What reviews and their answers may hold together; beyond it a review gets 503. A peer gets 429
-    /// once what it holds leaves too little to the others.
+    /// How many bytes all admission requests and their responses may hold together. Beyond it a
+    /// request gets 503. A single peer gets 429 earlier, so that it leaves room for others: one
+    /// body can take at most a third of this limit. berth needs up to two and a half times these
+    /// bytes: this limit and `extenderBodiesInFlight`, times two and a half, plus 64 MiB for a
+    /// large cluster, have to fit into the memory of the container.
     pub admission_bodies_in_flight: Size,
-    /// The same for extender calls.
+    /// The same limit for extender calls.
     pub extender_bodies_in_flight: Size,
-    /// Admission reviews in progress at once, until their answers are ready; one more gets 503.
+    /// How many admission reviews may be in progress at once. Beyond it a request gets 503. Peers
+    /// share this limit as they share bytes.
     pub admission_requests: u32,
-    /// Extender calls in progress at once, until their answers are ready; one more gets 503.
+    /// The same limit for extender calls.
     pub extender_requests: u32,
-    /// The least that a body brings in a second, measured over two; a slower one gets 408.
+    /// The lowest rate, in bytes per second, at which a body may arrive, measured over two seconds.
+    /// A slower one gets 408.
     pub body_rate: Size,
-    /// Open HTTPS connections. For one more, the oldest idle one of the peer with the most gives way.
+    /// How many HTTPS connections may be open. To accept another one, berth closes the oldest idle
+    /// connection of the peer that has the most.
     pub connections: u32,
-    /// From the head of a request until its answer is ready, and as long again for the caller to
-    /// take it. An admission review's own `?timeout=` holds where it is shorter.
+    /// How long berth may take from the request header to a complete response, and again as long to
+    /// send it. The `?timeout=` of an admission review applies if it is shorter.
     pub handler_timeout: Span,
-    /// How many VMIs that no watch has brought yet are looked up in a second, for all callers, and half
-    /// as many for one address. Four times as many at once.
+    /// How many VMIs berth may look up per second at the API server because the watch has not
+    /// delivered them yet. One address gets half of this; bursts of four times as many are allowed.
     pub lookups_per_second: u32,
-    /// For the API server to tell of a VMI that a watch has not brought yet.
+    /// How long one such lookup may take.
     pub lookup_timeout: Span,
-    /// For the TLS handshake.
+    /// How long the TLS handshake may take.
     pub handshake_timeout: Span,
-    /// For the head of a request, and for the first byte on a new connection.
+    /// How long a request header may take, and the first byte on a new connection.
     pub header_timeout: Span,
-    /// For a connection without a request, and for one that takes no output. It is longer than the 90 s after which Go clients close
-    /// theirs, because a server that closes first may cut off a request.
+    /// How long a connection may stay without a request, or without reading its response. It is
+    /// longer than the 90 s after which Go clients close an idle connection, because a server that
+    /// closes first may cut off a request.
     pub idle_timeout: Span,
 }
 
@@ -348,8 +368,7 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Shutdown {
-    /// How long requests are still taken after `/readyz` says no, so that nobody sends one to a
-    /// closed port.
+    /// How long berth accepts requests after `/readyz` starts to fail.
     pub delay: Span,
     /// How long requests in progress may take after that.
     pub timeout: Span,

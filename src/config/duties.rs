@@ -13,11 +13,14 @@ use crate::config::units::Span;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Lease {
-    /// Whether this replica takes part, and so may come to do what one does for all.
+    /// Whether this replica takes part in leader election: `Auto` does so in a pod, but not with
+    /// `--kubeconfig` or `--snapshot`; `Always`; `Never`.
     pub contend: Contend,
-    /// Its name, in berth's own namespace; it is made if it is not there.
+    /// The name of the Lease in berth's namespace. berth creates it if it is missing and if RBAC
+    /// allows that.
     pub name: ObjectName,
-    /// How long the others wait for a holder that says nothing any more.
+    /// How long the other replicas wait for a leader that no longer renews the Lease, from 5s to
+    /// 10m.
     pub duration: Span,
 }
 
@@ -70,11 +73,13 @@ impl Lease {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct NodeCondition {
-    /// Publish it.
+    /// Publish the verdict on each node's chassis as the condition `OVNChassisReady`. A change of
+    /// this condition makes kube-scheduler retry the pods that it could not place.
     pub publish: bool,
-    /// From one change of a node's condition to the next.
+    /// The minimum time between two changes of one node's condition. berth publishes the first
+    /// change at once, and extends this time for a node whose condition changes often.
     pub debounce: Span,
-    /// How many nodes' conditions are written a second in the long run; twice as many at once.
+    /// How many conditions berth writes per second on average. Bursts of twice as many are allowed.
     pub writes_per_second: u32,
 }
 

@@ -13,21 +13,25 @@ use super::units::Lifetime;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Managed {
-    /// The Secret in berth's own namespace; it is made if it is not there. Without it nothing is
-    /// managed.
+    /// The Secret in berth's namespace that all replicas share. berth creates it if it is missing
+    /// and if RBAC allows that. Setting it turns this section on.
     pub secret_name: Option<ObjectName>,
-    /// Write to the cluster with `--kubeconfig` as well. Without it that is refused: a kubeconfig is for
-    /// people who want to look.
+    /// Allow berth to write this Secret and the `caBundle` fields with `--kubeconfig`. Without it,
+    /// berth refuses to start with that combination.
     pub outside_pod: bool,
-    /// The Service in front of berth: its names in the cluster are in the certificate.
+    /// The Service in front of berth. The certificate contains its names in the cluster.
     pub service: ObjectName,
-    /// Other names in the certificate: DNS names and IP addresses.
+    /// More names for the certificate: DNS names and IP addresses, such as a fixed cluster IP.
     pub extra_names: Vec<HostName>,
-    /// The `MutatingWebhookConfigurations` whose `caBundle` is kept current, in every webhook.
+    /// The `MutatingWebhookConfigurations` in which berth keeps the `caBundle` of every webhook
+    /// current.
     pub webhook_configurations: Vec<ObjectName>,
-    /// How long a certificate lasts; another one is made after two thirds of that.
+    /// How long a certificate is valid, from 6h to 365d. berth replaces it after two thirds of this
+    /// time.
     pub leaf_lifetime: Lifetime,
-    /// How long a CA lasts; its successor is made, and trusted beside it, after two thirds of that.
+    /// How long a CA is valid. After two thirds of this time berth adds its successor to the
+    /// trusted CAs, and after five sixths the successor signs: restart kube-scheduler with the new
+    /// `ca.crt` in between.
     pub ca_lifetime: Lifetime,
 }
 

@@ -14,7 +14,8 @@ use crate::domain;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Network {
-    /// Who brings OVN to the nodes.
+    /// The network provider: `KubeOVN` or `OVNKubernetes` (`kube-ovn` and `ovn-kubernetes` mean the
+    /// same). It decides which agents and which chassis annotation berth looks for.
     pub provider: Provider,
 }
 

@@ -14,20 +14,20 @@ use crate::decide::score::{Input, Weights};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Scoring {
-    /// The VM's logical switches, or VPCs, are local on the chassis already. Without it no port of the
-    /// southbound database is read.
+    /// The weight of nodes where the VM's logical switches are already in use. Needs
+    /// `southbound.endpoints`. With 0, berth does not read the ports of the database.
     #[serde(deserialize_with = "weight")]
     #[schemars(range(max = 100))]
     pub locality: u32,
-    /// Few migrations are arriving there.
+    /// The weight of nodes with few incoming migrations.
     #[serde(deserialize_with = "weight")]
     #[schemars(range(max = 100))]
     pub arriving: u32,
-    /// The chassis answers fast.
+    /// The weight of nodes whose chassis responds quickly. Needs `southbound.endpoints`.
     #[serde(deserialize_with = "weight")]
     #[schemars(range(max = 100))]
     pub response: u32,
-    /// The chassis has not flapped.
+    /// The weight of nodes whose chassis has not flapped. Needs `southbound.endpoints`.
     #[serde(deserialize_with = "weight")]
     #[schemars(range(max = 100))]
     pub stability: u32,

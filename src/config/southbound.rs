@@ -17,31 +17,35 @@ use crate::ovn::endpoint::Endpoints;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Southbound {
-    /// Its servers, as Open vSwitch writes them: `tcp:HOST:PORT`, `ssl:HOST:PORT` or `unix:PATH`,
-    /// with commas between them.
+    /// The servers of the southbound database, separated by commas: `tcp:HOST:PORT`,
+    /// `ssl:HOST:PORT` or `unix:PATH`. If unset, berth does not read the database.
     pub endpoints: Option<String>,
-    /// PEM file with the CAs of servers that speak TLS.
+    /// PEM file with the CAs of the OVN servers. Needed for `ssl:`.
     #[serde(rename = "caFile")]
     pub ca_file: Option<PathBuf>,
-    /// PEM file with berth's certificate for them.
+    /// PEM file with berth's client certificate for the OVN servers. Needed for `ssl:`.
     pub cert_file: Option<PathBuf>,
-    /// PEM file with its private key.
+    /// PEM file with the private key of that certificate. Needed for `ssl:`.
     pub key_file: Option<PathBuf>,
-    /// Read from the leader of a cluster of servers alone.
+    /// Read only from the leader of a clustered database.
     pub leader_only: bool,
-    /// How long a server may answer nothing before it is asked whether it is there, and as long again
-    /// until it is left for the next.
+    /// How long a server may be silent before berth sends an echo request. After the same time
+    /// without a reply, berth moves on to the next server.
     pub inactivity_probe: Span,
-    /// For how long a chassis may be behind the database.
+    /// How long a chassis may lag behind the database before the check `chassisResponsive` rejects
+    /// it.
     pub allowed_lag: Span,
-    /// How long the database may answer nothing before it does not count any more.
+    /// How long the database may be out of reach before its data counts as stale.
     pub stale_after: Span,
-    /// What happens then.
+    /// What happens with stale data: `Ignore` skips the checks that need the database, `Reject`
+    /// rejects every node.
     pub on_stale: OnStale,
-    /// The most memory for what is read of the database; a message may have three quarters of it. A
-    /// server that sends more is left, with the cause `too_large`.
+    /// The memory limit for the copy of the database. The default holds about 130,000 ports. A
+    /// single message may use three quarters of it. berth disconnects from a server that sends more
+    /// and counts the failure as `too_large`. For a larger database, raise this together with the
+    /// memory of the pod, or set `scoring.locality: 0` to skip the ports.
     pub max_size: Size,
-    /// The question that shows which chassis still answer.
+    /// The probe that detects a dead ovn-controller.
     pub probe: Probe,
 }
 
@@ -49,10 +53,12 @@ pub struct Southbound {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Probe {
-    /// The servers of the northbound database, written and reached as those of the southbound one.
-    /// Without any nobody asks.
+    /// The servers of the northbound database, in the same format as `southbound.endpoints` and
+    /// with the same certificates. If set, one replica at a time increments `NB_Global.nb_cfg`, to
+    /// which every ovn-controller responds; Kube-OVN itself never does this. If unset, there is no
+    /// probe.
     pub endpoints: Option<String>,
-    /// From one question to the next.
+    /// The time between two probes.
     pub interval: Span,
 }
 

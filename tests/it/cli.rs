@@ -613,27 +613,3 @@ fn the_manifest_for_kube_scheduler_is_what_is_printed() {
     }
     assert_eq!(manifest, printed);
 }
-
-#[test]
-fn the_readme_has_every_field_of_the_configuration_and_every_route() {
-    let readme = include_str!("../../README.md");
-    let default: serde_json::Value = serde_saphyr::from_str(berth::config::DEFAULT).unwrap();
-    for (section, fields) in default.as_object().unwrap() {
-        if ["apiVersion", "kind"].contains(&section.as_str()) {
-            continue;
-        }
-        let fields = fields.as_object().into_iter().flatten();
-        for (field, _) in fields {
-            let alone = format!("`{section}.{field}");
-            let after_another = format!("`.{field}`");
-            assert!(
-                readme.contains(&alone) || readme.contains(&after_another),
-                "{section}.{field}"
-            );
-        }
-        assert!(readme.contains(&format!("| `{section}")), "{section}");
-    }
-    for route in ["/mutate", "/scheduler/filter", "/scheduler/preempt"] {
-        assert!(readme.contains(&format!("`{route}`")), "{route}");
-    }
-}

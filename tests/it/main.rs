@@ -19,6 +19,7 @@ mod bad_input;
 mod certificates;
 mod certs;
 mod cli;
+mod docs;
 mod duties;
 mod end_to_end;
 mod filter_captures;
