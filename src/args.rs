@@ -6,13 +6,14 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
-use crate::config::address::ListenAddress;
-use crate::config::level::LogLevel;
-use crate::config::log_format::LogFormat;
-use crate::config::names::HostName;
-use crate::config::names::ObjectName;
-use crate::config::network::Provider;
+use crate::config::ListenAddress;
+use crate::config::LogFormat;
+use crate::config::LogLevel;
+use crate::config::ObjectName;
+use crate::domain::Provider;
+use crate::tls::HostName;
 
+pub mod environment;
 pub mod usage;
 
 use usage::switch;

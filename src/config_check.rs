@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use crate::args::ConfigCheck;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Renamed};
 use crate::yaml;
 
 /// Why a configuration would not be taken.
@@ -55,7 +55,11 @@ pub fn check(args: &ConfigCheck) -> Result<String, CheckError> {
     } else {
         ""
     };
-    Ok(format!("{name}: good{note}\n"))
+    let mut lines = format!("{name}: good{note}\n");
+    for Renamed { old, new } in &config.renamed {
+        lines.extend(["warning: ", old, " is deprecated: use ", new, "\n"]);
+    }
+    Ok(lines)
 }
 
 fn read_stdin() -> io::Result<String> {

@@ -14,10 +14,10 @@ use x509_parser::parse_x509_certificate;
 
 use crate::api::ClientError;
 use crate::args::SchedulerConfig;
-use crate::config::names::HostName;
 use crate::pki::x509::{base64, certificate_pem};
 use crate::scheduler_config::cluster::LookupError;
 use crate::scheduler_config::url::BaseUrl;
+use crate::tls::HostName;
 
 /// Why there is no stanza.
 #[derive(Debug, thiserror::Error)]
@@ -128,9 +128,12 @@ pub async fn print(args: &SchedulerConfig) -> Result<String, StanzaError> {
             (url, name)
         }
     };
+    let server_name = server_name
+        .as_ref()
+        .map_or(default_name, HostName::to_string);
     let stanza = Stanza {
         url: &url,
-        server_name: server_name.as_ref().map_or(&default_name, HostName::as_str),
+        server_name: &server_name,
         ca: &ca,
         client: client_cert.as_deref().zip(client_key.as_deref()),
     };

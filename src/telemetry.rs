@@ -18,8 +18,9 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::Log;
-use crate::config::log_format::LogFormat;
+use crate::config::LogFormat;
 use crate::escape::Escaped;
+use crate::metrics::Registry;
 use crate::telemetry::format::{HumanFields, JsonLine};
 use crate::telemetry::lines::Lines;
 
@@ -104,10 +105,16 @@ pub fn log_panics() {
     }));
 }
 
-/// How many lines were dropped, because standard error took none, or not fast enough.
-#[must_use]
-pub fn dropped_lines() -> u64 {
-    BEGUN.get().map_or(0, |begun| begun.lines.dropped())
+/// Registers the metrics of the log.
+///
+/// # Errors
+/// As the methods of [`Registry`].
+pub fn register_metrics(registry: &Registry) -> Result<(), prometheus::Error> {
+    registry.counter_fn(
+        "berth_log_lines_dropped_total",
+        "Log lines that standard error did not take, or not fast enough.",
+        || BEGUN.get().map_or(0, |begun| begun.lines.dropped()),
+    )
 }
 
 /// Says why the process ends, whatever the level of the log: as an object where the log, or else the

@@ -28,6 +28,26 @@ pub fn shorten(text: impl Display, longest: usize) -> String {
     shortened.text
 }
 
+/// From 0 to 1. A little more than clap asks of a flag: short names resemble each other.
+const ALIKE: f64 = 0.8;
+
+/// The known word that is closest to this one, where one is close.
+#[must_use]
+pub fn closest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let likeness = |known: &str| strsim::jaro(&word, &known.to_lowercase());
+    let closest = known
+        .iter()
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(closest) > ALIKE).then_some(*closest)
+}
+
+/// ` (did you mean …?)` where one of the known words is close to this one, else nothing.
+#[must_use]
+pub fn did_you_mean(word: &str, known: &[&str]) -> String {
+    closest(word, known).map_or_else(String::new, |word| format!(" (did you mean {word}?)"))
+}
+
 struct Shortened {
     text: String,
     length: usize,

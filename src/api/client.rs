@@ -104,9 +104,9 @@ fn client(mut config: Config, origin: String) -> Result<Connected, ClientError> 
 /// What fails on the way to the API server, with its address, which kube's own texts lack.
 #[derive(Debug, thiserror::Error)]
 #[error("{address}")]
-struct OnTheWay {
-    address: String,
-    source: BoxError,
+pub(super) struct OnTheWay {
+    pub(super) address: String,
+    pub(super) source: BoxError,
 }
 
 fn with_address(address: &str, error: BoxError) -> BoxError {

@@ -6,6 +6,7 @@ use std::io;
 
 use kube::core::Status;
 
+use crate::api::client::OnTheWay;
 use crate::text::{LONGEST_TEXT, shorten};
 use crate::tls;
 
@@ -321,7 +322,11 @@ fn timed_out(error: &(dyn Error + 'static)) -> bool {
 /// that takes an expert to read, in words.
 fn chain(error: &(dyn Error + 'static)) -> String {
     if let Some(text) = tls::explain(error) {
-        return text;
+        let address = sources(error).find_map(|source| source.downcast_ref::<OnTheWay>());
+        return match address {
+            Some(address) => format!("{address}: {text}"),
+            None => text,
+        };
     }
     let mut text = String::new();
     for source in sources(error) {
@@ -590,6 +595,19 @@ mod tests {
     fn what_others_say_moves_no_cursor() {
         let fault = Fault::new(Cause::Server, "no\u{1b}[2J such\r\n\u{202e}node");
         assert_eq!(fault.to_string(), "no\\u{1b}[2J such \\u{202e}node");
+    }
+
+    #[test]
+    fn a_tls_error_in_words_keeps_the_address() {
+        let tls = rustls::Error::from(rustls::CertificateError::BadSignature);
+        let error = OnTheWay {
+            address: "https://10.0.0.1:6443".to_owned(),
+            source: io::Error::other(tls).into(),
+        };
+        let text = Fault::from(&kube::Error::Service(error.into())).to_string();
+        let expect =
+            "https://10.0.0.1:6443: a signature in the peer's certificate chain does not verify";
+        assert!(text.starts_with(expect), "{text}");
     }
 
     #[test]

@@ -10,13 +10,15 @@ use tokio::task::JoinHandle;
 
 use super::AppError;
 use crate::config::Config;
-use crate::config::managed::Managed;
-use crate::metrics::Metrics;
+use crate::config::Managed;
+use crate::metrics::Registry;
 use crate::pki::contents::Leaf;
 use crate::pki::decide::Policy;
-use crate::pki::replica::Task;
-use crate::pki::{self, Clock, Keeper, Name, NameError, Settings};
-use crate::tls::{CertificateStore, ClientCas, Material, ReloadOutcome, TlsFiles, TlsSecret};
+use crate::pki::round::Task;
+use crate::pki::{self, CertificateController, Clock, Settings};
+use crate::tls::{
+    self, CertificateStore, ClientCas, HostName, Material, NameError, TlsFiles, TlsSecret,
+};
 
 /// Certificates that are there, or will be.
 pub(super) enum Certificates {
@@ -91,35 +93,46 @@ impl Certificates {
     pub(super) async fn serve(
         self,
         reload_interval: Duration,
-        metrics: Metrics,
+        registry: &Registry,
     ) -> Result<Served, AppError> {
+        let metrics = tls::Metrics::register(registry)?;
         match self {
             Self::Files(store) => {
-                expires(&store, &metrics);
+                metrics.show_expiry(&store);
                 let task = tokio::spawn(reload(Arc::clone(&store), reload_interval, metrics));
                 Ok(Served { store, task })
             }
-            Self::Managed(managed) => managed.serve(reload_interval, metrics).await,
+            Self::Managed(managed) => {
+                let managed_metrics = pki::Metrics::register(registry)?;
+                managed
+                    .serve(reload_interval, metrics, managed_metrics)
+                    .await
+            }
         }
     }
 }
 
 impl ManagedSecret {
-    async fn serve(self, reload_interval: Duration, metrics: Metrics) -> Result<Served, AppError> {
+    async fn serve(
+        self,
+        reload_interval: Duration,
+        metrics: tls::Metrics,
+        managed: pki::Metrics,
+    ) -> Result<Served, AppError> {
         let Self {
             secret,
             client_cas,
             task,
             client,
         } = self;
-        let managed = metrics.managed_certificates()?;
         let settings = Settings {
             task,
             clock: Clock::system(),
             poll: pki::POLL,
         };
-        let mut keeper = Keeper::new(&client, settings, move |event| managed.observe(event));
-        let (cert, key) = pair(&keeper.first().await);
+        let mut controller =
+            CertificateController::new(&client, settings, move |event| managed.observe(event));
+        let (cert, key) = pair(&controller.first().await);
         let material = Material {
             cert,
             key,
@@ -127,10 +140,10 @@ impl ManagedSecret {
             scheduler_ca: client_cas.scheduler,
         };
         let store = Arc::new(CertificateStore::new(secret, material)?);
-        expires(&store, &metrics);
+        metrics.show_expiry(&store);
         let offered = Arc::clone(&store);
         let told = metrics.clone();
-        let keep = keeper.run(move |leaf, now| offer(&offered, leaf, now, &told));
+        let keep = controller.run(move |leaf, now| offer(&offered, leaf, now, &told));
         let reload = reload(Arc::clone(&store), reload_interval, metrics);
         let task = tokio::spawn(async {
             tokio::select! {
@@ -143,9 +156,9 @@ impl ManagedSecret {
 }
 
 fn task(managed: &Managed, secret: &str, namespace: &str) -> Result<Task, NameError> {
-    let mut names = Name::of_service(managed.service.as_str(), namespace)?;
+    let mut names = HostName::of_service(managed.service.as_str(), namespace)?;
     for name in &managed.extra_names {
-        names.insert(name.as_str().parse()?);
+        names.insert(name.clone());
     }
     Ok(Task {
         namespace: namespace.to_owned(),
@@ -171,10 +184,10 @@ fn jitter() -> f64 {
     f64::from(u32::from_ne_bytes([first, second, third, fourth])) / f64::from(u32::MAX)
 }
 
-fn offer(store: &CertificateStore, leaf: &Leaf, now: SystemTime, metrics: &Metrics) -> bool {
+fn offer(store: &CertificateStore, leaf: &Leaf, now: SystemTime, metrics: &tls::Metrics) -> bool {
     let (cert, key) = pair(leaf);
     let outcome = store.offer_pair(cert.clone(), key, now);
-    observe(store, &outcome, metrics);
+    metrics.record_reload(store, &outcome);
     store.serves(&cert)
 }
 
@@ -184,26 +197,8 @@ fn pair(leaf: &Leaf) -> (Vec<u8>, Vec<u8>) {
     (cert, leaf.key.pem().as_bytes().to_vec())
 }
 
-async fn reload(store: Arc<CertificateStore>, interval: Duration, metrics: Metrics) {
+async fn reload(store: Arc<CertificateStore>, interval: Duration, metrics: tls::Metrics) {
     let observed = Arc::clone(&store);
-    store
-        .run(interval, |outcome| observe(&observed, outcome, &metrics))
-        .await;
-}
-
-fn observe(store: &CertificateStore, outcome: &ReloadOutcome, metrics: &Metrics) {
-    match outcome {
-        ReloadOutcome::Unchanged => {}
-        ReloadOutcome::Reloaded { .. } => {
-            metrics.certificate_changed(outcome);
-            expires(store, metrics);
-        }
-        ReloadOutcome::Refused(_) => metrics.certificate_changed(outcome),
-    }
-}
-
-fn expires(store: &CertificateStore, metrics: &Metrics) {
-    let since = store.not_after().duration_since(SystemTime::UNIX_EPOCH);
-    let seconds = since.map_or(0, |since| since.as_secs());
-    metrics.certificate_expires(i64::try_from(seconds).unwrap_or(i64::MAX));
+    let observe = |outcome: &_| metrics.record_reload(&observed, outcome);
+    store.run(interval, observe).await;
 }

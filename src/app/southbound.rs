@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
 use super::AppError;
-use crate::config::southbound::{OnStale, Southbound};
+use crate::config::{OnStale, Southbound};
 use crate::facts::{SouthboundSource, Staleness};
 use crate::ovn::session::Subject;
 use crate::ovn::{ChassisView, ClientStats, Settings, southbound};

@@ -1,13 +1,8 @@
 //! Where a listener listens: `IP:PORT`, and the two short forms that people write.
 
-use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserialize, Deserializer};
-
-use crate::config::reader::read_text;
+use crate::config::notation::notation;
 
 /// The port of the HTTPS listener, unless configured.
 pub const HTTPS_PORT: u16 = 8443;
@@ -19,17 +14,8 @@ pub const ADMIN_PORT: u16 = 8080;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListenAddress(pub SocketAddr);
 
-const FORM: &str = "an address to listen on: use IP:PORT, such as 127.0.0.1:8443 or [::]:8443, localhost:PORT, or :PORT for every IPv4 address of the host";
-
-/// A text that is not an address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not {FORM}")]
-pub struct ListenAddressError(String);
-
-impl FromStr for ListenAddress {
-    type Err = ListenAddressError;
-
-    fn from_str(text: &str) -> Result<Self, ListenAddressError> {
+impl ListenAddress {
+    fn parse(text: &str) -> Result<Self, &str> {
         let short = |host: Ipv4Addr, port: &str| {
             let digits = port.bytes().all(|byte| byte.is_ascii_digit());
             let port = port.parse().ok().filter(|_| digits)?;
@@ -40,31 +26,21 @@ impl FromStr for ListenAddress {
             Some(("", port)) => short(Ipv4Addr::UNSPECIFIED, port),
             _ => text.parse().ok(),
         };
-        address
-            .map(Self)
-            .ok_or_else(|| ListenAddressError(text.to_owned()))
+        address.map(Self).ok_or(text)
     }
 }
 
-impl<'de> Deserialize<'de> for ListenAddress {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read_text(deserializer, FORM)
+notation!(
+    ListenAddress,
+    "ListenAddress",
+    "an address to listen on: use IP:PORT, such as 127.0.0.1:8443 or [::]:8443, localhost:PORT, or :PORT for every IPv4 address of the host",
+    Self::parse,
+    {
+        "type": "string",
+        "description": "IP:PORT, such as 127.0.0.1:8443 or [::]:8443; localhost:PORT; or :PORT for every IPv4 address of the host",
+        "pattern": r"^([0-9.]+|\[[0-9A-Fa-f:.%]+\]|localhost)?:[0-9]{1,5}$",
     }
-}
-
-impl JsonSchema for ListenAddress {
-    fn schema_name() -> Cow<'static, str> {
-        "ListenAddress".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "description": "IP:PORT, such as 127.0.0.1:8443 or [::]:8443; localhost:PORT; or :PORT for every IPv4 address of the host",
-            "pattern": r"^([0-9.]+|\[[0-9A-Fa-f:.%]+\]|localhost)?:[0-9]{1,5}$",
-        })
-    }
-}
+);
 
 #[cfg(test)]
 mod tests {
@@ -92,11 +68,8 @@ mod tests {
             ("::1:8443", None),
             ("https://127.0.0.1:8443", None),
         ] {
-            let got = text.parse::<ListenAddress>();
-            let expect = expect
-                .map(|address| ListenAddress(address.parse().unwrap()))
-                .ok_or_else(|| ListenAddressError(text.to_owned()));
-            assert_eq!(got, expect, "{text}");
+            let expect = expect.map(|address| ListenAddress(address.parse().unwrap()));
+            assert_eq!(text.parse::<ListenAddress>().ok(), expect, "{text}");
         }
     }
 }

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Refusal;
-use super::names::{HostName, ObjectName, is_label};
+use super::names::{ObjectName, is_label};
 use super::units::Lifetime;
+use crate::tls::HostName;
 
 /// Certificates that berth makes, in a Secret that its replicas share.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]

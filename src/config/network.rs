@@ -1,14 +1,11 @@
 //! The network provider: who brings OVN to the nodes, whose agents are looked for and whose
 //! annotation names a node's chassis.
 
-use std::borrow::Cow;
-use std::str::FromStr;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer};
-
-use crate::config::reader::read_text;
-use crate::domain;
+use crate::config::notation::notation;
+use crate::domain::Provider;
 
 /// The network of the cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -19,70 +16,31 @@ pub struct Network {
     pub provider: Provider,
 }
 
-/// Who brings OVN to the nodes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Provider {
-    /// Kube-OVN: agents `ovs-ovn` and `kube-ovn-cni`.
-    #[default]
-    KubeOvn,
-    /// OVN-Kubernetes: agent `ovnkube-node`; each node has its own southbound database.
-    OvnKubernetes,
-}
-
-const FORM: &str =
-    "a network provider: use KubeOVN (or kube-ovn) or OVNKubernetes (or ovn-kubernetes)";
-
-/// A text that is not a network provider.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not {FORM}")]
-pub struct ProviderError(String);
-
-impl FromStr for Provider {
-    type Err = ProviderError;
-
-    /// Kubernetes' enums are in `CamelCase`, flags and the projects' own names have hyphens, and people mix
-    /// them.
-    fn from_str(text: &str) -> Result<Self, ProviderError> {
-        match text.to_ascii_lowercase().as_str() {
-            "kubeovn" | "kube-ovn" => Ok(Self::KubeOvn),
-            "ovnkubernetes" | "ovn-kubernetes" => Ok(Self::OvnKubernetes),
-            _ => Err(ProviderError(text.to_owned())),
-        }
+/// Kubernetes' enums are in `CamelCase`, flags and the projects' own names have hyphens, and people mix
+/// them.
+fn parse(text: &str) -> Result<Provider, &str> {
+    match text.to_ascii_lowercase().as_str() {
+        "kubeovn" | "kube-ovn" => Ok(Provider::KubeOvn),
+        "ovnkubernetes" | "ovn-kubernetes" => Ok(Provider::OvnKubernetes),
+        _ => Err(text),
     }
 }
 
-impl<'de> Deserialize<'de> for Provider {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read_text(deserializer, FORM)
+// Editors offer the enum; the pattern has what is read.
+notation!(
+    Provider,
+    "Provider",
+    "a network provider: use KubeOVN (or kube-ovn) or OVNKubernetes (or ovn-kubernetes)",
+    parse,
+    {
+        "type": "string",
+        "description": "Who brings OVN to the nodes: KubeOVN or OVNKubernetes, in any case, with or without a hyphen",
+        "anyOf": [
+            { "enum": ["KubeOVN", "OVNKubernetes"] },
+            { "pattern": "^([Kk][Uu][Bb][Ee]-?[Oo][Vv][Nn]|[Oo][Vv][Nn]-?[Kk][Uu][Bb][Ee][Rr][Nn][Ee][Tt][Ee][Ss])$" },
+        ],
     }
-}
-
-impl JsonSchema for Provider {
-    fn schema_name() -> Cow<'static, str> {
-        "Provider".into()
-    }
-
-    /// Editors offer the enum; the pattern has what is read.
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "description": "Who brings OVN to the nodes: KubeOVN or OVNKubernetes, in any case, with or without a hyphen",
-            "anyOf": [
-                { "enum": ["KubeOVN", "OVNKubernetes"] },
-                { "pattern": "^([Kk][Uu][Bb][Ee]-?[Oo][Vv][Nn]|[Oo][Vv][Nn]-?[Kk][Uu][Bb][Ee][Rr][Nn][Ee][Tt][Ee][Ss])$" },
-            ],
-        })
-    }
-}
-
-impl From<Provider> for domain::Provider {
-    fn from(provider: Provider) -> Self {
-        match provider {
-            Provider::KubeOvn => Self::KubeOvn,
-            Provider::OvnKubernetes => Self::OvnKubernetes,
-        }
-    }
-}
+);
 
 #[cfg(test)]
 mod tests {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::Refusal;
+use crate::config::tls::check_pair;
 use crate::config::units::{Size, Span};
-use crate::config::{Refusal, pair};
 use crate::decide::guard::ALLOWED_LAG;
 use crate::ovn::budget;
 use crate::ovn::endpoint::Endpoints;
@@ -136,7 +137,7 @@ impl Southbound {
     /// Refuses what can't be had together.
     pub fn check(&self) -> Result<(), Refusal> {
         let refuse = |text: String| Err(Refusal::Combination(format!("southbound.{text}")));
-        pair(
+        check_pair(
             "southbound",
             self.cert_file.as_deref(),
             self.key_file.as_deref(),

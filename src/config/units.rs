@@ -7,6 +7,8 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
+use crate::config::notation::notation;
+
 /// A duration above zero and up to 24 hours, written as Go writes durations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
@@ -35,27 +37,25 @@ impl fmt::Display for Span {
     }
 }
 
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SpanVisitor;
-
-        impl Visitor<'_> for SpanVisitor {
-            type Value = Span;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration above zero and up to 24h, such as 10s or 1m30s")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Span, E> {
-                parse_duration(text)
-                    .map(Span)
-                    .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
-            }
-        }
-
-        deserializer.deserialize_str(SpanVisitor)
+impl Span {
+    /// Go's notation alone: `kube::core::Duration` reads the same and panics on a number that is too
+    /// large (kube 5.0); jiff's reads more.
+    fn parse(text: &str) -> Result<Self, &str> {
+        sum(text, &SECONDS[..7], LONGEST).map(Self).ok_or(text)
     }
 }
+
+notation!(
+    Span,
+    "Duration",
+    "a duration above zero and up to 24h, such as 10s or 1m30s",
+    Self::parse,
+    {
+        "type": "string",
+        "description": "A duration above zero and up to 24h, such as 10s or 1m30s",
+        "pattern": r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$",
+    }
+);
 
 /// The units of a duration, in seconds. Those whose name begins as another's come first. Go knows
 /// no days, which come last.
@@ -73,15 +73,8 @@ const SECONDS: [(&str, f64); 8] = [
 /// No wait of a service is longer, and no sum of such waits overflows a clock.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// A duration above zero and up to 24 hours in Go's notation; `None` for everything else. `kube::core::Duration` reads
-/// the same and panics on a number that is too large (kube 5.0); jiff's reads more.
-#[must_use]
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    sum(text, &SECONDS[..7]).filter(|total| *total <= LONGEST)
-}
-
-/// A sum of parts above zero, each a number and one of `units`.
-fn sum(text: &str, units: &[(&str, f64)]) -> Option<Duration> {
+/// A sum of parts above zero and up to `longest`, each a number and one of `units`.
+fn sum(text: &str, units: &[(&str, f64)], longest: Duration) -> Option<Duration> {
     let mut rest = text;
     let mut total = Duration::ZERO;
     while !rest.is_empty() {
@@ -93,21 +86,7 @@ fn sum(text: &str, units: &[(&str, f64)]) -> Option<Duration> {
         total = total.checked_add(part)?;
         rest = &unit[name.len()..];
     }
-    (!total.is_zero()).then_some(total)
-}
-
-impl JsonSchema for Span {
-    fn schema_name() -> Cow<'static, str> {
-        "Duration".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "description": "A duration above zero and up to 24h, such as 10s or 1m30s",
-            "pattern": r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$",
-        })
-    }
+    (!total.is_zero() && total <= longest).then_some(total)
 }
 
 /// How long a certificate lasts: a duration above zero and up to a hundred years, in which `d` is a
@@ -127,10 +106,8 @@ impl Lifetime {
         Self(Duration::from_hours(24 * days as u64))
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        sum(text, &SECONDS)
-            .filter(|total| *total <= LONGEST_LIFE)
-            .map(Self)
+    fn parse(text: &str) -> Result<Self, &str> {
+        sum(text, &SECONDS, LONGEST_LIFE).map(Self).ok_or(text)
     }
 }
 
@@ -147,39 +124,17 @@ impl fmt::Display for Lifetime {
     }
 }
 
-impl<'de> Deserialize<'de> for Lifetime {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct LifetimeVisitor;
-
-        impl Visitor<'_> for LifetimeVisitor {
-            type Value = Lifetime;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration above zero and up to 36500d, such as 30d or 12h")
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Lifetime, E> {
-                Lifetime::parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
-            }
-        }
-
-        deserializer.deserialize_str(LifetimeVisitor)
+notation!(
+    Lifetime,
+    "Lifetime",
+    "a duration above zero and up to 36500d, such as 30d or 12h",
+    Self::parse,
+    {
+        "type": "string",
+        "description": "A duration above zero and up to 36500d, such as 30d or 12h",
+        "pattern": r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d))+$",
     }
-}
-
-impl JsonSchema for Lifetime {
-    fn schema_name() -> Cow<'static, str> {
-        "Lifetime".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "description": "A duration above zero and up to 36500d, such as 30d or 12h",
-            "pattern": r"^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h|d))+$",
-        })
-    }
-}
+);
 
 /// A number of bytes above zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -316,7 +271,7 @@ mod tests {
             ("PT10S", None),
             ("99999999999999999999h", None),
         ] {
-            assert_eq!(parse_duration(text), expect, "{text}");
+            assert_eq!(text.parse().ok(), expect.map(Span), "{text}");
         }
         for (text, shown) in [
             ("10s", "10s"),
@@ -326,9 +281,9 @@ mod tests {
             ("500ms", "500ms"),
             ("1h1ms", "1h1ms"),
         ] {
-            let span = Span(parse_duration(text).unwrap());
+            let span: Span = text.parse().unwrap();
             assert_eq!(span.to_string(), shown);
-            assert_eq!(parse_duration(shown), Some(span.0));
+            assert_eq!(shown.parse(), Ok(span));
         }
     }
 
@@ -345,7 +300,7 @@ mod tests {
             ("10y", None, ""),
             ("d", None, ""),
         ] {
-            assert_eq!(Lifetime::parse(text), expect, "{text}");
+            assert_eq!(text.parse().ok(), expect, "{text}");
             if let Some(lifetime) = expect {
                 assert_eq!(lifetime.to_string(), shown);
             }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::http::scrape::{ScrapeError, Scrapes};
-use crate::metrics::Metrics;
+use crate::metrics::Registry;
 use crate::peer::Peer;
 use crate::readiness::Readiness;
 
@@ -20,8 +20,15 @@ struct Admin {
 }
 
 /// The routes of the admin listener.
-pub fn admin_router(metrics: Metrics, readiness: Arc<Readiness>) -> Router {
-    Router::new()
+///
+/// # Errors
+/// As the methods of [`Registry`].
+pub fn admin_router(
+    registry: Registry,
+    readiness: Arc<Readiness>,
+) -> Result<Router, prometheus::Error> {
+    let scrapes = Arc::new(Scrapes::new(registry)?);
+    Ok(Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape))
@@ -31,10 +38,7 @@ pub fn admin_router(metrics: Metrics, readiness: Arc<Readiness>) -> Router {
                 "berth: no such path: there are /livez, /readyz and /metrics\n",
             )
         })
-        .with_state(Admin {
-            scrapes: Arc::new(Scrapes::new(metrics)),
-            readiness,
-        })
+        .with_state(Admin { scrapes, readiness }))
 }
 
 async fn readyz(State(Admin { readiness, .. }): State<Admin>) -> Response {

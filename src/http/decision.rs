@@ -5,8 +5,8 @@ use crate::decide::guard::{Candidate, Journey};
 use crate::decide::origin::Origin;
 use crate::decide::reason::Reasons;
 use crate::domain::{AgentSet, Vmi};
+use crate::http::metrics::Verb;
 use crate::http::vmi::pod_name;
-use crate::metrics::Verb;
 use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};
 use crate::wire::objects::Pod;
 

@@ -18,9 +18,9 @@ use crate::facts::Facts;
 use crate::http::Service;
 use crate::http::decision::{self, Details};
 use crate::http::lane::{Answered, Attempt, ByPeer};
+use crate::http::metrics::{ExtenderOutcome, Tally, Verb};
 use crate::http::refusal::Refusal;
 use crate::http::vmi::{NoVmi, VmiRef, find_vmi, no_vmi};
-use crate::metrics::{ExtenderOutcome, Tally, Verb};
 use crate::text::{LONGEST_TEXT, shorten};
 use crate::wire::extender::{
     self, ArgsError, Asked, Failure, FilterArgs, FilterResult, ListedNode, Passed,

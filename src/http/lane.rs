@@ -19,10 +19,10 @@ use crate::config::Limits;
 use crate::http::body::{self, BASE, Bounds, Deadline};
 use crate::http::budget::{Budget, BudgetGuard, CONNECTION_PART};
 use crate::http::held::{Clock, Held};
+use crate::http::metrics::{Metrics, RefusalCause, Surface};
 use crate::http::refusal::Refusal;
 use crate::http::vmi::VmiRef;
 use crate::http::{Service, serving_threads};
-use crate::metrics::{Metrics, RefusalCause, Surface};
 use crate::peer::{Grant, Peer};
 use crate::wire::{Outgoing, Reply};
 
@@ -355,6 +355,7 @@ mod tests {
     use super::*;
     use crate::cluster::View;
     use crate::config::Config;
+    use crate::metrics::Registry;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -393,7 +394,7 @@ mod tests {
             Arc::new(ArcSwap::from_pointee(View::default())).into(),
             None,
             config.policy(),
-            Metrics::new().unwrap(),
+            Metrics::register(&Registry::default()).unwrap(),
             &config.limits,
         );
         runtime.block_on(async {

@@ -7,6 +7,7 @@ mod decision;
 mod filter;
 mod held;
 mod lane;
+mod metrics;
 mod mutate;
 #[cfg(feature = "null-route")]
 mod null;
@@ -35,12 +36,12 @@ use crate::decide::guard::Policy;
 use crate::facts::{Known, Sources};
 use crate::http::lane::{Attempt, Lane};
 use crate::http::refusal::Refusal;
-use crate::metrics::{ExtenderOutcome, Metrics, RefusalCause, Surface, Verb};
 use crate::text::{LONGEST_TEXT, shorten};
 use crate::throttle::Throttle;
 
 pub use admin::admin_router;
 pub use filter::{FilterAnswer, filter};
+pub use metrics::{ExtenderOutcome, Metrics, RefusalCause, Surface, Tally, Verb};
 pub use mutate::{MutateAnswer, mutate};
 pub use preempt::{PreemptAnswer, preempt};
 pub use prioritize::{PrioritizeAnswer, prioritize};

@@ -13,12 +13,12 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::cluster::View;
-use crate::config::units::parse_duration;
+use crate::config::Span;
 use crate::decide::inject::{self, Decision, Operation, Outcome, Surroundings};
 use crate::http::Service;
 use crate::http::lane::{Answered, Attempt, ByPeer};
+use crate::http::metrics::Surface;
 use crate::http::refusal::Refusal;
-use crate::metrics::Surface;
 use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};
 use crate::wire::Text;
 use crate::wire::admission::{self, Request, ReviewError};
@@ -57,9 +57,9 @@ fn patience(
         parameters.map_err(|rejection| Refusal::BadQuery(rejection.body_text()))?;
     match timeout {
         None => Ok(limit),
-        Some(text) => match parse_duration(&text) {
-            Some(timeout) => Ok(limit.min(timeout)),
-            None => Err(Refusal::BadTimeout(text)),
+        Some(text) => match text.parse() {
+            Ok(Span(timeout)) => Ok(limit.min(timeout)),
+            Err(_) => Err(Refusal::BadTimeout(text)),
         },
     }
 }

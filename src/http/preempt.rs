@@ -15,9 +15,9 @@ use crate::facts::Facts;
 use crate::http::Service;
 use crate::http::decision::{self, Details};
 use crate::http::lane::{Answered, Attempt, ByPeer};
+use crate::http::metrics::{ExtenderOutcome, Verb};
 use crate::http::refusal::Refusal;
 use crate::http::vmi::{NoVmi, VmiRef, find_vmi, no_vmi};
-use crate::metrics::{ExtenderOutcome, Verb};
 use crate::wire::extender::ArgsError;
 use crate::wire::preempt::{PreemptArgs, preempt_result};
 

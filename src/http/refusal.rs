@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::{Method, StatusCode};
 
 use crate::http::budget::Exhausted;
-use crate::metrics::RefusalCause;
+use crate::http::metrics::RefusalCause;
 use crate::wire::admission::ReviewError;
 use crate::wire::extender::ArgsError;
 

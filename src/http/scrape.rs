@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use prometheus::IntCounter;
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::metrics::Metrics;
+use crate::metrics::Registry;
 
 /// How long a text may be served, and from the making of one to the next.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -41,7 +42,9 @@ pub(super) enum ScrapeError {
 /// The current text, and who has got it.
 #[derive(Debug)]
 pub(super) struct Scrapes {
-    metrics: Metrics,
+    registry: Registry,
+    encoded: IntCounter,
+    refused: IntCounter,
     state: Mutex<State>,
     made: Notify,
 }
@@ -71,19 +74,27 @@ enum Next {
 }
 
 impl Scrapes {
-    pub(super) fn new(metrics: Metrics) -> Self {
-        Self {
-            metrics,
+    pub(super) fn new(registry: Registry) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            encoded: registry.counter(
+                "berth_metrics_encoded_total",
+                "Times that the text of /metrics was made; all who ask within a second share it.",
+            )?,
+            refused: registry.counter(
+                "berth_scrapes_refused_total",
+                "Requests for /metrics refused, because too many from one address wait already.",
+            )?,
+            registry,
             state: Mutex::default(),
             made: Notify::new(),
-        }
+        })
     }
 
     /// The text for a request of this address, with figures of at most a second ago.
     pub(super) async fn text(self: &Arc<Self>, peer: Option<IpAddr>) -> Result<Bytes, ScrapeError> {
         let waited = timeout(PATIENCE, self.wait(peer)).await;
         waited.unwrap_or_else(|_| {
-            self.metrics.scrape_refused();
+            self.refused.inc();
             Err(ScrapeError::TooOften)
         })
     }
@@ -137,8 +148,9 @@ impl Scrapes {
     fn make(self: &Arc<Self>, since: Instant) {
         let scrapes = Arc::clone(self);
         tokio::spawn(async move {
-            let metrics = scrapes.metrics.clone();
-            let text = match spawn_blocking(move || metrics.encode()).await {
+            let registry = scrapes.registry.clone();
+            scrapes.encoded.inc();
+            let text = match spawn_blocking(move || registry.encode()).await {
                 Ok(Ok(text)) => Ok(Bytes::from(text)),
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(error) => Err(error.to_string()),
@@ -168,12 +180,9 @@ mod tests {
     use futures_util::future::join_all;
 
     use super::*;
-    use crate::metrics::{RefusalCause, Surface};
-
-    const REFUSED: &str = r#"berth_requests_refused_total{cause="no_route",surface="other"}"#;
 
     fn scrapes() -> Arc<Scrapes> {
-        Arc::new(Scrapes::new(Metrics::new().unwrap()))
+        Arc::new(Scrapes::new(Registry::default()).unwrap())
     }
 
     fn address(number: u32) -> IpAddr {
@@ -208,12 +217,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_address_never_gets_the_same_figures_twice_in_a_row() {
         let scrapes = scrapes();
+        let asked = scrapes.registry.counter("asked_total", "Asked.").unwrap();
         for number in 0..5 {
             let text = scrapes.text(Some(address(1))).await.unwrap();
-            assert_eq!(value(&text, REFUSED), number);
-            scrapes
-                .metrics
-                .refused(Surface::Other, RefusalCause::NoRoute);
+            assert_eq!(value(&text, "asked_total"), number);
+            asked.inc();
         }
     }
 

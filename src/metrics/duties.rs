@@ -1,4 +1,4 @@
-//! What one replica does for all: the lease, the node conditions, the question to the chassis.
+//! What one replica does for all: the node conditions, the question to the chassis.
 
 use std::sync::Arc;
 
@@ -8,7 +8,6 @@ use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts};
 
 use crate::api;
 use crate::domain::Status;
-use crate::lease::stats::LeaseStats;
 use crate::ovn;
 use crate::ovn::probe::ProbeStats;
 use crate::publish::stats::PublishStats;
@@ -16,8 +15,6 @@ use crate::publish::stats::PublishStats;
 /// What each duty counts.
 #[derive(Clone, Debug, Default)]
 pub struct DutyStats {
-    /// The lease.
-    pub lease: Arc<LeaseStats>,
     /// The node conditions.
     pub publish: Arc<PublishStats>,
     /// The question to the chassis.
@@ -25,11 +22,8 @@ pub struct DutyStats {
 }
 
 /// Each keeps its own counts; they are copied out at every scrape.
-pub(super) struct DutyCollector {
+pub struct DutyCollector {
     stats: DutyStats,
-    held: IntGauge,
-    taken: IntCounter,
-    lease_failures: IntCounterVec,
     writes: IntCounterVec,
     write_failures: IntCounterVec,
     waiting: IntGauge,
@@ -38,25 +32,16 @@ pub(super) struct DutyCollector {
 }
 
 impl DutyCollector {
-    pub(super) fn new(stats: DutyStats) -> Result<Self, prometheus::Error> {
+    /// Registers nothing yet.
+    ///
+    /// # Errors
+    /// A name or label that is not valid: a defect.
+    pub fn new(stats: DutyStats) -> Result<Self, prometheus::Error> {
         let counters = |name: &str, help: &str, label: &str| {
             IntCounterVec::new(Opts::new(name, help), &[label])
         };
         Ok(Self {
             stats,
-            held: IntGauge::new(
-                "berth_lease_held",
-                "Whether this replica holds the lease, publishes node conditions and asks the chassis (1) or not (0).",
-            )?,
-            taken: IntCounter::new(
-                "berth_lease_taken_total",
-                "Times that this replica came to hold the lease.",
-            )?,
-            lease_failures: counters(
-                "berth_lease_failures_total",
-                "Reads and writes of the lease that failed, by cause; conflict is another replica that was faster.",
-                "cause",
-            )?,
             writes: counters(
                 "berth_node_condition_writes_total",
                 "Node conditions OVNChassisReady written, by status.",
@@ -83,11 +68,8 @@ impl DutyCollector {
         })
     }
 
-    fn parts(&self) -> [&dyn Collector; 8] {
+    fn parts(&self) -> [&dyn Collector; 5] {
         [
-            &self.held,
-            &self.taken,
-            &self.lease_failures,
             &self.writes,
             &self.write_failures,
             &self.waiting,
@@ -103,14 +85,7 @@ impl Collector for DutyCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let DutyStats {
-            lease,
-            publish,
-            probe,
-        } = &self.stats;
-        self.held.set(i64::from(lease.is_held()));
-        self.taken.reset();
-        self.taken.inc_by(lease.taken());
+        let DutyStats { publish, probe } = &self.stats;
         self.waiting
             .set(i64::try_from(publish.waiting()).unwrap_or(i64::MAX));
         self.questions.reset();
@@ -124,7 +99,6 @@ impl Collector for DutyCollector {
             copy(&self.writes, status.name(), publish.writes(status));
         }
         for cause in api::Cause::ALL {
-            copy(&self.lease_failures, cause.name(), lease.failures(cause));
             copy(&self.write_failures, cause.name(), publish.failures(cause));
         }
         for cause in ovn::Cause::ALL {

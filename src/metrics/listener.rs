@@ -9,7 +9,7 @@ use prometheus::{IntCounterVec, IntGaugeVec, Opts};
 use crate::server::{ServerStats, Timeout};
 
 /// The listeners keep their own counts; they are copied out at every scrape.
-pub(super) struct ListenerCollector {
+pub struct ListenerCollector {
     listeners: [(&'static str, Arc<ServerStats>); 2],
     open: IntGaugeVec,
     accepted: IntCounterVec,
@@ -29,7 +29,11 @@ const FAILURES: [Failure; 4] = [
 ];
 
 impl ListenerCollector {
-    pub(super) fn new(
+    /// Registers nothing yet.
+    ///
+    /// # Errors
+    /// A name or label that is not valid: a defect.
+    pub fn new(
         https: Arc<ServerStats>,
         admin: Arc<ServerStats>,
     ) -> Result<Self, prometheus::Error> {

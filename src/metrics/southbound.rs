@@ -9,7 +9,7 @@ use crate::metrics::named::NamedGauges;
 use crate::ovn::Cause;
 
 /// The connection keeps its own counts; they are copied out at every scrape.
-pub(super) struct SouthboundCollector {
+pub struct SouthboundCollector {
     source: SouthboundSource,
     connected: IntGauge,
     silence: Gauge,
@@ -31,7 +31,11 @@ const STANDINGS: [(Standing, &str); 3] = [
 ];
 
 impl SouthboundCollector {
-    pub(super) fn new(source: SouthboundSource) -> Result<Self, prometheus::Error> {
+    /// Registers nothing yet.
+    ///
+    /// # Errors
+    /// A name or label that is not valid: a defect.
+    pub fn new(source: SouthboundSource) -> Result<Self, prometheus::Error> {
         Ok(Self {
             source,
             connected: IntGauge::new(

@@ -12,7 +12,7 @@ use crate::metrics::named::NamedGauges;
 
 /// They are read off the view at every scrape, so that none is ever stale and a node that is gone
 /// takes its series along.
-pub(super) struct ViewCollector {
+pub struct ViewCollector {
     sources: Sources,
     policy: Policy,
     objects: IntGaugeVec,
@@ -24,7 +24,11 @@ pub(super) struct ViewCollector {
 }
 
 impl ViewCollector {
-    pub(super) fn new(sources: Sources, policy: Policy) -> Result<Self, prometheus::Error> {
+    /// Registers nothing yet.
+    ///
+    /// # Errors
+    /// A name or label that is not valid: a defect.
+    pub fn new(sources: Sources, policy: Policy) -> Result<Self, prometheus::Error> {
         let gauges =
             |name: &str, help: &str, label| IntGaugeVec::new(Opts::new(name, help), &[label]);
         Ok(Self {

@@ -10,7 +10,7 @@ use crate::api::Cause;
 use crate::cluster::{Lookup, ObjectKind, VmiReader, WatchStats};
 
 /// The watches keep their own counts; they are copied out at every scrape.
-pub(super) struct WatchCollector {
+pub struct WatchCollector {
     watches: Arc<WatchStats>,
     reader: Arc<VmiReader>,
     lists: IntCounterVec,
@@ -22,7 +22,11 @@ pub(super) struct WatchCollector {
 }
 
 impl WatchCollector {
-    pub(super) fn new(
+    /// Registers nothing yet.
+    ///
+    /// # Errors
+    /// A name or label that is not valid: a defect.
+    pub fn new(
         watches: Arc<WatchStats>,
         reader: Arc<VmiReader>,
     ) -> Result<Self, prometheus::Error> {

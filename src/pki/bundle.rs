@@ -161,7 +161,7 @@ pub fn wanted(state: &State) -> Vec<Id> {
 
 /// What was seen in the webhook configurations over time.
 #[derive(Clone, Debug, Default)]
-pub struct Sightings {
+pub struct ObservedBundles {
     /// Since when all configurations trust a CA.
     published: BTreeMap<Id, SystemTime>,
     /// Since when a configuration trusts a CA that is not in the Secret.
@@ -170,7 +170,7 @@ pub struct Sightings {
     any: bool,
 }
 
-impl Sightings {
+impl ObservedBundles {
     /// Takes in what was seen of all configurations. Of one that could not be read, nothing is
     /// known to be trusted.
     pub fn see(&mut self, seen: &[Seen], known: &[Id], now: SystemTime) {

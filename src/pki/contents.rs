@@ -1,7 +1,7 @@
 //! The Secret in berth's own terms: read part by part, each checked against the others, and written.
 //!
 //! Reading never fails on what berth itself would write there, only on a Secret that is not
-//! berth's. A part that is missing or damaged is left out and named as a [`Fault`].
+//! berth's. A part that is missing or damaged is left out and named as a [`Defect`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -68,7 +68,7 @@ impl Part {
 
 /// Something in the Secret that is not as berth left it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+pub enum Defect {
     /// A part is not there, while others are.
     Missing(Part),
     /// A part can't be read.
@@ -77,7 +77,7 @@ pub enum Fault {
     Stranger(Part),
 }
 
-impl Fault {
+impl Defect {
     /// The name in metric labels.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -89,7 +89,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Defect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(part) => write!(f, "{} is missing", part.name()),
@@ -220,7 +220,7 @@ pub struct Found {
     /// What is good in it.
     pub state: State,
     /// What is not.
-    pub faults: Vec<Fault>,
+    pub defects: Vec<Defect>,
     /// Whether the API server lets nobody write it.
     pub immutable: bool,
 }
@@ -237,10 +237,10 @@ pub fn read(secret: &Secret) -> Result<Found, Foreign> {
             ..Found::default()
         });
     }
-    let mut faults = Vec::new();
+    let mut defects = Vec::new();
     let mut reader = Reader {
         data,
-        faults: &mut faults,
+        defects: &mut defects,
     };
     let authorities = reader.bundle();
     let [has_signer, has_next] =
@@ -263,7 +263,7 @@ pub fn read(secret: &Secret) -> Result<Found, Foreign> {
     };
     Ok(Found {
         state,
-        faults,
+        defects,
         immutable,
     })
 }
@@ -293,21 +293,21 @@ fn check_owner(secret: &Secret) -> Result<(), Foreign> {
 
 struct Reader<'a> {
     data: &'a BTreeMap<String, ByteString>,
-    faults: &'a mut Vec<Fault>,
+    defects: &'a mut Vec<Defect>,
 }
 
 impl<'a> Reader<'a> {
     fn bytes(&mut self, part: Part) -> Option<&'a [u8]> {
         let bytes = self.data.get(part.name());
         if bytes.is_none() {
-            self.faults.push(Fault::Missing(part));
+            self.defects.push(Defect::Missing(part));
         }
         bytes.map(|bytes| bytes.0.as_slice())
     }
 
     fn found<T>(&mut self, part: Part, value: Option<T>) -> Option<T> {
         if value.is_none() {
-            self.faults.push(Fault::Unreadable(part));
+            self.defects.push(Defect::Unreadable(part));
         }
         value
     }
@@ -327,7 +327,7 @@ impl<'a> Reader<'a> {
             }
         }
         if damaged || authorities.is_empty() {
-            self.faults.push(Fault::Unreadable(Part::Bundle));
+            self.defects.push(Defect::Unreadable(Part::Bundle));
         }
         authorities
     }
@@ -336,7 +336,7 @@ impl<'a> Reader<'a> {
         let pem = self.bytes(part)?;
         let key = self.found(part, Key::read(pem))?;
         let Some(authority) = authorities.iter().find(|ca| ca.spki == key.spki) else {
-            self.faults.push(Fault::Stranger(part));
+            self.defects.push(Defect::Stranger(part));
             return None;
         };
         Some(Issuer {
@@ -354,11 +354,11 @@ impl<'a> Reader<'a> {
         })?;
         let key = self.found(Part::LeafKey, Key::read(key?))?;
         if key.spki != certificate.spki {
-            self.faults.push(Fault::Stranger(Part::LeafKey));
+            self.defects.push(Defect::Stranger(Part::LeafKey));
             return None;
         }
         let Some(issuer) = authorities.iter().find(|ca| certificate.is_signed_by(ca)) else {
-            self.faults.push(Fault::Stranger(Part::Leaf));
+            self.defects.push(Defect::Stranger(Part::Leaf));
             return None;
         };
         Some(Leaf {

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use super::contents::{Fault, Issuer, Leaf, State, Trusted};
-use super::names::Names;
+use super::Names;
+use super::contents::{Defect, Issuer, Leaf, State, Trusted};
 use super::time::{between, earlier, later};
 use super::x509::{Authority, Id, Validity};
 use super::{BACKDATE, Now, SKEW, Source};
@@ -58,7 +58,7 @@ pub struct Facts<'a> {
     /// What the Secret holds, or what is known to have been there.
     pub state: &'a State,
     /// What in the Secret is not as berth left it.
-    pub faults: &'a [Fault],
+    pub defects: &'a [Defect],
     /// Whether `state` has more than the Secret.
     pub restored: bool,
     /// The CAs that every webhook configuration has trusted for a while.
@@ -118,24 +118,24 @@ pub enum Change {
     /// Put back what was there before.
     Restore,
     /// Write it again without what is wrong in it.
-    Mend(Fault),
+    Repair(Defect),
     /// Trust the CA of a leaf that is served.
     Trust(Authority, SystemTime),
     /// Make a CA that signs from now on.
-    MakeSigner(Why),
+    MakeSigner(IssueReason),
     /// Make a CA that is to be published first.
-    MakeNext(Why),
+    MakeNext(IssueReason),
     /// Let the next CA sign.
-    Promote(Why),
+    Promote(IssueReason),
     /// Sign a leaf for these names.
-    IssueLeaf(Why, Names),
+    IssueLeaf(IssueReason, Names),
     /// Trust a CA no more.
     Retire(Id),
 }
 
 /// Why a certificate is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum IssueReason {
     /// There was none.
     First,
     /// Two thirds of its life are over.
@@ -152,7 +152,7 @@ pub enum Why {
     Names,
 }
 
-impl Why {
+impl IssueReason {
     /// All of them.
     pub const ALL: [Self; 7] = [
         Self::First,
@@ -184,7 +184,7 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Restore => f.write_str("put back what was lost"),
-            Self::Mend(fault) => write!(f, "mended: {fault}"),
+            Self::Repair(defect) => write!(f, "mended: {defect}"),
             Self::Trust(ca, _) => write!(f, "trusted ca {} of a served leaf", ca.id.serial()),
             Self::MakeSigner(why) => write!(f, "made a ca ({})", why.name()),
             Self::MakeNext(why) => write!(f, "made the next ca ({})", why.name()),
@@ -202,7 +202,7 @@ pub fn decide(facts: Facts<'_>, policy: &Policy) -> Action {
     if facts.restored {
         changes.push(Change::Restore);
     }
-    changes.extend(facts.faults.iter().copied().map(Change::Mend));
+    changes.extend(facts.defects.iter().copied().map(Change::Repair));
     changes.extend(trust(facts));
 
     let leaf = Need::of(facts, policy);
@@ -213,7 +213,7 @@ pub fn decide(facts: Facts<'_>, policy: &Policy) -> Action {
             let issues = matches!(change, Change::MakeSigner(_) | Change::Promote(_));
             changes.push(change);
             if issues {
-                let why = leaf.why().unwrap_or(Why::NewCa);
+                let why = leaf.why().unwrap_or(IssueReason::NewCa);
                 changes.push(issue(facts, policy, why));
             } else {
                 changes.extend(renewal(facts, policy, leaf, signer));
@@ -257,33 +257,37 @@ enum Need {
     /// Nothing.
     Nothing,
     /// Another one soon; this one can be served.
-    Soon(Why),
+    Soon(IssueReason),
     /// Another one: this one can't be served.
-    Now(Why),
+    Now(IssueReason),
 }
 
 impl Need {
     fn of(facts: Facts<'_>, policy: &Policy) -> Self {
         let now = facts.now;
         let Some(leaf) = &facts.state.leaf else {
-            let first = facts.state.bundle.is_empty() && facts.faults.is_empty();
-            return Self::Now(if first { Why::First } else { Why::Lost });
+            let first = facts.state.bundle.is_empty() && facts.defects.is_empty();
+            return Self::Now(if first {
+                IssueReason::First
+            } else {
+                IssueReason::Lost
+            });
         };
         let validity = leaf.certificate.validity;
         if validity.is_over(now.at) {
-            Self::Now(Why::Expired)
+            Self::Now(IssueReason::Expired)
         } else if validity.is_to_come(now.at) {
             from_the_future(now)
         } else if !policy.names.is_subset(&leaf.certificate.names) {
-            Self::Soon(Why::Names)
+            Self::Soon(IssueReason::Names)
         } else if policy.due(validity, policy.leaf_lifetime) <= now.at {
-            Self::Soon(Why::Renewal)
+            Self::Soon(IssueReason::Renewal)
         } else {
             Self::Nothing
         }
     }
 
-    fn why(self) -> Option<Why> {
+    fn why(self) -> Option<IssueReason> {
         match self {
             Self::Nothing => None,
             Self::Soon(why) | Self::Now(why) => Some(why),
@@ -295,7 +299,7 @@ impl Need {
 /// server's is the same for all, and the one that counts.
 fn from_the_future(now: Now) -> Need {
     match now.by {
-        Source::ApiServer => Need::Now(Why::FromTheFuture),
+        Source::ApiServer => Need::Now(IssueReason::FromTheFuture),
         Source::Local => Need::Nothing,
     }
 }
@@ -321,12 +325,13 @@ fn authority(
     match (signer, next) {
         (Some(signer), None) => {
             let due = policy.due(signer.validity, policy.ca_lifetime) <= now;
-            due.then_some(Change::MakeNext(Why::Renewal))
+            due.then_some(Change::MakeNext(IssueReason::Renewal))
         }
         (Some(signer), Some(next)) => {
             let spent = between(now, signer.validity.not_after) < policy.leaf_lifetime;
             let ready = overlapped(policy, next, now) || (spent && leaf != Need::Nothing);
-            (ready && facts.published.has(&next.id)).then_some(Change::Promote(Why::Renewal))
+            (ready && facts.published.has(&next.id))
+                .then_some(Change::Promote(IssueReason::Renewal))
         }
         // Its key is gone. The leaf that it signed goes on meanwhile.
         (None, Some(next)) => {
@@ -343,14 +348,14 @@ fn authority(
 }
 
 /// Why there is no CA that signs.
-fn lost(facts: Facts<'_>) -> Why {
+fn lost(facts: Facts<'_>) -> IssueReason {
     let State { bundle, signer, .. } = facts.state;
     let signer = signer.as_ref().and_then(|ca| facts.state.authority(ca));
     match signer {
-        Some(ca) if ca.validity.is_over(facts.now.at) => Why::Expired,
-        Some(_) => Why::FromTheFuture,
-        None if bundle.is_empty() && facts.faults.is_empty() => Why::First,
-        None => Why::Lost,
+        Some(ca) if ca.validity.is_over(facts.now.at) => IssueReason::Expired,
+        Some(_) => IssueReason::FromTheFuture,
+        None if bundle.is_empty() && facts.defects.is_empty() => IssueReason::First,
+        None => IssueReason::Lost,
     }
 }
 
@@ -368,7 +373,7 @@ fn renewal(
     let why = leaf.why()?;
     let end = signer?.validity.not_after;
     let ends_with_ca = |leaf: &Leaf| leaf.certificate.validity.not_after == end;
-    let in_vain = leaf == Need::Soon(Why::Renewal)
+    let in_vain = leaf == Need::Soon(IssueReason::Renewal)
         && end <= later(facts.now.at, policy.leaf_lifetime)
         && facts.state.leaf.as_ref().is_some_and(ends_with_ca);
     (!in_vain).then(|| issue(facts, policy, why))
@@ -376,9 +381,9 @@ fn renewal(
 
 /// A leaf that is replaced before its time keeps its names: while a change of the configuration is
 /// being rolled out, replicas with the old and the new names would else take turns.
-fn issue(facts: Facts<'_>, policy: &Policy, why: Why) -> Change {
+fn issue(facts: Facts<'_>, policy: &Policy, why: IssueReason) -> Change {
     let mut names = policy.names.clone();
-    if let (Why::Names, Some(leaf)) = (why, &facts.state.leaf)
+    if let (IssueReason::Names, Some(leaf)) = (why, &facts.state.leaf)
         && names.len() + leaf.certificate.names.len() <= MAX_NAMES
     {
         names.extend(leaf.certificate.names.iter().cloned());

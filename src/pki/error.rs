@@ -198,7 +198,7 @@ pub enum PkiError {
 
 /// The cause of an error, without its details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum ErrorKind {
     /// See [`PkiError::Forbidden`].
     Forbidden,
     /// See [`PkiError::Foreign`].
@@ -225,7 +225,7 @@ pub enum Cause {
     NotTaken,
 }
 
-impl Cause {
+impl ErrorKind {
     /// All of them.
     pub const ALL: [Self; 17] = [
         Self::Forbidden,
@@ -251,20 +251,20 @@ impl Cause {
 impl PkiError {
     /// The cause.
     #[must_use]
-    pub const fn cause(&self) -> Cause {
+    pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Forbidden { .. } => Cause::Forbidden,
-            Self::Foreign { .. } => Cause::Foreign,
-            Self::ReadOnly { .. } => Cause::ReadOnly,
-            Self::Immutable { .. } => Cause::Immutable,
-            Self::Contested { .. } => Cause::Contested,
-            Self::NoNamespace { .. } => Cause::NoNamespace,
-            Self::Denied { fault, .. } => Cause::Denied(fault.cause),
-            Self::Refused { .. } => Cause::Refused,
-            Self::Unreachable { .. } => Cause::Unreachable,
-            Self::Contended { .. } => Cause::Contended,
-            Self::NotIssued { .. } => Cause::NotIssued,
-            Self::NotTaken { .. } => Cause::NotTaken,
+            Self::Forbidden { .. } => ErrorKind::Forbidden,
+            Self::Foreign { .. } => ErrorKind::Foreign,
+            Self::ReadOnly { .. } => ErrorKind::ReadOnly,
+            Self::Immutable { .. } => ErrorKind::Immutable,
+            Self::Contested { .. } => ErrorKind::Contested,
+            Self::NoNamespace { .. } => ErrorKind::NoNamespace,
+            Self::Denied { fault, .. } => ErrorKind::Denied(fault.cause),
+            Self::Refused { .. } => ErrorKind::Refused,
+            Self::Unreachable { .. } => ErrorKind::Unreachable,
+            Self::Contended { .. } => ErrorKind::Contended,
+            Self::NotIssued { .. } => ErrorKind::NotIssued,
+            Self::NotTaken { .. } => ErrorKind::NotTaken,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::decide::Change;
-use super::error::{Cause, PkiError};
+use super::error::{ErrorKind, PkiError};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -50,11 +50,11 @@ impl PkiError {
     /// The name of the cause in metric labels.
     #[must_use]
     pub const fn label(&self) -> &'static str {
-        self.cause().name()
+        self.kind().name()
     }
 }
 
-impl Cause {
+impl ErrorKind {
     /// The name in metric labels and logs.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -9,11 +9,12 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 
 use super::BACKDATE;
+use super::Names;
 use super::contents::{Issuer, Leaf, State, Trusted};
 use super::decide::{Change, Policy};
-use super::names::{Name, Names};
 use super::time::{date, earlier, later, utc};
 use super::x509::{Authority, Key, LeafCertificate};
+use crate::tls::HostName;
 
 /// Why a certificate was not made, which nothing from outside can cause but a CA of others' making.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +40,7 @@ pub fn carry_out(
     for change in changes {
         match change {
             // Both are done by writing the state as it is.
-            Change::Restore | Change::Mend(_) => {}
+            Change::Restore | Change::Repair(_) => {}
             Change::Trust(authority, until) => trust(&mut state, authority, *until),
             Change::MakeSigner(_) => state.signer = Some(make(&mut state, policy, now)?),
             Change::MakeNext(_) => state.next = Some(make(&mut state, policy, now)?),
@@ -142,9 +143,9 @@ fn params(
     Ok(params)
 }
 
-fn san(name: &Name) -> Result<SanType, rcgen::Error> {
+fn san(name: &HostName) -> Result<SanType, rcgen::Error> {
     Ok(match name {
-        Name::Dns(name) => SanType::DnsName(name.as_str().try_into()?),
-        Name::Ip(address) => SanType::IpAddress(*address),
+        HostName::Dns(name) => SanType::DnsName(name.as_str().try_into()?),
+        HostName::Ip(address) => SanType::IpAddress(*address),
     })
 }

@@ -1,6 +1,6 @@
-//! The API server's side of a round: each effect as one request, each answer as an outcome.
+//! The API server as a round sees it, over HTTP.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
 use json_patch::Patch;
@@ -11,12 +11,14 @@ use kube::client::Body;
 use kube::core::{Request, Status};
 use kube::{Api, Client, Resource};
 
+use super::Now;
+use super::clock::Clock;
 use super::error::{Object, PkiError, Verb};
-use super::replica::Outcome;
+use super::round::{ApiServer, Task, WriteError};
 use super::time::http_date;
 use crate::api::{self, Fault};
 
-/// Who writes, as the API server notes it field by field.
+/// The field manager that the API server records.
 const FIELD_MANAGER: &str = "berth";
 
 /// How long a request may take.
@@ -31,93 +33,102 @@ pub(super) struct Store {
     namespace: String,
     name: String,
     configurations: Api<MutatingWebhookConfiguration>,
-    /// What time it was there at the last answer.
-    pub(super) date: Option<SystemTime>,
+    clock: Clock,
 }
 
-impl Store {
-    pub(super) fn new(client: Client, namespace: String, name: String) -> Self {
-        Self {
-            configurations: Api::all(client.clone()),
-            client,
-            namespace,
-            name,
-            date: None,
+impl ApiServer for Store {
+    fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    async fn read_configuration(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<MutatingWebhookConfiguration>, PkiError> {
+        let read = within(self.configurations.get_opt(name)).await;
+        read.map_err(|failure| error(Verb::Get, configuration(name), failure))
+    }
+
+    async fn read_secret(&mut self) -> Result<Option<Secret>, PkiError> {
+        let request = self.secrets().get(&self.name, &GetParams::default());
+        match self.send(request).await {
+            Ok(secret) => Ok(Some(secret)),
+            Err(Failure::Status(status)) if is_not_found(&status) => Ok(None),
+            Err(failure) => Err(error(Verb::Get, self.secret(), failure)),
         }
     }
 
-    pub(super) async fn read_configuration(&self, name: &str) -> Outcome {
-        let failed = |failure| failed(Verb::Get, configuration(name), failure);
-        match within(self.configurations.get_opt(name)).await {
-            Ok(read) => Outcome::Configuration(read.map(Box::new)),
-            Err(failure) => failed(failure),
-        }
+    async fn write_secret(&mut self, secret: &Secret) -> Result<(), WriteError> {
+        let is_new = secret.metadata.resource_version.is_none();
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let body = serde_json::to_vec(secret).map_err(|_| {
+            let failure = Failure::unreadable("the secret can't be encoded");
+            WriteError::Failed(error(Verb::Update, self.secret(), failure))
+        })?;
+        let (verb, request) = if is_new {
+            (Verb::Create, self.secrets().create(&params, body))
+        } else {
+            let request = self.secrets().replace(&self.name, &params, body);
+            (Verb::Update, request)
+        };
+        let Err(failure) = self.send(request).await else {
+            return Ok(());
+        };
+        let object = self.secret();
+        Err(match failure {
+            Failure::Status(status) if is_conflict(&status) => WriteError::Conflict,
+            Failure::Status(status) if is_not_found(&status) && is_new => {
+                WriteError::Failed(PkiError::NoNamespace { object })
+            }
+            Failure::Status(status) if is_not_found(&status) => WriteError::Conflict,
+            failure => WriteError::Failed(error(verb, object, failure)),
+        })
     }
 
-    pub(super) async fn patch_configuration(&self, name: &str, patch: Patch) -> Outcome {
+    async fn patch_configuration(
+        &mut self,
+        name: &str,
+        patch: Patch,
+    ) -> Result<Option<MutatingWebhookConfiguration>, WriteError> {
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
         let patch = kube::api::Patch::<()>::Json(patch);
         match within(self.configurations.patch(name, &params, &patch)).await {
-            Ok(patched) => Outcome::Configuration(Some(Box::new(patched))),
-            Err(Failure::Status(status)) if is_not_found(&status) => Outcome::Configuration(None),
-            Err(Failure::Status(status)) if is_outdated(&status) => Outcome::Conflict,
-            Err(failure) => failed(Verb::Patch, configuration(name), failure),
+            Ok(patched) => Ok(Some(patched)),
+            Err(Failure::Status(status)) if is_not_found(&status) => Ok(None),
+            Err(Failure::Status(status)) if is_outdated(&status) => Err(WriteError::Conflict),
+            Err(failure) => Err(WriteError::Failed(error(
+                Verb::Patch,
+                configuration(name),
+                failure,
+            ))),
         }
     }
+}
 
-    pub(super) async fn read_secret(&mut self) -> Outcome {
-        let request = self
-            .secrets()
-            .get(&self.name, &GetParams::default())
-            .map_err(|error| Failure::of(kube::Error::BuildRequest(error)));
-        match self.send(request).await {
-            Ok(secret) => Outcome::Secret(Some(Box::new(secret))),
-            Err(Failure::Status(status)) if is_not_found(&status) => Outcome::Secret(None),
-            Err(failure) => failed(Verb::Get, self.secret(), failure),
-        }
-    }
-
-    pub(super) async fn create_secret(&mut self, secret: &Secret) -> Outcome {
-        let request = encode(secret).and_then(|body| {
-            self.secrets()
-                .create(&params(), body)
-                .map_err(|error| Failure::of(kube::Error::BuildRequest(error)))
-        });
-        match self.send(request).await {
-            Ok(_) => Outcome::Done,
-            Err(Failure::Status(status)) if is_conflict(&status) => Outcome::Conflict,
-            Err(Failure::Status(status)) if is_not_found(&status) => {
-                let object = self.secret();
-                Outcome::Failed(PkiError::NoNamespace { object })
-            }
-            Err(failure) => failed(Verb::Create, self.secret(), failure),
-        }
-    }
-
-    pub(super) async fn replace_secret(&mut self, secret: &Secret) -> Outcome {
-        let request = encode(secret).and_then(|body| {
-            self.secrets()
-                .replace(&self.name, &params(), body)
-                .map_err(|error| Failure::of(kube::Error::BuildRequest(error)))
-        });
-        match self.send(request).await {
-            Ok(_) => Outcome::Done,
-            Err(Failure::Status(status)) if is_conflict(&status) || is_not_found(&status) => {
-                Outcome::Conflict
-            }
-            Err(failure) => failed(Verb::Update, self.secret(), failure),
+impl Store {
+    pub(super) fn new(client: Client, task: &Task, clock: Clock) -> Self {
+        Self {
+            configurations: Api::all(client.clone()),
+            client,
+            namespace: task.namespace.clone(),
+            name: task.secret.clone(),
+            clock,
         }
     }
 
     /// kube's own way logs an answer that it can't decode, and this one has keys in it.
     async fn send(
         &mut self,
-        request: Result<axum::http::Request<Vec<u8>>, Failure>,
+        request: Result<axum::http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<Secret, Failure> {
-        let request = request?.map(Body::from);
+        let request = request.map_err(|error| Failure::of(kube::Error::BuildRequest(error)))?;
+        let request = request.map(Body::from);
         let answer = async {
             let response = self.client.send(request).await.map_err(Failure::of)?;
             let (head, body) = response.into_parts();
@@ -129,7 +140,8 @@ impl Store {
             .await
             .unwrap_or_else(|_| Err(Failure::late()))?;
         let date = head.headers.get(axum::http::header::DATE);
-        self.date = date.and_then(|date| date.to_str().ok()).and_then(http_date);
+        let date = date.and_then(|date| date.to_str().ok()).and_then(http_date);
+        self.clock.tell(date);
         if head.status.is_success() {
             return serde_json::from_slice(&body)
                 .map_err(|_| Failure::unreadable("the answer is not a secret"));
@@ -206,10 +218,6 @@ pub(super) fn error(verb: Verb, object: Object, failure: Failure) -> PkiError {
     }
 }
 
-fn failed(verb: Verb, object: Object, failure: Failure) -> Outcome {
-    Outcome::Failed(error(verb, object, failure))
-}
-
 async fn within<T>(answer: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failure> {
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(answer) => answer.map_err(Failure::of),
@@ -239,17 +247,6 @@ fn is_not_found(status: &Status) -> bool {
 /// A webhook that denies a request chooses the code.
 fn is_denied(status: &Status) -> bool {
     Fault::from(status).cause.is_denial()
-}
-
-fn encode(secret: &Secret) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(secret).map_err(|_| Failure::unreadable("the secret can't be encoded"))
-}
-
-fn params() -> PostParams {
-    PostParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PostParams::default()
-    }
 }
 
 fn configuration(name: &str) -> Object {

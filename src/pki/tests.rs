@@ -8,6 +8,7 @@ mod secrets;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use json_patch::Patch;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhook, MutatingWebhookConfiguration, WebhookClientConfig,
@@ -16,10 +17,12 @@ use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::contents::{self, Part, State};
-use super::decide::{Change, Policy, Why};
+use super::decide::{Change, IssueReason, Policy};
 use super::issue::carry_out;
+use super::round::WriteError;
 use super::x509::Id;
 use super::{Now, Source};
+use crate::tls::HostName;
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -32,8 +35,8 @@ fn start() -> SystemTime {
 fn mk_policy() -> Policy {
     Policy {
         names: [
-            "berth.ns.svc".parse().unwrap(),
-            "127.0.0.1".parse().unwrap(),
+            HostName::parse("berth.ns.svc").unwrap(),
+            HostName::parse("127.0.0.1").unwrap(),
         ]
         .into(),
         leaf_lifetime: 30 * DAY,
@@ -50,8 +53,8 @@ fn mk_now(at: SystemTime) -> Now {
 /// A CA and a leaf of it, made at `at`.
 fn mk_state(at: SystemTime) -> State {
     let first = [
-        Change::MakeSigner(Why::First),
-        Change::IssueLeaf(Why::First, mk_policy().names),
+        Change::MakeSigner(IssueReason::First),
+        Change::IssueLeaf(IssueReason::First, mk_policy().names),
     ];
     carry_out(&first, State::default(), &mk_policy(), at).unwrap()
 }
@@ -102,4 +105,49 @@ fn mk_configuration(
 /// What a bundle of these trusts, in PEM.
 fn pem(ids: &[&Id]) -> String {
     ids.iter().map(|id| id.pem()).collect()
+}
+
+/// What the API server has.
+struct Api {
+    secret: Option<Secret>,
+    configuration: Option<MutatingWebhookConfiguration>,
+    version: u64,
+}
+
+impl Api {
+    fn next_version(&mut self) -> String {
+        self.version += 1;
+        self.version.to_string()
+    }
+
+    /// Stores the Secret, if what is there has the version that was read.
+    fn write(&mut self, secret: &Secret) -> Result<(), WriteError> {
+        let stored = self.secret.as_ref().map(|secret| &secret.metadata);
+        let is_current = match stored {
+            Some(stored) => *stored == secret.metadata,
+            None => secret.metadata.resource_version.is_none(),
+        };
+        if !is_current {
+            return Err(WriteError::Conflict);
+        }
+        let mut secret = secret.clone();
+        secret.metadata.resource_version = Some(self.next_version());
+        self.secret = Some(secret);
+        Ok(())
+    }
+
+    /// Patches the configuration, if the tests of the patch hold.
+    fn patch(&mut self, patch: &Patch) -> Result<Option<MutatingWebhookConfiguration>, WriteError> {
+        let Some(configuration) = &self.configuration else {
+            return Ok(None);
+        };
+        let mut value = serde_json::to_value(configuration).unwrap();
+        if json_patch::patch(&mut value, patch).is_err() {
+            return Err(WriteError::Conflict);
+        }
+        let mut patched: MutatingWebhookConfiguration = serde_json::from_value(value).unwrap();
+        patched.metadata.resource_version = Some(self.next_version());
+        self.configuration = Some(patched.clone());
+        Ok(Some(patched))
+    }
 }

@@ -15,9 +15,10 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::debug;
 
+use super::controller::{POLL, RETRY};
 use super::error::{Object, Verb};
-use super::keeper::{POLL, RETRY, Reporter};
-use super::replica::Task;
+use super::reporter::Reporter;
+use super::round::Task;
 use super::store::{self, Failure};
 use crate::backoff::Backoff;
 

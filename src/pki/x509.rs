@@ -13,8 +13,9 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::SubjectPublicKeyInfo;
 
-use super::names::{Name, Names};
+use super::Names;
 use super::time;
+use crate::tls::HostName;
 
 /// A certificate by its bytes, shown as its serial number.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -270,8 +271,8 @@ fn names(certificate: &X509Certificate<'_>) -> Names {
     let names = extension.value.general_names.iter();
     names
         .filter_map(|name| match name {
-            GeneralName::DNSName(name) => Some(Name::Dns(name.to_ascii_lowercase())),
-            GeneralName::IPAddress(bytes) => address(bytes).map(Name::Ip),
+            GeneralName::DNSName(name) => Some(HostName::Dns(name.to_ascii_lowercase())),
+            GeneralName::IPAddress(bytes) => address(bytes).map(HostName::Ip),
             _ => None,
         })
         .collect()

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use axum::http::Uri;
 
 use super::StanzaError;
-use crate::config::names::HostName;
+use crate::tls::HostName;
 
 /// A URL without anything after the port.
 #[derive(Debug, PartialEq, Eq)]

@@ -78,7 +78,7 @@ impl World {
         let scheduler_kubeconfig = plane.client("scheduler", "system:kube-scheduler", None);
         let authority = Authority::new(dir.path(), "berth");
         let config = dir.path().join("config.yaml");
-        fs::write(&config, contending(manifests.config()).to_string()).unwrap();
+        fs::write(&config, electing(manifests.config()).to_string()).unwrap();
         let own = programs::repository("tests/e2e/data/kubevirt-crds.yaml");
         let world = Self {
             plane,
@@ -259,7 +259,7 @@ impl World {
 
     /// Starts a ready replica that also reads and asks OVN, as a part of its configuration says.
     pub(crate) fn berth_on_ovn(&self, name: &str, southbound: &Value) -> Berth {
-        let mut config = contending(self.manifests.config());
+        let mut config = electing(self.manifests.config());
         config["southbound"] = southbound.clone();
         let file = self.dir().join(format!("{name}.yaml"));
         fs::write(&file, config.to_string()).unwrap();
@@ -286,7 +286,7 @@ impl World {
         kubeconfig: &Path,
         webhooks: &str,
     ) -> Berth {
-        let mut config = contending(self.manifests.config());
+        let mut config = electing(self.manifests.config());
         config["tls"]["managed"] = json!({
             // kube-apiserver is given a URL here.
             "extraNames": ["127.0.0.1"],
@@ -372,7 +372,7 @@ impl World {
 }
 
 /// A configuration of a replica in a pod, for one that is given a kubeconfig in place of that.
-fn contending(mut config: Value) -> Value {
-    config["lease"]["contend"] = "Always".into();
+fn electing(mut config: Value) -> Value {
+    config["lease"]["leaderElection"] = "Always".into();
     config
 }

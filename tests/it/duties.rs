@@ -51,7 +51,7 @@ fn serve(server: &ApiServer, dir: &Path, lab: &Lab) -> Served {
             "probe": {"endpoints": lab.northbound.unix(), "interval": "1s"},
         },
         "nodeCondition": {"debounce": "1s", "writesPerSecond": 100},
-        "lease": {"contend": "Always", "duration": "10s"},
+        "lease": {"leaderElection": "Always", "duration": "10s"},
         "shutdown": {"delay": "1s"},
     });
     let path = dir.join("berth.yaml");

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use berth::api::Cause;
-use berth::lease::stats::LeaseStats;
-use berth::lease::{Contender, Settings};
+use berth::lease::{LeaderElector, Metrics, Settings};
+use berth::metrics::Registry;
 use futures_util::FutureExt;
 use kube::Client;
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ impl Drop for Doing {
 }
 
 struct Replica {
-    stats: Arc<LeaseStats>,
+    metrics: Metrics,
     leave: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -69,14 +69,14 @@ impl Replica {
     }
 
     fn start_with(client: Client, identity: &str, duties: &Arc<Duties>) -> Self {
-        let stats = Arc::new(LeaseStats::default());
+        let metrics = Metrics::register(&Registry::default()).unwrap();
         let settings = Settings {
             namespace: "berth".to_owned(),
             name: "berth".to_owned(),
             identity: identity.to_owned(),
             duration: DURATION,
         };
-        let contender = Contender::new(client, settings, Arc::clone(&stats));
+        let elector = LeaderElector::new(client, settings, metrics.clone());
         let (leave, left) = oneshot::channel::<()>();
         let duties = Arc::clone(duties);
         let duty = move || {
@@ -87,12 +87,20 @@ impl Replica {
             }
             .boxed()
         };
-        let task = tokio::spawn(contender.run(left.map(drop), duty));
+        let task = tokio::spawn(elector.run(left.map(drop), duty));
         Self {
-            stats,
+            metrics,
             leave: Some(leave),
             task,
         }
+    }
+
+    fn holds(&self) -> bool {
+        self.metrics.held.get() == 1
+    }
+
+    fn failures(&self, cause: Cause) -> u64 {
+        self.metrics.failures(cause).get()
     }
 
     async fn leave(mut self) {
@@ -117,18 +125,18 @@ async fn one_replica_holds_it_and_gives_it_back_to_the_next() {
     let server = mk_server();
     let duties = Arc::new(Duties::default());
     let first = Replica::start(&server, "a", &duties).await;
-    until("held", || first.stats.is_held()).await;
+    until("held", || first.holds()).await;
     let second = Replica::start(&server, "b", &duties).await;
     server
         .wait_for(3, |request| request.is(Verb::Update, LEASES))
         .await;
     assert_eq!(spec(&server)["holderIdentity"], "a");
     assert_eq!(spec(&server)["leaseTransitions"], 0);
-    assert!(!second.stats.is_held());
+    assert!(!second.holds());
 
     let acquired = spec(&server)["acquireTime"].clone();
     first.leave().await;
-    until("the next", || second.stats.is_held()).await;
+    until("the next", || second.holds()).await;
     assert_eq!(spec(&server)["holderIdentity"], "b");
     assert_eq!(spec(&server)["leaseTransitions"], 1);
     assert_ne!(spec(&server)["acquireTime"], acquired);
@@ -143,10 +151,10 @@ async fn it_is_taken_from_one_that_says_nothing_any_more() {
     let server = mk_server();
     let duties = Arc::new(Duties::default());
     let first = Replica::start(&server, "a", &duties).await;
-    until("held", || first.stats.is_held()).await;
+    until("held", || first.holds()).await;
     let second = Replica::start(&server, "b", &duties).await;
     drop(first);
-    until("taken", || second.stats.is_held()).await;
+    until("taken", || second.holds()).await;
     assert_eq!(spec(&server)["holderIdentity"], "b");
 }
 
@@ -168,12 +176,12 @@ async fn a_holder_whose_requests_hang_stops_before_another_begins() {
     let duties = Arc::new(Duties::default());
     let way = Proxy::start(server.address().port()).await.unwrap();
     let first = Replica::start_with(client_by(&server, &way).await, "a", &duties);
-    until("held", || first.stats.is_held()).await;
+    until("held", || first.holds()).await;
     let second = Replica::start(&server, "b", &duties).await;
     way.stall();
-    until("taken", || second.stats.is_held()).await;
-    assert!(!first.stats.is_held());
-    assert!(first.stats.failures(Cause::Timeout) > 0);
+    until("taken", || second.holds()).await;
+    assert!(!first.holds());
+    assert!(first.failures(Cause::Timeout) > 0);
     assert_eq!(duties.most.load(Relaxed), 1);
     assert_eq!(duties.now.load(Relaxed), 1);
 }
@@ -186,11 +194,11 @@ async fn an_api_server_that_goes_takes_it_from_all_and_one_has_it_when_it_comes_
         Replica::start(&server, "a", &duties).await,
         Replica::start(&server, "b", &duties).await,
     ];
-    let all = || replicas.iter().map(|replica| &replica.stats);
-    let held = || all().filter(|stats| stats.is_held()).count();
+    let held = || replicas.iter().filter(|replica| replica.holds()).count();
     for round in 1..=2 {
         until("held", || {
-            all().map(|stats| stats.taken()).sum::<u64>() == round
+            let taken = replicas.iter().map(|replica| replica.metrics.taken.get());
+            taken.sum::<u64>() == round
         })
         .await;
         server.stop();
@@ -199,7 +207,8 @@ async fn an_api_server_that_goes_takes_it_from_all_and_one_has_it_when_it_comes_
     }
     until("held", || held() == 1).await;
     assert_eq!(duties.most.load(Relaxed), 1);
-    let failures = all().map(|stats| stats.failures(Cause::Connection));
+    let failures = replicas.iter();
+    let failures = failures.map(|replica| replica.failures(Cause::Connection));
     assert!(failures.sum::<u64>() > 0);
 }
 
@@ -219,15 +228,15 @@ async fn a_holder_stops_when_somebody_takes_it_away() {
     let server = mk_server();
     let duties = Arc::new(Duties::default());
     let replica = Replica::start(&server, "a", &duties).await;
-    until("held", || replica.stats.is_held()).await;
+    until("held", || replica.holds()).await;
     let mut lease = server.get(LEASES, Some("berth"), "berth").unwrap();
     lease["metadata"]["labels"] = json!({"keep": "me"});
     lease["spec"]["holderIdentity"] = json!("somebody");
     lease["spec"]["leaseDurationSeconds"] = json!(1);
     server.apply(lease);
-    until("lost", || !replica.stats.is_held()).await;
-    assert_eq!(replica.stats.failures(Cause::Conflict), 1);
-    until("taken again", || replica.stats.taken() == 2).await;
+    until("lost", || !replica.holds()).await;
+    assert_eq!(replica.failures(Cause::Conflict), 1);
+    until("taken again", || replica.metrics.taken.get() == 2).await;
     let lease = server.get(LEASES, Some("berth"), "berth").unwrap();
     assert_eq!(lease["metadata"]["labels"], json!({"keep": "me"}));
     assert_eq!(lease["spec"]["leaseTransitions"], 1);
@@ -236,7 +245,11 @@ async fn a_holder_stops_when_somebody_takes_it_away() {
         |request: &Request| request.is(Verb::Create, LEASES) && request.status == Some(201);
     server.wait_for(2, is_made).await;
     assert_eq!(spec(&server)["holderIdentity"], "a");
-    assert_eq!(replica.stats.taken(), 2, "nobody else had it meanwhile");
+    assert_eq!(
+        replica.metrics.taken.get(),
+        2,
+        "nobody else had it meanwhile"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,10 +257,10 @@ async fn what_rbac_does_not_allow_is_counted_and_tried_again() {
     let server = mk_server();
     server.deny(Verb::Create, LEASES);
     let replica = Replica::start(&server, "a", &Arc::default()).await;
-    until("refused", || replica.stats.failures(Cause::Forbidden) > 1).await;
-    assert!(!replica.stats.is_held());
+    until("refused", || replica.failures(Cause::Forbidden) > 1).await;
+    assert!(!replica.holds());
     server.allow(Verb::Create, LEASES);
-    until("held", || replica.stats.is_held()).await;
+    until("held", || replica.holds()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,12 +278,12 @@ async fn what_admission_denies_is_not_counted_as_a_missing_right() {
         let server = mk_server();
         server.fail(denial.verb(Verb::Create));
         let replica = Replica::start(&server, "a", &Arc::default()).await;
-        until("denied", || replica.stats.failures(cause) > 0).await;
+        until("denied", || replica.failures(cause) > 0).await;
         for other in [Cause::Forbidden, Cause::Conflict] {
-            assert_eq!(replica.stats.failures(other), 0, "{cause:?}");
+            assert_eq!(replica.failures(other), 0, "{cause:?}");
         }
         server.heal();
-        until("held", || replica.stats.is_held()).await;
+        until("held", || replica.holds()).await;
     }
 }
 
@@ -279,13 +292,13 @@ async fn the_empty_lease_of_the_manifests_is_taken_without_the_right_to_make_one
     let server = mk_server();
     server.deny(Verb::Create, LEASES);
     let replica = Replica::start(&server, "a", &Arc::default()).await;
-    until("refused", || replica.stats.failures(Cause::Forbidden) > 0).await;
+    until("refused", || replica.failures(Cause::Forbidden) > 0).await;
     server.apply(json!({
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": {"name": "berth", "namespace": "berth", "labels": {"keep": "me"}},
     }));
-    until("held", || replica.stats.is_held()).await;
+    until("held", || replica.holds()).await;
     let lease = server.get(LEASES, Some("berth"), "berth").unwrap();
     assert_eq!(lease["spec"]["holderIdentity"], "a");
     assert_eq!(lease["metadata"]["labels"], json!({"keep": "me"}));

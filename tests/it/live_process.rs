@@ -62,12 +62,12 @@ fn it_is_ready_once_every_kind_was_listed_and_says_what_is_missing() {
 
 #[test]
 fn with_a_kubeconfig_it_looks_and_changes_nothing_unless_it_is_told_to() {
-    for (contend, writes) in [("Auto", false), ("Always", true), ("Never", false)] {
+    for (election, writes) in [("Auto", false), ("Always", true), ("Never", false)] {
         let dir = tempfile::tempdir().unwrap();
         let server = ApiServer::start();
         load(&server);
         let config = dir.path().join("berth.yaml");
-        let text = format!("lease: {{contend: {contend}}}\nshutdown: {{delay: 1ms}}\n");
+        let text = format!("lease: {{leaderElection: {election}}}\nshutdown: {{delay: 1ms}}\n");
         fs::write(&config, text).unwrap();
         let kubeconfig = server.kubeconfig(dir.path());
         let flags = ["--kubeconfig", kubeconfig.to_str().unwrap(), "--config"];
@@ -77,15 +77,15 @@ fn with_a_kubeconfig_it_looks_and_changes_nothing_unless_it_is_told_to() {
         } else {
             wait_for("ready", || get(served.admin, "/readyz").0 == 200);
             let (_, metrics) = get(served.admin, "/metrics");
-            assert!(!metrics.contains("berth_lease"), "{contend}");
+            assert!(!metrics.contains("berth_lease"), "{election}");
         }
         served.signal("TERM");
         assert!(served.wait().success());
         let reads = [Verb::Get, Verb::List, Verb::Watch];
         let written = server.count(|request| !reads.contains(&request.verb));
-        assert_eq!(written > 0, writes, "{contend}");
+        assert_eq!(written > 0, writes, "{election}");
         let leases = server.count(|request| request.resource == "leases");
-        assert_eq!(leases > 0, writes, "{contend}");
+        assert_eq!(leases > 0, writes, "{election}");
     }
 }
 
@@ -96,7 +96,7 @@ fn who_does_not_know_everything_yet_does_nothing_for_others() {
     load(&server);
     server.fail(Fault::hang().verb(Verb::List).resource("nodes"));
     let config = dir.path().join("berth.yaml");
-    fs::write(&config, "lease: {contend: Always}").unwrap();
+    fs::write(&config, "lease: {leaderElection: Always}").unwrap();
     let kubeconfig = server.kubeconfig(dir.path());
     let served = Served::start_on(&[
         "--kubeconfig",

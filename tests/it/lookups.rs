@@ -8,8 +8,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use berth::cluster::{Lookup, View, VmiReader};
 use berth::config::Config;
-use berth::http::{Service, router};
-use berth::metrics::Metrics;
+use berth::http::{Metrics, Service, router};
+use berth::metrics::Registry;
 use berth::peer::{Access, Peer};
 use futures_util::future::join_all;
 use futures_util::poll;
@@ -59,7 +59,7 @@ impl Late {
             view.into(),
             Some(Arc::clone(&reader)),
             config.policy(),
-            Metrics::new().unwrap(),
+            Metrics::register(&Registry::default()).unwrap(),
             &config.limits,
         );
         Self {
@@ -345,7 +345,7 @@ async fn a_read_that_hangs_is_given_up_at_its_deadline() {
 async fn until_the_cluster_is_known_nobody_gets_a_decision() {
     let config = Config::default();
     let view = Arc::new(ArcSwap::from_pointee(View::default()));
-    let metrics = Metrics::new().unwrap();
+    let metrics = Metrics::register(&Registry::default()).unwrap();
     let service = Service::new(view.into(), None, config.policy(), metrics, &config.limits);
     for (path, body) in [
         ("/mutate", "admission-create-vm-bridge"),

@@ -11,9 +11,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use berth::pki::contents::{self, Found, State};
 use berth::pki::decide::Policy;
-use berth::pki::replica::Task;
-use berth::pki::{Clock, Event, Keeper, Name, Settings};
-use berth::tls::{CertificateStore, Material, TlsSecret};
+use berth::pki::round::Task;
+use berth::pki::{CertificateController, Clock, Event, Settings};
+use berth::tls::{CertificateStore, HostName, Material, TlsSecret};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -76,13 +76,14 @@ impl World {
             clock: self.clock.of(),
             poll: Duration::from_millis(5),
         };
-        let mut keeper = Keeper::new(&self.client().await, settings, move |event| {
-            listener.hear(event);
-        });
+        let mut controller =
+            CertificateController::new(&self.client().await, settings, move |event| {
+                listener.hear(event);
+            });
         let store = Arc::new(Mutex::new(None));
         let served = Arc::clone(&store);
         let task = tokio::spawn(async move {
-            let first = keeper.first().await;
+            let first = controller.first().await;
             let secret = TlsSecret {
                 namespace: NAMESPACE.to_owned(),
                 name: SECRET.to_owned(),
@@ -103,7 +104,7 @@ impl World {
                 store.offer_pair(cert.clone(), key, now);
                 store.serves(&cert)
             };
-            keeper.run(serve).await;
+            controller.run(serve).await;
         });
         Replica { store, told, task }
     }
@@ -131,7 +132,7 @@ impl World {
     /// The number of CAs in the Secret, if nothing is wrong with it.
     fn cas(&self) -> usize {
         self.found()
-            .filter(|found| found.faults.is_empty())
+            .filter(|found| found.defects.is_empty())
             .map_or(0, |found| found.state.bundle.len())
     }
 
@@ -269,7 +270,7 @@ impl Drop for Replica {
     }
 }
 
-/// What a keeper has told of.
+/// What a controller has told of.
 #[derive(Default)]
 struct Told {
     /// How often, by what it was.
@@ -318,7 +319,7 @@ fn mk_task() -> Task {
         secret: SECRET.to_owned(),
         configurations: vec!["berth".to_owned()],
         policy: Policy {
-            names: Name::of_service("berth", NAMESPACE).unwrap(),
+            names: HostName::of_service("berth", NAMESPACE).unwrap(),
             leaf_lifetime: 30 * DAY,
             ca_lifetime: 3600 * DAY,
             jitter: 0.0,
@@ -377,7 +378,7 @@ async fn replicas_that_start_together_make_one_ca_and_publish_it() {
     })
     .await;
     let found = world.found().unwrap();
-    assert_eq!((found.state.bundle.len(), &found.faults[..]), (1, &[][..]));
+    assert_eq!((found.state.bundle.len(), &found.defects[..]), (1, &[][..]));
     assert!(world.is_published());
     for replica in replicas {
         assert!(replica.serves(&found));
@@ -486,7 +487,7 @@ async fn a_damaged_secret_is_repaired_and_nobody_notices() {
                 }
             });
             until(part.name(), || {
-                world.found().is_some_and(|found| found.faults.is_empty())
+                world.found().is_some_and(|found| found.defects.is_empty())
             })
             .await;
             let after = world.found().unwrap();

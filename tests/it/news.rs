@@ -7,8 +7,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use berth::config::Config;
 use berth::facts::Sources;
-use berth::http::Service;
-use berth::metrics::Metrics;
+use berth::http::{Metrics, Service};
+use berth::metrics::Registry;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -22,17 +22,17 @@ fn mk_service() -> (Arc<Asked>, Sources, Value) {
     labels.remove("machine-type.node.kubevirt.io/pc-q35-rhel9.2.0");
     let sources = Sources::from(Arc::new(ArcSwap::from_pointee(view(&cluster))));
     let config = Config::default();
-    let metrics = Metrics::new().unwrap();
+    let registry = Registry::default();
     let service = Service::new(
         sources.clone(),
         None,
         config.policy(),
-        metrics.clone(),
+        Metrics::register(&registry).unwrap(),
         &config.limits,
     );
     let mut args = capture_json("filter-names-migration");
     args["NodeNames"] = json!(["el9-1"]);
-    (Arc::new(Asked { service, metrics }), sources, args)
+    (Arc::new(Asked { service, registry }), sources, args)
 }
 
 async fn passes(asked: Arc<Asked>, args: Value) -> bool {

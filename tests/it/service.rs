@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use berth::app::{Cluster, Running};
 use berth::config::Config;
-use berth::config::address::ListenAddress;
+use berth::config::ListenAddress;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use berth::config::Config;
 use berth::facts::{Sources, SouthboundSource, Staleness};
-use berth::http::Service;
-use berth::metrics::Metrics;
+use berth::http::{Metrics, Service};
+use berth::metrics::{Registry, SouthboundCollector, ViewCollector};
 use berth::ovn::probe::ProbeStats;
 use berth::ovn::{ChassisView, ClientStats, Endpoints, Probe, Settings, southbound};
 use serde_json::{Value, json};
@@ -106,15 +106,16 @@ impl Following {
             southbound: Some(source.clone()),
             news: Arc::default(),
         };
-        let metrics = Metrics::new().unwrap();
-        metrics.watch_southbound(source.clone()).unwrap();
-        metrics
-            .watch_view(sources.clone(), config.policy())
-            .unwrap();
+        let registry = Registry::default();
+        let gauges = SouthboundCollector::new(source.clone());
+        registry.collect(gauges.unwrap()).unwrap();
+        let gauges = ViewCollector::new(sources.clone(), config.policy());
+        registry.collect(gauges.unwrap()).unwrap();
+        let metrics = Metrics::register(&registry).unwrap();
         let policy = config.policy();
-        let service = Service::new(sources, None, policy, metrics.clone(), &config.limits);
+        let service = Service::new(sources, None, policy, metrics, &config.limits);
         Self {
-            asked: Asked { service, metrics },
+            asked: Asked { service, registry },
             source,
             news,
             task,
@@ -240,7 +241,7 @@ async fn ovn_option_that_keeps_chassis_from_answering_turns_the_check_off_and_re
             "berth_chassis_lag_seconds{{chassis=\"{}\"}}",
             chassis(number)
         );
-        following.asked.metrics.encode().unwrap().contains(&series)
+        following.asked.registry.encode().unwrap().contains(&series)
     };
     let global = |row: Value| {
         southbound

@@ -11,8 +11,8 @@ use axum::http::{Request, StatusCode};
 use berth::cluster::{View, file};
 use berth::config::Config;
 use berth::domain::Network;
-use berth::http::{Service, router};
-use berth::metrics::Metrics;
+use berth::http::{Metrics, Service, router};
+use berth::metrics::{Registry, ViewCollector};
 use berth::peer::{Access, Peer};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -74,25 +74,24 @@ pub(crate) fn item<'a>(cluster: &'a mut Value, kind: &str, name: &str) -> &'a mu
 /// A service on a cluster.
 pub(crate) struct Asked {
     pub(crate) service: Arc<Service>,
-    pub(crate) metrics: Metrics,
+    pub(crate) registry: Registry,
 }
 
 impl Asked {
     pub(crate) fn new(cluster: &Value, config: &str) -> Self {
         let config = Config::parse(config).unwrap();
-        let metrics = Metrics::new().unwrap();
+        let registry = Registry::default();
         let view = Arc::new(ArcSwap::from_pointee(view_on(cluster, &config.network())));
-        metrics
-            .watch_view(Arc::clone(&view).into(), config.policy())
-            .unwrap();
+        let gauges = ViewCollector::new(Arc::clone(&view).into(), config.policy());
+        registry.collect(gauges.unwrap()).unwrap();
         let service = Service::new(
             view.into(),
             None,
             config.policy(),
-            metrics.clone(),
+            Metrics::register(&registry).unwrap(),
             &config.limits,
         );
-        Self { service, metrics }
+        Self { service, registry }
     }
 
     /// Sends a request to the router and returns status and body.
@@ -135,7 +134,7 @@ impl Asked {
 
     /// The value of a series, written as Prometheus shows it.
     pub(crate) fn metric(&self, series: &str) -> f64 {
-        let text = self.metrics.encode().unwrap();
+        let text = self.registry.encode().unwrap();
         text.lines()
             .find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
             .unwrap_or_else(|| panic!("no series {series} in\n{text}"))

@@ -58,7 +58,7 @@ const GROWTH: f64 = 24.0;
 /// The part of the run that is warm-up.
 const WARM_UP: f64 = 0.25;
 
-const CONFIG: &str = "tls: {reloadInterval: 200ms}\nlimits: {admissionBody: 1Mi, handlerTimeout: 30s}\nlease: {contend: Always}\n";
+const CONFIG: &str = "tls: {reloadInterval: 200ms}\nlimits: {admissionBody: 1Mi, handlerTimeout: 30s}\nlease: {leaderElection: Always}\n";
 
 fn main() -> ExitCode {
     let secs = std::env::var("BERTH_SOAK_SECS").map_or(SECS, |secs| {

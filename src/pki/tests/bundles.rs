@@ -7,7 +7,7 @@ use json_patch::Patch;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use serde_json::Value;
 
-use super::super::bundle::{Configuration, LEFT_ALONE, SETTLE, Seen, Sightings};
+use super::super::bundle::{Configuration, LEFT_ALONE, ObservedBundles, SETTLE, Seen};
 use super::super::decide::Published;
 use super::super::x509::Id;
 use super::{HOUR, mk_configuration, mk_state, pem, start};
@@ -32,10 +32,10 @@ fn bundles(configuration: &MutatingWebhookConfiguration) -> Vec<Option<String>> 
         .collect()
 }
 
-fn sighted(configuration: &MutatingWebhookConfiguration, wanted: &[Id]) -> Sightings {
-    let mut sightings = Sightings::default();
-    sightings.see(&[Seen::of(Some(configuration))], wanted, start());
-    sightings
+fn sighted(configuration: &MutatingWebhookConfiguration, wanted: &[Id]) -> ObservedBundles {
+    let mut observed = ObservedBundles::default();
+    observed.see(&[Seen::of(Some(configuration))], wanted, start());
+    observed
 }
 
 /// What each webhook trusts after the patch, or that there is none.
@@ -184,23 +184,23 @@ fn what_all_webhooks_of_all_configurations_trust_is_published_after_a_while() {
             only(&[]),
         ),
     ] {
-        let mut sightings = Sightings::default();
-        sightings.see(&seen, &[], start());
-        assert_eq!(sightings.published(start(), true), expect, "{seen:?}");
+        let mut observed = ObservedBundles::default();
+        observed.see(&seen, &[], start());
+        assert_eq!(observed.published(start(), true), expect, "{seen:?}");
         if expect != Published::Everything {
-            assert_eq!(sightings.published(start(), false), only(&[]), "{seen:?}");
+            assert_eq!(observed.published(start(), false), only(&[]), "{seen:?}");
         }
         // Later looks do not begin the time anew.
-        sightings.see(&seen, &[], start() + SETTLE);
+        observed.see(&seen, &[], start() + SETTLE);
         assert_eq!(
-            sightings.published(start() + SETTLE, false),
+            observed.published(start() + SETTLE, false),
             expect,
             "{seen:?}"
         );
         // Somebody takes it away in between.
-        sightings.see(&[there(&[("vmi", None)])], &[], start() + SETTLE);
-        sightings.see(&[there(&[("vmi", Some(&both))])], &[], start() + SETTLE);
-        assert_eq!(sightings.published(start() + SETTLE, false), only(&[]));
+        observed.see(&[there(&[("vmi", None)])], &[], start() + SETTLE);
+        observed.see(&[there(&[("vmi", Some(&both))])], &[], start() + SETTLE);
+        assert_eq!(observed.published(start() + SETTLE, false), only(&[]));
     }
 }
 

@@ -3,15 +3,18 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use super::super::contents::{Fault, Part, State};
-use super::super::decide::{Action, Change, Facts, Policy, Published, Serving, Why, decide};
-use super::super::names::Names;
+use super::super::Names;
+use super::super::contents::{Defect, Part, State};
+use super::super::decide::{
+    Action, Change, Facts, IssueReason, Policy, Published, Serving, decide,
+};
 use super::super::{Now, SKEW, Source};
 use super::{DAY, HOUR, mk_changed, mk_now, mk_policy, mk_state, start};
+use crate::tls::HostName;
 
 struct Case<'a> {
     state: &'a State,
-    faults: &'a [Fault],
+    defects: &'a [Defect],
     published: Published,
     serving: Option<Serving>,
     now: Now,
@@ -22,7 +25,7 @@ impl<'a> Case<'a> {
     fn new(state: &'a State, at: SystemTime) -> Self {
         Self {
             state,
-            faults: &[],
+            defects: &[],
             published: Published::Everything,
             serving: None,
             now: mk_now(at),
@@ -40,8 +43,8 @@ impl<'a> Case<'a> {
         self
     }
 
-    fn faults(mut self, faults: &'a [Fault]) -> Self {
-        self.faults = faults;
+    fn defects(mut self, defects: &'a [Defect]) -> Self {
+        self.defects = defects;
         self
     }
 
@@ -53,7 +56,7 @@ impl<'a> Case<'a> {
     fn action(&self) -> Action {
         let facts = Facts {
             state: self.state,
-            faults: self.faults,
+            defects: self.defects,
             restored: false,
             published: &self.published,
             serving: self.serving.as_ref(),
@@ -74,10 +77,13 @@ impl<'a> Case<'a> {
 }
 
 fn mk_names(names: &[&str]) -> Names {
-    names.iter().map(|name| name.parse().unwrap()).collect()
+    names
+        .iter()
+        .map(|name| HostName::parse(name).unwrap())
+        .collect()
 }
 
-fn issue(why: Why) -> Change {
+fn issue(why: IssueReason) -> Change {
     Change::IssueLeaf(why, mk_policy().names)
 }
 
@@ -93,7 +99,10 @@ fn mk_serving(state: &State) -> Serving {
 #[test]
 fn where_nothing_is_a_ca_and_a_leaf_are_made() {
     let nothing = State::default();
-    let first = [Change::MakeSigner(Why::First), issue(Why::First)];
+    let first = [
+        Change::MakeSigner(IssueReason::First),
+        issue(IssueReason::First),
+    ];
     Case::new(&nothing, start()).writes(&first);
     Case::new(&nothing, start())
         .unpublished()
@@ -108,8 +117,8 @@ fn a_leaf_is_renewed_at_two_thirds_of_its_life() {
     Case::new(&state, start()).keeps_until(due);
     Case::new(&state, start() - SKEW).keeps_until(due);
     Case::new(&state, due - Duration::from_secs(1)).keeps_until(due);
-    Case::new(&state, due).writes(&[issue(Why::Renewal)]);
-    Case::new(&state, start() + 31 * DAY).writes(&[issue(Why::Expired)]);
+    Case::new(&state, due).writes(&[issue(IssueReason::Renewal)]);
+    Case::new(&state, start() + 31 * DAY).writes(&[issue(IssueReason::Expired)]);
 
     let mut late = Case::new(&state, due);
     late.policy.jitter = 0.5;
@@ -117,7 +126,7 @@ fn a_leaf_is_renewed_at_two_thirds_of_its_life() {
 
     let mut shorter = Case::new(&state, start() + 4 * DAY);
     shorter.policy.leaf_lifetime = 6 * DAY;
-    shorter.writes(&[issue(Why::Renewal)]);
+    shorter.writes(&[issue(IssueReason::Renewal)]);
 }
 
 #[test]
@@ -126,7 +135,7 @@ fn a_configured_name_that_the_leaf_lacks_is_added_to_its_names() {
     let case = |names: &[&str]| Case::new(&state, start()).names(names);
     case(&["berth.ns.svc"]).keeps_until(start() + 20 * DAY);
     let all = mk_names(&["berth.ns.svc", "127.0.0.1", "other.ns.svc"]);
-    let why = Why::Names;
+    let why = IssueReason::Names;
     case(&["other.ns.svc"]).writes(&[Change::IssueLeaf(why, all.clone())]);
 
     // So the replicas of an unfinished rollout agree, whichever came last.
@@ -136,7 +145,10 @@ fn a_configured_name_that_the_leaf_lacks_is_added_to_its_names() {
     new.keeps_until(start() + 20 * DAY);
     // The old name goes with the next renewal.
     let later = Case::new(&rolled, start() + 20 * DAY).names(&["other.ns.svc"]);
-    later.writes(&[Change::IssueLeaf(Why::Renewal, mk_names(&["other.ns.svc"]))]);
+    later.writes(&[Change::IssueLeaf(
+        IssueReason::Renewal,
+        mk_names(&["other.ns.svc"]),
+    )]);
 }
 
 #[test]
@@ -147,8 +159,8 @@ fn what_begins_in_the_future_waits_unless_the_api_server_says_what_time_it_is() 
         .local()
         .keeps_until(start() + 20 * DAY);
     Case::new(&state, before).writes(&[
-        Change::MakeSigner(Why::FromTheFuture),
-        issue(Why::FromTheFuture),
+        Change::MakeSigner(IssueReason::FromTheFuture),
+        issue(IssueReason::FromTheFuture),
     ]);
     // By less than certificates are backdated there is no future.
     let before = start() - 2 * SKEW;
@@ -159,17 +171,17 @@ fn what_begins_in_the_future_waits_unless_the_api_server_says_what_time_it_is() 
 fn a_ca_is_replaced_step_by_step() {
     let state = mk_state(start());
     let due = start() + 2400 * DAY;
-    let fresh = mk_changed(&state, &[issue(Why::Renewal)], due - DAY);
+    let fresh = mk_changed(&state, &[issue(IssueReason::Renewal)], due - DAY);
     Case::new(&fresh, due - DAY).keeps_until(due);
-    Case::new(&fresh, due).writes(&[Change::MakeNext(Why::Renewal)]);
+    Case::new(&fresh, due).writes(&[Change::MakeNext(IssueReason::Renewal)]);
 
     // Published for a sixth of its life, while the old one signs.
-    let next = mk_changed(&fresh, &[Change::MakeNext(Why::Renewal)], due);
+    let next = mk_changed(&fresh, &[Change::MakeNext(IssueReason::Renewal)], due);
     assert_eq!(next.bundle.len(), 2);
     Case::new(&next, due).keeps_until(due + 19 * DAY);
     let due = due + 600 * DAY;
-    Case::new(&next, due - DAY).writes(&[issue(Why::Expired)]);
-    let fresh = mk_changed(&next, &[issue(Why::Expired)], due - DAY);
+    Case::new(&next, due - DAY).writes(&[issue(IssueReason::Expired)]);
+    let fresh = mk_changed(&next, &[issue(IssueReason::Expired)], due - DAY);
     assert_eq!(
         fresh.leaf.as_ref().unwrap().issuer,
         state.bundle[0].authority.id
@@ -178,13 +190,16 @@ fn a_ca_is_replaced_step_by_step() {
     Case::new(&fresh, due)
         .unpublished()
         .keeps_until(due + 19 * DAY);
-    let promote = [Change::Promote(Why::Renewal), issue(Why::NewCa)];
+    let promote = [
+        Change::Promote(IssueReason::Renewal),
+        issue(IssueReason::NewCa),
+    ];
     Case::new(&fresh, due).writes(&promote);
 
     // Trusted until its last leaf is over.
     let promoted = mk_changed(&fresh, &promote, due);
     assert_eq!((promoted.bundle.len(), &promoted.next), (2, &None));
-    let renewed = mk_changed(&promoted, &[issue(Why::Renewal)], due + 20 * DAY);
+    let renewed = mk_changed(&promoted, &[issue(IssueReason::Renewal)], due + 20 * DAY);
     let over = due + 29 * DAY + SKEW + Duration::from_secs(1);
     Case::new(&renewed, due + 20 * DAY).keeps_until(over);
     let old = state.bundle[0].authority.id.clone();
@@ -195,23 +210,32 @@ fn a_ca_is_replaced_step_by_step() {
 fn a_leaf_never_outlives_its_ca() {
     let state = mk_state(start());
     let end = start() + 3600 * DAY;
-    let late = mk_changed(&state, &[issue(Why::Renewal)], end - 10 * DAY);
+    let late = mk_changed(&state, &[issue(IssueReason::Renewal)], end - 10 * DAY);
     assert_eq!(
         late.leaf.as_ref().unwrap().certificate.validity.not_after,
         end
     );
     // Another one would not last longer: nothing is gained.
-    let next = mk_changed(&late, &[Change::MakeNext(Why::Renewal)], end - 10 * DAY);
+    let next = mk_changed(
+        &late,
+        &[Change::MakeNext(IssueReason::Renewal)],
+        end - 10 * DAY,
+    );
     Case::new(&next, end - DAY).unpublished().keeps_until(end);
     // As soon as callers trust the next CA it signs, overlap or not.
-    Case::new(&next, end - DAY).writes(&[Change::Promote(Why::Renewal), issue(Why::Renewal)]);
+    Case::new(&next, end - DAY).writes(&[
+        Change::Promote(IssueReason::Renewal),
+        issue(IssueReason::Renewal),
+    ]);
     // Without the next CA, or without anybody who trusts it, when nothing else is left.
-    Case::new(&next, end)
-        .unpublished()
-        .writes(&[Change::Promote(Why::Expired), issue(Why::Expired)]);
-    Case::new(&late, end)
-        .unpublished()
-        .writes(&[Change::MakeSigner(Why::Expired), issue(Why::Expired)]);
+    Case::new(&next, end).unpublished().writes(&[
+        Change::Promote(IssueReason::Expired),
+        issue(IssueReason::Expired),
+    ]);
+    Case::new(&late, end).unpublished().writes(&[
+        Change::MakeSigner(IssueReason::Expired),
+        issue(IssueReason::Expired),
+    ]);
 }
 
 #[test]
@@ -221,28 +245,35 @@ fn a_lost_key_is_replaced_with_an_overlap_as_long_as_the_leaf_allows() {
         signer: None,
         ..whole.clone()
     };
-    let faults = [Fault::Missing(Part::SignerKey)];
-    Case::new(&state, start()).faults(&faults).writes(&[
-        Change::Mend(Fault::Missing(Part::SignerKey)),
-        Change::MakeNext(Why::Lost),
+    let defects = [Defect::Missing(Part::SignerKey)];
+    Case::new(&state, start()).defects(&defects).writes(&[
+        Change::Repair(Defect::Missing(Part::SignerKey)),
+        Change::MakeNext(IssueReason::Lost),
     ]);
-    let next = mk_changed(&state, &[Change::MakeNext(Why::Lost)], start());
+    let next = mk_changed(&state, &[Change::MakeNext(IssueReason::Lost)], start());
     let due = start() + 20 * DAY;
     Case::new(&next, start()).keeps_until(due);
-    Case::new(&next, due).writes(&[Change::Promote(Why::Lost), issue(Why::Renewal)]);
+    Case::new(&next, due).writes(&[
+        Change::Promote(IssueReason::Lost),
+        issue(IssueReason::Renewal),
+    ]);
     // Nobody trusts it yet: the leaf that is there is better to the end.
     let over = start() + 30 * DAY;
     Case::new(&next, due).unpublished().keeps_until(over);
-    Case::new(&next, over)
-        .unpublished()
-        .writes(&[Change::Promote(Why::Lost), issue(Why::Expired)]);
+    Case::new(&next, over).unpublished().writes(&[
+        Change::Promote(IssueReason::Lost),
+        issue(IssueReason::Expired),
+    ]);
 
     // With the leaf gone as well, there is nothing to wait for.
     let state = State {
         leaf: None,
         ..state
     };
-    Case::new(&state, start()).writes(&[Change::MakeSigner(Why::Lost), issue(Why::Lost)]);
+    Case::new(&state, start()).writes(&[
+        Change::MakeSigner(IssueReason::Lost),
+        issue(IssueReason::Lost),
+    ]);
     // With the leaf gone alone, the CA signs another.
     let state = State {
         leaf: None,
@@ -250,7 +281,7 @@ fn a_lost_key_is_replaced_with_an_overlap_as_long_as_the_leaf_allows() {
     };
     Case::new(&state, start())
         .unpublished()
-        .writes(&[issue(Why::Lost)]);
+        .writes(&[issue(IssueReason::Lost)]);
 }
 
 #[test]
@@ -273,7 +304,7 @@ fn the_ca_of_a_served_leaf_is_trusted_whatever_the_secret_says() {
     }
     .keeps_until(start() + 20 * DAY);
     // Not any more when it is over.
-    case(end + SKEW).writes(&[issue(Why::Expired)]);
+    case(end + SKEW).writes(&[issue(IssueReason::Expired)]);
 }
 
 #[test]
@@ -300,11 +331,11 @@ fn a_bundle_has_an_end() {
 #[test]
 fn what_is_wrong_is_written_right() {
     let state = mk_state(start());
-    let faults = [
-        Fault::Unreadable(Part::NextKey),
-        Fault::Missing(Part::Horizon),
+    let defects = [
+        Defect::Unreadable(Part::NextKey),
+        Defect::Missing(Part::Horizon),
     ];
     Case::new(&state, start())
-        .faults(&faults)
-        .writes(&faults.map(Change::Mend));
+        .defects(&defects)
+        .writes(&defects.map(Change::Repair));
 }

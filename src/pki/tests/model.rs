@@ -1,8 +1,14 @@
 //! Replicas with skewed clocks at one API server, interleaved, delayed and ended at any point.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use json_patch::Patch;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
@@ -12,14 +18,14 @@ use proptest::sample::Index;
 use proptest::strategy::Union;
 
 use super::super::bundle::{Configuration, wanted};
-use super::super::contents::{self, Part};
+use super::super::contents::{self, Leaf, Part};
 use super::super::decide::Policy;
 use super::super::error::{Object, PkiError, Verb};
-use super::super::replica::{Effect, Outcome, Replica, Report, Task};
+use super::super::round::{ApiServer, Replica, Report, Task, WriteError};
 use super::super::{Now, SKEW, Source};
 use crate::api::{self, Fault};
 
-use super::{DAY, HOUR, mk_configuration, mk_policy, start};
+use super::{Api, DAY, HOUR, mk_configuration, mk_policy, start};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -27,63 +33,141 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// is due, and than a foreign CA is left alone.
 const STALL: Duration = Duration::from_mins(50);
 
-/// What the API server has.
-struct Api {
-    secret: Option<Secret>,
-    configuration: Option<MutatingWebhookConfiguration>,
-    version: u64,
+/// What a replica asks of the API server.
+#[derive(Clone)]
+enum Effect {
+    ReadConfiguration,
+    ReadSecret,
+    WriteSecret(Box<Secret>),
+    PatchConfiguration(Patch),
+    /// The round is over.
+    Rest,
+}
+
+/// What came of it.
+enum Outcome {
+    Configuration(Option<MutatingWebhookConfiguration>),
+    Secret(Option<Secret>),
+    Done,
+    Conflict,
+    Lost,
 }
 
 impl Api {
-    fn next_version(&mut self) -> String {
-        self.version += 1;
-        self.version.to_string()
-    }
-
     fn apply(&mut self, effect: &Effect) -> Outcome {
         match effect {
-            Effect::ReadConfiguration(_) => {
-                Outcome::Configuration(self.configuration.clone().map(Box::new))
-            }
-            Effect::ReadSecret => Outcome::Secret(self.secret.clone().map(Box::new)),
-            Effect::CreateSecret(_) if self.secret.is_some() => Outcome::Conflict,
-            Effect::CreateSecret(secret) => self.store((**secret).clone()),
-            Effect::ReplaceSecret(secret) => match &self.secret {
-                Some(old) if old.metadata == secret.metadata => self.store((**secret).clone()),
-                _ => Outcome::Conflict,
+            Effect::ReadConfiguration => Outcome::Configuration(self.configuration.clone()),
+            Effect::ReadSecret => Outcome::Secret(self.secret.clone()),
+            Effect::WriteSecret(secret) => match self.write(secret) {
+                Ok(()) => Outcome::Done,
+                Err(_) => Outcome::Conflict,
             },
-            Effect::PatchConfiguration(_, patch) => self.patch(patch),
-            Effect::Serve(_) | Effect::Rest { .. } => Outcome::Done,
+            Effect::PatchConfiguration(patch) => match self.patch(patch) {
+                Ok(patched) => Outcome::Configuration(patched),
+                Err(_) => Outcome::Conflict,
+            },
+            Effect::Rest => Outcome::Done,
+        }
+    }
+}
+
+/// Between a replica's rounds and the test.
+struct Line {
+    clock: Clock,
+    time: Cell<SystemTime>,
+    effect: RefCell<Effect>,
+    outcome: RefCell<Option<Outcome>>,
+    serving: RefCell<Option<Leaf>>,
+    wrote: Cell<usize>,
+}
+
+impl Line {
+    /// Asks, and waits until the test hands over an answer.
+    async fn ask(&self, effect: Effect) -> Outcome {
+        *self.effect.borrow_mut() = effect;
+        poll_fn(|_| match self.outcome.borrow_mut().take() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Rounds for ever.
+    async fn run(self: Rc<Self>, task: Task) {
+        let mut replica = Replica::new(task);
+        let mut api = Rc::clone(&self);
+        loop {
+            let mut serve = |leaf: &Leaf, _| {
+                *self.serving.borrow_mut() = Some(leaf.clone());
+                true
+            };
+            replica.round(&mut api, &mut serve).await;
+            let reports = replica.reports();
+            let wrote = reports.iter().filter(|it| matches!(it, Report::Wrote(_)));
+            self.wrote.set(self.wrote.get() + wrote.count());
+            self.ask(Effect::Rest).await;
+        }
+    }
+}
+
+fn lost() -> PkiError {
+    PkiError::Unreachable {
+        verb: Verb::Get,
+        object: Object::Configuration {
+            name: "berth".to_owned(),
+        },
+        fault: Fault::new(api::Cause::Connection, "lost"),
+    }
+}
+
+impl ApiServer for Rc<Line> {
+    fn now(&self) -> Now {
+        self.clock.now(self.time.get())
+    }
+
+    async fn read_configuration(
+        &mut self,
+        _: &str,
+    ) -> Result<Option<MutatingWebhookConfiguration>, PkiError> {
+        match self.ask(Effect::ReadConfiguration).await {
+            Outcome::Configuration(configuration) => Ok(configuration),
+            _ => Err(lost()),
         }
     }
 
-    fn store(&mut self, mut secret: Secret) -> Outcome {
-        secret.metadata.resource_version = Some(self.next_version());
-        self.secret = Some(secret);
-        Outcome::Done
+    async fn read_secret(&mut self) -> Result<Option<Secret>, PkiError> {
+        match self.ask(Effect::ReadSecret).await {
+            Outcome::Secret(secret) => Ok(secret),
+            _ => Err(lost()),
+        }
     }
 
-    fn patch(&mut self, patch: &Patch) -> Outcome {
-        let Some(configuration) = &self.configuration else {
-            return Outcome::Configuration(None);
-        };
-        let mut value = serde_json::to_value(configuration).unwrap();
-        if json_patch::patch(&mut value, patch).is_err() {
-            return Outcome::Conflict;
+    async fn write_secret(&mut self, secret: &Secret) -> Result<(), WriteError> {
+        let effect = Effect::WriteSecret(Box::new(secret.clone()));
+        match self.ask(effect).await {
+            Outcome::Done => Ok(()),
+            Outcome::Conflict => Err(WriteError::Conflict),
+            _ => Err(WriteError::Failed(lost())),
         }
-        let mut patched: MutatingWebhookConfiguration = serde_json::from_value(value).unwrap();
-        patched.metadata.resource_version = Some(self.next_version());
-        self.configuration = Some(patched.clone());
-        Outcome::Configuration(Some(Box::new(patched)))
+    }
+
+    async fn patch_configuration(
+        &mut self,
+        _: &str,
+        patch: Patch,
+    ) -> Result<Option<MutatingWebhookConfiguration>, WriteError> {
+        match self.ask(Effect::PatchConfiguration(patch)).await {
+            Outcome::Configuration(configuration) => Ok(configuration),
+            Outcome::Conflict => Err(WriteError::Conflict),
+            _ => Err(WriteError::Failed(lost())),
+        }
     }
 }
 
 /// A replica's process.
 struct Process {
-    replica: Replica,
-    /// How far its clock is off, and whether it goes by it.
-    clock: Clock,
-    effect: Effect,
+    line: Rc<Line>,
+    rounds: LocalBoxFuture<'static, ()>,
     /// What came of the effect, on its way.
     outcome: Option<Outcome>,
     rested: SystemTime,
@@ -123,21 +207,39 @@ fn mk_task(number: usize) -> Task {
 
 impl Process {
     fn start(number: usize, clock: Clock, time: SystemTime) -> Self {
-        let mut replica = Replica::new(mk_task(number));
-        let effect = replica.begin();
-        Self {
-            replica,
+        let line = Rc::new(Line {
             clock,
-            effect,
+            time: Cell::new(time),
+            effect: RefCell::new(Effect::Rest),
+            outcome: RefCell::default(),
+            serving: RefCell::default(),
+            wrote: Cell::default(),
+        });
+        let rounds = Rc::clone(&line).run(mk_task(number)).boxed_local();
+        let mut process = Self {
+            line,
+            rounds,
             outcome: None,
             rested: time,
-        }
+        };
+        process.go_on();
+        process
+    }
+
+    /// Runs until the next question.
+    fn go_on(&mut self) {
+        let over = (&mut self.rounds).now_or_never();
+        assert!(over.is_none(), "rounds never end");
+    }
+
+    fn rests(&self) -> bool {
+        matches!(*self.line.effect.borrow(), Effect::Rest)
     }
 
     /// The API server does what is asked, if it has not yet.
     fn ask(&mut self, api: &mut Api) {
         if self.outcome.is_none() {
-            self.outcome = Some(api.apply(&self.effect));
+            self.outcome = Some(api.apply(&self.line.effect.borrow()));
         }
     }
 
@@ -146,25 +248,12 @@ impl Process {
         let Some(outcome) = self.outcome.take() else {
             return;
         };
-        self.effect = match &self.effect {
-            Effect::Rest { .. } => {
-                self.rested = time;
-                self.replica.begin()
-            }
-            Effect::Serve(_) => self.replica.go_on(outcome, self.clock.now(time)),
-            _ if lost => {
-                let error = PkiError::Unreachable {
-                    verb: Verb::Get,
-                    object: Object::Configuration {
-                        name: "berth".to_owned(),
-                    },
-                    fault: Fault::new(api::Cause::Connection, "lost"),
-                };
-                self.replica
-                    .go_on(Outcome::Failed(error), self.clock.now(time))
-            }
-            _ => self.replica.go_on(outcome, self.clock.now(time)),
-        };
+        if self.rests() {
+            self.rested = time;
+        }
+        self.line.time.set(time);
+        *self.line.outcome.borrow_mut() = Some(if lost { Outcome::Lost } else { outcome });
+        self.go_on();
     }
 }
 
@@ -267,7 +356,7 @@ impl World {
                 let mut steps = 0;
                 while rests < 2 {
                     let process = &mut self.processes[who];
-                    rests += u32::from(matches!(process.effect, Effect::Rest { .. }));
+                    rests += u32::from(process.rests());
                     process.ask(&mut self.api);
                     process.hear(self.time, false);
                     steps += 1;
@@ -286,11 +375,13 @@ impl World {
     /// What has to hold at every moment.
     fn check(&self) {
         for process in &self.processes {
-            let Some(serving) = process.replica.serving() else {
+            let serving = process.line.serving.borrow();
+            let Some(serving) = &*serving else {
                 continue;
             };
+            let validity = serving.certificate.validity;
             assert!(
-                serving.validity.not_before <= self.time && self.time < serving.validity.not_after,
+                validity.not_before <= self.time && self.time < validity.not_after,
                 "a served leaf is not valid"
             );
             let configuration = self.api.configuration.as_ref().unwrap();
@@ -298,7 +389,7 @@ impl World {
                 let bundle = webhook.client_config.ca_bundle.as_ref().unwrap();
                 let bundle = std::str::from_utf8(&bundle.0).unwrap();
                 assert!(
-                    bundle.contains(&serving.authority.id.pem()),
+                    bundle.contains(&serving.issuer.pem()),
                     "a served leaf is not trusted"
                 );
             }
@@ -384,11 +475,12 @@ fn check_end(world: &mut World) {
     world.settle();
     let secret = world.api.secret.as_ref().unwrap();
     let found = contents::read(secret).unwrap();
-    assert_eq!(found.faults, []);
+    assert_eq!(found.defects, []);
     let leaf = found.state.leaf.as_ref().unwrap();
     for process in &mut world.processes {
-        let serving = process.replica.serving().unwrap();
-        assert_eq!(serving.leaf, leaf.certificate.id);
+        let serving = process.line.serving.borrow();
+        let serving = serving.as_ref().unwrap();
+        assert_eq!(serving.certificate.id, leaf.certificate.id);
     }
     let wanted = wanted(&found.state);
     let configuration = world.api.configuration.as_ref().unwrap();
@@ -431,17 +523,14 @@ fn through_two_rotations_of_the_ca_nobody_is_ever_without_trust() {
     let by = Source::Local;
     let clocks = [0, 1700, -1700].map(|seconds| Clock { seconds, by });
     let mut world = World::new(clocks.to_vec());
-    let mut wrote = 0;
     for _ in 0..13 * 24 {
         world.wait(HOUR);
-        for process in &mut world.processes {
-            let reports = process.replica.reports();
-            wrote += reports
-                .iter()
-                .filter(|report| matches!(report, Report::Wrote(_)))
-                .count();
-        }
     }
+    let wrote = world
+        .processes
+        .iter()
+        .map(|process| process.line.wrote.get());
+    let wrote: usize = wrote.sum();
     check_end(&mut world);
     // A leaf every 16 to 17 hours, and for each CA its making, promotion and end.
     assert!((18..30).contains(&wrote), "{wrote}");

@@ -2,12 +2,16 @@
 
 use std::time::SystemTime;
 
+use futures_util::FutureExt;
+use json_patch::Patch;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 
+use super::super::Now;
 use super::super::contents::Leaf;
-use super::super::replica::{Effect, Outcome, Replica, Report, Task};
-use super::{DAY, mk_configuration, mk_now, mk_policy, mk_secret, mk_state, start};
+use super::super::error::PkiError;
+use super::super::round::{ApiServer, Replica, Report, Task, WriteError};
+use super::{Api, DAY, mk_configuration, mk_now, mk_policy, mk_secret, mk_state, start};
 
 /// What came of a round.
 #[derive(Debug, Default)]
@@ -16,6 +20,44 @@ struct Done {
     wrote_secret: Option<Secret>,
     published: usize,
     said: Vec<String>,
+}
+
+/// An API server that answers at once, and takes whatever is written.
+struct Immediate {
+    api: Api,
+    at: SystemTime,
+    done: Done,
+}
+
+impl ApiServer for Immediate {
+    fn now(&self) -> Now {
+        mk_now(self.at)
+    }
+
+    async fn read_configuration(
+        &mut self,
+        _: &str,
+    ) -> Result<Option<MutatingWebhookConfiguration>, PkiError> {
+        Ok(self.api.configuration.clone())
+    }
+
+    async fn read_secret(&mut self) -> Result<Option<Secret>, PkiError> {
+        Ok(self.api.secret.clone())
+    }
+
+    async fn write_secret(&mut self, secret: &Secret) -> Result<(), WriteError> {
+        self.done.wrote_secret = Some(secret.clone());
+        Ok(())
+    }
+
+    async fn patch_configuration(
+        &mut self,
+        _: &str,
+        patch: Patch,
+    ) -> Result<Option<MutatingWebhookConfiguration>, WriteError> {
+        self.done.published += 1;
+        self.api.patch(&patch)
+    }
 }
 
 fn mk_replica() -> Replica {
@@ -34,42 +76,33 @@ fn round(
     configuration: Option<&MutatingWebhookConfiguration>,
     at: SystemTime,
 ) -> Done {
-    let mut done = Done::default();
-    let mut effect = replica.begin();
-    loop {
-        let outcome = match effect {
-            Effect::Rest { .. } => break,
-            Effect::ReadConfiguration(_) => {
-                Outcome::Configuration(configuration.cloned().map(Box::new))
-            }
-            Effect::ReadSecret => Outcome::Secret(secret.cloned().map(Box::new)),
-            Effect::CreateSecret(secret) | Effect::ReplaceSecret(secret) => {
-                done.wrote_secret = Some(*secret);
-                Outcome::Done
-            }
-            Effect::PatchConfiguration(_, patch) => {
-                done.published += 1;
-                let mut patched = serde_json::to_value(configuration).unwrap();
-                json_patch::patch(&mut patched, &patch).unwrap();
-                Outcome::Configuration(Some(serde_json::from_value(patched).unwrap()))
-            }
-            Effect::Serve(leaf) => {
-                done.served = Some(*leaf);
-                Outcome::Done
-            }
-        };
-        effect = replica.go_on(outcome, mk_now(at));
+    let mut immediate = Immediate {
+        api: Api {
+            secret: secret.cloned(),
+            configuration: configuration.cloned(),
+            version: 100,
+        },
+        at,
+        done: Done::default(),
+    };
+    let mut served = None;
+    let mut serve = |leaf: &Leaf, _| {
+        served = Some(leaf.clone());
+        true
+    };
+    let round = replica.round(&mut immediate, &mut serve).now_or_never();
+    assert!(round.is_some(), "nothing is waited for");
+    let reports = replica.reports().into_iter();
+    let said = reports.filter_map(|report| match report {
+        Report::Failed(error) => Some(format!("{}: {error}", error.label())),
+        Report::Absent { configuration } => Some(format!("absent: {configuration}")),
+        Report::Wrote(_) | Report::Published { .. } => None,
+    });
+    Done {
+        served,
+        said: said.collect(),
+        ..immediate.done
     }
-    let said = replica
-        .reports()
-        .into_iter()
-        .filter_map(|report| match report {
-            Report::Failed(error) => Some(format!("{}: {error}", error.label())),
-            Report::Absent { configuration } => Some(format!("absent: {configuration}")),
-            Report::Wrote(_) | Report::Published { .. } => None,
-        });
-    done.said = said.collect();
-    done
 }
 
 #[test]

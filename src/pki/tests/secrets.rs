@@ -5,26 +5,30 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 
-use super::super::contents::{Fault, Foreign, Found, Part, State, read, write};
-use super::super::decide::{Change, Why};
+use super::super::contents::{Defect, Foreign, Found, Part, State, read, write};
+use super::super::decide::{Change, IssueReason};
 use super::{DAY, mk_changed, mk_secret, mk_secret_with, mk_state, start};
 
 #[test]
 fn what_is_written_is_read_back() {
     let state = mk_state(start());
-    let overlapping = mk_changed(&state, &[Change::MakeNext(Why::Renewal)], start() + DAY);
+    let overlapping = mk_changed(
+        &state,
+        &[Change::MakeNext(IssueReason::Renewal)],
+        start() + DAY,
+    );
     let promoted = mk_changed(
         &overlapping,
         &[
-            Change::Promote(Why::Renewal),
-            Change::IssueLeaf(Why::NewCa, super::mk_policy().names),
+            Change::Promote(IssueReason::Renewal),
+            Change::IssueLeaf(IssueReason::NewCa, super::mk_policy().names),
         ],
         start() + DAY,
     );
     assert_eq!(promoted.bundle.len(), 2);
     for state in [state, overlapping, promoted] {
         let found = read(&mk_secret(&state)).unwrap();
-        assert_eq!((found.state, found.faults), (state, vec![]));
+        assert_eq!((found.state, found.defects), (state, vec![]));
     }
     let mut empty = mk_secret(&State::default());
     empty.data = None;
@@ -57,10 +61,10 @@ fn writing_leaves_what_is_not_berths() {
 /// What is wrong with the Secret when one part is something else, and whether a CA that signs and a
 /// leaf are left.
 #[track_caller]
-fn check(part: Part, bytes: Option<&[u8]>, faults: &[Fault], left: (bool, bool)) {
+fn check(part: Part, bytes: Option<&[u8]>, defects: &[Defect], left: (bool, bool)) {
     let found = read(&mk_secret_with(&mk_state(start()), part, bytes)).unwrap();
     let State { signer, leaf, .. } = &found.state;
-    assert_eq!(found.faults, faults);
+    assert_eq!(found.defects, defects);
     assert_eq!((signer.is_some(), leaf.is_some()), left);
 }
 
@@ -68,22 +72,22 @@ const JUNK: Option<&[u8]> = Some(b"junk");
 
 #[test]
 fn without_its_ca_nothing_in_a_secret_has_a_meaning() {
-    let strangers = [Part::SignerKey, Part::Leaf].map(Fault::Stranger);
-    let and = |fault: fn(Part) -> Fault| [&[fault(Part::Bundle)][..], &strangers].concat();
+    let strangers = [Part::SignerKey, Part::Leaf].map(Defect::Stranger);
+    let and = |defect: fn(Part) -> Defect| [&[defect(Part::Bundle)][..], &strangers].concat();
     let nothing = (false, false);
-    check(Part::Bundle, None, &and(Fault::Missing), nothing);
-    check(Part::Bundle, JUNK, &and(Fault::Unreadable), nothing);
+    check(Part::Bundle, None, &and(Defect::Missing), nothing);
+    check(Part::Bundle, JUNK, &and(Defect::Unreadable), nothing);
     let leaf = mk_state(start()).leaf.unwrap().certificate.id.pem();
     let leaf = Some(leaf.as_bytes());
-    check(Part::Bundle, leaf, &and(Fault::Unreadable), nothing);
+    check(Part::Bundle, leaf, &and(Defect::Unreadable), nothing);
 }
 
 #[test]
 fn a_damaged_part_is_named_and_the_others_are_kept() {
     let other = mk_secret(&mk_state(start() + DAY)).data.unwrap();
     let [key, leaf] = [Part::SignerKey, Part::Leaf].map(|part| other[part.name()].0.as_slice());
-    let (missing, unreadable, stranger) = (Fault::Missing, Fault::Unreadable, Fault::Stranger);
-    for (part, bytes, fault, left) in [
+    let (missing, unreadable, stranger) = (Defect::Missing, Defect::Unreadable, Defect::Stranger);
+    for (part, bytes, defect, left) in [
         (
             Part::SignerKey,
             None,
@@ -138,7 +142,7 @@ fn a_damaged_part_is_named_and_the_others_are_kept() {
             (true, false),
         ),
     ] {
-        check(part, bytes, &[fault], left);
+        check(part, bytes, &[defect], left);
     }
 }
 
@@ -152,7 +156,7 @@ fn a_leaf_of_no_ca_in_the_bundle_is_a_stranger() {
         data.insert(part.name().to_owned(), bytes);
     }
     let found = read(&secret).unwrap();
-    assert_eq!(found.faults, [Fault::Stranger(Part::Leaf)]);
+    assert_eq!(found.defects, [Defect::Stranger(Part::Leaf)]);
     assert!(found.state.signer.is_some() && found.state.leaf.is_none());
 }
 
@@ -244,12 +248,16 @@ fn an_immutable_secret_is_read_like_another_one() {
 #[test]
 fn what_is_lost_is_put_back_and_what_came_later_is_not() {
     let old = mk_state(start());
-    let next = mk_changed(&old, &[Change::MakeNext(Why::Renewal)], start() + DAY);
+    let next = mk_changed(
+        &old,
+        &[Change::MakeNext(IssueReason::Renewal)],
+        start() + DAY,
+    );
     let new = mk_changed(
         &next,
         &[
-            Change::Promote(Why::Renewal),
-            Change::IssueLeaf(Why::NewCa, super::mk_policy().names),
+            Change::Promote(IssueReason::Renewal),
+            Change::IssueLeaf(IssueReason::NewCa, super::mk_policy().names),
         ],
         start() + DAY,
     );

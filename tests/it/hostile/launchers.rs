@@ -30,7 +30,7 @@ async fn seen(cluster: &Value) -> (Value, f64) {
     let mut scores = scores.as_array().unwrap().iter();
     let score = scores.find(|score| score["Host"] == NODE).unwrap();
     let series = format!("berth_migrations_arriving{{node=\"{NODE}\"}}");
-    let text = asked.metrics.encode().unwrap();
+    let text = asked.registry.encode().unwrap();
     let arriving = text.lines().find_map(|line| line.strip_prefix(&series));
     let arriving = arriving.map_or(0.0, |value| value.trim().parse().unwrap());
     (score["Score"].clone(), arriving)

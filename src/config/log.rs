@@ -1,13 +1,56 @@
-//! What is logged: a level, or one for all and others for parts of berth.
+//! How log lines are written, and which.
 
-use std::borrow::Cow;
-use std::str::FromStr;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-use crate::config::reader::read_text;
+use crate::config::notation::notation;
+
+/// Logs.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Log {
+    /// The log format: `Human`, `JSON`, or `Auto`, which is `Human` on a terminal and `JSON`
+    /// elsewhere. Case does not matter.
+    pub format: LogFormat,
+    /// The log level (`off`, `error`, `warn`, `info`, `debug` or `trace`), or a filter such as
+    /// `info,berth::decision=debug`.
+    pub level: LogLevel,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people on a terminal, else JSON.
+    #[default]
+    Auto,
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// In any case: the file has it as Kubernetes' enums are written, a flag in lower case.
+    fn parse(text: &str) -> Result<Self, &str> {
+        match text.to_ascii_lowercase().as_str() {
+            "auto" => Ok(Self::Auto),
+            "human" => Ok(Self::Human),
+            "json" => Ok(Self::Json),
+            _ => Err(text),
+        }
+    }
+}
+
+// Editors offer the enum; the pattern has what is read.
+notation!(LogFormat, "LogFormat", "a log format: use auto, human or json", Self::parse, {
+    "type": "string",
+    "description": "Auto (for people on a terminal, else JSON), Human or JSON, in any case",
+    "anyOf": [
+        { "enum": ["Auto", "Human", "JSON"] },
+        { "pattern": "^([Aa][Uu][Tt][Oo]|[Hh][Uu][Mm][Aa][Nn]|[Jj][Ss][Oo][Nn])$" },
+    ],
+});
 
 /// A filter in the notation of `tracing_subscriber::filter::Targets`, except that a word alone is a
 /// level: as the name of a target, a mistyped level would log everything.
@@ -19,13 +62,6 @@ impl Default for LogLevel {
         Self(Targets::new().with_default(LevelFilter::INFO))
     }
 }
-
-const FORM: &str = "a level: use off, error, warn, info, debug or trace, or a filter such as info,berth::decision=debug";
-
-/// A text that is not a level.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not {FORM}")]
-pub struct LevelError(String);
 
 impl LogLevel {
     /// Errors alone, for what has its own way to speak to people.
@@ -39,12 +75,9 @@ impl LogLevel {
     pub fn targets(&self) -> &Targets {
         &self.0
     }
-}
 
-impl FromStr for LogLevel {
-    type Err = LevelError;
-
-    fn from_str(text: &str) -> Result<Self, LevelError> {
+    /// The filter, or the part of it that is wrong.
+    fn parse(text: &str) -> Result<Self, &str> {
         let mut targets = Targets::new();
         for directive in text.split(',') {
             targets = match directive.split_once('=') {
@@ -52,14 +85,14 @@ impl FromStr for LogLevel {
                 Some((target, level)) if is_target(target) => {
                     targets.with_target(target, read_level(level)?)
                 }
-                Some(_) => return Err(LevelError(directive.to_owned())),
+                Some(_) => return Err(directive),
             };
         }
         Ok(Self(targets))
     }
 }
 
-fn read_level(text: &str) -> Result<LevelFilter, LevelError> {
+fn read_level(text: &str) -> Result<LevelFilter, &str> {
     Ok(match text {
         "off" => LevelFilter::OFF,
         "error" => LevelFilter::ERROR,
@@ -67,7 +100,7 @@ fn read_level(text: &str) -> Result<LevelFilter, LevelError> {
         "info" => LevelFilter::INFO,
         "debug" => LevelFilter::DEBUG,
         "trace" => LevelFilter::TRACE,
-        _ => return Err(LevelError(text.to_owned())),
+        _ => return Err(text),
     })
 }
 
@@ -79,29 +112,35 @@ fn is_target(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
 }
 
-impl<'de> Deserialize<'de> for LogLevel {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read_text(deserializer, FORM)
+notation!(
+    LogLevel,
+    "LogLevel",
+    "a level: use off, error, warn, info, debug or trace, or a filter such as info,berth::decision=debug",
+    Self::parse,
+    {
+        "type": "string",
+        "description": "A level, or a filter such as info,berth::decision=debug",
+        "pattern": "^([A-Za-z0-9_:]+=)?(off|error|warn|info|debug|trace)(,([A-Za-z0-9_:]+=)?(off|error|warn|info|debug|trace))*$",
     }
-}
-
-impl JsonSchema for LogLevel {
-    fn schema_name() -> Cow<'static, str> {
-        "LogLevel".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "description": "A level, or a filter such as info,berth::decision=debug",
-            "pattern": "^([A-Za-z0-9_:]+=)?(off|error|warn|info|debug|trace)(,([A-Za-z0-9_:]+=)?(off|error|warn|info|debug|trace))*$",
-        })
-    }
-}
+);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn formats_are_read_in_any_case() {
+        for (text, expect) in [
+            ("Auto", Some(LogFormat::Auto)),
+            ("human", Some(LogFormat::Human)),
+            ("JSON", Some(LogFormat::Json)),
+            ("json", Some(LogFormat::Json)),
+            ("", None),
+            ("text", None),
+        ] {
+            assert_eq!(text.parse::<LogFormat>().ok(), expect, "{text}");
+        }
+    }
 
     #[test]
     fn a_filter_enables_what_it_names() {
@@ -136,12 +175,7 @@ mod tests {
             ("a b=debug", Some("a b=debug")),
             ("INFO", Some("INFO")),
         ] {
-            let got = text.parse::<LogLevel>().err();
-            assert_eq!(
-                got,
-                wrong.map(|wrong| LevelError(wrong.to_owned())),
-                "{text}"
-            );
+            assert_eq!(LogLevel::parse(text).err(), wrong, "{text}");
         }
     }
 }

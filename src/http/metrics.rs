@@ -1,41 +1,13 @@
-//! What Prometheus scrapes. Every label value comes from an enum; none is a text of an error or of
-//! a request, except the names of nodes and chassis.
+//! The metrics of the HTTPS routes, and the enums of their labels.
 
-mod duties;
-mod listener;
-pub mod managed;
-mod named;
-#[cfg(target_os = "linux")]
-mod process;
-mod southbound;
-mod view;
-mod watch;
-
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use prometheus::core::Collector;
-use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
-};
+use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec};
 
-use crate::cluster::{VmiReader, WatchStats};
-use crate::decide::guard::Policy;
 use crate::decide::inject::{Operation, Outcome};
 use crate::decide::reason::{Reason, Reasons};
 use crate::decide::score::{Effect, Input, Scale};
-use crate::facts::{Sources, SouthboundSource};
-use crate::metrics::duties::DutyCollector;
-pub use crate::metrics::duties::DutyStats;
-use crate::metrics::listener::ListenerCollector;
-use crate::metrics::managed::ManagedCertificates;
-use crate::metrics::southbound::SouthboundCollector;
-use crate::metrics::view::ViewCollector;
-use crate::metrics::watch::WatchCollector;
-use crate::server::ServerStats;
-use crate::telemetry;
-use crate::tls::ReloadOutcome;
+use crate::metrics::Registry;
 use crate::wire::kubevirt::Kind;
 
 /// From 100 µs, which is a small review, to 10 s, which is the longest timeout in use.
@@ -213,10 +185,9 @@ impl Tally {
     }
 }
 
-/// The metrics of the service.
+/// The metrics of the HTTPS routes.
 #[derive(Clone, Debug)]
 pub struct Metrics {
-    registry: Registry,
     admission_requests: IntCounterVec,
     admission_duration: HistogramVec,
     extender_requests: IntCounterVec,
@@ -226,118 +197,62 @@ pub struct Metrics {
     inputs: IntCounterVec,
     refused: IntCounterVec,
     in_flight: IntGaugeVec,
-    certificate_expiry: IntGaugeVec,
-    reloads: IntCounterVec,
-    encoded: IntCounter,
-    scrapes_refused: IntCounter,
-    log_lines_dropped: IntCounter,
-    /// Collectors fill their metrics while they are gathered: two at once would add to each other's.
-    gathering: Arc<Mutex<()>>,
 }
 
 impl Metrics {
     /// Registers everything, at zero where the labels are known beforehand.
     ///
     /// # Errors
-    /// A name or label that is no valid metric, or one that is registered twice: a defect.
-    pub fn new() -> Result<Self, prometheus::Error> {
-        let registry = Registry::new();
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok::<_, prometheus::Error>(vec)
-        };
-        let gauges = |name: &str, help: &str, labels: &[&str]| {
-            let vec = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok::<_, prometheus::Error>(vec)
-        };
-        let histograms = |name: &str, help: &str, labels: &[&str]| {
-            let opts = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
-            let vec = HistogramVec::new(opts, labels)?;
-            registry.register(Box::new(vec.clone()))?;
-            Ok::<_, prometheus::Error>(vec)
-        };
-
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
-        };
-
-        register_build_info(&registry)?;
-        register_process(&registry)?;
-
+    /// As the methods of [`Registry`].
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self {
-            admission_requests: counters(
+            admission_requests: registry.counters(
                 "berth_admission_requests_total",
                 "Admission reviews answered, by what came of them.",
                 &["kind", "operation", "outcome"],
             )?,
-            admission_duration: histograms(
+            admission_duration: registry.histograms(
                 "berth_admission_duration_seconds",
                 "Time from the head of an admission review to its answer.",
                 &["outcome"],
+                &BUCKETS,
             )?,
-            extender_requests: counters(
+            extender_requests: registry.counters(
                 "berth_extender_requests_total",
                 "Extender calls answered, by what came of them.",
                 &["verb", "outcome"],
             )?,
-            extender_duration: histograms(
+            extender_duration: registry.histograms(
                 "berth_extender_duration_seconds",
                 "Time from the head of an extender call to its answer.",
                 &["verb"],
+                &BUCKETS,
             )?,
-            nodes_judged: counters(
+            nodes_judged: registry.counters(
                 "berth_nodes_judged_total",
                 "Nodes judged for a VM, by verdict and by the reason that was reported.",
                 &["verdict", "reason"],
             )?,
-            obstacles: counters(
+            obstacles: registry.counters(
                 "berth_node_obstacles_total",
                 "Everything found against judged nodes, also what was not reported.",
                 &["reason"],
             )?,
-            inputs: counters(
+            inputs: registry.counters(
                 "berth_score_inputs_total",
                 "Prioritize calls scored, by what each input of a score came to among the nodes.",
                 &["input", "effect"],
             )?,
-            refused: counters(
+            refused: registry.counters(
                 "berth_requests_refused_total",
                 "Requests refused with an HTTP status of 400 or more, by cause.",
                 &["surface", "cause"],
             )?,
-            in_flight: gauges(
+            in_flight: registry.gauges(
                 "berth_requests_in_flight",
                 "Requests being answered.",
                 &["surface"],
             )?,
-            reloads: counters(
-                "berth_tls_reloads_total",
-                "Changed certificate files that were taken or refused.",
-                &["outcome"],
-            )?,
-            certificate_expiry: gauges(
-                "berth_tls_certificate_expiry_timestamp_seconds",
-                "When the serving certificate expires, in seconds since 1970; not there before there is one.",
-                &[],
-            )?,
-            encoded: counter(
-                "berth_metrics_encoded_total",
-                "Times that the text of /metrics was made; all who ask within a second share it.",
-            )?,
-            scrapes_refused: counter(
-                "berth_scrapes_refused_total",
-                "Requests for /metrics refused, because too many from one address wait already.",
-            )?,
-            log_lines_dropped: counter(
-                "berth_log_lines_dropped_total",
-                "Log lines that standard error did not take, or not fast enough.",
-            )?,
-            gathering: Arc::default(),
-            registry,
         };
         metrics.zero();
         Ok(metrics)
@@ -375,69 +290,6 @@ impl Metrics {
                     .with_label_values(&[surface.name(), cause.name()]);
             }
         }
-        for label in ReloadOutcome::CHANGES {
-            self.reloads.with_label_values(&[label]);
-        }
-    }
-
-    /// Adds what is read off the views at every scrape.
-    ///
-    /// # Errors
-    /// As [`Metrics::new`].
-    pub fn watch_view(&self, sources: Sources, policy: Policy) -> Result<(), prometheus::Error> {
-        self.register(ViewCollector::new(sources, policy)?)
-    }
-
-    /// Adds what is read off the watches at every scrape.
-    ///
-    /// # Errors
-    /// As [`Metrics::new`].
-    pub fn watch_watches(
-        &self,
-        watches: Arc<WatchStats>,
-        reader: Arc<VmiReader>,
-    ) -> Result<(), prometheus::Error> {
-        self.register(WatchCollector::new(watches, reader)?)
-    }
-
-    /// Adds what is read off the southbound database at every scrape.
-    ///
-    /// # Errors
-    /// As [`Metrics::new`].
-    pub fn watch_southbound(&self, source: SouthboundSource) -> Result<(), prometheus::Error> {
-        self.register(SouthboundCollector::new(source)?)
-    }
-
-    /// Adds what is counted of what one replica does for all.
-    ///
-    /// # Errors
-    /// As [`Metrics::new`].
-    pub fn watch_duties(&self, stats: DutyStats) -> Result<(), prometheus::Error> {
-        self.register(DutyCollector::new(stats)?)
-    }
-
-    /// Adds what is read off the listeners at every scrape.
-    ///
-    /// # Errors
-    /// As [`Metrics::new`].
-    pub fn watch_listeners(
-        &self,
-        https: Arc<ServerStats>,
-        admin: Arc<ServerStats>,
-    ) -> Result<(), prometheus::Error> {
-        self.register(ListenerCollector::new(https, admin)?)
-    }
-
-    /// Adds the certificates that berth manages by itself.
-    ///
-    /// # Errors
-    /// As [`Metrics::new`].
-    pub fn managed_certificates(&self) -> Result<ManagedCertificates, prometheus::Error> {
-        ManagedCertificates::new(&self.registry)
-    }
-
-    fn register(&self, collector: impl Collector + 'static) -> Result<(), prometheus::Error> {
-        self.registry.register(Box::new(collector))
     }
 
     /// An admission review was answered.
@@ -513,35 +365,6 @@ impl Metrics {
     pub fn in_flight(&self, surface: Surface) -> IntGauge {
         self.in_flight.with_label_values(&[surface.name()])
     }
-
-    /// The serving certificate expires at this time, in seconds since 1970.
-    pub fn certificate_expires(&self, at: i64) {
-        let labels: [&str; 0] = [];
-        self.certificate_expiry.with_label_values(&labels).set(at);
-    }
-
-    /// A changed certificate was taken, or refused.
-    pub fn certificate_changed(&self, outcome: &ReloadOutcome) {
-        self.reloads.with_label_values(&[outcome.label()]).inc();
-    }
-
-    /// A request for the metrics was refused.
-    pub fn scrape_refused(&self) {
-        self.scrapes_refused.inc();
-    }
-
-    /// Everything in Prometheus's text format, which takes a while in a large cluster.
-    ///
-    /// # Errors
-    /// A metric without samples or an invalid name: a defect.
-    pub fn encode(&self) -> Result<String, prometheus::Error> {
-        let gathering = self.gathering.lock();
-        let _alone = gathering.unwrap_or_else(PoisonError::into_inner);
-        self.encoded.inc();
-        self.log_lines_dropped.reset();
-        self.log_lines_dropped.inc_by(telemetry::dropped_lines());
-        TextEncoder::new().encode_to_string(&self.registry.gather())
-    }
 }
 
 impl Operation {
@@ -555,21 +378,4 @@ impl Operation {
             Self::Connect => "CONNECT",
         }
     }
-}
-
-fn register_build_info(registry: &Registry) -> Result<(), prometheus::Error> {
-    let opts = Opts::new("berth_build_info", "The version that runs, always 1.");
-    let info = IntGaugeVec::new(opts, &["version"])?;
-    info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-    registry.register(Box::new(info))
-}
-
-#[cfg(target_os = "linux")]
-fn register_process(registry: &Registry) -> Result<(), prometheus::Error> {
-    registry.register(Box::new(process::ProcessCollector::new()?))
-}
-
-#[cfg(not(target_os = "linux"))]
-fn register_process(_: &Registry) -> Result<(), prometheus::Error> {
-    Ok(())
 }

@@ -1,4 +1,4 @@
-//! What one replica at a time does for all: it publishes the node conditions and asks the chassis.
+//! The tasks of the leader: it publishes the node conditions and asks the chassis.
 
 use std::convert::Infallible;
 use std::env;
@@ -16,12 +16,11 @@ use tokio::time::timeout;
 use super::AppError;
 use super::southbound::tls;
 use crate::config::Config;
-use crate::config::duties::Contend;
+use crate::config::LeaderElection;
 use crate::decide::guard::Policy;
 use crate::facts::{Sources, SouthboundSource};
-use crate::lease::stats::LeaseStats;
-use crate::lease::{Contender, Settings};
-use crate::metrics::{DutyStats, Metrics};
+use crate::lease::{self, LeaderElector, Settings};
+use crate::metrics::{DutyCollector, DutyStats, Registry};
 use crate::ovn::probe::ProbeStats;
 use crate::ovn::{Endpoints, Probe};
 use crate::publish::Publisher;
@@ -37,21 +36,21 @@ pub(super) fn run(
     config: &Config,
     client: Option<&Client>,
     sources: &Sources,
-    metrics: &Metrics,
+    registry: &Registry,
     leaving: impl Future<Output = ()> + Send + 'static,
 ) -> Result<BoxFuture<'static, ()>, AppError> {
     let stats = DutyStats::default();
     let asking = asking(config, sources, &stats.probe)?;
     let publishes = config.node_condition.publish;
-    let client = match (config.lease.contend, client) {
-        (Contend::Never, _) | (Contend::Auto, None) => return Ok(leaving.boxed()),
-        (Contend::Always, None) => return Err(AppError::NoLease),
-        (Contend::Auto | Contend::Always, Some(client)) => client,
+    let client = match (config.lease.leader_election, client) {
+        (LeaderElection::Never, _) | (LeaderElection::Auto, None) => return Ok(leaving.boxed()),
+        (LeaderElection::Always, None) => return Err(AppError::NoLease),
+        (LeaderElection::Auto | LeaderElection::Always, Some(client)) => client,
     };
     if asking.is_none() && !publishes {
         return Ok(leaving.boxed());
     }
-    metrics.watch_duties(stats.clone())?;
+    registry.collect(DutyCollector::new(stats.clone())?)?;
     let publishing = publishes.then(|| Publishing {
         client: client.clone(),
         sources: sources.clone(),
@@ -62,26 +61,26 @@ pub(super) fn run(
         },
         stats: Arc::clone(&stats.publish),
     });
-    let contender = contender(config, client, &stats.lease);
+    let elector = elector(config, client, lease::Metrics::register(registry)?);
     let sources = sources.clone();
-    let duties = move || {
+    let tasks = move || {
         let (asking, publishing) = (asking.clone(), publishing.clone());
-        let duties = async {
+        async {
             tokio::select! {
                 never = ask(asking) => never,
                 never = publish(publishing) => never,
             }
-        };
-        duties.boxed()
+        }
+        .boxed()
     };
     let running = async move {
         let mut leaving = pin!(leaving);
-        // Whoever does not know everything yet has nothing to say to all.
+        // A replica that does not know the cluster yet has nothing to publish.
         tokio::select! {
             () = &mut leaving => return,
             () = everything_is_known(&sources) => {}
         }
-        contender.run(leaving, duties).await;
+        elector.run(leaving, tasks).await;
     };
     Ok(running.boxed())
 }
@@ -154,14 +153,14 @@ async fn publish(publishing: Option<Publishing>) -> Infallible {
     publisher.run().await
 }
 
-fn contender(config: &Config, client: &Client, stats: &Arc<LeaseStats>) -> Contender {
+fn elector(config: &Config, client: &Client, metrics: lease::Metrics) -> LeaderElector {
     let settings = Settings {
         namespace: client.default_namespace().to_owned(),
         name: config.lease.name.to_string(),
         identity: identity(),
         duration: config.lease.duration.0,
     };
-    Contender::new(client.clone(), settings, Arc::clone(stats))
+    LeaderElector::new(client.clone(), settings, metrics)
 }
 
 /// The pod, and something that no other process has, nor this one after a restart.

@@ -1,11 +1,10 @@
-//! The lease: what must be done by one replica at a time is done by whoever holds it.
+//! Leader election by a Lease: its holder does what one replica at a time has to do.
 
-pub mod elector;
-pub mod stats;
+mod metrics;
+pub mod state;
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -17,19 +16,21 @@ use kube::{Api, Client};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::api::{Cause, Fault};
-use crate::lease::elector::{Elector, Record, Step, Terms};
-use crate::lease::stats::LeaseStats;
+use crate::failure_log::FailureLog;
+use crate::lease::state::{LeaseState, Record, Step, Terms};
 
-/// Who writes, as the API server notes it field by field.
+pub use metrics::Metrics;
+
+/// The field manager that the API server records.
 const FIELD_MANAGER: &str = "berth";
 
 /// What to do where RBAC does not allow it.
 const RIGHTS: &str = "apply berth's manifests: they bring the Lease, and the Role berth-lease, whose resourceNames have to have the name in lease.name";
 
-/// What a holder that ends leaves to say that it has ended.
-const GIVE_BACK: Duration = Duration::from_secs(2);
+/// How long a holder that ends tries to release the lease.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Where the lease is, and who this replica is.
+/// Which lease, and which replica.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The namespace of the lease.
@@ -42,24 +43,24 @@ pub struct Settings {
     pub duration: Duration,
 }
 
-/// One replica's part in the lease.
-pub struct Contender {
+/// Takes part in the election of the leader.
+pub struct LeaderElector {
     leases: Api<Lease>,
     place: String,
     name: String,
     terms: Terms,
-    elector: Elector,
+    state: LeaseState,
     /// The object that was read or written last.
     object: Option<Lease>,
-    stats: Arc<LeaseStats>,
-    failing: Option<Cause>,
+    metrics: Metrics,
+    failures: FailureLog<Cause>,
     told: Option<Box<str>>,
 }
 
-impl Contender {
-    /// A replica that has not asked yet.
+impl LeaderElector {
+    /// Nothing is asked of the API server yet.
     #[must_use]
-    pub fn new(client: Client, settings: Settings, stats: Arc<LeaseStats>) -> Self {
+    pub fn new(client: Client, settings: Settings, metrics: Metrics) -> Self {
         let Settings {
             namespace,
             name,
@@ -72,53 +73,54 @@ impl Contender {
             place: format!("{namespace}/{name}"),
             name,
             terms,
-            elector: Elector::new(&identity, terms),
+            state: LeaseState::new(&identity, terms),
             object: None,
-            stats,
-            failing: None,
+            metrics,
+            failures: FailureLog::default(),
             told: None,
         }
     }
 
-    /// Contends until `leaving`. While this replica holds the lease it does its `duties`, which are
-    /// dropped when it is lost. In the end the lease is given back, for another to take at once.
+    /// Takes part until `leaving`. While this replica holds the lease it runs `tasks`, which are dropped
+    /// when the lease is lost. In the end it releases the lease, for another replica to take at once.
     pub async fn run(
         mut self,
         leaving: impl Future<Output = ()>,
-        mut duties: impl FnMut() -> BoxFuture<'static, Infallible>,
+        mut tasks: impl FnMut() -> BoxFuture<'static, Infallible>,
     ) {
         let mut leaving = pin!(leaving);
         loop {
             let is_over = tokio::select! {
                 biased;
                 () = &mut leaving => true,
-                () = self.contend() => false,
+                () = self.acquire() => false,
             };
             if is_over {
-                // It may have been taken a moment ago.
-                self.give_back().await;
+                // It may have been acquired a moment ago.
+                self.release().await;
                 return;
             }
             let lease = self.place.clone();
             tracing::info!(lease, "this replica holds the lease");
-            self.stats.set_held(true);
+            self.metrics.taken.inc();
+            self.metrics.held.set(1);
             let is_over = tokio::select! {
                 biased;
                 () = &mut leaving => true,
-                () = self.keep() => false,
-                never = duties() => match never {},
+                () = self.renew() => false,
+                never = tasks() => match never {},
             };
-            self.stats.set_held(false);
+            self.metrics.held.set(0);
             if is_over {
-                self.give_back().await;
+                self.release().await;
                 return;
             }
             tracing::warn!(lease, "this replica has lost the lease");
         }
     }
 
-    /// Until the lease is held.
-    async fn contend(&mut self) {
+    /// Tries until this replica holds the lease.
+    async fn acquire(&mut self) {
         while self.held_until().is_none() {
             let asked = Instant::now();
             self.attempt(self.terms.attempt).await;
@@ -128,8 +130,8 @@ impl Contender {
         }
     }
 
-    /// While it is.
-    async fn keep(&mut self) {
+    /// Renews the lease until it is lost.
+    async fn renew(&mut self) {
         while let Some(until) = self.held_until() {
             sleep_until(until.min(Instant::now() + self.terms.retry)).await;
             let left = until.saturating_duration_since(Instant::now());
@@ -138,23 +140,23 @@ impl Contender {
     }
 
     fn held_until(&self) -> Option<Instant> {
-        let until = self.elector.held_until(Instant::now().into_std());
+        let until = self.state.held_until(Instant::now().into_std());
         until.map(Instant::from_std)
     }
 
-    /// Does what there is to do, once, within a time.
+    /// Takes one step within this time.
     async fn attempt(&mut self, within: Duration) {
         let done = timeout(within, self.step()).await;
         let done = done.unwrap_or_else(|_| Err(Fault::new(Cause::Timeout, "no answer in time")));
         match done {
             Ok(()) => {
-                if self.failing.take().is_some() {
+                if self.failures.clear() {
                     tracing::info!(lease = self.place, "the lease can be had again");
                 }
             }
             Err(fault) => self.failed(&fault),
         }
-        let other = self.elector.other().map(Into::into);
+        let other = self.state.other().map(Into::into);
         if other != self.told {
             if let Some(holder) = &other {
                 tracing::info!(
@@ -169,39 +171,38 @@ impl Contender {
 
     fn failed(&mut self, fault: &Fault) {
         let cause = fault.cause;
-        self.stats.failed(cause);
-        // What was thought of it is not so: it is read before anything else.
+        self.metrics.failures(cause).inc();
+        // What is known of it may be wrong: read it before anything else.
         self.object = None;
         let lease = &self.place;
-        let known = self.failing.replace(cause) == Some(cause);
-        if known || cause == Cause::Conflict {
-            tracing::debug!(lease, cause = cause.name(), "the lease: {fault}");
-        } else {
+        if self.failures.record(cause) && cause != Cause::Conflict {
             tracing::warn!(
                 lease,
                 cause = cause.name(),
                 "the lease can't be had, and what its holder does is left undone: {}",
                 fault.with_remedy(RIGHTS)
             );
+        } else {
+            tracing::debug!(lease, cause = cause.name(), "the lease: {fault}");
         }
     }
 
     async fn step(&mut self) -> Result<(), Fault> {
-        // A holder knows it as it wrote it, and need not read it.
+        // A holder knows the lease as it wrote it.
         if self.held_until().is_none() || self.object.is_none() {
             self.read().await?;
         }
         let now = Instant::now();
-        match self.elector.step(now.into_std()) {
+        match self.state.step(now.into_std()) {
             Step::Create | Step::Take | Step::Renew => {}
             Step::Wait => return Ok(()),
         }
-        let holder = self.elector.identity().to_owned();
+        let holder = self.state.identity().to_owned();
         let written = self.write(&holder, now).await;
         if let Err(fault) = &written
             && fault.cause == Cause::Conflict
         {
-            // Somebody else has written it: a holder has to know now.
+            // Another client has written it: a holder has to know now.
             self.read().await?;
         }
         written
@@ -211,7 +212,7 @@ impl Contender {
         let read = self.leases.get_opt(&self.name).await;
         self.object = read.map_err(|error| Fault::from(&error))?;
         let record = self.object.as_ref().map(record);
-        self.elector.saw(record, Instant::now().into_std());
+        self.state.observe(record, Instant::now().into_std());
         Ok(())
     }
 
@@ -232,23 +233,23 @@ impl Contender {
             Some(_) => self.leases.replace(&self.name, &params, &lease).await,
         };
         let written = written.map_err(|error| Fault::from(&error))?;
-        self.elector.wrote(record(&written), asked.into_std());
+        self.state.record_write(record(&written), asked.into_std());
         self.object = Some(written);
         Ok(())
     }
 
-    /// Others need not wait until it is over.
-    async fn give_back(&mut self) {
+    /// Lets others take the lease without waiting until it expires.
+    async fn release(&mut self) {
         let lease = self.place.clone();
         let giving = async {
-            // A renewal may have been cut off, and have come through.
+            // A renewal that was cut off may have succeeded.
             self.read().await?;
-            if self.elector.step(Instant::now().into_std()) != Step::Renew {
+            if self.state.step(Instant::now().into_std()) != Step::Renew {
                 return Ok(false);
             }
             self.write("", Instant::now()).await.map(|()| true)
         };
-        match timeout(GIVE_BACK, giving).await {
+        match timeout(RELEASE_TIMEOUT, giving).await {
             Ok(Ok(true)) => tracing::info!(lease, "the lease is given back"),
             Ok(Ok(false)) => {}
             Ok(Err(fault)) => {
@@ -259,7 +260,7 @@ impl Contender {
     }
 }
 
-/// The lease as it is to be: what others have put into it stays.
+/// The lease to write: what others have put into it stays.
 fn lease(
     before: Option<Lease>,
     name: &str,

@@ -2,24 +2,27 @@
 //! the replicas share, and the `caBundle` of berth's own webhook configurations.
 //!
 //! [`contents`] is the Secret in berth's own terms, [`decide`] says what is to be changed in it and
-//! [`issue`] makes the change; [`bundle`] does the same for a webhook configuration. [`replica`] puts
-//! them into rounds, still without I/O, and [`Keeper`] carries out what a round asks for.
+//! [`issue`] makes the change; [`bundle`] does the same for a webhook configuration. [`round`] puts
+//! them in order, and [`CertificateController`] runs rounds at an API server.
 //!
 //! What always holds, for clocks that differ by less than [`SKEW`]: the published bundle trusts
 //! every leaf that a replica serves, because a replica serves a leaf only after it has seen its CA
 //! published, and a CA leaves the bundle only when no leaf of it can be valid any more.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub mod bundle;
+mod clock;
 pub mod contents;
+mod controller;
 pub mod decide;
 mod error;
 mod event;
 pub mod issue;
-mod keeper;
-mod names;
-pub mod replica;
+mod metrics;
+mod reporter;
+pub mod round;
 mod store;
 mod time;
 mod watch;
@@ -28,11 +31,17 @@ pub mod x509;
 #[cfg(test)]
 mod tests;
 
-pub use error::{Cause, Object, PkiError, Verb};
+pub use clock::Clock;
+pub use controller::{CertificateController, POLL, Settings};
+pub use error::{ErrorKind, Object, PkiError, Verb};
 pub use event::{Event, Publication};
-pub use keeper::{Clock, Keeper, POLL, Settings};
-pub use names::{Name, NameError, Names};
+pub use metrics::Metrics;
 pub use time::{Now, Source};
+
+use crate::tls::HostName;
+
+/// All names of a leaf.
+pub type Names = BTreeSet<HostName>;
 
 /// The most that a clock may be off. Two clocks may then differ by twice as much.
 pub const SKEW: Duration = Duration::from_mins(30);

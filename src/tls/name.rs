@@ -1,18 +1,14 @@
-//! The names that the leaf is for.
+//! The names by which clients know a server.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
-use std::str::FromStr;
 
 use rustls::pki_types::ServerName;
 
-/// All names of a leaf.
-pub type Names = BTreeSet<Name>;
-
 /// A name by which a client knows a server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Name {
+pub enum HostName {
     /// A DNS name in lower case.
     Dns(String),
     /// An IP address.
@@ -24,9 +20,18 @@ pub enum Name {
 #[error("{0:?} is neither a DNS name nor an IP address")]
 pub struct NameError(String);
 
-impl Name {
+impl HostName {
+    /// Reads a name.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        match ServerName::try_from(text) {
+            Ok(ServerName::DnsName(name)) => Ok(Self::Dns(name.as_ref().to_ascii_lowercase())),
+            Ok(ServerName::IpAddress(address)) => Ok(Self::Ip(address.into())),
+            _ => Err(NameError(text.to_owned())),
+        }
+    }
+
     /// The names under which a cluster knows a Service.
-    pub fn of_service(service: &str, namespace: &str) -> Result<Names, NameError> {
+    pub fn of_service(service: &str, namespace: &str) -> Result<BTreeSet<Self>, NameError> {
         [
             service.to_owned(),
             format!("{service}.{namespace}"),
@@ -34,24 +39,12 @@ impl Name {
             format!("{service}.{namespace}.svc.cluster.local"),
         ]
         .iter()
-        .map(|name| name.parse())
+        .map(|name| Self::parse(name))
         .collect()
     }
 }
 
-impl FromStr for Name {
-    type Err = NameError;
-
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        match ServerName::try_from(text) {
-            Ok(ServerName::DnsName(name)) => Ok(Self::Dns(name.as_ref().to_ascii_lowercase())),
-            Ok(ServerName::IpAddress(address)) => Ok(Self::Ip(address.into())),
-            _ => Err(NameError(text.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Name {
+impl fmt::Display for HostName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dns(name) => f.write_str(name),
@@ -69,19 +62,19 @@ mod tests {
         for (text, expect) in [
             (
                 "Berth.example.COM",
-                Some(Name::Dns("berth.example.com".into())),
+                Some(HostName::Dns("berth.example.com".into())),
             ),
-            ("127.0.0.1", Some(Name::Ip([127, 0, 0, 1].into()))),
-            ("::1", Some(Name::Ip("::1".parse().unwrap()))),
+            ("127.0.0.1", Some(HostName::Ip([127, 0, 0, 1].into()))),
+            ("::1", Some(HostName::Ip("::1".parse().unwrap()))),
             ("", None),
             ("a b", None),
             ("https://berth", None),
             ("berth:8443", None),
             ("-berth", None),
         ] {
-            assert_eq!(text.parse::<Name>().ok(), expect, "{text}");
+            assert_eq!(HostName::parse(text).ok(), expect, "{text}");
         }
-        let shown: Vec<_> = Name::of_service("berth", "ns")
+        let shown: Vec<_> = HostName::of_service("berth", "ns")
             .unwrap()
             .iter()
             .map(ToString::to_string)

@@ -1,0 +1,107 @@
+//! Where the cluster comes from, and the task that keeps the view of it current.
+
+use std::future::pending;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use kube::Client;
+
+use super::AppError;
+use super::announce::Announcer;
+use crate::cluster::watch::{RIGHTS, watch};
+use crate::cluster::{ObjectKind, View, VmiReader, WatchStats};
+use crate::config::Config;
+use crate::facts::Sources;
+use crate::metrics::{Registry, WatchCollector};
+use crate::readiness::{Condition, Readiness};
+
+/// Where the cluster comes from.
+pub enum Cluster {
+    /// A view that does not change.
+    Snapshot(View),
+    /// An API server to watch.
+    Live(Client),
+}
+
+impl Cluster {
+    pub(super) fn client(&self) -> Option<&Client> {
+        match self {
+            Self::Snapshot(_) => None,
+            Self::Live(client) => Some(client),
+        }
+    }
+}
+
+/// Fills the view: at once from a snapshot, else by what is to be spawned.
+pub(super) fn follow(
+    cluster: Cluster,
+    config: &Config,
+    sources: &Sources,
+    readiness: &Arc<Readiness>,
+    registry: &Registry,
+) -> Result<(Option<Arc<VmiReader>>, BoxFuture<'static, ()>), AppError> {
+    let mut announcer = Announcer::new(config.policy());
+    match cluster {
+        Cluster::Snapshot(snapshot) => {
+            let snapshot = Arc::new(snapshot);
+            sources.cluster.store(Arc::clone(&snapshot));
+            readiness.holds(Condition::ClusterView);
+            let watching = async move {
+                announcer.look(&snapshot);
+                pending::<()>().await;
+            };
+            Ok((None, watching.boxed()))
+        }
+        Cluster::Live(client) => {
+            let stats = Arc::new(WatchStats::default());
+            let limits = &config.limits;
+            let reader = VmiReader::new(
+                client.clone(),
+                limits.lookup_timeout.0,
+                limits.lookups_per_second,
+            );
+            let reader = Arc::new(reader);
+            registry.collect(WatchCollector::new(
+                Arc::clone(&stats),
+                Arc::clone(&reader),
+            )?)?;
+            let (view, counts) = (Arc::clone(&sources.cluster), Arc::clone(&stats));
+            readiness.waits(Condition::ClusterView, move || {
+                not_listed(&view.load(), &counts)
+            });
+            let readiness = Arc::clone(readiness);
+            let news = Arc::clone(&sources.news);
+            let changed = move |view: &View| {
+                news.notify_waiters();
+                announcer.look(view);
+                if view.is_complete() {
+                    readiness.holds(Condition::ClusterView);
+                }
+            };
+            let watching = watch(
+                client,
+                config.network(),
+                Arc::clone(&sources.cluster),
+                stats,
+                changed,
+            );
+            Ok((Some(reader), watching.boxed()))
+        }
+    }
+}
+
+/// The kinds that the view still waits for, each with what its list fails of.
+fn not_listed(view: &View, stats: &WatchStats) -> String {
+    let waiting = ObjectKind::ALL
+        .into_iter()
+        .filter(|kind| !view.is_listed(*kind));
+    let texts: Vec<String> = waiting
+        .map(|kind| match stats.fault(kind) {
+            None => kind.name().to_owned(),
+            Some(fault) => format!("{}: {}", kind.name(), fault.with_remedy(RIGHTS)),
+        })
+        .collect();
+    let has_faults = texts.iter().any(|text| text.contains(':'));
+    texts.join(if has_faults { "; " } else { ", " })
+}

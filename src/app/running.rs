@@ -1,0 +1,204 @@
+//! A service that serves: what starts and ends, in order.
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use tokio::sync::{Notify, oneshot, watch as signals};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::certificates::{Certificates, Served};
+use super::cluster::{Cluster, follow};
+use super::listeners::{
+    ADMIN_CONNECTIONS, ADMIN_PATIENCE, Listeners, admin_limits, bind, https_limits, runs_in_pod,
+};
+use super::{AppError, leader_tasks, southbound};
+use crate::cluster::View;
+use crate::config::Config;
+use crate::facts::Sources;
+use crate::http::{self, Service, admin_router, router};
+use crate::metrics::{self, ListenerCollector, Registry, SouthboundCollector, ViewCollector};
+use crate::readiness::{Condition, Readiness};
+use crate::server::{self, Drained, Phase, Server};
+use crate::telemetry;
+
+/// A service that serves.
+#[derive(Debug)]
+pub struct Running {
+    /// Where HTTPS is served.
+    pub https: SocketAddr,
+    /// Where plain HTTP is served.
+    pub admin: SocketAddr,
+    shutdown_delay: Duration,
+    readiness: Arc<Readiness>,
+    https_phase: signals::Sender<Phase>,
+    admin_phase: signals::Sender<Phase>,
+    https_task: JoinHandle<Drained>,
+    admin_task: JoinHandle<Drained>,
+    certificates_task: JoinHandle<()>,
+    watch_task: JoinHandle<()>,
+    southbound_task: JoinHandle<()>,
+    leader_tasks: JoinHandle<()>,
+}
+
+impl Running {
+    /// Starts the service. Everything that can be refused is, before a port is bound. HTTPS is
+    /// served once there is a certificate, the admin port before.
+    pub async fn start(config: Config, cluster: Cluster) -> Result<Self, AppError> {
+        let policy = config.policy();
+        let certificates = Certificates::open(&config, cluster.client())?;
+        let registry = Registry::default();
+        metrics::register_process(&registry)?;
+        telemetry::register_metrics(&registry)?;
+        let metrics = http::Metrics::register(&registry)?;
+        let readiness = Arc::new(Readiness::default());
+        let view = Arc::new(ArcSwap::from_pointee(View::default()));
+        let news = Arc::new(Notify::new());
+        let followed = southbound::follow(
+            &config.southbound,
+            config.scoring.locality > 0,
+            &readiness,
+            &news,
+        )?;
+        let (southbound, following) = match followed {
+            Some((source, following)) => (Some(source), following),
+            None => (None, pending().boxed()),
+        };
+        if let Some(source) = &southbound {
+            registry.collect(SouthboundCollector::new(source.clone())?)?;
+        }
+        let sources = Sources {
+            cluster: Arc::clone(&view),
+            southbound,
+            news,
+        };
+        registry.collect(ViewCollector::new(sources.clone(), policy.clone())?)?;
+
+        let (https_phase, https_phases) = signals::channel(Phase::Serving);
+        let leaving = left(https_phase.subscribe());
+        let led = leader_tasks::run(&config, cluster.client(), &sources, &registry, leaving)?;
+        let (reader, watching) = follow(cluster, &config, &sources, &readiness, &registry)?;
+        let service = Service::new(sources, reader, policy, metrics, &config.limits);
+        let limits = https_limits(&config);
+        server::allow_connections(limits.max_connections.saturating_add(ADMIN_CONNECTIONS));
+        let admin_server = Server::http(
+            admin_router(registry.clone(), Arc::clone(&readiness))?,
+            admin_limits(),
+        );
+        let admin_stats = admin_server.stats();
+        let Listeners {
+            https: https_address,
+            admin: admin_address,
+            reach,
+        } = Listeners::of(&config, runs_in_pod());
+        let (admin_listener, admin) = bind("--admin-listen", admin_address).await?;
+        let (admin_phase, admin_phases) = signals::channel(Phase::Serving);
+        let admin_task = tokio::spawn(admin_server.serve(admin_listener, admin_phases));
+
+        let is_soon = !certificates.are_to_come();
+        let (serving, is_serving) = oneshot::channel();
+        let watch_task = tokio::spawn(async move {
+            // Who has to wait for a certificate gets to know the cluster meanwhile. Else the first
+            // word is that berth serves, or why it does not.
+            if is_soon && is_serving.await.is_err() {
+                return;
+            }
+            watching.await;
+        });
+        if certificates.are_to_come() {
+            readiness.waits(Condition::HttpsListener, || "a certificate".to_owned());
+            tracing::info!(%admin, "HTTPS is served once there is a certificate");
+        }
+        let Served {
+            store,
+            task: certificates_task,
+        } = certificates
+            .serve(config.tls.reload_interval.0, &registry)
+            .await?;
+        let https_server = Server::https(router(service), limits, store);
+        registry.collect(ListenerCollector::new(https_server.stats(), admin_stats)?)?;
+        let (https_listener, https) = bind("--listen", https_address).await?;
+        let https_task = tokio::spawn(https_server.serve(https_listener, https_phases));
+        readiness.holds(Condition::HttpsListener);
+        tracing::info!(%https, %admin, reach, version = env!("CARGO_PKG_VERSION"), "serving");
+        let _ = serving.send(());
+        let southbound_task = tokio::spawn(following);
+        let leader_tasks = tokio::spawn(led);
+        Ok(Self {
+            https,
+            admin,
+            shutdown_delay: config.shutdown.delay.0,
+            readiness,
+            https_phase,
+            admin_phase,
+            https_task,
+            admin_task,
+            certificates_task,
+            watch_task,
+            southbound_task,
+            leader_tasks,
+        })
+    }
+
+    /// Waits until a task ends that must not, and names it.
+    pub(super) async fn ended(&mut self) -> &'static str {
+        tokio::select! {
+            _ = &mut self.https_task => "the HTTPS listener",
+            _ = &mut self.admin_task => "the admin listener",
+            _ = &mut self.certificates_task => "the renewal of certificates",
+            _ = &mut self.watch_task => "the watch of the cluster",
+            _ = &mut self.southbound_task => "the watch of the southbound database",
+            _ = &mut self.leader_tasks => "what one replica does for all",
+        }
+    }
+
+    /// Ends in order: say no to `/readyz`, go on serving until everyone has seen that, send who asks
+    /// meanwhile elsewhere, take no more connections, let requests in progress finish, and close the
+    /// admin port last.
+    pub async fn shut_down(self) {
+        let Self {
+            shutdown_delay,
+            readiness,
+            https_phase,
+            admin_phase,
+            https_task,
+            admin_task,
+            certificates_task,
+            watch_task,
+            southbound_task,
+            leader_tasks,
+            ..
+        } = self;
+        readiness.lacks(Condition::NotDraining);
+        // An error means that the listener is gone already.
+        let _ = https_phase.send(Phase::Leaving);
+        tokio::time::sleep(shutdown_delay).await;
+        let _ = https_phase.send(Phase::Stopped);
+        match https_task.await {
+            // The listener itself says what it had to cut.
+            Ok(Drained { .. }) => tracing::info!("HTTPS has ended"),
+            Err(error) => tracing::error!("the HTTPS listener did not end well: {error}"),
+        }
+        // The lease was given back while HTTPS ended, but for an API server that is slow.
+        if let Err(_late) = timeout(ADMIN_PATIENCE, leader_tasks).await {
+            tracing::info!("what this replica does for all is cut");
+        }
+        certificates_task.abort();
+        watch_task.abort();
+        southbound_task.abort();
+        let _ = admin_phase.send(Phase::Stopped);
+        if let Err(error) = admin_task.await {
+            tracing::error!("the admin listener did not end well: {error}");
+        }
+    }
+}
+
+/// Until requests are sent elsewhere.
+async fn left(mut phases: signals::Receiver<Phase>) {
+    // Whoever holds the other end is gone: that is an end as well.
+    let _ = phases.wait_for(|phase| *phase != Phase::Serving).await;
+}
