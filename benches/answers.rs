@@ -7,18 +7,19 @@
 )]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Instant;
 
 use berth::cluster::View;
-use berth::cluster::object::{AgentPod, Object, Place};
-use berth::decide::guard::{ALLOWED_LAG, Policy};
+use berth::cluster::object::{AgentPod, Object, ObjectKey};
+use berth::decide::policy::{ALLOWED_LAG, Policy};
 use berth::domain::{AgentState, ChassisClaim, Network, NodeFacts, Provider};
-use berth::facts::{Chassis, Facts};
 use berth::http::{filter, mutate};
 use berth::ovn::chassis::WANTED;
 use berth::ovn::replica::Replica;
 use berth::ovn::schema::{Plan, Schema};
 use berth::ovn::{ChassisIndex, ChassisView};
+use berth::snapshot::{Snapshot, SouthboundState};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::{Value, json};
 
@@ -56,7 +57,7 @@ fn cluster(nodes: usize) -> View {
         });
         for agent in Provider::default().agents().iter().copied() {
             objects.push(Object::AgentPod {
-                place: Place::new("kube-system", &format!("{}-{i}", agent.name())),
+                key: ObjectKey::new("kube-system", &format!("{}-{i}", agent.name())),
                 pod: AgentPod {
                     agent,
                     node: Some(name.clone()),
@@ -147,19 +148,18 @@ fn answers(c: &mut Criterion) {
     ] {
         let mut group = c.benchmark_group(form);
         for size in SIZES {
-            let (view, chassis) = (cluster(size), chassis(size));
-            let facts = Facts {
-                view: &view,
-                chassis: if has_southbound {
-                    Chassis::Known(&chassis, Instant::now())
+            let snapshot = Snapshot {
+                cluster: Arc::new(cluster(size)),
+                southbound: if has_southbound {
+                    SouthboundState::Fresh(Arc::new(chassis(size)), Instant::now())
                 } else {
-                    Chassis::Unknown
+                    SouthboundState::NotRead
                 },
             };
             let body = call(size);
             group.throughput(Throughput::Elements(size as u64));
             group.bench_with_input(BenchmarkId::from_parameter(size), &body, |b, body| {
-                b.iter(|| filter(black_box(body), &facts, &policy, None).expect("an answer"));
+                b.iter(|| filter(black_box(body), &snapshot, &policy, None).expect("an answer"));
             });
         }
         group.finish();

@@ -33,7 +33,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::decide::guard::Policy;
+use crate::decide::policy::Policy;
 use crate::{domain, yaml};
 
 pub use address::ListenAddress;

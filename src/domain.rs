@@ -215,7 +215,7 @@ pub enum Southbound {
 impl Southbound {
     /// The chassis, where there is one.
     #[must_use]
-    pub const fn row(self) -> Option<ChassisRow> {
+    pub const fn row(&self) -> Option<&ChassisRow> {
         match self {
             Self::Chassis(row) => Some(row),
             Self::Unknown | Self::LeftOut | Self::Stale | Self::NoChassis => None,

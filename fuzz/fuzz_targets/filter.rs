@@ -6,11 +6,11 @@
 use std::sync::OnceLock;
 
 use berth::cluster::{View, file};
-use berth::decide::guard::Policy;
+use berth::decide::policy::Policy;
 use berth::domain::{Network, Provider};
 use berth::escape::is_control;
-use berth::facts::Facts;
 use berth::http::filter;
+use berth::snapshot::Snapshot;
 use berth::wire::extender::{ArgsError, Asked, FilterArgs};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -45,7 +45,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
         launches: data.len().is_multiple_of(2),
         ..Policy::default()
     };
-    let Ok(answer) = filter(text, &Facts::of(VIEW.get_or_init(view)), &policy, None) else {
+    let Ok(answer) = filter(text, &Snapshot::from(VIEW.get_or_init(view)), &policy, None) else {
         return;
     };
     // An answer to a body that Value can't hold may hold what came, byte for byte.

@@ -5,10 +5,10 @@
 use std::sync::OnceLock;
 
 use berth::cluster::{View, file};
-use berth::decide::guard::Policy;
+use berth::decide::policy::Policy;
 use berth::domain::Network;
-use berth::facts::Facts;
 use berth::http::prioritize;
+use berth::snapshot::Snapshot;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
         launches: data.len().is_multiple_of(2),
         ..Policy::default()
     };
-    let facts = Facts::of(VIEW.get_or_init(view));
+    let facts = Snapshot::from(VIEW.get_or_init(view));
     let Ok(answer) = prioritize(text, &facts, &policy) else {
         return;
     };

@@ -2,12 +2,12 @@
 //! because it does not show what they look at.
 
 use crate::cluster::{ObjectKind, View};
-use crate::decide::guard::{self, Policy, WhenUnlabelled};
-use crate::decide::reason::Reason;
+use crate::decide::checks::Check;
+use crate::decide::policy::{Policy, WhenUnlabelled};
 use crate::domain::{Agent, AgentSet, Provider};
 
 /// The checks that a cluster can turn off.
-const CHECKS: [Reason; 2] = [Reason::MachineType, Reason::AgentsNotReady];
+const CHECKS: [Check; 2] = [Check::MachineType, Check::AgentsNotReady];
 
 /// What the log says then.
 fn texts(provider: Provider) -> [String; CHECKS.len()] {
@@ -66,7 +66,10 @@ impl Announcer {
         }
         for ((check, text), was_off) in CHECKS.into_iter().zip(&self.texts).zip(&mut self.off) {
             let off = self.policy.checks.contains(check)
-                && !guard::is_active(&self.policy, view.fleet(), check);
+                && !self
+                    .policy
+                    .active_checks(view.capabilities())
+                    .contains(check);
             let check = check.name();
             match (std::mem::replace(was_off, off), off) {
                 (false, true) => tracing::warn!(check, "{text}"),
@@ -82,10 +85,14 @@ impl Announcer {
 
     /// One kind of agent may be seen nowhere, and the other everywhere.
     fn look_at_agents(&mut self, view: &View) {
-        let check = Reason::AgentsNotReady;
-        let required = guard::required_agents(&self.policy, view.fleet());
+        let check = Check::AgentsNotReady;
+        let required = self.policy.required_agents(view.capabilities());
         let agents = self.policy.provider.agents().iter().copied();
-        let unneeded: AgentSet = if guard::is_active(&self.policy, view.fleet(), check) {
+        let unneeded: AgentSet = if self
+            .policy
+            .active_checks(view.capabilities())
+            .contains(check)
+        {
             agents.filter(|agent| !required.contains(*agent)).collect()
         } else {
             AgentSet::default()
@@ -112,8 +119,12 @@ impl Announcer {
     /// The first node that is labelled turns the check on for all of them. Said once, and not of each
     /// node that joins: it is unlabelled until KubeVirt has looked at it.
     fn look_at_labels(&mut self, view: &View) {
-        let check = Reason::MachineType;
-        if !guard::is_active(&self.policy, view.fleet(), check) {
+        let check = Check::MachineType;
+        if !self
+            .policy
+            .active_checks(view.capabilities())
+            .contains(check)
+        {
             self.labelled_in_part = false;
             return;
         }

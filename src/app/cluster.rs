@@ -12,9 +12,9 @@ use super::announce::Announcer;
 use crate::cluster::watch::{RIGHTS, watch};
 use crate::cluster::{ObjectKind, View, VmiReader, WatchStats};
 use crate::config::Config;
-use crate::facts::Sources;
 use crate::metrics::{Registry, WatchCollector};
 use crate::readiness::{Condition, Readiness};
+use crate::snapshot::Stores;
 
 /// Where the cluster comes from.
 pub enum Cluster {
@@ -37,7 +37,7 @@ impl Cluster {
 pub(super) fn follow(
     cluster: Cluster,
     config: &Config,
-    sources: &Sources,
+    stores: &Stores,
     readiness: &Arc<Readiness>,
     registry: &Registry,
 ) -> Result<(Option<Arc<VmiReader>>, BoxFuture<'static, ()>), AppError> {
@@ -45,7 +45,7 @@ pub(super) fn follow(
     match cluster {
         Cluster::Snapshot(snapshot) => {
             let snapshot = Arc::new(snapshot);
-            sources.cluster.store(Arc::clone(&snapshot));
+            stores.cluster.store(Arc::clone(&snapshot));
             readiness.holds(Condition::ClusterView);
             let watching = async move {
                 announcer.look(&snapshot);
@@ -66,14 +66,14 @@ pub(super) fn follow(
                 Arc::clone(&stats),
                 Arc::clone(&reader),
             )?)?;
-            let (view, counts) = (Arc::clone(&sources.cluster), Arc::clone(&stats));
+            let (view, counts) = (Arc::clone(&stores.cluster), Arc::clone(&stats));
             readiness.waits(Condition::ClusterView, move || {
                 not_listed(&view.load(), &counts)
             });
             let readiness = Arc::clone(readiness);
-            let news = Arc::clone(&sources.news);
-            let changed = move |view: &View| {
-                news.notify_waiters();
+            let changes = stores.changes.clone();
+            let publish = move |view: &View| {
+                changes.cluster_changed();
                 announcer.look(view);
                 if view.is_complete() {
                     readiness.holds(Condition::ClusterView);
@@ -82,9 +82,9 @@ pub(super) fn follow(
             let watching = watch(
                 client,
                 config.network(),
-                Arc::clone(&sources.cluster),
+                Arc::clone(&stores.cluster),
                 stats,
-                changed,
+                publish,
             );
             Ok((Some(reader), watching.boxed()))
         }

@@ -11,21 +11,20 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kube::Client;
-use tokio::time::timeout;
 
 use super::AppError;
 use super::southbound::tls;
 use crate::config::Config;
 use crate::config::LeaderElection;
-use crate::decide::guard::Policy;
-use crate::facts::{Sources, SouthboundSource};
+use crate::decide::policy::Policy;
 use crate::lease::{self, LeaderElector, Settings};
 use crate::metrics::{DutyCollector, DutyStats, Registry};
 use crate::ovn::probe::ProbeStats;
 use crate::ovn::{Endpoints, Probe};
 use crate::publish::Publisher;
-use crate::publish::ledger::Pace;
 use crate::publish::stats::PublishStats;
+use crate::publish::tracker::Pace;
+use crate::snapshot::{SouthboundStore, Stores};
 use crate::tls::ClientFiles;
 
 /// How soon it is looked again whether everything is known, where nothing is heard.
@@ -35,12 +34,12 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) fn run(
     config: &Config,
     client: Option<&Client>,
-    sources: &Sources,
+    stores: &Stores,
     registry: &Registry,
     leaving: impl Future<Output = ()> + Send + 'static,
 ) -> Result<BoxFuture<'static, ()>, AppError> {
     let stats = DutyStats::default();
-    let asking = asking(config, sources, &stats.probe)?;
+    let asking = asking(config, stores, &stats.probe)?;
     let publishes = config.node_condition.publish;
     let client = match (config.lease.leader_election, client) {
         (LeaderElection::Never, _) | (LeaderElection::Auto, None) => return Ok(leaving.boxed()),
@@ -53,7 +52,7 @@ pub(super) fn run(
     registry.collect(DutyCollector::new(stats.clone())?)?;
     let publishing = publishes.then(|| Publishing {
         client: client.clone(),
-        sources: sources.clone(),
+        stores: stores.clone(),
         policy: config.policy(),
         pace: Pace {
             debounce: config.node_condition.debounce.0,
@@ -62,7 +61,7 @@ pub(super) fn run(
         stats: Arc::clone(&stats.publish),
     });
     let elector = elector(config, client, lease::Metrics::register(registry)?);
-    let sources = sources.clone();
+    let stores = stores.clone();
     let tasks = move || {
         let (asking, publishing) = (asking.clone(), publishing.clone());
         async {
@@ -78,7 +77,7 @@ pub(super) fn run(
         // A replica that does not know the cluster yet has nothing to publish.
         tokio::select! {
             () = &mut leaving => return,
-            () = everything_is_known(&sources) => {}
+            () = everything_is_known(&stores) => {}
         }
         elector.run(leaving, tasks).await;
     };
@@ -92,12 +91,12 @@ struct Asking {
     every: Duration,
     stats: Arc<ProbeStats>,
     /// Where the answers are.
-    southbound: Option<SouthboundSource>,
+    southbound: Option<SouthboundStore>,
 }
 
 fn asking(
     config: &Config,
-    sources: &Sources,
+    stores: &Stores,
     stats: &Arc<ProbeStats>,
 ) -> Result<Option<Asking>, AppError> {
     let southbound = &config.southbound;
@@ -107,7 +106,7 @@ fn asking(
         tls: tls(southbound),
         every: southbound.probe.interval.0,
         stats: Arc::clone(stats),
-        southbound: sources.southbound.clone(),
+        southbound: stores.southbound.clone(),
     }))
 }
 
@@ -132,7 +131,7 @@ async fn ask(asking: Option<Asking>) -> Infallible {
 #[derive(Clone)]
 struct Publishing {
     client: Client,
-    sources: Sources,
+    stores: Stores,
     policy: Policy,
     pace: Pace,
     stats: Arc<PublishStats>,
@@ -141,7 +140,7 @@ struct Publishing {
 async fn publish(publishing: Option<Publishing>) -> Infallible {
     let Some(Publishing {
         client,
-        sources,
+        stores,
         policy,
         pace,
         stats,
@@ -149,7 +148,7 @@ async fn publish(publishing: Option<Publishing>) -> Infallible {
     else {
         return pending().await;
     };
-    let mut publisher = Publisher::new(client, sources, policy, pace, stats);
+    let mut publisher = Publisher::new(client, stores, policy, pace, stats);
     publisher.run().await
 }
 
@@ -171,16 +170,14 @@ fn identity() -> String {
 }
 
 /// Waits for the first full lists, and for the southbound database where it is read.
-async fn everything_is_known(sources: &Sources) {
+async fn everything_is_known(stores: &Stores) {
+    let mut changes = stores.changes.subscribe();
     loop {
-        let mut heard = pin!(sources.news.notified());
-        heard.as_mut().enable();
-        let southbound = sources.southbound.as_ref();
+        let southbound = stores.southbound.as_ref();
         let is_read = southbound.is_none_or(|source| source.stats.silence().is_some());
-        if is_read && sources.cluster.load().is_complete() {
+        if is_read && stores.cluster.load().is_complete() {
             return;
         }
-        // It does not matter which comes first.
-        let _ = timeout(TICK, heard).await;
+        let _ = changes.next(TICK).await;
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
-use tokio::sync::{Notify, oneshot, watch as signals};
+use tokio::sync::{oneshot, watch as signals};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -19,11 +19,11 @@ use super::listeners::{
 use super::{AppError, leader_tasks, southbound};
 use crate::cluster::View;
 use crate::config::Config;
-use crate::facts::Sources;
 use crate::http::{self, Service, admin_router, router};
 use crate::metrics::{self, ListenerCollector, Registry, SouthboundCollector, ViewCollector};
 use crate::readiness::{Condition, Readiness};
 use crate::server::{self, Drained, Phase, Server};
+use crate::snapshot::{Changes, Stores};
 use crate::telemetry;
 
 /// A service that serves.
@@ -57,12 +57,12 @@ impl Running {
         let metrics = http::Metrics::register(&registry)?;
         let readiness = Arc::new(Readiness::default());
         let view = Arc::new(ArcSwap::from_pointee(View::default()));
-        let news = Arc::new(Notify::new());
+        let changes = Changes::default();
         let followed = southbound::follow(
             &config.southbound,
             config.scoring.locality > 0,
             &readiness,
-            &news,
+            &changes,
         )?;
         let (southbound, following) = match followed {
             Some((source, following)) => (Some(source), following),
@@ -71,18 +71,18 @@ impl Running {
         if let Some(source) = &southbound {
             registry.collect(SouthboundCollector::new(source.clone())?)?;
         }
-        let sources = Sources {
+        let stores = Stores {
             cluster: Arc::clone(&view),
             southbound,
-            news,
+            changes,
         };
-        registry.collect(ViewCollector::new(sources.clone(), policy.clone())?)?;
+        registry.collect(ViewCollector::new(stores.clone(), policy.clone())?)?;
 
         let (https_phase, https_phases) = signals::channel(Phase::Serving);
         let leaving = left(https_phase.subscribe());
-        let led = leader_tasks::run(&config, cluster.client(), &sources, &registry, leaving)?;
-        let (reader, watching) = follow(cluster, &config, &sources, &readiness, &registry)?;
-        let service = Service::new(sources, reader, policy, metrics, &config.limits);
+        let led = leader_tasks::run(&config, cluster.client(), &stores, &registry, leaving)?;
+        let (reader, watching) = follow(cluster, &config, &stores, &readiness, &registry)?;
+        let service = Service::new(stores, reader, policy, metrics, &config.limits);
         let limits = https_limits(&config);
         server::allow_connections(limits.max_connections.saturating_add(ADMIN_CONNECTIONS));
         let admin_server = Server::http(

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::Notify;
 
 use super::AppError;
 use crate::config::{OnStale, Southbound};
-use crate::facts::{SouthboundSource, Staleness};
 use crate::ovn::session::Subject;
 use crate::ovn::{ChassisView, ClientStats, Settings, southbound};
 use crate::readiness::{Condition, Readiness};
+use crate::snapshot::{Changes, SouthboundStore, Staleness};
 use crate::tls::{ClientFiles, Identity};
 
 /// A source of facts, and what keeps it one; with `locality`, also of where networks are local.
@@ -20,13 +19,13 @@ pub(super) fn follow(
     config: &Southbound,
     locality: bool,
     readiness: &Arc<Readiness>,
-    news: &Arc<Notify>,
-) -> Result<Option<(SouthboundSource, BoxFuture<'static, ()>)>, AppError> {
+    changes: &Changes,
+) -> Result<Option<(SouthboundStore, BoxFuture<'static, ()>)>, AppError> {
     let Some(endpoints) = config.servers().map_err(AppError::Refused)? else {
         return Ok(None);
     };
     readiness.lacks(Condition::Southbound);
-    let source = SouthboundSource {
+    let source = SouthboundStore {
         view: Arc::new(ArcSwap::from_pointee(ChassisView::default())),
         stats: Arc::new(ClientStats::default()),
         staleness: Staleness {
@@ -44,10 +43,10 @@ pub(super) fn follow(
         inactivity: config.inactivity_probe.0,
     };
     let readiness = Arc::clone(readiness);
-    let news = Arc::clone(news);
+    let changes = changes.clone();
     let publish = move |_: &ChassisView| {
         readiness.holds(Condition::Southbound);
-        news.notify_waiters();
+        changes.southbound_changed();
     };
     let (view, stats) = (Arc::clone(&source.view), Arc::clone(&source.stats));
     let following = southbound::watch(settings, config.allowed_lag.0, view, stats, publish).boxed();

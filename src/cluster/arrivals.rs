@@ -9,15 +9,15 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::cluster::object::{Migration, Place, TargetPod};
+use crate::cluster::object::{Migration, ObjectKey, TargetPod};
 
 /// What target pods and migrations say. Which VMIs there are is asked for when it matters.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
-    migrations: HashMap<Place, Migration>,
-    targets: HashMap<Place, TargetPod>,
+    migrations: HashMap<ObjectKey, Migration>,
+    targets: HashMap<ObjectKey, TargetPod>,
     /// The UIDs of the migrations that are not over, by their VMI.
-    in_progress: HashMap<Place, BTreeSet<Box<str>>>,
+    in_progress: HashMap<ObjectKey, BTreeSet<Box<str>>>,
     /// What the pods that are bound claim. Every launcher that a migration made is one as long as
     /// its VM runs, so that they share their texts with `targets`.
     bound: BTreeSet<Claim>,
@@ -28,30 +28,30 @@ pub(super) struct Arrivals {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Claim {
     migration: Arc<str>,
-    vmi: Place,
+    vmi: ObjectKey,
     vmi_uid: Arc<str>,
-    pod: Place,
+    pod: ObjectKey,
 }
 
 impl Arrivals {
-    pub(super) fn migration(&self, place: &Place) -> Option<&Migration> {
-        self.migrations.get(place)
+    pub(super) fn migration(&self, key: &ObjectKey) -> Option<&Migration> {
+        self.migrations.get(key)
     }
 
-    pub(super) fn target(&self, place: &Place) -> Option<&TargetPod> {
-        self.targets.get(place)
+    pub(super) fn target(&self, key: &ObjectKey) -> Option<&TargetPod> {
+        self.targets.get(key)
     }
 
-    pub(super) fn migrations(&self) -> impl Iterator<Item = &Place> {
+    pub(super) fn migrations(&self) -> impl Iterator<Item = &ObjectKey> {
         self.migrations.keys()
     }
 
-    pub(super) fn targets(&self) -> impl Iterator<Item = &Place> {
+    pub(super) fn targets(&self) -> impl Iterator<Item = &ObjectKey> {
         self.targets.keys()
     }
 
     /// The node on which a migration arrives, where the VMI of its name has this UID.
-    pub(super) fn node(&self, migration: &str, vmi: &Place, vmi_uid: &str) -> Option<&str> {
+    pub(super) fn node(&self, migration: &str, vmi: &ObjectKey, vmi_uid: &str) -> Option<&str> {
         if !self.in_progress.get(vmi)?.contains(migration) {
             return None;
         }
@@ -59,7 +59,7 @@ impl Arrivals {
             migration: migration.into(),
             vmi: vmi.clone(),
             vmi_uid: vmi_uid.into(),
-            pod: Place::new("", ""),
+            pod: ObjectKey::new("", ""),
         };
         let first = self.bound.range(&before_all..).next()?;
         let is_meant = first.is_about(&before_all);
@@ -71,22 +71,22 @@ impl Arrivals {
     }
 
     /// The nodes on which migrations of a VMI arrive, where it has this UID: a node for each.
-    pub(super) fn nodes(&self, vmi: &Place, vmi_uid: &str) -> Vec<Box<str>> {
+    pub(super) fn nodes(&self, vmi: &ObjectKey, vmi_uid: &str) -> Vec<Box<str>> {
         let migrations = self.in_progress.get(vmi).into_iter().flatten();
         let nodes = migrations.filter_map(|migration| self.node(migration, vmi, vmi_uid));
         nodes.map(Into::into).collect()
     }
 
-    pub(super) fn insert_migration(&mut self, place: Place, migration: Migration) {
+    pub(super) fn insert_migration(&mut self, key: ObjectKey, migration: Migration) {
         if migration.active {
             let of_vmi = self.in_progress.entry(migration.vmi.clone()).or_default();
             of_vmi.insert(migration.uid.clone());
         }
-        self.migrations.insert(place, migration);
+        self.migrations.insert(key, migration);
     }
 
-    pub(super) fn remove_migration(&mut self, place: &Place) {
-        let Some(Migration { uid, vmi, .. }) = self.migrations.remove(place) else {
+    pub(super) fn remove_migration(&mut self, key: &ObjectKey) {
+        let Some(Migration { uid, vmi, .. }) = self.migrations.remove(key) else {
             return;
         };
         if let Some(of_vmi) = self.in_progress.get_mut(&vmi) {
@@ -97,27 +97,27 @@ impl Arrivals {
         }
     }
 
-    pub(super) fn insert_target(&mut self, place: Place, pod: TargetPod) {
+    pub(super) fn insert_target(&mut self, key: ObjectKey, pod: TargetPod) {
         if pod.node.is_some() {
-            self.bound.insert(Claim::of(&place, &pod));
+            self.bound.insert(Claim::of(&key, &pod));
         }
-        self.targets.insert(place, pod);
+        self.targets.insert(key, pod);
     }
 
-    pub(super) fn remove_target(&mut self, place: &Place) {
-        if let Some(pod) = self.targets.remove(place) {
-            self.bound.remove(&Claim::of(place, &pod));
+    pub(super) fn remove_target(&mut self, key: &ObjectKey) {
+        if let Some(pod) = self.targets.remove(key) {
+            self.bound.remove(&Claim::of(key, &pod));
         }
     }
 }
 
 impl Claim {
-    fn of(place: &Place, pod: &TargetPod) -> Self {
+    fn of(key: &ObjectKey, pod: &TargetPod) -> Self {
         Self {
             migration: Arc::clone(&pod.migration),
             vmi: pod.vmi.clone(),
             vmi_uid: Arc::clone(&pod.vmi_uid),
-            pod: place.clone(),
+            pod: key.clone(),
         }
     }
 

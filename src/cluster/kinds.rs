@@ -1,203 +1,159 @@
 //! What is watched: which objects of the API server become which objects of the index.
 
-use std::marker::PhantomData;
-
-use crate::cluster::object::{Object, ObjectKind, Place};
+use crate::cluster::object::{Object, ObjectKey, ObjectKind};
 use crate::cluster::parts::{LARGEST_OBJECT, Part};
 use crate::cluster::read;
-use crate::domain::Provider;
-use crate::wire::objects;
-
-/// A kind of object to watch.
-pub(super) trait Watched: Send + Sync + 'static {
-    const KIND: ObjectKind;
-    const GROUP: &'static str;
-    const PLURAL: &'static str;
-
-    /// Where the API server has them, in one namespace or in all.
-    fn path(namespace: Option<&str>) -> String {
-        let group = match Self::GROUP {
-            "" => "/api".to_owned(),
-            group => format!("/apis/{group}"),
-        };
-        let namespace = namespace.map(|namespace| format!("/namespaces/{namespace}"));
-        let namespace = namespace.unwrap_or_default();
-        format!("{group}/{VERSION}{namespace}/{}", Self::PLURAL)
-    }
-
-    /// Reads an object; `None` for one that is of no use to berth.
-    fn read(text: &str, place: Place) -> Result<Option<Object>, String>;
-}
+use crate::domain::{Network, Provider};
+use crate::wire::objects::{self, agent_selector};
 
 /// Every kind that is watched is served in this version of its group.
 const VERSION: &str = "v1";
 
-/// A network provider as a type, for the kinds that each of them writes in its own way.
-pub(super) trait Provided: Send + Sync + 'static {
-    const PROVIDER: Provider;
+/// The labels of the launcher pods that a migration made. Hot-plug attachment pods have the second one
+/// as well.
+const TARGET_PODS: &str = "kubevirt.io=virt-launcher,kubevirt.io/migrationJobUID";
+
+/// The objects of one kind that are watched.
+#[derive(Clone, Debug)]
+pub(super) struct WatchedResource {
+    pub(super) kind: ObjectKind,
+    /// The API group; empty for the core group.
+    pub(super) group: &'static str,
+    pub(super) plural: &'static str,
+    /// The namespace, unless it is all of them.
+    pub(super) namespace: Option<Box<str>>,
+    /// The labels that they have.
+    pub(super) selector: Option<String>,
+    provider: Provider,
 }
 
-pub(super) struct KubeOvn;
-
-impl Provided for KubeOvn {
-    const PROVIDER: Provider = Provider::KubeOvn;
-}
-
-pub(super) struct OvnKubernetes;
-
-impl Provided for OvnKubernetes {
-    const PROVIDER: Provider = Provider::OvnKubernetes;
-}
-
-pub(super) struct Nodes<P>(PhantomData<P>);
-
-impl<P: Provided> Watched for Nodes<P> {
-    const KIND: ObjectKind = ObjectKind::Node;
-    const GROUP: &'static str = "";
-    const PLURAL: &'static str = "nodes";
-
-    fn read(text: &str, _: Place) -> Result<Option<Object>, String> {
-        objects::read(text).map(|node| Some(read::node(P::PROVIDER, node)))
+impl WatchedResource {
+    /// Everything that is watched in a cluster with this network.
+    pub(super) fn all(network: &Network) -> [Self; ObjectKind::ALL.len()] {
+        ObjectKind::ALL.map(|kind| Self::new(kind, network))
     }
-}
 
-pub(super) struct AgentPods<P>(PhantomData<P>);
-
-impl<P: Provided> Watched for AgentPods<P> {
-    const KIND: ObjectKind = ObjectKind::AgentPod;
-    const GROUP: &'static str = "";
-    const PLURAL: &'static str = "pods";
-
-    fn read(text: &str, place: Place) -> Result<Option<Object>, String> {
-        objects::read(text).map(|pod| read::agent_pod(P::PROVIDER, place, &pod))
+    /// The VMIs of one namespace.
+    pub(super) fn vmis_of(namespace: &str) -> Self {
+        Self {
+            namespace: Some(namespace.into()),
+            ..Self::new(ObjectKind::Vmi, &Network::default())
+        }
     }
-}
 
-pub(super) struct TargetPods;
-
-impl Watched for TargetPods {
-    const KIND: ObjectKind = ObjectKind::TargetPod;
-    const GROUP: &'static str = "";
-    const PLURAL: &'static str = "pods";
-
-    fn read(text: &str, place: Place) -> Result<Option<Object>, String> {
-        objects::read(text).map(|pod| read::target_pod(place, &pod))
+    fn new(kind: ObjectKind, network: &Network) -> Self {
+        let (group, plural) = match kind {
+            ObjectKind::Node => ("", "nodes"),
+            ObjectKind::AgentPod | ObjectKind::TargetPod => ("", "pods"),
+            ObjectKind::Namespace => ("", "namespaces"),
+            ObjectKind::Vmi => ("kubevirt.io", "virtualmachineinstances"),
+            ObjectKind::Migration => ("kubevirt.io", "virtualmachineinstancemigrations"),
+            ObjectKind::KubeVirt => ("kubevirt.io", "kubevirts"),
+        };
+        let (namespace, selector) = match kind {
+            ObjectKind::AgentPod => (
+                Some(network.agent_namespace.clone()),
+                Some(agent_selector(network.provider)),
+            ),
+            ObjectKind::TargetPod => (None, Some(TARGET_PODS.to_owned())),
+            _ => (None, None),
+        };
+        Self {
+            kind,
+            group,
+            plural,
+            namespace,
+            selector,
+            provider: network.provider,
+        }
     }
-}
 
-pub(super) struct Vmis;
-
-impl Watched for Vmis {
-    const KIND: ObjectKind = ObjectKind::Vmi;
-    const GROUP: &'static str = "kubevirt.io";
-    const PLURAL: &'static str = "virtualmachineinstances";
-
-    fn read(text: &str, _: Place) -> Result<Option<Object>, String> {
-        objects::read(text).map(|vmi| Some(read::vmi(vmi)))
+    /// The path at which the API server has them.
+    pub(super) fn path(&self) -> String {
+        let group = match self.group {
+            "" => "/api".to_owned(),
+            group => format!("/apis/{group}"),
+        };
+        let namespace = self.namespace.as_deref();
+        let namespace = namespace.map(|namespace| format!("/namespaces/{namespace}"));
+        let namespace = namespace.unwrap_or_default();
+        format!("{group}/{VERSION}{namespace}/{}", self.plural)
     }
-}
 
-pub(super) struct Migrations;
-
-impl Watched for Migrations {
-    const KIND: ObjectKind = ObjectKind::Migration;
-    const GROUP: &'static str = "kubevirt.io";
-    const PLURAL: &'static str = "virtualmachineinstancemigrations";
-
-    fn read(text: &str, place: Place) -> Result<Option<Object>, String> {
-        objects::read(text).map(|migration| Some(read::migration(place, &migration)))
+    /// An object as far as it is held.
+    pub(super) fn observe(&self, part: Part) -> Observed {
+        match part {
+            Part::Whole(text) => match str::from_utf8(&text) {
+                Ok(text) => self.read(text),
+                Err(error) => Observed::unreadable(error.to_string()),
+            },
+            Part::TooLarge(named) => Observed {
+                key: ObjectKey::new(&named.namespace, &named.name),
+                version: named.resource_version,
+                object: Err(format!(
+                    "it has {} bytes, and no object of more than {LARGEST_OBJECT} is read",
+                    named.bytes
+                )),
+            },
+        }
     }
-}
 
-pub(super) struct Namespaces;
-
-impl Watched for Namespaces {
-    const KIND: ObjectKind = ObjectKind::Namespace;
-    const GROUP: &'static str = "";
-    const PLURAL: &'static str = "namespaces";
-
-    fn read(text: &str, _: Place) -> Result<Option<Object>, String> {
-        objects::read(text).map(|namespace| Some(read::namespace(&namespace)))
+    fn read(&self, text: &str) -> Observed {
+        match objects::read::<objects::Identity<'_>>(text) {
+            Ok(identity) => {
+                let key = ObjectKey::new(identity.namespace(), identity.name());
+                Observed {
+                    object: self.read_object(text, key.clone()),
+                    key,
+                    version: identity.resource_version().unwrap_or_default().to_owned(),
+                }
+            }
+            Err(error) => Observed::unreadable(error),
+        }
     }
-}
 
-pub(super) struct KubeVirts;
-
-impl Watched for KubeVirts {
-    const KIND: ObjectKind = ObjectKind::KubeVirt;
-    const GROUP: &'static str = "kubevirt.io";
-    const PLURAL: &'static str = "kubevirts";
-
-    fn read(text: &str, place: Place) -> Result<Option<Object>, String> {
-        objects::read(text).map(|kubevirt| Some(read::kubevirt(place, &kubevirt)))
+    /// `None` for an object that is of no use to berth.
+    fn read_object(&self, text: &str, key: ObjectKey) -> Result<Option<Object>, String> {
+        let provider = self.provider;
+        match self.kind {
+            ObjectKind::Node => objects::read(text).map(|node| Some(read::node(provider, node))),
+            ObjectKind::AgentPod => {
+                objects::read(text).map(|pod| read::agent_pod(provider, key, &pod))
+            }
+            ObjectKind::TargetPod => objects::read(text).map(|pod| read::target_pod(key, &pod)),
+            ObjectKind::Vmi => objects::read(text).map(|vmi| Some(read::vmi(vmi))),
+            ObjectKind::Migration => {
+                objects::read(text).map(|migration| Some(read::migration(key, &migration)))
+            }
+            ObjectKind::Namespace => {
+                objects::read(text).map(|namespace| Some(read::namespace(&namespace)))
+            }
+            ObjectKind::KubeVirt => {
+                objects::read(text).map(|kubevirt| Some(read::kubevirt(key, &kubevirt)))
+            }
+        }
     }
 }
 
 /// An object as it came, cut down as soon as it is whole. One that can't be read is still one: its
 /// neighbours in a list, and the watch, go on.
 #[derive(Debug)]
-pub(super) struct Seen<K> {
-    /// Where it is, as far as that can be read.
-    place: Place,
-    version: Option<String>,
-    object: Result<Option<Object>, String>,
-    kind: PhantomData<K>,
+pub(super) struct Observed {
+    /// Its namespace and name, as far as they can be read.
+    pub(super) key: ObjectKey,
+    /// Its version, by which a watch goes on; empty where it has none.
+    pub(super) version: String,
+    /// What it is, or why it can't be read; `None` where it is of no use to berth.
+    pub(super) object: Result<Option<Object>, String>,
 }
 
-impl<K: Watched> Seen<K> {
-    /// An object as far as it is held.
-    pub(super) fn of(part: Part) -> Self {
-        match part {
-            Part::Whole(text) => match str::from_utf8(&text) {
-                Ok(text) => Self::read(text),
-                Err(error) => Self::unreadable(error.to_string()),
-            },
-            Part::TooLarge(named) => Self {
-                place: Place::new(&named.namespace, &named.name),
-                version: Some(named.resource_version).filter(|version| !version.is_empty()),
-                object: Err(format!(
-                    "it has {} bytes, and no object of more than {LARGEST_OBJECT} is read",
-                    named.bytes
-                )),
-                kind: PhantomData,
-            },
-        }
-    }
-
-    fn read(text: &str) -> Self {
-        match objects::read::<objects::Identity<'_>>(text) {
-            Ok(identity) => {
-                let place = Place::new(identity.namespace(), identity.name());
-                Self {
-                    object: K::read(text, place.clone()),
-                    place,
-                    version: identity.resource_version().map(str::to_owned),
-                    kind: PhantomData,
-                }
-            }
-            Err(error) => Self::unreadable(error),
-        }
-    }
-
+impl Observed {
     fn unreadable(error: String) -> Self {
         Self {
-            place: Place::new("", ""),
-            version: None,
+            key: ObjectKey::new("", ""),
+            version: String::new(),
             object: Err(error),
-            kind: PhantomData,
         }
-    }
-
-    /// The version of it, by which a watch goes on.
-    pub(super) fn version(&self) -> Option<&str> {
-        self.version
-            .as_deref()
-            .filter(|version| !version.is_empty())
-    }
-
-    /// Where it is, and what it is or why it can't be read.
-    pub(super) fn into_parts(self) -> (Place, Result<Option<Object>, String>) {
-        (self.place, self.object)
     }
 }
 
@@ -208,6 +164,10 @@ mod tests {
     use crate::domain::Vmi;
 
     const WEB: &str = r#"{"metadata":{"namespace":"default","name":"web","uid":"1","resourceVersion":"7"},"status":{"phase":"Running","nodeName":"a"}}"#;
+
+    fn vmis() -> WatchedResource {
+        WatchedResource::vmis_of("default")
+    }
 
     fn web() -> Object {
         Object::Vmi(Vmi {
@@ -231,8 +191,8 @@ mod tests {
         let mut splitter = Splitter::default();
         let split = splitter.push(list.as_bytes(), |parsed| {
             if let Parsed::Item(part) = parsed {
-                let (place, object) = Seen::<Vmis>::of(part).into_parts();
-                read.push((place.to_string(), object));
+                let Observed { key, object, .. } = vmis().observe(part);
+                read.push((key.to_string(), object));
             }
         });
         assert_eq!(split, Ok(()));
@@ -255,37 +215,45 @@ mod tests {
 
     #[test]
     fn an_object_is_read_with_its_version() {
-        let seen = Seen::<Vmis>::of(Part::Whole(WEB.into()));
-        assert_eq!(seen.version(), Some("7"));
-        assert_eq!(seen.into_parts().1, Ok(Some(web())));
+        let observed = vmis().observe(Part::Whole(WEB.into()));
+        assert_eq!(observed.version, "7");
+        assert_eq!(observed.object, Ok(Some(web())));
     }
 
     #[test]
     fn an_object_that_is_too_large_is_named() {
-        let seen = Seen::<Vmis>::of(Part::TooLarge(Named {
+        let observed = vmis().observe(Part::TooLarge(Named {
             name: "web".to_owned(),
             namespace: "default".to_owned(),
             resource_version: "7".to_owned(),
             bytes: 9_000_000,
         }));
-        assert_eq!(seen.version(), Some("7"));
-        let (place, object) = seen.into_parts();
-        assert_eq!(place.to_string(), "default/web");
+        assert_eq!(observed.version, "7");
+        assert_eq!(observed.key.to_string(), "default/web");
         assert_eq!(
-            object.unwrap_err(),
+            observed.object.unwrap_err(),
             "it has 9000000 bytes, and no object of more than 8388608 is read"
         );
     }
 
     #[test]
     fn a_kind_is_asked_for_where_the_api_server_has_it() {
-        assert_eq!(Namespaces::path(None), "/api/v1/namespaces");
+        let network = Network::default();
+        let paths = WatchedResource::all(&network).map(|resource| resource.path());
         assert_eq!(
-            AgentPods::<KubeOvn>::path(Some("kube-system")),
-            "/api/v1/namespaces/kube-system/pods"
+            paths,
+            [
+                "/api/v1/nodes",
+                "/api/v1/namespaces/kube-system/pods",
+                "/apis/kubevirt.io/v1/virtualmachineinstances",
+                "/apis/kubevirt.io/v1/virtualmachineinstancemigrations",
+                "/api/v1/pods",
+                "/api/v1/namespaces",
+                "/apis/kubevirt.io/v1/kubevirts",
+            ]
         );
         assert_eq!(
-            Vmis::path(Some("default")),
+            vmis().path(),
             "/apis/kubevirt.io/v1/namespaces/default/virtualmachineinstances"
         );
     }

@@ -13,8 +13,8 @@ use kube::Client;
 use tokio::time::{Instant, timeout};
 
 use crate::api::{Cause, Fault};
-use crate::cluster::kinds::Vmis;
-use crate::cluster::object::{Object, Place};
+use crate::cluster::kinds::WatchedResource;
+use crate::cluster::object::{Object, ObjectKey};
 use crate::cluster::rate::SourceRate;
 use crate::cluster::source::Source;
 use crate::domain::Vmi;
@@ -66,11 +66,11 @@ pub struct VmiReader {
 }
 
 struct State {
-    reads: HashMap<Place, WeakShared<Read>>,
+    reads: HashMap<ObjectKey, WeakShared<Read>>,
     rate: SourceRate,
     /// VMIs that were not there, by name and UID, and when. Only what was read comes in here, so that
     /// the rate of reads bounds it.
-    absent: HashMap<(Place, Box<str>), Instant>,
+    absent: HashMap<(ObjectKey, Box<str>), Instant>,
 }
 
 type Outcomes = [AtomicU64; Lookup::OUTCOMES.len()];
@@ -98,13 +98,13 @@ impl VmiReader {
         if !is_name(namespace) || !is_name(name) || uid.len() > LONGEST_UID {
             return Lookup::Absent;
         }
-        let place = Place::new(namespace, name);
-        let vmi = (place.clone(), uid.into());
+        let key = ObjectKey::new(namespace, name);
+        let vmi = (key.clone(), uid.into());
         if self.is_absent(&vmi) {
             self.outcomes[REMEMBERED].fetch_add(1, Relaxed);
             return Lookup::Absent;
         }
-        let Some(read) = self.join_or_begin(source, &place, namespace, name) else {
+        let Some(read) = self.join_or_begin(source, &key, namespace, name) else {
             self.outcomes[Lookup::Limited.outcome()].fetch_add(1, Relaxed);
             return Lookup::Limited;
         };
@@ -119,7 +119,7 @@ impl VmiReader {
     }
 
     /// Whether this VMI was not there a moment ago.
-    fn is_absent(&self, vmi: &(Place, Box<str>)) -> bool {
+    fn is_absent(&self, vmi: &(ObjectKey, Box<str>)) -> bool {
         let State { absent, .. } = &mut *self.lock();
         absent.retain(|_, since| since.elapsed() < ABSENT_FOR);
         absent.contains_key(vmi)
@@ -135,14 +135,14 @@ impl VmiReader {
     fn join_or_begin(
         &self,
         source: IpAddr,
-        place: &Place,
+        key: &ObjectKey,
         namespace: &str,
         name: &str,
     ) -> Option<Shared<Read>> {
         let State { reads, rate, .. } = &mut *self.lock();
         // A read that is done, or that everyone gave up, is none to join.
         reads.retain(|_, read| read.upgrade().is_some_and(|read| read.peek().is_none()));
-        if let Some(read) = reads.get(place).and_then(WeakShared::upgrade) {
+        if let Some(read) = reads.get(key).and_then(WeakShared::upgrade) {
             return Some(read);
         }
         if !rate.take(source, Instant::now()) {
@@ -156,7 +156,7 @@ impl VmiReader {
         };
         let read = reading.inspect(count).boxed().shared();
         if let Some(weak) = read.downgrade() {
-            reads.insert(place.clone(), weak);
+            reads.insert(key.clone(), weak);
         }
         Some(read)
     }
@@ -189,7 +189,7 @@ fn is_name(text: &str) -> bool {
 }
 
 fn read(client: Client, patience: Duration, namespace: &str, name: &str) -> Read {
-    let source = Source::<Vmis>::new(client, Some(namespace), None);
+    let source = Source::new(client, WatchedResource::vmis_of(namespace));
     let name = name.to_owned();
     async move {
         let failed = |fault| Lookup::Failed(Arc::new(fault));
@@ -200,7 +200,7 @@ fn read(client: Client, patience: Duration, namespace: &str, name: &str) -> Read
             )),
             Ok(Err(fault)) => failed(fault),
             Ok(Ok(None)) => Lookup::Absent,
-            Ok(Ok(Some(seen))) => match seen.into_parts().1 {
+            Ok(Ok(Some(observed))) => match observed.object {
                 Ok(Some(Object::Vmi(vmi))) => Lookup::Found(Arc::new(vmi)),
                 Ok(_) => Lookup::Absent,
                 Err(error) => failed(Fault::new(Cause::Unreadable, error)),

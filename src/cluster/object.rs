@@ -10,10 +10,10 @@ use crate::text::{LONGEST_TEXT, shorten};
 /// Where an object is: `namespace/name`, or its name alone where its kind has no namespaces. Its
 /// copies share the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place(Arc<str>);
+pub struct ObjectKey(Arc<str>);
 
-impl Place {
-    /// The place of a namespaced object, or of one without where the namespace is empty.
+impl ObjectKey {
+    /// The key of a namespaced object, or of one without where the namespace is empty.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
         if namespace.is_empty() {
@@ -22,7 +22,7 @@ impl Place {
         Self(format!("{namespace}/{name}").into())
     }
 
-    /// The place of another object in the same namespace.
+    /// The key of another object in the same namespace.
     #[must_use]
     pub fn beside(&self, name: &str) -> Self {
         let namespace = self.0.split_once('/').map(|(namespace, _)| namespace);
@@ -30,13 +30,13 @@ impl Place {
     }
 }
 
-impl Borrow<str> for Place {
+impl Borrow<str> for ObjectKey {
     fn borrow(&self) -> &str {
         &self.0
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&shorten(&self.0, LONGEST_TEXT))
     }
@@ -55,7 +55,7 @@ pub enum Object {
     /// A pod of a network agent.
     AgentPod {
         /// Its namespace and name.
-        place: Place,
+        key: ObjectKey,
         /// What is known of it.
         pod: AgentPod,
     },
@@ -64,14 +64,14 @@ pub enum Object {
     /// A migration.
     Migration {
         /// Its namespace and name.
-        place: Place,
+        key: ObjectKey,
         /// What is known of it.
         migration: Migration,
     },
     /// The launcher pod that a migration made.
     TargetPod {
         /// Its namespace and name.
-        place: Place,
+        key: ObjectKey,
         /// What is known of it.
         pod: TargetPod,
     },
@@ -85,7 +85,7 @@ pub enum Object {
     /// The KubeVirt CR.
     KubeVirt {
         /// Its namespace and name.
-        place: Place,
+        key: ObjectKey,
         /// The binding of the interface that KubeVirt adds by default.
         default_binding: DefaultBinding,
     },
@@ -108,7 +108,7 @@ pub struct Migration {
     /// Its UID, which its target pod carries.
     pub uid: Box<str>,
     /// The VMI that migrates.
-    pub vmi: Place,
+    pub vmi: ObjectKey,
     /// It has neither succeeded nor failed yet.
     pub active: bool,
 }
@@ -119,7 +119,7 @@ pub struct TargetPod {
     /// The UID of the migration that made it.
     pub migration: Arc<str>,
     /// The VMI that controls it.
-    pub vmi: Place,
+    pub vmi: ObjectKey,
     /// That VMI's UID.
     pub vmi_uid: Arc<str>,
     /// The node that it runs on; `None` while it is not bound, and once it has ended.
@@ -189,14 +189,14 @@ impl Object {
 
     /// Where it is.
     #[must_use]
-    pub fn place(&self) -> Place {
+    pub fn key(&self) -> ObjectKey {
         match self {
-            Self::Node { name, .. } | Self::Namespace { name, .. } => Place::new("", name),
-            Self::Vmi(vmi) => Place::new(&vmi.namespace, &vmi.name),
-            Self::AgentPod { place, .. }
-            | Self::Migration { place, .. }
-            | Self::TargetPod { place, .. }
-            | Self::KubeVirt { place, .. } => place.clone(),
+            Self::Node { name, .. } | Self::Namespace { name, .. } => ObjectKey::new("", name),
+            Self::Vmi(vmi) => ObjectKey::new(&vmi.namespace, &vmi.name),
+            Self::AgentPod { key, .. }
+            | Self::Migration { key, .. }
+            | Self::TargetPod { key, .. }
+            | Self::KubeVirt { key, .. } => key.clone(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Objects of the API server to objects of the index, the same way for a watch and for a file.
 
-use crate::cluster::object::{AgentPod, Migration, Object, Place, TargetPod};
+use crate::cluster::object::{AgentPod, Migration, Object, ObjectKey, TargetPod};
 use crate::domain::Provider;
 use crate::wire::objects;
 
@@ -12,7 +12,7 @@ pub(super) fn node(provider: Provider, node: objects::Node<'_>) -> Object {
 /// `None` for a pod of something else.
 pub(super) fn agent_pod(
     provider: Provider,
-    place: Place,
+    key: ObjectKey,
     pod: &objects::Pod<'_>,
 ) -> Option<Object> {
     let agent = pod.agent(provider)?;
@@ -21,12 +21,12 @@ pub(super) fn agent_pod(
         node: pod.node().map(Into::into),
         state: pod.agent_state(agent),
     };
-    Some(Object::AgentPod { place, pod })
+    Some(Object::AgentPod { key, pod })
 }
 
 /// `None` for a pod that no migration made, for the hot-plug attachment pods of one, and for a pod
 /// that has the labels of a target and is not controlled by a VMI.
-pub(super) fn target_pod(place: Place, pod: &objects::Pod<'_>) -> Option<Object> {
+pub(super) fn target_pod(key: ObjectKey, pod: &objects::Pod<'_>) -> Option<Object> {
     if !pod.is_launcher() {
         return None;
     }
@@ -34,24 +34,24 @@ pub(super) fn target_pod(place: Place, pod: &objects::Pod<'_>) -> Option<Object>
     let owner = pod.vmi()?;
     let pod = TargetPod {
         migration: pod.migration()?.into(),
-        vmi: place.beside(owner.name),
+        vmi: key.beside(owner.name),
         vmi_uid: owner.uid.into(),
         node: node.map(Into::into),
     };
-    Some(Object::TargetPod { place, pod })
+    Some(Object::TargetPod { key, pod })
 }
 
 pub(super) fn vmi(vmi: objects::Vmi<'_>) -> Object {
     Object::Vmi(vmi.into_facts())
 }
 
-pub(super) fn migration(place: Place, migration: &objects::Migration<'_>) -> Object {
+pub(super) fn migration(key: ObjectKey, migration: &objects::Migration<'_>) -> Object {
     let migration = Migration {
         uid: migration.uid().into(),
-        vmi: place.beside(migration.vmi_name()),
+        vmi: key.beside(migration.vmi_name()),
         active: migration.is_active(),
     };
-    Object::Migration { place, migration }
+    Object::Migration { key, migration }
 }
 
 pub(super) fn namespace(namespace: &objects::Namespace<'_>) -> Object {
@@ -61,9 +61,9 @@ pub(super) fn namespace(namespace: &objects::Namespace<'_>) -> Object {
     }
 }
 
-pub(super) fn kubevirt(place: Place, kubevirt: &objects::KubeVirt<'_>) -> Object {
+pub(super) fn kubevirt(key: ObjectKey, kubevirt: &objects::KubeVirt<'_>) -> Object {
     Object::KubeVirt {
-        place,
+        key,
         default_binding: kubevirt.default_binding(),
     }
 }

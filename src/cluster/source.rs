@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 use std::error::Error;
 use std::io;
-use std::marker::PhantomData;
 use std::time::Duration;
 
 use futures_util::{Stream, stream};
@@ -19,7 +18,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use crate::api::{Cause, Fault};
-use crate::cluster::kinds::{Seen, Watched};
+use crate::cluster::kinds::{Observed, WatchedResource};
 use crate::cluster::parts::{Document, LARGEST_OBJECT, Parsed, Part, Splitter};
 
 /// After how many seconds the server ends a watch, which then goes on where it was. A connection
@@ -37,25 +36,28 @@ const LONGEST_FAILURE: usize = 64 << 10;
 
 /// What happens to the objects of a kind.
 #[derive(Debug)]
-pub(super) enum Event<K> {
+pub(super) enum Event {
     /// A list begins; what an earlier one brought without an end counts for nothing.
     ListBegins,
     /// An object of the list.
-    Listed(Seen<K>),
+    Listed(Observed),
     /// The list is whole.
     ListEnds,
+    /// A watch is about to be asked for.
+    WatchBegins,
+    /// The server has said yes to it.
+    WatchOpens,
     /// An object is there, new or changed.
-    Applied(Seen<K>),
+    Applied(Observed),
     /// An object is gone.
-    Deleted(Seen<K>),
+    Deleted(Observed),
 }
 
 /// Where the objects of a kind come from.
-pub(super) struct Source<K> {
+pub(super) struct Source {
     client: Client,
     request: Request,
-    selector: Option<String>,
-    kind: PhantomData<K>,
+    resource: WatchedResource,
 }
 
 /// How far it has come.
@@ -68,24 +70,24 @@ enum State {
     Items(Parts),
     /// All that was at this version is known.
     Listed(String),
+    /// A watch from this version is to be asked for.
+    Asking(String),
     /// What happens after this version is being read.
     Watching(String, Parts),
 }
 
-impl<K: Watched> Source<K> {
-    /// The objects in one namespace or in all, of which a selector may leave some out.
-    pub(super) fn new(client: Client, namespace: Option<&str>, selector: Option<String>) -> Self {
+impl Source {
+    pub(super) fn new(client: Client, resource: WatchedResource) -> Self {
         Self {
             client,
-            request: Request::new(K::path(namespace)),
-            selector,
-            kind: PhantomData,
+            request: Request::new(resource.path()),
+            resource,
         }
     }
 
     /// What happens to them. After an error it goes on: where it was if that can be, else with a new
     /// list.
-    pub(super) fn events(&self) -> impl Stream<Item = Result<Event<K>, Fault>> {
+    pub(super) fn events(&self) -> impl Stream<Item = Result<Event, Fault>> {
         stream::unfold(State::Empty, move |mut state| async move {
             loop {
                 let event;
@@ -98,7 +100,7 @@ impl<K: Watched> Source<K> {
     }
 
     /// An object of this name, or `None` where there is none.
-    pub(super) async fn read(&self, name: &str) -> Result<Option<Seen<K>>, Fault> {
+    pub(super) async fn read(&self, name: &str) -> Result<Option<Observed>, Fault> {
         let request = self.request.get(name, &GetParams::default());
         let body = match self.send(request).await {
             Ok(body) => body,
@@ -114,10 +116,12 @@ impl<K: Watched> Source<K> {
                 format!("it is larger than the {LARGEST_OBJECT} bytes that are read of an object"),
             ),
         })?;
-        Ok(Some(Seen::of(Part::Whole(read.to_bytes().into()))))
+        Ok(Some(
+            self.resource.observe(Part::Whole(read.to_bytes().into())),
+        ))
     }
 
-    async fn step(&self, state: State) -> (Option<Result<Event<K>, Fault>>, State) {
+    async fn step(&self, state: State) -> (Option<Result<Event, Fault>>, State) {
         match state {
             State::Empty => (Some(Ok(Event::ListBegins)), State::Page(None)),
             State::Page(next) => match self.list(next).await {
@@ -125,9 +129,10 @@ impl<K: Watched> Source<K> {
                 Err(fault) => (Some(Err(fault)), State::Empty),
             },
             State::Items(mut parts) => match parts.next().await {
-                Ok(Some(Parsed::Item(part))) => {
-                    (Some(Ok(Event::Listed(Seen::of(part)))), State::Items(parts))
-                }
+                Ok(Some(Parsed::Item(part))) => (
+                    Some(Ok(Event::Listed(self.resource.observe(part)))),
+                    State::Items(parts),
+                ),
                 Ok(Some(Parsed::Document(list))) => {
                     parts.end().await;
                     page_ends(&list)
@@ -138,13 +143,17 @@ impl<K: Watched> Source<K> {
                 ),
                 Err(fault) => (Some(Err(fault.into_fault())), State::Empty),
             },
-            State::Listed(version) => match self.watch(&version).await {
-                Ok(body) => (None, State::Watching(version, Parts::new(body))),
+            State::Listed(version) => (Some(Ok(Event::WatchBegins)), State::Asking(version)),
+            State::Asking(version) => match self.watch(&version).await {
+                Ok(body) => (
+                    Some(Ok(Event::WatchOpens)),
+                    State::Watching(version, Parts::new(body)),
+                ),
                 Err(fault) => (Some(Err(fault)), State::Listed(version)),
             },
             State::Watching(version, mut parts) => {
                 match timeout(SILENCE, parts.next()).await {
-                    Ok(Ok(Some(Parsed::Document(event)))) => happens(event, version, parts),
+                    Ok(Ok(Some(Parsed::Document(event)))) => self.happened(event, version, parts),
                     // No event has items.
                     Ok(Ok(Some(Parsed::Item(_)))) => (None, State::Watching(version, parts)),
                     Ok(Err(fault)) if !fault.is_an_end() => {
@@ -157,9 +166,56 @@ impl<K: Watched> Source<K> {
         }
     }
 
+    /// An event of a watch.
+    fn happened(
+        &self,
+        event: Document,
+        version: String,
+        parts: Parts,
+    ) -> (Option<Result<Event, Fault>>, State) {
+        let watching = |version| State::Watching(version, parts);
+        let kind: &[u8] = event.event.trim_ascii();
+        let object = event.object;
+        if kind == br#""ERROR""# {
+            let Some(Part::Whole(status)) = object else {
+                return (Some(Err(no_event())), watching(version));
+            };
+            let status = serde_json::from_slice::<Status>(&status).unwrap_or_default();
+            // What happened since this version is not known any more.
+            let state = if status.code == 410 {
+                State::Empty
+            } else {
+                watching(version)
+            };
+            return (Some(Err(Fault::from(&status))), state);
+        }
+        if kind == br#""BOOKMARK""# {
+            // An object of no name, but for its version.
+            let next = match object {
+                Some(Part::Whole(object)) => serde_json::from_slice::<Bookmark>(&object).ok(),
+                Some(Part::TooLarge(_)) | None => None,
+            };
+            let next = next.and_then(|Bookmark { metadata }| metadata.resource_version);
+            return (None, watching(next.unwrap_or(version)));
+        }
+        let event: fn(Observed) -> Event = match kind {
+            br#""ADDED""# | br#""MODIFIED""# => Event::Applied,
+            br#""DELETED""# => Event::Deleted,
+            _ => return (Some(Err(no_event())), watching(version)),
+        };
+        let Some(observed) = object.map(|object| self.resource.observe(object)) else {
+            return (Some(Err(no_version("an object"))), State::Empty);
+        };
+        if observed.version.is_empty() {
+            return (Some(Err(no_version("an object"))), State::Empty);
+        }
+        let version = observed.version.clone();
+        (Some(Ok(event(observed))), watching(version))
+    }
+
     async fn list(&self, next: Option<String>) -> Result<Body, Fault> {
         let parameters = ListParams {
-            label_selector: self.selector.clone(),
+            label_selector: self.resource.selector.clone(),
             limit: Some(PAGE),
             continue_token: next,
             ..ListParams::default()
@@ -169,7 +225,7 @@ impl<K: Watched> Source<K> {
 
     async fn watch(&self, version: &str) -> Result<Body, Fault> {
         let parameters = WatchParams {
-            label_selector: self.selector.clone(),
+            label_selector: self.resource.selector.clone(),
             timeout: Some(WATCH_SECONDS),
             bookmarks: true,
             ..WatchParams::default()
@@ -214,7 +270,7 @@ struct ListMeta {
     next: Option<String>,
 }
 
-fn page_ends<K>(list: &Document) -> (Option<Result<Event<K>, Fault>>, State) {
+fn page_ends(list: &Document) -> (Option<Result<Event, Fault>>, State) {
     let ListMeta {
         resource_version,
         next,
@@ -232,50 +288,6 @@ fn no_version(what: &str) -> Fault {
         Cause::Unreadable,
         format!("{what} came without a resourceVersion"),
     )
-}
-
-/// An event of a watch.
-fn happens<K: Watched>(
-    event: Document,
-    version: String,
-    parts: Parts,
-) -> (Option<Result<Event<K>, Fault>>, State) {
-    let watching = |version| State::Watching(version, parts);
-    let kind: &[u8] = event.event.trim_ascii();
-    let object = event.object;
-    if kind == br#""ERROR""# {
-        let Some(Part::Whole(status)) = object else {
-            return (Some(Err(no_event())), watching(version));
-        };
-        let status = serde_json::from_slice::<Status>(&status).unwrap_or_default();
-        // What happened since this version is not known any more.
-        let state = if status.code == 410 {
-            State::Empty
-        } else {
-            watching(version)
-        };
-        return (Some(Err(Fault::from(&status))), state);
-    }
-    if kind == br#""BOOKMARK""# {
-        // An object of no name, but for its version.
-        let next = match object {
-            Some(Part::Whole(object)) => serde_json::from_slice::<Bookmark>(&object).ok(),
-            Some(Part::TooLarge(_)) | None => None,
-        };
-        let next = next.and_then(|Bookmark { metadata }| metadata.resource_version);
-        return (None, watching(next.unwrap_or(version)));
-    }
-    let event: fn(Seen<K>) -> Event<K> = match kind {
-        br#""ADDED""# | br#""MODIFIED""# => Event::Applied,
-        br#""DELETED""# => Event::Deleted,
-        _ => return (Some(Err(no_event())), watching(version)),
-    };
-    let seen = object.map(Seen::of);
-    let next = seen.as_ref().and_then(Seen::version).map(str::to_owned);
-    match (seen, next) {
-        (Some(seen), Some(version)) => (Some(Ok(event(seen))), watching(version)),
-        _ => (Some(Err(no_version("an object"))), State::Empty),
-    }
 }
 
 fn no_event() -> Fault {

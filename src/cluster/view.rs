@@ -4,18 +4,15 @@
 //! Its maps share what did not change with the views before and after it, so that a copy costs
 //! nothing and a new view costs the path to what is new in it, whatever the size of the cluster.
 
-use std::sync::Arc;
-
 use foldhash::quality::RandomState;
 use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 
 use crate::cluster::index::Index;
-use crate::cluster::object::{Object, ObjectKind, Place};
-use crate::decide::guard::Fleet;
-use crate::decide::obstacles::Obstacles;
+use crate::cluster::object::{Object, ObjectKey, ObjectKind};
 use crate::decide::origin::Origin;
-use crate::domain::{Agent, AgentState, Agents, DefaultBinding, MachineTypes, NodeFacts, Vmi};
-use crate::table::Table;
+use crate::decide::policy::ClusterCapabilities;
+use crate::domain::{Agent, AgentState, Agents, DefaultBinding, NodeFacts, Vmi};
+use crate::sharded::ShardedMap;
 
 /// What is known about one node name: the node, what runs on it, or either alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,55 +78,15 @@ impl PodCounts {
     }
 }
 
-/// What the table of nodes has by name: an entry, and before it what nearly every verdict on the node
-/// goes by. A request asks of thousands of nodes at once, and what they are found by and judged by is
-/// together in memory, without the rest.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NodeSlot {
-    /// The node's, once it was seen.
-    machine_types: Option<MachineTypes>,
-    obstacles: Obstacles,
-    entry: Arc<NodeEntry>,
-}
-
-impl NodeSlot {
-    /// The machine types of the node, once it was seen.
-    #[must_use]
-    pub const fn machine_types(&self) -> Option<&MachineTypes> {
-        self.machine_types.as_ref()
-    }
-
-    /// What speaks against the node, once it was seen.
-    #[must_use]
-    pub const fn obstacles(&self) -> Obstacles {
-        self.obstacles
-    }
-
-    /// All that is known.
-    #[must_use]
-    pub fn entry(&self) -> &NodeEntry {
-        &self.entry
-    }
-
-    pub(super) fn edit(&mut self, edit: impl FnOnce(&mut NodeEntry)) {
-        let entry = Arc::make_mut(&mut self.entry);
-        edit(entry);
-        let facts = entry.facts();
-        self.machine_types = facts.map(|facts| facts.machine_types.clone());
-        let obstacles = facts.map(|facts| Obstacles::of(facts, entry.agents()));
-        self.obstacles = obstacles.unwrap_or_default();
-    }
-}
-
 /// An immutable snapshot of the cluster. Only an [`Index`] makes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
-    pub(super) nodes: Table<NodeSlot>,
-    pub(super) vmis: HashTrieMapSync<Place, Vmi, RandomState>,
+    pub(super) nodes: ShardedMap<NodeEntry>,
+    pub(super) vmis: HashTrieMapSync<ObjectKey, Vmi, RandomState>,
     /// Where each VMI is, by its UID.
-    pub(super) vmis_by_uid: HashTrieMapSync<Box<str>, Place, RandomState>,
+    pub(super) vmis_by_uid: HashTrieMapSync<Box<str>, ObjectKey, RandomState>,
     pub(super) namespaces: HashTrieMapSync<Box<str>, bool, RandomState>,
-    pub(super) kubevirts: RedBlackTreeMapSync<Place, DefaultBinding>,
+    pub(super) kubevirts: RedBlackTreeMapSync<ObjectKey, DefaultBinding>,
     /// How many nodes carry a machine-type label.
     pub(super) labelled_nodes: usize,
     /// How many pods of each agent there are, on a node or not yet.
@@ -171,7 +128,7 @@ impl View {
     /// The VMI of this name and UID. Another UID is another VMI, which was here before or will be.
     #[must_use]
     pub fn vmi(&self, namespace: &str, name: &str, uid: &str) -> Option<&Vmi> {
-        let vmi = self.vmis.get(&Place::new(namespace, name))?;
+        let vmi = self.vmis.get(&ObjectKey::new(namespace, name))?;
         (vmi.uid.as_ref() == uid).then_some(vmi)
     }
 
@@ -197,28 +154,21 @@ impl View {
     /// What is known about a node name.
     #[must_use]
     pub fn node(&self, name: &str) -> Option<&NodeEntry> {
-        self.nodes.get(name).map(NodeSlot::entry)
-    }
-
-    /// What is known about some node names: looked up together, which is faster than one after the
-    /// other.
-    #[must_use]
-    pub fn slots<const N: usize>(&self, names: &[&str; N]) -> [Option<&NodeSlot>; N] {
-        self.nodes.get_each(names)
+        self.nodes.get(name)
     }
 
     /// All nodes that were seen, in no order.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, &NodeFacts, &NodeEntry)> {
         self.nodes
             .iter()
-            .filter_map(|(name, slot)| Some((name, slot.entry().facts()?, slot.entry())))
+            .filter_map(|(name, entry)| Some((name, entry.facts()?, entry)))
     }
 
     /// What is true of the cluster as a whole.
     #[must_use]
-    pub fn fleet(&self) -> Fleet {
+    pub fn capabilities(&self) -> ClusterCapabilities {
         let is_seen = |agent: &Agent| self.agent_pods[*agent as usize] > 0;
-        Fleet {
+        ClusterCapabilities {
             machine_types_seen: self.labelled_nodes > 0,
             agents_seen: Agent::ALL.into_iter().filter(is_seen).collect(),
             southbound_counts: false,

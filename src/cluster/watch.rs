@@ -7,7 +7,6 @@
 use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,22 +14,17 @@ use futures_util::StreamExt;
 use kube::Client;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tower::service_fn;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::api::{Cause, Fault};
 use crate::backoff::Backoff;
-use crate::cluster::kinds::{
-    AgentPods, KubeOvn, KubeVirts, Migrations, Namespaces, Nodes, OvnKubernetes, Provided, Seen,
-    TargetPods, Vmis, Watched,
-};
-use crate::cluster::object::{Object, ObjectKind, Place};
+use crate::cluster::kinds::{Observed, WatchedResource};
+use crate::cluster::object::{Object, ObjectKey, ObjectKind};
 pub use crate::cluster::source::WATCH_SECONDS;
 use crate::cluster::source::{Event, Source};
 use crate::cluster::stats::WatchStats;
 use crate::cluster::{Index, View};
-use crate::domain::{Network, Provider};
-use crate::wire::objects::agent_selector;
+use crate::domain::Network;
 
 /// Waits after a failure: as short as a restart of the API server is worth, as long as an API server
 /// in distress needs. Jitter adds up to as much again.
@@ -52,11 +46,6 @@ const SETTLED: Duration = Duration::from_secs(20);
 /// Changes on their way to the index; more make a watch wait, not berth grow.
 const CHANGES: usize = 256;
 
-/// The launcher pods that a migration made; all others are nobody's business here.
-const TARGET_PODS: &str = "kubevirt.io=virt-launcher,kubevirt.io/migrationJobUID";
-
-type Request = hyper::Request<kube::client::Body>;
-
 /// What a watch has to say.
 enum Change {
     /// All objects of a kind.
@@ -65,7 +54,7 @@ enum Change {
     Applied(Object),
     /// An object is gone, or can't be read, which comes to the same: the view is a function of what
     /// is in the cluster now, so that two replicas never differ.
-    Gone(ObjectKind, Place),
+    Removed(ObjectKind, ObjectKey),
 }
 
 /// Watches the cluster for ever, and replaces `view` at every change. `changed` is told of each new
@@ -84,17 +73,9 @@ pub async fn watch(
         changes: send,
     };
     let mut tasks = JoinSet::new();
-    match network.provider {
-        Provider::KubeOvn => follow.spawn_network::<KubeOvn>(&mut tasks, &network),
-        Provider::OvnKubernetes => {
-            follow.spawn_network::<OvnKubernetes>(&mut tasks, &network);
-        }
+    for resource in WatchedResource::all(&network) {
+        follow.spawn(&mut tasks, resource);
     }
-    follow.spawn::<Vmis>(&mut tasks, None, None);
-    follow.spawn::<Migrations>(&mut tasks, None, None);
-    follow.spawn::<TargetPods>(&mut tasks, None, Some(TARGET_PODS.to_owned()));
-    follow.spawn::<Namespaces>(&mut tasks, None, None);
-    follow.spawn::<KubeVirts>(&mut tasks, None, None);
     drop(follow);
 
     let mut index = Index::default();
@@ -114,7 +95,7 @@ pub async fn watch(
         let different = match change {
             Change::Listed(kind, objects) => index.reset(kind, objects),
             Change::Applied(object) => index.apply(object),
-            Change::Gone(kind, place) => index.delete(kind, &place),
+            Change::Removed(kind, key) => index.delete(kind, &key),
         };
         if different {
             let next = Arc::new(index.view());
@@ -136,113 +117,72 @@ struct Follow {
 struct Over;
 
 impl Follow {
-    /// The kinds that each network provider writes in its own way.
-    fn spawn_network<P: Provided>(&self, tasks: &mut JoinSet<()>, network: &Network) {
-        self.spawn::<Nodes<P>>(tasks, None, None);
-        let agents = agent_selector(P::PROVIDER);
-        self.spawn::<AgentPods<P>>(tasks, Some(&network.agent_namespace), Some(agents));
-    }
-
-    fn spawn<K: Watched>(
-        &self,
-        tasks: &mut JoinSet<()>,
-        namespace: Option<&str>,
-        selector: Option<String>,
-    ) {
-        let open = Open::default();
-        let client = self.counted(K::KIND, open.clone());
-        let source = Source::new(client, namespace, selector);
+    fn spawn(&self, tasks: &mut JoinSet<()>, resource: WatchedResource) {
+        let trouble = Trouble::new(resource.clone(), Arc::clone(&self.stats));
+        let source = Source::new(self.client.clone(), resource);
         let follow = self.clone();
         tasks.spawn(async move {
-            let Err(Over) = follow.run::<K>(&source, open).await;
+            let Err(Over) = follow.run(&source, trouble).await;
         });
     }
 
-    /// A source goes on by itself, at once and without a word, where a watch ends. So watches
-    /// are counted here, and a server that ends them as soon as they begin is not asked in a loop.
-    fn counted(&self, kind: ObjectKind, open: Open) -> Client {
-        let stats = Arc::clone(&self.stats);
-        let namespace = self.client.default_namespace().to_owned();
-        let client = self.client.clone();
-        let mut pace = Pace::default();
-        let counted = service_fn(move |request: Request| {
-            let query = request.uri().query().unwrap_or_default();
-            let is_watch = query.split('&').any(|parameter| parameter == "watch=true");
-            let start = if is_watch {
-                stats.started(kind);
-                pace.next(Instant::now())
-            } else {
-                Instant::now()
-            };
-            let client = client.clone();
-            let open = open.clone();
-            async move {
-                open.set(false);
-                sleep_until(start).await;
-                let answer = client.send(request).await?;
-                open.set(is_watch && answer.status().is_success());
-                Ok::<_, kube::Error>(answer)
-            }
-        });
-        Client::new(counted, namespace)
-    }
-
-    async fn run<K: Watched>(
+    async fn run(
         &self,
-        source: &Source<K>,
-        open: Open,
+        source: &Source,
+        mut trouble: Trouble,
     ) -> Result<std::convert::Infallible, Over> {
-        let mut trouble = Trouble::<K>::new(Arc::clone(&self.stats), open);
         loop {
             self.list_and_watch(source, &mut trouble).await?;
         }
     }
 
     /// Until only a new list helps.
-    async fn list_and_watch<K: Watched>(
-        &self,
-        source: &Source<K>,
-        trouble: &mut Trouble<K>,
-    ) -> Result<(), Over> {
+    async fn list_and_watch(&self, source: &Source, trouble: &mut Trouble) -> Result<(), Over> {
+        let kind = trouble.resource.kind;
         let mut events = pin!(source.events());
         let mut listed = Vec::new();
         while let Some(event) = trouble.next(&mut events).await {
             match event {
                 // A list is about to be asked for, again where the last one broke off.
                 Ok(Event::ListBegins) => listed.clear(),
-                Ok(Event::Listed(seen)) => {
-                    if let (_, Some(object)) = self.take(seen) {
+                Ok(Event::WatchBegins) => {
+                    self.stats.started(kind);
+                    // A server that ends watches at once is not asked in a loop.
+                    sleep_until(trouble.pace.next(Instant::now())).await;
+                }
+                Ok(Event::WatchOpens) => {}
+                Ok(Event::Listed(observed)) => {
+                    if let (_, Some(object)) = self.take(kind, observed) {
                         listed.push(object);
                     }
                 }
                 Ok(Event::ListEnds) => {
-                    self.stats.listed(K::KIND);
+                    self.stats.listed(kind);
                     trouble.is_over();
                     let objects = std::mem::take(&mut listed);
-                    self.send(Change::Listed(K::KIND, objects)).await?;
+                    self.send(Change::Listed(kind, objects)).await?;
                 }
-                Ok(Event::Applied(seen)) => {
+                Ok(Event::Applied(observed)) => {
                     trouble.is_over();
-                    let change = match self.take(seen) {
+                    let change = match self.take(kind, observed) {
                         (_, Some(object)) => Change::Applied(object),
-                        (place, None) => Change::Gone(K::KIND, place),
+                        (key, None) => Change::Removed(kind, key),
                     };
                     self.send(change).await?;
                 }
-                Ok(Event::Deleted(seen)) => {
+                Ok(Event::Deleted(Observed { key, .. })) => {
                     trouble.is_over();
-                    let (place, _) = seen.into_parts();
-                    self.send(Change::Gone(K::KIND, place)).await?;
+                    self.send(Change::Removed(kind, key)).await?;
                 }
                 Err(fault) => {
                     let cause = fault.cause;
                     // No CRD, no objects: an answer, but for one that takes objects away it takes
                     // two, in case a server says so that does not know its CRDs yet.
                     let is_empty = cause == Cause::NotFound
-                        && (trouble.failing == Some(cause) || self.stats.lists(K::KIND) == 0);
+                        && (trouble.failing == Some(cause) || self.stats.lists(kind) == 0);
                     let wait = trouble.is_here(&fault);
                     if is_empty {
-                        self.send(Change::Listed(K::KIND, Vec::new())).await?;
+                        self.send(Change::Listed(kind, Vec::new())).await?;
                     }
                     sleep(wait).await;
                     // A watch does not recover from these by itself.
@@ -256,38 +196,24 @@ impl Follow {
     }
 
     /// The object, unless it is of no use, or can't be read, which is counted and said.
-    fn take<K: Watched>(&self, seen: Seen<K>) -> (Place, Option<Object>) {
-        let (place, object) = seen.into_parts();
+    fn take(&self, kind: ObjectKind, observed: Observed) -> (ObjectKey, Option<Object>) {
+        let Observed { key, object, .. } = observed;
         let object = object.unwrap_or_else(|error| {
-            if let Some(unlogged) = self.stats.unreadable(K::KIND) {
+            if let Some(unlogged) = self.stats.unreadable(kind) {
                 tracing::warn!(
-                    kind = K::KIND.name(),
-                    object = %place,
+                    kind = kind.name(),
+                    object = %key,
                     unlogged,
                     "an object can't be read, and is as if it were not there: {error}"
                 );
             }
             None
         });
-        (place, object)
+        (key, object)
     }
 
     async fn send(&self, change: Change) -> Result<(), Over> {
         self.changes.send(change).await.map_err(|_| Over)
-    }
-}
-
-/// Whether the server has said yes to a watch that goes on.
-#[derive(Clone, Debug, Default)]
-struct Open(Arc<AtomicBool>);
-
-impl Open {
-    fn set(&self, open: bool) {
-        self.0.store(open, Relaxed);
-    }
-
-    fn get(&self) -> bool {
-        self.0.load(Relaxed)
     }
 }
 
@@ -307,47 +233,67 @@ impl Pace {
 }
 
 /// Whether the watch of one kind goes well: what is said and counted of it, and how long it waits.
-struct Trouble<K> {
+struct Trouble {
+    resource: WatchedResource,
     stats: Arc<WatchStats>,
     backoff: Backoff,
     failing: Option<Cause>,
     /// When a new list was due for the last time.
     expired: Option<Instant>,
-    open: Open,
-    kind: std::marker::PhantomData<K>,
+    /// The server has said yes to a watch that goes on.
+    is_open: bool,
+    /// When the first watch after a failure was opened.
+    opened: Option<Instant>,
+    pace: Pace,
 }
 
-impl<K: Watched> Trouble<K> {
-    fn new(stats: Arc<WatchStats>, open: Open) -> Self {
+impl Trouble {
+    fn new(resource: WatchedResource, stats: Arc<WatchStats>) -> Self {
         Self {
+            resource,
             stats,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             failing: None,
             expired: None,
-            open,
-            kind: std::marker::PhantomData,
+            is_open: false,
+            opened: None,
+            pace: Pace::default(),
         }
     }
 
-    /// The next event. While nothing happens in a watch after a failure, nothing but time tells that
-    /// it goes well again; but a list or watch that nobody answers does not go well.
-    async fn next<S: StreamExt + Unpin>(&mut self, events: &mut S) -> Option<S::Item> {
-        while self.failing.is_some() {
-            let was_open = self.open.get();
-            match timeout(SETTLED, events.next()).await {
-                Ok(event) => return event,
-                Err(_) if was_open && self.open.get() => self.is_over(),
-                Err(_) => {}
+    /// The next event. Where nothing happens in a watch after a failure, only time tells that it goes
+    /// well again: for long enough the server has answered every watch that was asked for.
+    async fn next<S>(&mut self, events: &mut S) -> Option<Result<Event, Fault>>
+    where
+        S: StreamExt<Item = Result<Event, Fault>> + Unpin,
+    {
+        let event = loop {
+            let (true, Some(opened)) = (self.failing.is_some(), self.opened) else {
+                break events.next().await;
+            };
+            match timeout_at(opened + SETTLED, events.next()).await {
+                Ok(event) => break event,
+                Err(_) if self.is_open => self.is_over(),
+                Err(_) => self.opened = None,
             }
+        };
+        match event {
+            Some(Ok(Event::WatchOpens)) => {
+                self.is_open = true;
+                self.opened.get_or_insert_with(Instant::now);
+            }
+            Some(Ok(Event::WatchBegins)) => self.is_open = false,
+            Some(Ok(Event::ListBegins) | Err(_)) => (self.is_open, self.opened) = (false, None),
+            _ => {}
         }
-        events.next().await
+        event
     }
 
     fn is_over(&mut self) {
         if self.failing.take().is_some() {
             self.backoff.reset();
-            self.stats.mended(K::KIND);
-            tracing::info!(kind = K::KIND.name(), "the watch goes on");
+            self.stats.mended(self.resource.kind);
+            tracing::info!(kind = self.resource.kind.name(), "the watch goes on");
         }
     }
 
@@ -368,20 +314,21 @@ impl<K: Watched> Trouble<K> {
     fn is_here(&mut self, fault: &Fault) -> Duration {
         // Whoever sees the count sees the gauge as well.
         let is_failing = fault.cause != Cause::NotFound;
-        self.stats.set_failing(K::KIND, is_failing);
-        self.stats.failed(K::KIND, fault);
+        self.stats.set_failing(self.resource.kind, is_failing);
+        self.stats.failed(self.resource.kind, fault);
         let known = self.failing.replace(fault.cause) == Some(fault.cause);
         let wait = self.wait(fault.cause, Instant::now());
-        let (kind, cause) = (K::KIND.name(), fault.cause.name());
+        let WatchedResource { plural, group, .. } = self.resource;
+        let (kind, cause) = (self.resource.kind.name(), fault.cause.name());
         match fault.cause {
             _ if known => tracing::debug!(kind, cause, "the watch fails again: {fault}"),
-            Cause::NotFound => tracing::info!(kind, "not installed: {}.{}", K::PLURAL, K::GROUP),
+            Cause::NotFound => tracing::info!(kind, "not installed: {}.{}", plural, group),
             Cause::Expired => {
                 tracing::info!(kind, "the watch starts over with a new list: {fault}");
             }
-            _ if self.stats.lists(K::KIND) == 0 => {
+            _ if self.stats.lists(self.resource.kind) == 0 => {
                 let said = fault.with_remedy(RIGHTS);
-                tracing::warn!(kind, cause, "can't list {} yet: {said}", K::PLURAL);
+                tracing::warn!(kind, cause, "can't list {} yet: {said}", plural);
             }
             _ => tracing::warn!(
                 kind,
@@ -400,7 +347,8 @@ mod tests {
 
     #[test]
     fn a_list_that_expires_at_once_is_not_asked_for_in_a_loop() {
-        let mut trouble = Trouble::<Nodes<KubeOvn>>::new(Arc::default(), Open::default());
+        let [node, ..] = WatchedResource::all(&Network::default());
+        let mut trouble = Trouble::new(node, Arc::default());
         let mut now = Instant::now();
         let mut wait = |after: Duration| {
             now += after;

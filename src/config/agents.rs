@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::config::Refusal;
 use crate::config::names::is_label;
 use crate::config::notation::mirror;
-use crate::decide::guard::WhenUnseen;
+use crate::decide::policy::WhenUnseen;
 
 /// The agents check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]

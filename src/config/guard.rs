@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::decide::reason::{Reason, Reasons};
+use crate::decide::checks::{Check, CheckSet};
 
 /// Which checks are made, and for which pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -61,7 +61,7 @@ impl Default for Checks {
 impl Checks {
     /// The reasons for which a node may be rejected.
     #[must_use]
-    pub fn reasons(&self) -> Reasons {
+    pub fn reasons(&self) -> CheckSet {
         let Self {
             source,
             machine_type,
@@ -72,14 +72,14 @@ impl Checks {
             chassis_network,
             chassis_responsive,
         } = *self;
-        Reasons::default()
-            .with(Reason::MigrationSource, source)
-            .with(Reason::MachineType, machine_type)
-            .with(Reason::ChassisNotRegistered, chassis_registered)
-            .with(Reason::ChassisIdentity, chassis_identity)
-            .with(Reason::ChassisNoTunnel, chassis_tunnel)
-            .with(Reason::AgentsNotReady, chassis_agents)
-            .with(Reason::NetworkUnavailable, chassis_network)
-            .with(Reason::ChassisNotResponding, chassis_responsive)
+        CheckSet::default()
+            .with(Check::MigrationSource, source)
+            .with(Check::MachineType, machine_type)
+            .with(Check::ChassisNotRegistered, chassis_registered)
+            .with(Check::ChassisIdentity, chassis_identity)
+            .with(Check::ChassisNoTunnel, chassis_tunnel)
+            .with(Check::AgentsNotReady, chassis_agents)
+            .with(Check::NetworkUnavailable, chassis_network)
+            .with(Check::ChassisNotResponding, chassis_responsive)
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::config::Refusal;
 use crate::config::notation::mirror;
-use crate::decide::guard::WhenUnlabelled;
+use crate::decide::policy::WhenUnlabelled;
 
 /// The machine-type check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::config::Refusal;
 use crate::config::tls::check_pair;
 use crate::config::units::{Size, Span};
-use crate::decide::guard::ALLOWED_LAG;
+use crate::decide::policy::ALLOWED_LAG;
 use crate::ovn::budget;
 use crate::ovn::endpoint::Endpoints;
 

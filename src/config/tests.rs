@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::decide::guard;
-use crate::decide::reason::Reasons;
+use crate::decide::checks::CheckSet;
+use crate::decide::policy;
 use crate::decide::score::Weights;
 
 #[track_caller]
@@ -311,11 +311,11 @@ fn every_check_reaches_the_guard() {
         Policy {
             provider: domain::Provider::OvnKubernetes,
             launches: true,
-            checks: Reasons::default(),
-            when_unlabelled: guard::WhenUnlabelled::Allow,
+            checks: CheckSet::default(),
+            when_unlabelled: policy::WhenUnlabelled::Allow,
             equivalents: [("a".into(), vec!["b".into()])].into(),
-            when_unseen: guard::WhenUnseen::Exclude,
-            allowed_lag: guard::ALLOWED_LAG,
+            when_unseen: policy::WhenUnseen::Exclude,
+            allowed_lag: policy::ALLOWED_LAG,
             weights: Weights::default(),
         }
     );

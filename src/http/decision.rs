@@ -1,9 +1,8 @@
 //! Decisions in the log, at debug: one line each, with what was found of every node.
 
+use crate::decide::evaluate::{Candidate, SchedulingReason, Verdict};
 use crate::decide::explain::{Explained, Scored};
-use crate::decide::guard::{Candidate, Journey};
 use crate::decide::origin::Origin;
-use crate::decide::reason::Reasons;
 use crate::domain::{AgentSet, Vmi};
 use crate::http::metrics::Verb;
 use crate::http::vmi::pod_name;
@@ -31,35 +30,31 @@ impl Details {
         }
     }
 
-    pub(super) fn add<'a>(
-        &mut self,
-        candidate: impl FnOnce() -> Option<Candidate<'a>>,
-        reasons: Reasons,
-    ) {
+    pub(super) fn add(&mut self, candidate: Candidate<'_>, verdict: Verdict) {
         let required_agents = self.required_agents;
         self.push(|| {
             let explained = Explained {
-                candidate: candidate()?,
-                reasons,
+                candidate,
+                verdict,
                 required_agents,
             };
-            Some(shorten(explained, LONGEST_DETAIL))
+            shorten(explained, LONGEST_DETAIL)
         });
     }
 
     pub(super) fn add_unknown(&mut self, name: &str) {
-        self.push(|| Some(format!("{}: not_yet_known", shorten(name, LONGEST_NAME))));
+        self.push(|| format!("{}: not_yet_known", shorten(name, LONGEST_NAME)));
     }
 
     pub(super) fn add_score(&mut self, scored: Scored<'_>) {
-        self.push(|| Some(shorten(scored, LONGEST_DETAIL)));
+        self.push(|| shorten(scored, LONGEST_DETAIL));
     }
 
-    fn push(&mut self, detail: impl FnOnce() -> Option<String>) {
+    fn push(&mut self, detail: impl FnOnce() -> String) {
         if let Some(details) = &mut self.nodes
             && details.len() < DETAILED_NODES
         {
-            details.extend(detail());
+            details.push(detail());
         }
     }
 }
@@ -81,7 +76,7 @@ pub(super) fn judged(
     verb: Verb,
     pod: &Pod<'_>,
     (vmi, origin): (&Vmi, Origin<'_>),
-    journey: Journey,
+    reason: SchedulingReason,
     (passed, not_passed): (u64, u64),
     details: &Details,
 ) {
@@ -99,7 +94,7 @@ pub(super) fn judged(
         verb = verb.name(),
         pod = shorten(pod_name(pod), LONGEST_TEXT),
         vmi = format_args!("{}/{}", vmi.namespace, vmi.name),
-        journey = journey.name(),
+        journey = reason.name(),
         machine_type = origin.machine_type.map(tracing::field::display),
         source = origin.node,
         passed,
@@ -113,7 +108,7 @@ pub(super) fn judged(
 pub(super) fn scored(
     pod: &Pod<'_>,
     vm: Option<&str>,
-    journey: Journey,
+    reason: SchedulingReason,
     nodes: usize,
     details: &Details,
 ) {
@@ -126,7 +121,7 @@ pub(super) fn scored(
         verb = Verb::Prioritize.name(),
         pod = shorten(pod_name(pod), LONGEST_TEXT),
         vmi = vm.map(|vm| shorten(vm, LONGEST_NAME)),
-        journey = journey.name(),
+        journey = reason.name(),
         nodes,
         details = details.join("; "),
         "nodes scored"

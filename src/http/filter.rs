@@ -11,16 +11,17 @@ use tokio::time::Instant;
 
 use crate::cluster::Lookup;
 use crate::cluster::view::{NodeEntry, View};
-use crate::decide::guard::{Candidate, Fleet, Guard, Journey, Policy, required_agents};
-use crate::decide::reason::{NOT_YET_KNOWN, Reason, Reasons};
+use crate::decide::checks::{Check, NOT_YET_KNOWN};
+use crate::decide::evaluate::{Candidate, Evaluator, SchedulingReason, Verdict, VerdictCounts};
+use crate::decide::policy::{ClusterCapabilities, Policy};
 use crate::domain::{AgentSet, Agents, MachineType, NodeFacts, Provider};
-use crate::facts::Facts;
 use crate::http::Service;
 use crate::http::decision::{self, Details};
 use crate::http::lane::{Answered, Attempt, ByPeer};
-use crate::http::metrics::{ExtenderOutcome, Tally, Verb};
+use crate::http::metrics::{ExtenderOutcome, Verb};
 use crate::http::refusal::Refusal;
 use crate::http::vmi::{NoVmi, VmiRef, find_vmi, no_vmi};
+use crate::snapshot::Snapshot;
 use crate::text::{LONGEST_TEXT, shorten};
 use crate::wire::extender::{
     self, ArgsError, Asked, Failure, FilterArgs, FilterResult, ListedNode, Passed,
@@ -46,13 +47,8 @@ fn answer(
     start: Instant,
     attempt: &Attempt,
 ) -> Result<Answered, Refusal> {
-    let known = service.known()?;
-    let mut answer = filter(
-        text,
-        &known.facts(),
-        &service.policy,
-        attempt.lookup.as_ref(),
-    )?;
+    let snapshot = service.snapshot()?;
+    let mut answer = filter(text, &snapshot, &service.policy, attempt.lookup.as_ref())?;
     if let Some(vmi) = service.to_read(answer.unknown.take(), attempt) {
         return Ok(Answered::Unknown(vmi));
     }
@@ -65,7 +61,7 @@ fn answer(
         answer.problem.as_deref(),
         start,
     );
-    service.metrics.nodes(answer.outcome, &answer.tally);
+    service.metrics.nodes(answer.outcome, &answer.counts);
     Ok(Answered::Reply(answer.reply))
 }
 
@@ -75,7 +71,7 @@ pub struct FilterAnswer {
     /// What came of it.
     pub outcome: ExtenderOutcome,
     /// The verdicts.
-    pub tally: Tally,
+    pub counts: VerdictCounts,
     /// Why there are no verdicts, for the log.
     pub problem: Option<String>,
     /// The VMI that is not in the view, and that a look at the API server may bring.
@@ -87,14 +83,14 @@ pub struct FilterAnswer {
 impl FilterAnswer {
     /// Nodes were judged, and none passes.
     fn is_hopeless(&self) -> bool {
-        self.outcome == ExtenderOutcome::Judged && self.tally.passed() == 0
+        self.outcome == ExtenderOutcome::Judged && self.counts.passed == 0
     }
 
     fn error(outcome: ExtenderOutcome, message: impl Display) -> Self {
         let message = shorten(message, LONGEST_TEXT);
         Self {
             outcome,
-            tally: Tally::default(),
+            counts: VerdictCounts::default(),
             reply: extender::filter_error(&format!("berth: {message}")),
             problem: Some(message),
             unknown: None,
@@ -109,11 +105,11 @@ impl FilterAnswer {
 /// answer with `Error` set, which kube-scheduler shows.
 pub fn filter(
     body: &str,
-    facts: &Facts<'_>,
+    snapshot: &Snapshot,
     policy: &Policy,
     lookup: Option<&Lookup>,
 ) -> Result<FilterAnswer, ArgsError> {
-    match judge(body, facts, policy, lookup) {
+    match judge(body, snapshot, policy, lookup) {
         Ok(answer) => Ok(answer),
         Err(error) if error.is_foreign() => Err(error),
         Err(error) => Ok(FilterAnswer::error(ExtenderOutcome::BadArgs, error)),
@@ -122,16 +118,17 @@ pub fn filter(
 
 fn judge(
     body: &str,
-    facts: &Facts<'_>,
+    snapshot: &Snapshot,
     policy: &Policy,
     lookup: Option<&Lookup>,
 ) -> Result<FilterAnswer, ArgsError> {
     let FilterArgs { pod, asked } = FilterArgs::read(body)?;
-    let Some(journey) = Journey::of(pod.is_launcher(), pod.belongs_to_migration(), policy) else {
+    let Some(reason) = SchedulingReason::of(pod.is_launcher(), pod.belongs_to_migration(), policy)
+    else {
         decision::not_guarded(Verb::Filter, &pod);
         return pass_all(body, asked);
     };
-    let vmi = match find_vmi(&pod, facts.view, lookup) {
+    let vmi = match find_vmi(&pod, &snapshot.cluster, lookup) {
         Ok(vmi) => vmi,
         Err(problem) => {
             let mut answer = FilterAnswer::error(ExtenderOutcome::VmiUnknown, &problem);
@@ -142,32 +139,33 @@ fn judge(
             return Ok(answer);
         }
     };
-    let origin = facts.view.origin(vmi);
+    let origin = snapshot.cluster.origin(vmi);
     let machine_type = origin.machine_type.and_then(MachineType::name);
-    let texts = Reason::ALL.map(|reason| reason.text(machine_type));
+    let texts = Check::ALL.map(|check| check.text(machine_type));
     let names;
-    let mut sorter = Sorter::new(&texts, required_agents(policy, facts.fleet()));
+    let mut sorter = Sorter::new(&texts, policy.required_agents(snapshot.capabilities()));
     let passed = match asked {
         Asked::Names(list) => {
             names = list.read()?;
-            let guard = Guard::new(policy, facts.fleet(), journey, origin);
-            Passed::Names(&names, sorter.sort_names(&names, facts, guard))
+            let evaluator = Evaluator::for_vm(policy, snapshot.capabilities(), reason, origin);
+            Passed::Names(&names, sorter.sort_names(&names, snapshot, evaluator))
         }
         Asked::Nodes(list) => {
             let mut list = list.read()?;
-            let nodes = known_nodes(list.items, facts.view, policy.provider)?;
-            let guard = Guard::new(policy, fleet(facts, &nodes), journey, origin);
-            list.items = sorter.sort_nodes(nodes, facts, guard);
+            let nodes = known_nodes(list.items, &snapshot.cluster, policy.provider)?;
+            let evaluator =
+                Evaluator::for_vm(policy, capabilities(snapshot, &nodes), reason, origin);
+            list.items = sorter.sort_nodes(nodes, snapshot, evaluator);
             Passed::Nodes(list)
         }
     };
-    let counts = (sorter.tally.passed(), sorter.not_passed());
+    let counts = (sorter.counts.passed, sorter.not_passed());
     let vmi = (vmi, origin);
-    decision::judged(Verb::Filter, &pod, vmi, journey, counts, &sorter.details);
+    decision::judged(Verb::Filter, &pod, vmi, reason, counts, &sorter.details);
     let Sorter {
         failed,
         unresolvable,
-        tally,
+        counts,
         ..
     } = sorter;
     let result = FilterResult {
@@ -177,14 +175,14 @@ fn judge(
     };
     Ok(FilterAnswer {
         outcome: ExtenderOutcome::Judged,
-        tally,
+        counts,
         problem: None,
         unknown: None,
         reply: result.encode(body),
     })
 }
 
-/// A pod that berth does not guard: the nodes go back as they came, without being read.
+/// A pod that berth does not evaluator: the nodes go back as they came, without being read.
 fn pass_all(body: &str, asked: Asked<'_>) -> Result<FilterAnswer, ArgsError> {
     asked.check_shape()?;
     let result = FilterResult {
@@ -194,7 +192,7 @@ fn pass_all(body: &str, asked: Asked<'_>) -> Result<FilterAnswer, ArgsError> {
     };
     Ok(FilterAnswer {
         outcome: ExtenderOutcome::NotGuarded,
-        tally: Tally::default(),
+        counts: VerdictCounts::default(),
         problem: None,
         unknown: None,
         reply: result.encode(body),
@@ -228,34 +226,31 @@ fn known_nodes<'a, 'v>(
     items.into_iter().enumerate().map(known).collect()
 }
 
-/// The fleet as the view has it, and the nodes of the request that the view lacks.
-fn fleet(facts: &Facts<'_>, nodes: &[KnownNode<'_, '_>]) -> Fleet {
-    let mut fleet = facts.fleet();
-    fleet.machine_types_seen |= nodes
+/// What is true of the cluster as the view has it, with the nodes of the request that the view lacks.
+fn capabilities(snapshot: &Snapshot, nodes: &[KnownNode<'_, '_>]) -> ClusterCapabilities {
+    let mut capabilities = snapshot.capabilities();
+    capabilities.machine_types_seen |= nodes
         .iter()
         .any(|node| node.facts.machine_types.is_labelled());
-    fleet
+    capabilities
 }
-
-/// Enough for the waits for memory to overlap.
-const LOOKED_UP_AT_ONCE: usize = 16;
 
 /// Sorts nodes into those that pass and the two kinds that don't.
 struct Sorter<'a> {
-    texts: &'a [Cow<'static, str>; Reason::ALL.len()],
+    texts: &'a [Cow<'static, str>; Check::ALL.len()],
     failed: Vec<Failure<'a>>,
     unresolvable: Vec<Failure<'a>>,
-    tally: Tally,
+    counts: VerdictCounts,
     details: Details,
 }
 
 impl<'a> Sorter<'a> {
-    fn new(texts: &'a [Cow<'static, str>; Reason::ALL.len()], required: AgentSet) -> Self {
+    fn new(texts: &'a [Cow<'static, str>; Check::ALL.len()], required: AgentSet) -> Self {
         Self {
             texts,
             failed: Vec::new(),
             unresolvable: Vec::new(),
-            tally: Tally::default(),
+            counts: VerdictCounts::default(),
             details: Details::if_wanted(required),
         }
     }
@@ -264,20 +259,18 @@ impl<'a> Sorter<'a> {
     fn sort_names(
         &mut self,
         names: &'a Names<'a>,
-        facts: &Facts<'_>,
-        mut guard: Guard<'_>,
+        snapshot: &Snapshot,
+        mut evaluator: Evaluator<'_>,
     ) -> Vec<bool> {
         let mut passed = Vec::with_capacity(names.count());
-        for (names, count) in names.chunks::<LOOKED_UP_AT_ONCE>() {
-            let verdicts = facts.judge(&names, &mut guard);
-            for (&name, verdict) in names.iter().zip(&verdicts).take(count) {
-                passed.push(match verdict {
-                    Some(reasons) => {
-                        self.passes(|| Text(name.into()), *reasons, || facts.candidate(name))
-                    }
-                    None => self.unknown(name),
-                });
-            }
+        for name in names.iter() {
+            passed.push(match snapshot.candidate(name) {
+                Some(candidate) => {
+                    let verdict = evaluator.evaluate(&candidate);
+                    self.passes(|| Text(name.into()), verdict, candidate)
+                }
+                None => self.unknown(name),
+            });
         }
         passed
     }
@@ -285,31 +278,31 @@ impl<'a> Sorter<'a> {
     fn sort_nodes(
         &mut self,
         nodes: Vec<KnownNode<'a, '_>>,
-        facts: &Facts<'_>,
-        mut guard: Guard<'_>,
+        snapshot: &Snapshot,
+        mut evaluator: Evaluator<'_>,
     ) -> Vec<ListedNode<'a>> {
         let passed = nodes.into_iter().filter_map(|node| {
             let name = &node.listed.name;
-            let candidate = facts.judged_by(name.as_str(), &node.facts, node.agents);
-            let reasons = guard.judge(&candidate);
-            let passes = self.passes(|| name.clone(), reasons, || Some(candidate));
+            let candidate = snapshot.candidate_with(name.as_str(), &node.facts, node.agents);
+            let verdict = evaluator.evaluate(&candidate);
+            let passes = self.passes(|| name.clone(), verdict, candidate);
             passes.then_some(node.listed)
         });
         passed.collect()
     }
 
     #[inline]
-    fn passes<'c>(
+    fn passes(
         &mut self,
         name: impl FnOnce() -> Text<'a>,
-        reasons: Reasons,
-        candidate: impl FnOnce() -> Option<Candidate<'c>>,
+        verdict: Verdict,
+        candidate: Candidate<'_>,
     ) -> bool {
-        self.tally.judged(reasons);
-        let Some(first) = reasons.first() else {
+        self.counts.add(Some(verdict));
+        let Some(first) = verdict.failed.first() else {
             return true;
         };
-        self.details.add(candidate, reasons);
+        self.details.add(candidate, verdict);
         self.unresolvable.push(Failure {
             node: name(),
             text: &self.texts[first as usize],
@@ -322,7 +315,7 @@ impl<'a> Sorter<'a> {
     }
 
     fn unknown(&mut self, name: &'a str) -> bool {
-        self.tally.unknown();
+        self.counts.add(None);
         self.details.add_unknown(name);
         self.failed.push(Failure {
             node: Text(name.into()),

@@ -195,7 +195,7 @@ impl Lane {
         let mut until = None;
         loop {
             // Before the facts are looked at, so that nothing new comes in between.
-            let news = service.sources.news.notified();
+            let mut changes = service.stores.changes.subscribe();
             let answered;
             (answered, attempt, work) = work.run(&self.pool, attempt, deadline, patience).await?;
             match answered {
@@ -208,7 +208,10 @@ impl Lane {
                 Answered::Hopeless => {
                     let hope = *until.get_or_insert_with(|| service.hope(Instant::now()));
                     attempt.is_last = match hope {
-                        Some(until) => timeout_at(until.min(deadline), news).await.is_err(),
+                        Some(until) => {
+                            let wait = until.min(deadline) - Instant::now();
+                            changes.next(wait).await.time
+                        }
                         None => true,
                     };
                 }

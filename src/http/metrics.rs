@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec};
 
+use crate::decide::checks::Check;
+use crate::decide::evaluate::VerdictCounts;
 use crate::decide::inject::{Operation, Outcome};
-use crate::decide::reason::{Reason, Reasons};
 use crate::decide::score::{Effect, Input, Scale};
 use crate::metrics::Registry;
 use crate::wire::kubevirt::Kind;
@@ -151,40 +152,6 @@ impl Verb {
     }
 }
 
-/// The verdicts of one call, added up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    passed: u64,
-    unknown: u64,
-    reported: [u64; Reason::ALL.len()],
-    found: [u64; Reason::ALL.len()],
-}
-
-impl Tally {
-    /// Counts a judged node.
-    pub fn judged(&mut self, reasons: Reasons) {
-        let Some(first) = reasons.first() else {
-            self.passed += 1;
-            return;
-        };
-        self.reported[first as usize] += 1;
-        for reason in reasons.iter() {
-            self.found[reason as usize] += 1;
-        }
-    }
-
-    /// Counts a node that berth does not know.
-    pub fn unknown(&mut self) {
-        self.unknown += 1;
-    }
-
-    /// How many nodes passed.
-    #[must_use]
-    pub const fn passed(&self) -> u64 {
-        self.passed
-    }
-}
-
 /// The metrics of the HTTPS routes.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -272,10 +239,10 @@ impl Metrics {
                     .with_label_values(&[input.name(), effect.name()]);
             }
         }
-        for reason in Reason::ALL {
-            self.obstacles.with_label_values(&[reason.name()]);
+        for check in Check::ALL {
+            self.obstacles.with_label_values(&[check.name()]);
         }
-        self.add_nodes(&Tally::default());
+        self.add_nodes(&VerdictCounts::default());
         for kind in Kind::ALL {
             for operation in [Operation::Create, Operation::Update] {
                 for outcome in Outcome::ALL {
@@ -320,27 +287,27 @@ impl Metrics {
     }
 
     /// A filter call came to verdicts, or to none.
-    pub fn nodes(&self, outcome: ExtenderOutcome, tally: &Tally) {
+    pub fn nodes(&self, outcome: ExtenderOutcome, counts: &VerdictCounts) {
         if outcome == ExtenderOutcome::Judged {
-            self.add_nodes(tally);
+            self.add_nodes(counts);
         }
     }
 
-    fn add_nodes(&self, tally: &Tally) {
-        let Tally {
+    fn add_nodes(&self, counts: &VerdictCounts) {
+        let VerdictCounts {
             passed,
             unknown,
             reported,
-            found,
-        } = tally;
+            failed,
+        } = counts;
         let judged = |verdict, reason| self.nodes_judged.with_label_values(&[verdict, reason]);
         judged("passed", "none").inc_by(*passed);
         judged("unknown", "not_yet_known").inc_by(*unknown);
-        for reason in Reason::ALL {
-            judged("rejected", reason.name()).inc_by(reported[reason as usize]);
+        for check in Check::ALL {
+            judged("rejected", check.name()).inc_by(reported[check as usize]);
             self.obstacles
-                .with_label_values(&[reason.name()])
-                .inc_by(found[reason as usize]);
+                .with_label_values(&[check.name()])
+                .inc_by(failed[check as usize]);
         }
     }
 

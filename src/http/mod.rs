@@ -32,16 +32,16 @@ use tokio::time::Instant;
 
 use crate::cluster::{Lookup, VmiReader};
 use crate::config::Limits;
-use crate::decide::guard::Policy;
-use crate::facts::{Known, Sources};
+use crate::decide::policy::Policy;
 use crate::http::lane::{Attempt, Lane};
 use crate::http::refusal::Refusal;
+use crate::snapshot::{Snapshot, Stores};
 use crate::text::{LONGEST_TEXT, shorten};
 use crate::throttle::Throttle;
 
 pub use admin::admin_router;
 pub use filter::{FilterAnswer, filter};
-pub use metrics::{ExtenderOutcome, Metrics, RefusalCause, Surface, Tally, Verb};
+pub use metrics::{ExtenderOutcome, Metrics, RefusalCause, Surface, Verb};
 pub use mutate::{MutateAnswer, mutate};
 pub use preempt::{PreemptAnswer, preempt};
 pub use prioritize::{PrioritizeAnswer, prioritize};
@@ -59,7 +59,7 @@ const HOPES: u32 = 5;
 /// What the handlers share.
 #[derive(Debug)]
 pub struct Service {
-    sources: Sources,
+    stores: Stores,
     reader: Option<Arc<VmiReader>>,
     policy: Policy,
     metrics: Metrics,
@@ -74,11 +74,11 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service on sources whose views may be replaced at any time. With a reader it looks up a VMI that
+    /// A service on stores whose views may be replaced at any time. With a reader it looks up a VMI that
     /// the view does not have yet.
     #[must_use]
     pub fn new(
-        sources: Sources,
+        stores: Stores,
         reader: Option<Arc<VmiReader>>,
         policy: Policy,
         metrics: Metrics,
@@ -93,7 +93,7 @@ impl Service {
             next_hope: Mutex::default(),
             refusals: RefusalCause::ALL.map(|_| throttle()),
             problems: throttle(),
-            sources,
+            stores,
             reader,
             policy,
             metrics,
@@ -102,10 +102,10 @@ impl Service {
 
     /// What is known, once there is something to decide on. What is not known yet is not taken for
     /// what is not there: kube-apiserver and kube-scheduler have their own way to go on without berth.
-    fn known(&self) -> Result<Known, Refusal> {
-        let known = self.sources.load();
-        if known.view().is_complete() {
-            Ok(known)
+    fn snapshot(&self) -> Result<Snapshot, Refusal> {
+        let snapshot = self.stores.snapshot();
+        if snapshot.cluster.is_complete() {
+            Ok(snapshot)
         } else {
             Err(Refusal::NotReady)
         }

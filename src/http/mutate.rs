@@ -65,7 +65,7 @@ fn patience(
 }
 
 fn answer(service: &Service, text: &str, start: Instant, _: &Attempt) -> Result<Answered, Refusal> {
-    let answer = mutate(text, service.known()?.view())?;
+    let answer = mutate(text, &service.snapshot()?.cluster)?;
     if let Some(problem) = &answer.problem {
         service.problem(Surface::Admission, problem);
     }

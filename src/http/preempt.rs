@@ -10,14 +10,15 @@ use axum::response::Response;
 use tokio::time::Instant;
 
 use crate::cluster::Lookup;
-use crate::decide::guard::{Guard, Journey, Policy, required_agents};
-use crate::facts::Facts;
+use crate::decide::evaluate::{Evaluator, SchedulingReason};
+use crate::decide::policy::Policy;
 use crate::http::Service;
 use crate::http::decision::{self, Details};
 use crate::http::lane::{Answered, Attempt, ByPeer};
 use crate::http::metrics::{ExtenderOutcome, Verb};
 use crate::http::refusal::Refusal;
 use crate::http::vmi::{NoVmi, VmiRef, find_vmi, no_vmi};
+use crate::snapshot::Snapshot;
 use crate::wire::extender::ArgsError;
 use crate::wire::preempt::{PreemptArgs, preempt_result};
 
@@ -39,13 +40,8 @@ fn answer(
     start: Instant,
     attempt: &Attempt,
 ) -> Result<Answered, Refusal> {
-    let known = service.known()?;
-    let mut answer = preempt(
-        text,
-        &known.facts(),
-        &service.policy,
-        attempt.lookup.as_ref(),
-    )?;
+    let snapshot = service.snapshot()?;
+    let mut answer = preempt(text, &snapshot, &service.policy, attempt.lookup.as_ref())?;
     if let Some(vmi) = service.to_read(answer.unknown.take(), attempt) {
         return Ok(Answered::Unknown(vmi));
     }
@@ -78,7 +74,7 @@ pub struct PreemptAnswer {
 /// The body is no preempt call. The protocol has no other way to say so.
 pub fn preempt(
     body: &str,
-    facts: &Facts<'_>,
+    snapshot: &Snapshot,
     policy: &Policy,
     lookup: Option<&Lookup>,
 ) -> Result<PreemptAnswer, ArgsError> {
@@ -92,12 +88,13 @@ pub fn preempt(
         unknown: None,
         json,
     };
-    let Some(journey) = Journey::of(pod.is_launcher(), pod.belongs_to_migration(), policy) else {
+    let Some(reason) = SchedulingReason::of(pod.is_launcher(), pod.belongs_to_migration(), policy)
+    else {
         decision::not_guarded(Verb::Preempt, &pod);
         let json = preempt_result(&candidates);
         return Ok(answered(ExtenderOutcome::NotGuarded, json));
     };
-    let vmi = match find_vmi(&pod, facts.view, lookup) {
+    let vmi = match find_vmi(&pod, &snapshot.cluster, lookup) {
         Ok(vmi) => vmi,
         Err(problem) => {
             return Ok(PreemptAnswer {
@@ -110,25 +107,25 @@ pub fn preempt(
             });
         }
     };
-    let origin = facts.view.origin(vmi);
-    let mut guard = Guard::new(policy, facts.fleet(), journey, origin);
-    let mut details = Details::if_wanted(required_agents(policy, facts.fleet()));
+    let origin = snapshot.cluster.origin(vmi);
+    let mut evaluator = Evaluator::for_vm(policy, snapshot.capabilities(), reason, origin);
+    let mut details = Details::if_wanted(policy.required_agents(snapshot.capabilities()));
     let offered = candidates.len();
     candidates.retain(|(name, _)| {
-        let Some(candidate) = facts.candidate(name.as_str()) else {
+        let Some(candidate) = snapshot.candidate(name.as_str()) else {
             details.add_unknown(name.as_str());
             return false;
         };
-        let reasons = guard.judge(&candidate);
-        if !reasons.is_empty() {
-            details.add(|| Some(candidate), reasons);
+        let verdict = evaluator.evaluate(&candidate);
+        if !verdict.fits() {
+            details.add(candidate, verdict);
         }
-        reasons.is_empty()
+        verdict.fits()
     });
     let kept = candidates.len() as u64;
     let counts = (kept, offered as u64 - kept);
     let vmi = (vmi, origin);
-    decision::judged(Verb::Preempt, &pod, vmi, journey, counts, &details);
+    decision::judged(Verb::Preempt, &pod, vmi, reason, counts, &details);
     let json = preempt_result(&candidates);
     Ok(answered(ExtenderOutcome::Judged, json))
 }

@@ -12,16 +12,17 @@ use axum::response::Response;
 use tokio::time::Instant;
 
 use crate::cluster::view::NodeEntry;
+use crate::decide::evaluate::SchedulingReason;
 use crate::decide::explain::Scored;
-use crate::decide::guard::{Journey, Policy, required_agents};
+use crate::decide::policy::Policy;
 use crate::decide::score::{Inputs, Scale};
 use crate::domain::{NodeFacts, Provider};
-use crate::facts::{Facts, Switches};
 use crate::http::Service;
 use crate::http::decision::{self, Details};
 use crate::http::lane::{Answered, Attempt, ByPeer};
 use crate::http::metrics::{ExtenderOutcome, Verb};
 use crate::http::refusal::Refusal;
+use crate::snapshot::{Snapshot, Switches};
 use crate::wire::Text;
 use crate::wire::extender::{self, ArgsError, Asked, FilterArgs, ListedNode};
 use crate::wire::prioritize::{HostPriority, host_priorities};
@@ -39,8 +40,8 @@ pub(super) async fn handle(
 }
 
 fn answer(service: &Service, text: &str, start: Instant, _: &Attempt) -> Result<Answered, Refusal> {
-    let known = service.known()?;
-    let answer = prioritize(text, &known.facts(), &service.policy)?;
+    let snapshot = service.snapshot()?;
+    let answer = prioritize(text, &snapshot, &service.policy)?;
     service.extended(Verb::Prioritize, answer.outcome, None, start);
     if let Some(scale) = &answer.scale {
         service.metrics.scored(scale);
@@ -66,11 +67,12 @@ pub struct PrioritizeAnswer {
 /// kube-scheduler goes on without the scores.
 pub fn prioritize(
     body: &str,
-    facts: &Facts<'_>,
+    snapshot: &Snapshot,
     policy: &Policy,
 ) -> Result<PrioritizeAnswer, ArgsError> {
     let FilterArgs { pod, asked } = FilterArgs::read(body)?;
-    let Some(journey) = Journey::of(pod.is_launcher(), pod.belongs_to_migration(), policy) else {
+    let Some(reason) = SchedulingReason::of(pod.is_launcher(), pod.belongs_to_migration(), policy)
+    else {
         decision::not_guarded(Verb::Prioritize, &pod);
         let nodes = read_nodes(asked)?.into_iter().map(AskedNode::into_name);
         let zeros: Vec<_> = nodes.map(|host| HostPriority { host, score: 0 }).collect();
@@ -81,15 +83,15 @@ pub fn prioritize(
         });
     };
     let vm = pod.vmi().map(|owner| owner.name);
-    let switches = vm.and_then(|vm| facts.switches_of(pod.namespace(), vm));
+    let switches = vm.and_then(|vm| snapshot.switches_of(pod.namespace(), vm));
     let nodes = read_nodes(asked)?;
     let known = nodes.iter().enumerate().map(|(index, node)| {
         let (provider, switches) = (policy.provider, switches.as_ref());
-        inputs(index, node, facts, provider, switches)
+        inputs(index, node, snapshot, provider, switches)
     });
     let inputs = known.collect::<Result<Vec<_>, _>>()?;
     let scale = Scale::new(policy.weights, &inputs);
-    let mut details = Details::if_wanted(required_agents(policy, facts.fleet()));
+    let mut details = Details::if_wanted(policy.required_agents(snapshot.capabilities()));
     let names = nodes.into_iter().map(AskedNode::into_name);
     let scored = names.zip(&inputs).map(|(host, inputs)| {
         let score = scale.score(inputs);
@@ -102,7 +104,7 @@ pub fn prioritize(
         HostPriority { host, score }
     });
     let scored: Vec<_> = scored.collect();
-    decision::scored(&pod, vm, journey, scored.len(), &details);
+    decision::scored(&pod, vm, reason, scored.len(), &details);
     Ok(PrioritizeAnswer {
         outcome: ExtenderOutcome::Judged,
         scale: Some(scale),
@@ -149,11 +151,11 @@ fn read_nodes(asked: Asked<'_>) -> Result<Vec<AskedNode<'_>>, ArgsError> {
 fn inputs(
     index: usize,
     asked: &AskedNode<'_>,
-    facts: &Facts<'_>,
+    snapshot: &Snapshot,
     provider: Provider,
     switches: Option<&Switches<'_>>,
 ) -> Result<Inputs, ArgsError> {
-    let entry = facts.view.node(asked.name().as_str());
+    let entry = snapshot.cluster.node(asked.name().as_str());
     let node: Option<Cow<'_, NodeFacts>> = match (entry.and_then(NodeEntry::facts), asked) {
         (Some(node), _) => Some(Cow::Borrowed(node)),
         (None, AskedNode::Listed(node)) => {
@@ -161,5 +163,5 @@ fn inputs(
         }
         (None, AskedNode::Named(_)) => None,
     };
-    Ok(facts.inputs(node.as_deref(), entry, switches))
+    Ok(snapshot.inputs(node.as_deref(), entry, switches))
 }

@@ -4,13 +4,13 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
-use crate::facts::{SouthboundSource, Standing};
 use crate::metrics::named::NamedGauges;
 use crate::ovn::Cause;
+use crate::snapshot::{Freshness, SouthboundStore};
 
 /// The connection keeps its own counts; they are copied out at every scrape.
 pub struct SouthboundCollector {
-    source: SouthboundSource,
+    source: SouthboundStore,
     connected: IntGauge,
     silence: Gauge,
     standing: IntGaugeVec,
@@ -24,10 +24,10 @@ pub struct SouthboundCollector {
     response: NamedGauges,
 }
 
-const STANDINGS: [(Standing, &str); 3] = [
-    (Standing::Fresh, "fresh"),
-    (Standing::LeftOut, "left_out"),
-    (Standing::Rejects, "rejects"),
+const STANDINGS: [(Freshness, &str); 3] = [
+    (Freshness::Fresh, "fresh"),
+    (Freshness::LeftOut, "left_out"),
+    (Freshness::Rejects, "rejects"),
 ];
 
 impl SouthboundCollector {
@@ -35,7 +35,7 @@ impl SouthboundCollector {
     ///
     /// # Errors
     /// A name or label that is not valid: a defect.
-    pub fn new(source: SouthboundSource) -> Result<Self, prometheus::Error> {
+    pub fn new(source: SouthboundStore) -> Result<Self, prometheus::Error> {
         Ok(Self {
             source,
             connected: IntGauge::new(
@@ -119,14 +119,14 @@ impl Collector for SouthboundCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let SouthboundSource { view, stats, .. } = &self.source;
+        let SouthboundStore { view, stats, .. } = &self.source;
         let view = view.load();
         let now = tokio::time::Instant::now().into_std();
         self.connected.set(i64::from(stats.is_synced()));
         let silence = stats.silence();
         self.silence
             .set(silence.map_or(-1.0, |silence| silence.as_secs_f64()));
-        let holds = self.source.standing();
+        let holds = self.source.freshness();
         for (standing, name) in STANDINGS {
             let gauge = self.standing.with_label_values(&[name]);
             gauge.set(i64::from(standing == holds));

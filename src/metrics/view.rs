@@ -5,15 +5,16 @@ use prometheus::proto::MetricFamily;
 use prometheus::{IntGaugeVec, Opts};
 
 use crate::cluster::ObjectKind;
-use crate::decide::guard::{self, Policy};
-use crate::decide::reason::Reason;
-use crate::facts::Sources;
+use crate::decide::checks::Check;
+use crate::decide::evaluate::Evaluator;
+use crate::decide::policy::Policy;
 use crate::metrics::named::NamedGauges;
+use crate::snapshot::Stores;
 
 /// They are read off the view at every scrape, so that none is ever stale and a node that is gone
 /// takes its series along.
 pub struct ViewCollector {
-    sources: Sources,
+    stores: Stores,
     policy: Policy,
     objects: IntGaugeVec,
     synced: IntGaugeVec,
@@ -28,11 +29,11 @@ impl ViewCollector {
     ///
     /// # Errors
     /// A name or label that is not valid: a defect.
-    pub fn new(sources: Sources, policy: Policy) -> Result<Self, prometheus::Error> {
+    pub fn new(stores: Stores, policy: Policy) -> Result<Self, prometheus::Error> {
         let gauges =
             |name: &str, help: &str, label| IntGaugeVec::new(Opts::new(name, help), &[label]);
         Ok(Self {
-            sources,
+            stores,
             policy,
             objects: gauges(
                 "berth_cluster_objects",
@@ -78,8 +79,9 @@ impl Collector for ViewCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let known = self.sources.load();
-        let (view, facts) = (known.view(), known.facts());
+        let snapshot = self.stores.snapshot();
+        let view = &snapshot.cluster;
+        let capabilities = snapshot.capabilities();
         let Self {
             policy,
             objects,
@@ -96,14 +98,14 @@ impl Collector for ViewCollector {
             let listed = i64::from(view.is_listed(kind));
             synced.with_label_values(&[kind.name()]).set(listed);
         }
-        for reason in Reason::ALL {
-            let active = guard::is_active(policy, facts.fleet(), reason);
+        let active = policy.active_checks(capabilities);
+        for check in Check::ALL {
             checks
-                .with_label_values(&[reason.name()])
-                .set(i64::from(active));
+                .with_label_values(&[check.name()])
+                .set(i64::from(active.contains(check)));
         }
-        let required = guard::required_agents(policy, facts.fleet());
-        let checked = policy.checks.contains(Reason::AgentsNotReady);
+        let required = policy.required_agents(capabilities);
+        let checked = policy.checks.contains(Check::AgentsNotReady);
         for agent in policy.provider.agents() {
             let is_required = checked && required.contains(*agent);
             agents
@@ -112,10 +114,11 @@ impl Collector for ViewCollector {
         }
         let mut ready = chassis.family();
         let mut arrivals = arriving.family();
-        for (candidate, entry) in facts.nodes() {
+        let mut evaluator = Evaluator::for_any_vm(policy, capabilities);
+        for (candidate, entry) in snapshot.nodes() {
             let name = candidate.name;
-            let obstacles = guard::chassis_obstacles(policy, facts.fleet(), &candidate);
-            ready.add(name, if obstacles.is_empty() { 1.0 } else { 0.0 });
+            let fits = evaluator.evaluate(&candidate).fits();
+            ready.add(name, if fits { 1.0 } else { 0.0 });
             if entry.arriving() > 0 {
                 arrivals.add(name, f64::from(entry.arriving()));
             }

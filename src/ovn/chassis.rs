@@ -5,12 +5,13 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::decide::checks::{Check, CheckSet};
 use crate::escape::is_control;
 use crate::ovn::lag::{Answers, Bump, Restart};
 use crate::ovn::replica::{Change, Row};
 use crate::ovn::schema::{Missing, Wanted};
 use crate::ovn::value::{Datum, Uuid};
-use crate::ovn::view::{Chassis, ChassisView, Problem, Problems, Response, SETTLED};
+use crate::ovn::view::{Chassis, ChassisView, Response, SETTLED};
 use crate::text::LONGEST_NAME;
 
 /// What there is to know of chassis in the southbound database.
@@ -40,18 +41,26 @@ const ENCAP: &str = "Encap";
 
 /// What can't be judged without a column. Without `Encap.ip`, `Chassis.other_config` or
 /// `SB_Global.options` everything can be, a little less well.
-const NEEDED: [(&str, &str, &[Problem]); 6] = [
-    (CHASSIS, "name", &Problem::ALL),
-    (CHASSIS, "hostname", &[Problem::Identity]),
-    (CHASSIS, "encaps", &[Problem::Tunnel]),
-    (SB_GLOBAL, "nb_cfg", &[Problem::Unresponsive]),
-    (CHASSIS_PRIVATE, "name", &[Problem::Unresponsive]),
-    (CHASSIS_PRIVATE, "nb_cfg", &[Problem::Unresponsive]),
+const NEEDED: [(&str, &str, &[Check]); 6] = [
+    (CHASSIS, "name", &JUDGED),
+    (CHASSIS, "hostname", &[Check::ChassisIdentity]),
+    (CHASSIS, "encaps", &[Check::ChassisNoTunnel]),
+    (SB_GLOBAL, "nb_cfg", &[Check::ChassisNotResponding]),
+    (CHASSIS_PRIVATE, "name", &[Check::ChassisNotResponding]),
+    (CHASSIS_PRIVATE, "nb_cfg", &[Check::ChassisNotResponding]),
+];
+
+/// The checks that a database with all columns has the facts for.
+const JUDGED: [Check; 4] = [
+    Check::ChassisNotRegistered,
+    Check::ChassisIdentity,
+    Check::ChassisNoTunnel,
+    Check::ChassisNotResponding,
 ];
 
 /// What is missing in a database keeps from being judged.
 #[must_use]
-pub fn not_judged(missing: &[Missing]) -> Problems {
+pub fn not_judged(missing: &[Missing]) -> CheckSet {
     let is_missing = |table: &str, column: &str| {
         missing.iter().any(|missing| {
             missing.table == table && missing.column.is_none_or(|name| name == column)
@@ -59,7 +68,7 @@ pub fn not_judged(missing: &[Missing]) -> Problems {
     };
     let lost = NEEDED.iter();
     let lost = lost.filter(|(table, column, _)| is_missing(table, column));
-    lost.flat_map(|(_, _, problems)| problems.iter().copied())
+    lost.flat_map(|(_, _, checks)| checks.iter().copied())
         .collect()
 }
 
@@ -171,8 +180,8 @@ impl ChassisIndex {
     pub fn synced(&mut self, changes: &[Change], missing: &[Missing], now: Instant) {
         self.view.clock.start(now);
         let lost = not_judged(missing);
-        let judged = Problem::ALL.into_iter();
-        self.view.judged = judged.filter(|problem| !lost.contains(*problem)).collect();
+        let judged = JUDGED.into_iter();
+        self.view.judged = judged.filter(|check| !lost.contains(*check)).collect();
         self.apply(changes, now, false);
     }
 

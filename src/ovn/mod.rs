@@ -34,4 +34,4 @@ pub use fault::{Cause, Fault};
 pub use locality::{Locality, LocalityIndex};
 pub use probe::Probe;
 pub use stats::ClientStats;
-pub use view::{ChassisView, Problem, Problems};
+pub use view::ChassisView;

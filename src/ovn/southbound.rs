@@ -7,11 +7,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::{Instant, sleep};
 
+use crate::decide::checks::Check;
 use crate::ovn::client::{Settings, Told, replicate};
 use crate::ovn::locality::is_lost;
 use crate::ovn::session::Subject;
 use crate::ovn::stats::ClientStats;
-use crate::ovn::{ChassisIndex, ChassisView, LocalityIndex, Problem, budget, chassis, locality};
+use crate::ovn::{ChassisIndex, ChassisView, LocalityIndex, budget, chassis, locality};
 
 /// How often the log looks whether lags count: they grow without a word of the database.
 const TICK: Duration = Duration::from_secs(1);
@@ -62,7 +63,7 @@ pub async fn watch(
                             "the southbound database can't tell where networks are local, and no score counts it"
                         );
                     }
-                    for check in chassis::not_judged(missing).iter().map(Problem::name) {
+                    for check in chassis::not_judged(missing).iter().map(Check::name) {
                         tracing::warn!(
                             check,
                             "the southbound database can't tell, and the check is off"
@@ -94,7 +95,7 @@ pub async fn watch(
 
 /// Says once what keeps lags from counting, and that they count again.
 async fn tell_whether_lags_count(view: &ArcSwap<ChassisView>) -> Infallible {
-    let check = Problem::Unresponsive.name();
+    let check = Check::ChassisNotResponding.name();
     let (mut off, mut stood_still) = (false, false);
     loop {
         let view_now = view.load_full();

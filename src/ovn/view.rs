@@ -1,100 +1,22 @@
 //! What the southbound database says of each chassis: an immutable snapshot, looked up by the
 //! chassis' name or its host's, and judged by the clock of whoever asks.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::quality::RandomState;
 use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
 
+use crate::decide::checks::{Check, CheckSet};
+use crate::domain::{ChassisIdentity, ChassisRow, Southbound};
 use crate::ovn::lag::{Bumps, Clock, Restart, Standstill};
 use crate::ovn::locality::Locality;
 use crate::ovn::value::Uuid;
-use crate::table::Table;
+use crate::sharded::ShardedMap;
 
 /// After this time nobody remembers that a chassis came and went: an ovn-controller that fails does so
 /// every few minutes. One that ends in order takes its row along, and so has flapped as well.
 pub const SETTLED: Duration = Duration::from_mins(10);
-
-/// What can be wrong with a node's chassis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Problem {
-    /// There is no chassis of that name.
-    NotRegistered,
-    /// The chassis is of another availability zone or names another host, or OVN may find another
-    /// chassis under this host's name.
-    Identity,
-    /// The chassis has no address for tunnels.
-    Tunnel,
-    /// The chassis is behind what OVN asked of all of them for too long.
-    Unresponsive,
-}
-
-impl Problem {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::NotRegistered,
-        Self::Identity,
-        Self::Tunnel,
-        Self::Unresponsive,
-    ];
-
-    /// The name in metric labels and logs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NotRegistered => "not_registered",
-            Self::Identity => "identity",
-            Self::Tunnel => "tunnel",
-            Self::Unresponsive => "unresponsive",
-        }
-    }
-}
-
-/// A set of problems.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Problems(u8);
-
-impl Problems {
-    /// All of them.
-    #[must_use]
-    pub fn all() -> Self {
-        Problem::ALL.into_iter().collect()
-    }
-
-    /// Whether a problem is in the set.
-    #[must_use]
-    pub const fn contains(self, problem: Problem) -> bool {
-        self.0 & (1 << problem as u8) != 0
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// All in the set, in order.
-    pub fn iter(self) -> impl Iterator<Item = Problem> {
-        let all = Problem::ALL.into_iter();
-        all.filter(move |problem| self.contains(*problem))
-    }
-}
-
-impl FromIterator<Problem> for Problems {
-    fn from_iter<I: IntoIterator<Item = Problem>>(problems: I) -> Self {
-        let bits = problems.into_iter().map(|problem| 1 << problem as u8);
-        Self(bits.fold(0, |set, bit| set | bit))
-    }
-}
-
-impl fmt::Debug for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.iter()).finish()
-    }
-}
 
 /// How fast a chassis answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +94,7 @@ impl Chassis {
 /// An immutable snapshot of every chassis. Only a [`ChassisIndex`](super::ChassisIndex) makes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChassisView {
-    pub(super) chassis: Table<Chassis>,
+    pub(super) chassis: ShardedMap<Chassis>,
     /// The names of the chassis that say they are on a host.
     pub(super) hosts: HashTrieMapSync<Arc<str>, RedBlackTreeSetSync<Arc<str>>, RandomState>,
     /// How many hosts more than one chassis says it is on.
@@ -184,7 +106,7 @@ pub struct ChassisView {
     /// `SB_Global.options:enable_chassis_nb_cfg_update` is false: no chassis answers.
     pub(super) updates_off: bool,
     /// What the database has the columns for, once it was seen.
-    pub(super) judged: Problems,
+    pub(super) judged: CheckSet,
     pub(super) locality: Locality,
 }
 
@@ -195,36 +117,48 @@ impl ChassisView {
         Self { locality, ..self }
     }
 
-    /// What is wrong with the chassis that a node claims, where the database tells.
+    /// What the database says of the chassis that a node claims. What it has no columns for speaks
+    /// against no chassis.
     #[must_use]
-    pub fn judge(
-        &self,
-        node: &str,
-        chassis: &str,
-        now: Instant,
-        allowed_lag: Duration,
-    ) -> Problems {
-        let entry = self.chassis(chassis);
-        let holds = |problem| match problem {
-            Problem::NotRegistered => entry.is_none(),
-            Problem::Identity => entry.is_some_and(|entry| {
-                entry.is_remote()
-                    || entry.hostname() != node
-                    || self.rival_of(node, entry).is_some()
-            }),
-            Problem::Tunnel => entry.is_some_and(|entry| !entry.has_tunnel()),
-            Problem::Unresponsive => {
-                let lag = entry.and_then(|entry| self.lag(entry, now));
-                lag.is_some_and(|lag| lag.time > allowed_lag && !lag.is_held)
-            }
+    pub fn southbound(&self, node: &str, chassis: &str, now: Instant) -> Southbound {
+        let Some(chassis) = self.chassis(chassis) else {
+            return if self.judged.contains(Check::ChassisNotRegistered) {
+                Southbound::NoChassis
+            } else {
+                Southbound::Unknown
+            };
         };
-        let judged = self.judged.iter();
-        judged.filter(|problem| holds(*problem)).collect()
+        let lag = self.lag(chassis, now);
+        Southbound::Chassis(ChassisRow {
+            identity: if self.judged.contains(Check::ChassisIdentity) {
+                self.identity(node, chassis)
+            } else {
+                ChassisIdentity::Own
+            },
+            has_tunnel: chassis.has_tunnel() || !self.judged.contains(Check::ChassisNoTunnel),
+            behind: lag.map(|lag| lag.time),
+            is_held: lag.is_some_and(|lag| lag.is_held),
+            seen_for: self.seen_for(chassis, now),
+        })
+    }
+
+    fn identity(&self, node: &str, chassis: &Chassis) -> ChassisIdentity {
+        if chassis.is_remote() {
+            return ChassisIdentity::Remote;
+        }
+        if chassis.hostname() != node {
+            return ChassisIdentity::OtherHost;
+        }
+        match self.rival_of(node, chassis) {
+            None => ChassisIdentity::Own,
+            Some(rival) if rival.is_remote() => ChassisIdentity::RemoteRival,
+            Some(_) => ChassisIdentity::Rival,
+        }
     }
 
     /// What can be judged: the database was seen, and has the columns for it.
     #[must_use]
-    pub const fn judged(&self) -> Problems {
+    pub const fn judged(&self) -> CheckSet {
         self.judged
     }
 
@@ -232,12 +166,6 @@ impl ChassisView {
     #[must_use]
     pub fn chassis(&self, name: &str) -> Option<&Chassis> {
         self.chassis.get(name)
-    }
-
-    /// The chassis of some names, looked up together, which is faster than one after the other.
-    #[must_use]
-    pub fn chassis_of<const N: usize>(&self, names: &[&str; N]) -> [Option<&Chassis>; N] {
-        self.chassis.get_each(names)
     }
 
     /// All chassis with their names, in no order.
@@ -248,7 +176,7 @@ impl ChassisView {
     /// How many chassis there are.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.chassis.iter().count()
+        self.chassis.len()
     }
 
     /// The names of the chassis that say they are on a host, in order.
@@ -275,7 +203,7 @@ impl ChassisView {
     /// told to leave it (`enable_chassis_nb_cfg_update`).
     #[must_use]
     pub const fn reports_lag(&self) -> bool {
-        self.judged.contains(Problem::Unresponsive) && !self.updates_off
+        self.judged.contains(Check::ChassisNotResponding) && !self.updates_off
     }
 
     /// Whether OVN is told that no chassis is to report how far it is.

@@ -2,7 +2,6 @@
 //! each is where it ends.
 
 use std::fmt;
-use std::iter;
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter};
@@ -61,22 +60,6 @@ impl<'a> Names<'a> {
     /// The names in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.count()).map(|index| self.name(index))
-    }
-
-    /// The names in order, so many at a time. The last chunk may have fewer, and is filled up with
-    /// empty ones.
-    pub fn chunks<const N: usize>(&self) -> impl Iterator<Item = ([&str; N], usize)> {
-        let mut rest = self.iter();
-        let mut left = self.count();
-        iter::from_fn(move || {
-            let count = left.min(N);
-            left -= count;
-            let mut names = [""; N];
-            for (name, next) in names.iter_mut().zip(&mut rest) {
-                *name = next;
-            }
-            (count > 0).then_some((names, count))
-        })
     }
 
     #[inline]

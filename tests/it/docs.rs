@@ -1,6 +1,7 @@
 //! The documentation agrees with the program: links resolve, generated pages are current, and every
 //! log line, metric, alert and reason is documented.
 
+mod codes;
 mod configuration;
 mod demo;
 mod links;

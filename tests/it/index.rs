@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use berth::cluster::object::{AgentPod, Migration, Place, TargetPod};
+use berth::cluster::object::{AgentPod, Migration, ObjectKey, TargetPod};
 use berth::cluster::{Index, Object, ObjectKind, View};
-use berth::decide::guard::{Candidate, Guard, Journey, Policy};
-use berth::decide::reason::Reasons;
+use berth::decide::checks::CheckSet;
+use berth::decide::evaluate::{Evaluator, SchedulingReason};
+use berth::decide::policy::Policy;
 use berth::domain::{
     Agent, AgentState, ChassisClaim, DefaultBinding, MachineType, MachineTypes, NodeFacts, Sender,
-    Southbound, Vmi,
+    Vmi,
 };
-use berth::facts::Facts;
+use berth::snapshot::Snapshot;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -22,7 +23,7 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 #[derive(Clone, Debug)]
 enum Event {
     Apply(Object),
-    Delete(ObjectKind, Place),
+    Delete(ObjectKind, ObjectKey),
     Reset(ObjectKind, Vec<Object>),
 }
 
@@ -62,7 +63,7 @@ fn object(kind: ObjectKind) -> BoxedStrategy<Object> {
             let state = select(vec![AgentState::Ready, AgentState::NotReady]);
             (name(), select(Agent::ALL.to_vec()), node_name(), state)
                 .prop_map(|(name, agent, node, state)| Object::AgentPod {
-                    place: Place::new("kube-system", name),
+                    key: ObjectKey::new("kube-system", name),
                     pod: AgentPod { agent, node, state },
                 })
                 .boxed()
@@ -95,10 +96,10 @@ fn object(kind: ObjectKind) -> BoxedStrategy<Object> {
             .boxed(),
         ObjectKind::Migration => (name(), 0..2, name(), any::<bool>())
             .prop_map(|(name, age, vmi, active)| Object::Migration {
-                place: Place::new("default", name),
+                key: ObjectKey::new("default", name),
                 migration: Migration {
                     uid: format!("{name}{age}").into(),
-                    vmi: Place::new("default", vmi),
+                    vmi: ObjectKey::new("default", vmi),
                     active,
                 },
             })
@@ -106,10 +107,10 @@ fn object(kind: ObjectKind) -> BoxedStrategy<Object> {
         ObjectKind::TargetPod => (name(), name(), 0..2, vmi_uid(), node_name())
             .prop_map(
                 |(name, migration, age, (vmi, vmi_uid), node)| Object::TargetPod {
-                    place: Place::new("default", name),
+                    key: ObjectKey::new("default", name),
                     pod: TargetPod {
                         migration: format!("{migration}{age}").into(),
-                        vmi: Place::new("default", vmi),
+                        vmi: ObjectKey::new("default", vmi),
                         vmi_uid: vmi_uid.into(),
                         node,
                     },
@@ -124,7 +125,7 @@ fn object(kind: ObjectKind) -> BoxedStrategy<Object> {
             .boxed(),
         ObjectKind::KubeVirt => (name(), any::<bool>())
             .prop_map(|(name, bridge)| Object::KubeVirt {
-                place: Place::new("kubevirt", name),
+                key: ObjectKey::new("kubevirt", name),
                 default_binding: if bridge {
                     DefaultBinding::Bridge
                 } else {
@@ -139,7 +140,7 @@ fn event() -> impl Strategy<Value = Event> {
     select(ObjectKind::ALL.to_vec()).prop_flat_map(|kind| {
         prop_oneof![
             6 => object(kind).prop_map(Event::Apply),
-            3 => object(kind).prop_map(move |object| Event::Delete(kind, object.place())),
+            3 => object(kind).prop_map(move |object| Event::Delete(kind, object.key())),
             1 => vec(object(kind), 0..4).prop_map(move |objects| Event::Reset(kind, objects)),
         ]
     })
@@ -151,15 +152,15 @@ fn cluster(events: &[Event]) -> Vec<Object> {
     for event in events {
         match event {
             Event::Apply(object) => {
-                objects.insert((object.kind(), object.place()), object.clone());
+                objects.insert((object.kind(), object.key()), object.clone());
             }
-            Event::Delete(kind, place) => {
-                objects.remove(&(*kind, place.clone()));
+            Event::Delete(kind, key) => {
+                objects.remove(&(*kind, key.clone()));
             }
             Event::Reset(kind, listed) => {
                 objects.retain(|(of, _), _| of != kind);
                 for object in listed {
-                    objects.insert((*kind, object.place()), object.clone());
+                    objects.insert((*kind, object.key()), object.clone());
                 }
             }
         }
@@ -172,7 +173,7 @@ fn index(events: &[Event]) -> Index {
     for event in events {
         match event.clone() {
             Event::Apply(object) => index.apply(object),
-            Event::Delete(kind, place) => index.delete(kind, &place),
+            Event::Delete(kind, key) => index.delete(kind, &key),
             Event::Reset(kind, objects) => index.reset(kind, objects),
         };
     }
@@ -188,7 +189,7 @@ fn listed(mut index: Index, objects: &[Object]) -> View {
     index.view()
 }
 
-fn verdicts(view: &View) -> Vec<(String, String, Reasons)> {
+fn verdicts(view: &View) -> Vec<(String, String, CheckSet)> {
     let policy = Policy::default();
     let mut verdicts = Vec::new();
     for name in NAMES {
@@ -197,18 +198,15 @@ fn verdicts(view: &View) -> Vec<(String, String, Reasons)> {
                 continue;
             };
             let origin = view.origin(vmi);
-            let mut guard = Guard::new(&policy, view.fleet(), Journey::Migration, origin);
-            for (node, facts, entry) in view.nodes() {
-                let candidate = Candidate {
-                    name: node,
-                    facts,
-                    agents: entry.agents(),
-                    southbound: Southbound::Unknown,
-                };
-                let reasons = guard.judge(&candidate);
-                let by_name = Facts::of(view).judge(&[node], &mut guard);
-                assert_eq!(by_name, [Some(reasons)], "{node}");
-                verdicts.push((format!("{name} {uid}"), node.to_owned(), reasons));
+            let mut evaluator = Evaluator::for_vm(
+                &policy,
+                view.capabilities(),
+                SchedulingReason::MigrationTarget,
+                origin,
+            );
+            for (candidate, _) in Snapshot::from(view).nodes() {
+                let failed = evaluator.evaluate(&candidate).failed;
+                verdicts.push((format!("{name} {uid}"), candidate.name.to_owned(), failed));
             }
         }
     }
@@ -278,7 +276,7 @@ proptest! {
             let before = index.view();
             let changed = match event {
                 Event::Apply(object) => index.apply(object),
-                Event::Delete(kind, place) => index.delete(kind, &place),
+                Event::Delete(kind, key) => index.delete(kind, &key),
                 Event::Reset(kind, objects) => index.reset(kind, objects),
             };
             // A target pod that is not bound, or a migration without one, is counted and no more.

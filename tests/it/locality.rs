@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use berth::facts::Staleness;
+use berth::snapshot::Staleness;
 use serde_json::json;
 
 use crate::ovn_lab::Lab;

@@ -29,6 +29,7 @@ mod index;
 mod lease;
 mod live;
 mod live_process;
+mod load_once;
 mod locality;
 mod lookups;
 mod managed_certificates;

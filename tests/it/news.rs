@@ -6,25 +6,25 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use berth::config::Config;
-use berth::facts::Sources;
 use berth::http::{Metrics, Service};
 use berth::metrics::Registry;
+use berth::snapshot::Stores;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::support::{Asked, capture_json, cluster, item, view};
 
-/// A service whose only candidate has no machine type that would do, and its sources.
-fn mk_service() -> (Arc<Asked>, Sources, Value) {
+/// A service whose only candidate has no machine type that would do, and its stores.
+fn mk_service() -> (Arc<Asked>, Stores, Value) {
     let mut cluster = cluster();
     let labels = &mut item(&mut cluster, "Node", "el9-1")["metadata"]["labels"];
     let labels = labels.as_object_mut().unwrap();
     labels.remove("machine-type.node.kubevirt.io/pc-q35-rhel9.2.0");
-    let sources = Sources::from(Arc::new(ArcSwap::from_pointee(view(&cluster))));
+    let stores = Stores::from(Arc::new(ArcSwap::from_pointee(view(&cluster))));
     let config = Config::default();
     let registry = Registry::default();
     let service = Service::new(
-        sources.clone(),
+        stores.clone(),
         None,
         config.policy(),
         Metrics::register(&registry).unwrap(),
@@ -32,7 +32,7 @@ fn mk_service() -> (Arc<Asked>, Sources, Value) {
     );
     let mut args = capture_json("filter-names-migration");
     args["NodeNames"] = json!(["el9-1"]);
-    (Arc::new(Asked { service, registry }), sources, args)
+    (Arc::new(Asked { service, registry }), stores, args)
 }
 
 async fn passes(asked: Arc<Asked>, args: Value) -> bool {
@@ -42,16 +42,16 @@ async fn passes(asked: Arc<Asked>, args: Value) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn what_comes_a_moment_after_the_question_is_in_the_answer() {
-    let (asked, sources, args) = mk_service();
+    let (asked, stores, args) = mk_service();
     let begun = Instant::now();
     let answer = tokio::spawn(passes(Arc::clone(&asked), args));
     tokio::time::sleep(Duration::from_millis(20)).await;
     // Something else first, which does not help.
-    sources.news.notify_waiters();
+    stores.changes.southbound_changed();
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert!(!answer.is_finished());
-    sources.cluster.store(Arc::new(view(&cluster())));
-    sources.news.notify_waiters();
+    stores.cluster.store(Arc::new(view(&cluster())));
+    stores.changes.cluster_changed();
     assert!(answer.await.unwrap());
     assert_eq!(begun.elapsed(), Duration::from_millis(40));
     // One answer, whatever was tried for it.

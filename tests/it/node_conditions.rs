@@ -7,10 +7,10 @@ use std::time::Duration;
 use berth::api::Cause;
 use berth::config::Config;
 use berth::domain::Status;
-use berth::facts::Sources;
 use berth::publish::Publisher;
-use berth::publish::ledger::Pace;
 use berth::publish::stats::PublishStats;
+use berth::publish::tracker::Pace;
+use berth::snapshot::Stores;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -37,7 +37,7 @@ impl Publishing {
         let stats = Arc::new(PublishStats::default());
         let mut publisher = Publisher::new(
             client(server).await,
-            Sources::from(Arc::clone(&watching.view)),
+            Stores::from(Arc::clone(&watching.view)),
             Config::default().policy(),
             PACE,
             Arc::clone(&stats),

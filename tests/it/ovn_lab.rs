@@ -11,13 +11,18 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use berth::decide::checks::Check;
+use berth::decide::evaluate::Evaluator;
+use berth::decide::policy::Policy;
+use berth::domain::{Agents, ChassisClaim, NodeFacts};
 use berth::ovn::chassis::WANTED;
 use berth::ovn::client::{Settings, Told, replicate};
 use berth::ovn::replica::{Replica, Row};
 use berth::ovn::schema::{Plan, Schema};
 use berth::ovn::southbound;
 use berth::ovn::value::Uuid;
-use berth::ovn::{Cause, ChassisIndex, ChassisView, ClientStats, Endpoints, Problem};
+use berth::ovn::{Cause, ChassisIndex, ChassisView, ClientStats, Endpoints};
+use berth::snapshot::{Snapshot, SouthboundState};
 use berth::tls::ClientFiles;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -645,7 +650,8 @@ impl Followed {
     }
 }
 
-/// What is wrong with a node's chassis, as seen so many seconds from now, where 15 are allowed.
+/// The checks that reject a node which claims a chassis, as seen so many seconds from now, where 15
+/// are allowed.
 pub(crate) fn judge(
     view: &ChassisView,
     node: &str,
@@ -653,8 +659,32 @@ pub(crate) fn judge(
     seconds: u64,
 ) -> Vec<&'static str> {
     let now = Instant::now() + Duration::from_secs(seconds);
-    let problems = view.judge(node, chassis, now, ALLOWED_LAG);
-    problems.iter().map(Problem::name).collect()
+    judge_at(view, node, chassis, now, ALLOWED_LAG)
+}
+
+/// The same at some time, where such a lag is allowed.
+pub(crate) fn judge_at(
+    view: &ChassisView,
+    node: &str,
+    chassis: &str,
+    now: Instant,
+    allowed_lag: Duration,
+) -> Vec<&'static str> {
+    let snapshot = Snapshot {
+        cluster: Arc::default(),
+        southbound: SouthboundState::Fresh(Arc::new(view.clone()), now),
+    };
+    let node_facts = NodeFacts {
+        chassis: ChassisClaim::Registered(chassis.into()),
+        ..NodeFacts::default()
+    };
+    let candidate = snapshot.candidate_with(node, &node_facts, Agents::default());
+    let policy = Policy {
+        allowed_lag,
+        ..Policy::default()
+    };
+    let verdict = Evaluator::for_any_vm(&policy, snapshot.capabilities()).evaluate(&candidate);
+    verdict.failed.iter().map(Check::name).collect()
 }
 
 impl Drop for Followed {

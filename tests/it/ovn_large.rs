@@ -12,7 +12,7 @@ use berth::ovn::schema::{Plan, Schema};
 use berth::ovn::value::Uuid;
 use serde_json::{Value, json};
 
-use crate::ovn_lab::{Ovn, Server, insert_chassis};
+use crate::ovn_lab::{Ovn, Server, insert_chassis, judge_at};
 
 /// The bytes of the reply that a real server of so many chassis gives.
 fn record(ovn: &Ovn, chassis: usize) -> Vec<u8> {
@@ -129,9 +129,7 @@ fn is_whole(reply: &[u8], ovn: &Ovn, chassis: usize) {
     let view = index.view();
     assert_eq!(view.count(), chassis);
     let problems = view.iter().filter(|(name, chassis)| {
-        !view
-            .judge(chassis.hostname(), name, now, Duration::ZERO)
-            .is_empty()
+        !judge_at(&view, chassis.hostname(), name, now, Duration::ZERO).is_empty()
     });
     // Copies of a row claim one host together.
     let copies = view.on_host("node-0-\"{ß\\").count();

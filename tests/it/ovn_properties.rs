@@ -4,19 +4,16 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use berth::cluster::{Object, View};
-use berth::decide::guard::{Guard, Journey, Policy};
-use berth::domain::{ChassisClaim, NodeFacts, Vmi};
-use berth::facts::{Chassis, Facts};
 use berth::ovn::chassis::{self, ChassisIndex};
 use berth::ovn::frame::Framer;
 use berth::ovn::replica::{Change, Replica, Row};
 use berth::ovn::schema::{Plan, Schema};
 use berth::ovn::value::Uuid;
-use berth::ovn::view::{ChassisView, Problem};
+use berth::ovn::view::ChassisView;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::ovn_lab::judge_at;
 use crate::ovn_model::{Choices, Database, Step, WANTED, plan};
 
 type Rows = BTreeMap<(&'static str, Uuid), Row>;
@@ -121,7 +118,6 @@ proptest! {
         let mut replica = chassis_replica();
         let mut index = ChassisIndex::new(Duration::ZERO);
         index.synced(&[], &[], now);
-        let (cluster, vmi, policy) = (mk_cluster(), mk_vmi(), Policy::default());
         while choices.are_left() {
             for _ in 0..=choices.below(3) {
                 change_a_row(&mut tables, &mut choices);
@@ -133,46 +129,7 @@ proptest! {
             let mut fresh = ChassisIndex::new(Duration::ZERO);
             fresh.synced(&chassis_replica().reset2(&all).unwrap(), &[], now);
             prop_assert_eq!(look(&index.view(), now), look(&fresh.view(), now), "{}", all);
-
-            let chassis = index.view();
-            let facts = Facts { view: &cluster, chassis: Chassis::Known(&chassis, now) };
-            let mut guard = Guard::new(&policy, facts.fleet(), Journey::Migration, cluster.origin(&vmi));
-            let alone = HOSTS.map(|host| Some(guard.judge(&facts.candidate(host)?)));
-            prop_assert_eq!(facts.judge(&HOSTS, &mut guard), alone, "{}", all);
         }
-    }
-}
-
-/// Hosts of chassis, and some more, of which the last is no node.
-const HOSTS: [&str; 4] = ["h0", "h1", "h2", "h3"];
-
-/// The nodes of a cluster by the names of the hosts, the last of which claims no chassis.
-fn mk_cluster() -> View {
-    let nodes = HOSTS
-        .iter()
-        .take(3)
-        .zip(["c0", "c1"].map(Some).into_iter().chain([None]));
-    let nodes = nodes.map(|(name, chassis)| Object::Node {
-        name: (*name).into(),
-        facts: NodeFacts {
-            chassis: chassis.map_or(ChassisClaim::Missing, |name| {
-                ChassisClaim::Registered(name.into())
-            }),
-            ..NodeFacts::default()
-        },
-    });
-    nodes.collect()
-}
-
-fn mk_vmi() -> Vmi {
-    Vmi {
-        namespace: "default".into(),
-        name: "web".into(),
-        uid: "98ba4550".into(),
-        machine_type: None,
-        machine_type_resolved: false,
-        node: None,
-        sender: None,
     }
 }
 
@@ -262,9 +219,8 @@ fn look(view: &ChassisView, now: Instant) -> Vec<String> {
         for name in ["c0", "c1", "c2"] {
             // Whether it is behind at all shows where nothing is allowed, a while later.
             let later = now + Duration::from_secs(1);
-            let problems = view.judge(host, name, later, Duration::ZERO);
-            let problems: Vec<_> = problems.iter().map(Problem::name).collect();
-            seen.push(format!("{host} {name} {problems:?}"));
+            let rejections = judge_at(view, host, name, later, Duration::ZERO);
+            seen.push(format!("{host} {name} {rejections:?}"));
         }
     }
     seen

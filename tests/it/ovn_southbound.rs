@@ -52,7 +52,7 @@ async fn ovn_chassis_that_is_dead_is_behind_until_it_returns_and_the_others_neve
                 f.view().nb_cfg() == Some(value) && nb_cfg(f, "c2") == Some(value)
             })
             .await;
-        assert_eq!(followed.judge("n1", "c1", 16), ["unresponsive"]);
+        assert_eq!(followed.judge("n1", "c1", 16), ["chassis_not_responding"]);
         assert_eq!(followed.judge("n2", "c2", 3600), [""; 0]);
     }
     assert_eq!(
@@ -92,7 +92,7 @@ async fn ovn_chassis_that_are_told_not_to_answer_are_not_behind_and_not_asked() 
     followed
         .until("the question", |f| f.view().nb_cfg() == Some(value))
         .await;
-    assert_eq!(followed.judge("n1", "c1", 16), ["unresponsive"]);
+    assert_eq!(followed.judge("n1", "c1", 16), ["chassis_not_responding"]);
 
     // northd copies the option from the northbound database.
     lab.nbctl_without_chassis(&["set", "NB_Global", ".", &format!("{UPDATES}=false")]);
@@ -122,7 +122,7 @@ async fn ovn_chassis_that_are_told_not_to_answer_are_not_behind_and_not_asked() 
         .until("no option", |f| !f.view().updates_are_off())
         .await;
     assert_eq!(followed.judge("n1", "c1", 0), [""; 0]);
-    assert_eq!(followed.judge("n1", "c1", 16), ["unresponsive"]);
+    assert_eq!(followed.judge("n1", "c1", 16), ["chassis_not_responding"]);
     lab.start_controller("n1");
     followed
         .until("it returns", |f| f.judge("n1", "c1", 60).is_empty())
@@ -151,9 +151,9 @@ async fn ovn_northd_finds_the_chassis_that_berth_takes_for_the_one_of_a_host() {
     followed
         .until("all of them", |f| f.view().count() == 4)
         .await;
-    assert_eq!(followed.judge("h1", "near-1", 0), ["identity"]);
+    assert_eq!(followed.judge("h1", "near-1", 0), ["chassis_identity"]);
     assert_eq!(followed.judge("h2", "near-2", 0), [""; 0]);
-    assert_eq!(followed.judge("h1", "far-1", 0), ["identity"]);
+    assert_eq!(followed.judge("h1", "far-1", 0), ["chassis_identity"]);
 
     lab.nbctl_without_chassis(&["ls-add", "s"]);
     for (port, host, expect) in [("p1", "h1", id(1)), ("p2", "h2", id(3))] {
@@ -190,7 +190,9 @@ async fn ovn_chassis_that_is_not_what_the_node_says_is_told_by_what_is_wrong() {
 
     lab.set("n1", "hostname", "n1.example.com");
     followed
-        .until("the name", |f| f.judge("n1", "c1", 0) == ["identity"])
+        .until("the name", |f| {
+            f.judge("n1", "c1", 0) == ["chassis_identity"]
+        })
         .await;
     lab.set("n1", "hostname", "n1");
     followed
@@ -202,7 +204,7 @@ async fn ovn_chassis_that_is_not_what_the_node_says_is_told_by_what_is_wrong() {
     lab.southbound.transact(&lab.ovn, &old);
     followed
         .until("two for one node", |f| {
-            f.judge("n1", "c1", 0) == ["identity"]
+            f.judge("n1", "c1", 0) == ["chassis_identity"]
         })
         .await;
     assert_eq!(followed.judge("n2", "c2", 0), [""; 0]);
@@ -217,11 +219,12 @@ async fn ovn_chassis_that_is_not_what_the_node_says_is_told_by_what_is_wrong() {
     lab.kill_controller("n2");
     lab.set("n2", "system-id", "c9");
     lab.start_controller("n2");
-    assert_eq!(followed.judge("n2", "c9", 0), ["not_registered"]);
+    assert_eq!(followed.judge("n2", "c9", 0), ["chassis_not_registered"]);
     lab.southbound.transact(&lab.ovn, &[gone("c2")]);
     followed
         .until("another id", |f| {
-            f.judge("n2", "c2", 0) == ["not_registered"] && f.judge("n2", "c9", 0).is_empty()
+            f.judge("n2", "c2", 0) == ["chassis_not_registered"]
+                && f.judge("n2", "c9", 0).is_empty()
         })
         .await;
 
@@ -230,7 +233,7 @@ async fn ovn_chassis_that_is_not_what_the_node_says_is_told_by_what_is_wrong() {
     lab.southbound.transact(&lab.ovn, &[gone("c1")]);
     followed
         .until("no chassis", |f| {
-            f.judge("n1", "c1", 0) == ["not_registered"]
+            f.judge("n1", "c1", 0) == ["chassis_not_registered"]
         })
         .await;
     lab.start_controller("n1");
@@ -290,12 +293,16 @@ async fn ovn_chassis_without_encap_has_no_tunnel() {
     let none = json!({"op": "update", "table": "Chassis", "where": [["name", "==", "c1"]], "row": {"encaps": ["set", []]}});
     alone.server.transact(&alone.ovn, &[none]);
     followed
-        .until("no encap", |f| f.judge("n1", "c1", 0) == ["tunnel"])
+        .until("no encap", |f| {
+            f.judge("n1", "c1", 0) == ["chassis_no_tunnel"]
+        })
         .await;
     let empty = json!({"op": "update", "table": "Encap", "where": [["chassis_name", "==", "c2"]], "row": {"ip": ""}});
     alone.server.transact(&alone.ovn, &[empty]);
     followed
-        .until("no address", |f| f.judge("n2", "c2", 0) == ["tunnel"])
+        .until("no address", |f| {
+            f.judge("n2", "c2", 0) == ["chassis_no_tunnel"]
+        })
         .await;
     followed.until_equal(&alone.ovn, &alone.server).await;
 }
@@ -331,7 +338,7 @@ async fn ovn_database_that_is_stopped_and_started_is_followed_again_as_it_is_the
             f.stats.is_synced() && f.view().count() == 0
         })
         .await;
-    assert_eq!(followed.judge("n2", "c2", 0), ["not_registered"]);
+    assert_eq!(followed.judge("n2", "c2", 0), ["chassis_not_registered"]);
     alone.fill(&alone.server);
     followed
         .until("it is filled", |f| f.judge("n2", "c2", 0).is_empty())
@@ -355,7 +362,7 @@ async fn ovn_server_that_stalls_without_closing_is_left_for_the_next() {
     assert_eq!(followed.judge("n1", "c1", 0), [""; 0], "nobody knows yet");
     followed
         .until("the next is followed", |f| {
-            f.judge("n1", "c1", 0) == ["identity"]
+            f.judge("n1", "c1", 0) == ["chassis_identity"]
         })
         .await;
     assert_eq!(followed.stats.failures(Cause::Timeout), 1);
@@ -386,7 +393,7 @@ async fn ovn_second_endpoint_takes_over_from_one_that_is_down() {
     alone.server.kill();
     followed.until_equal(&alone.ovn, &other).await;
     assert_eq!(followed.judge("n7", "c7", 0), [""; 0]);
-    assert_eq!(followed.judge("n1", "c1", 0), ["not_registered"]);
+    assert_eq!(followed.judge("n1", "c1", 0), ["chassis_not_registered"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -419,7 +426,7 @@ async fn ovn_schema_without_a_column_leaves_one_check_less_until_it_is_converted
     followed.until_equal(&alone.ovn, &alone.server).await;
     assert_eq!(
         followed.judge("another", "c1", 60),
-        ["identity", "unresponsive"]
+        ["chassis_identity", "chassis_not_responding"]
     );
     assert_eq!(followed.missing(), [""; 0]);
 
@@ -431,7 +438,10 @@ async fn ovn_schema_without_a_column_leaves_one_check_less_until_it_is_converted
         .await;
     followed.until_equal(&alone.ovn, &alone.server).await;
     assert_eq!(followed.judge("another", "c1", 60), [""; 0]);
-    assert_eq!(followed.judge("another", "c3", 60), ["not_registered"]);
+    assert_eq!(
+        followed.judge("another", "c3", 60),
+        ["chassis_not_registered"]
+    );
 
     let mut more = whole;
     version(&mut more, 2);
@@ -440,7 +450,7 @@ async fn ovn_schema_without_a_column_leaves_one_check_less_until_it_is_converted
         .until("all is seen", |f| f.missing().is_empty())
         .await;
     followed.until_equal(&alone.ovn, &alone.server).await;
-    assert_eq!(followed.judge("another", "c1", 0), ["identity"]);
+    assert_eq!(followed.judge("another", "c1", 0), ["chassis_identity"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

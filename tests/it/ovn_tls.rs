@@ -221,7 +221,7 @@ async fn ovn_certificates_of_ovs_pki_are_good_ones() {
     let rename = json!({"op": "update", "table": "Chassis", "where": [], "row": {"hostname": "x"}});
     server.transact(&ovn, &[rename]);
     let start = std::time::Instant::now();
-    while judge(&view.load(), "n1", "c1", 0) != ["identity"] {
+    while judge(&view.load(), "n1", "c1", 0) != ["chassis_identity"] {
         assert!(start.elapsed() < crate::process::PATIENCE, "{stats:?}");
         let left = crate::process::PATIENCE.saturating_sub(start.elapsed());
         let _ = tokio::time::timeout(left, told.changed()).await;

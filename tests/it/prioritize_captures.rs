@@ -1,12 +1,13 @@
 //! Scores for what a real kube-scheduler asked about, in both forms of the call.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use berth::decide::guard::Policy;
-use berth::facts::{Chassis, Facts};
+use berth::decide::policy::Policy;
 use berth::http::prioritize;
 use berth::ovn::ChassisIndex;
 use berth::ovn::replica::Replica;
+use berth::snapshot::{Snapshot, SouthboundState};
 use serde_json::{Value, json};
 
 use crate::ovn_properties::chassis_replica;
@@ -236,14 +237,13 @@ impl Southbound {
 
     /// The scores of the nodes, and of `el9-0`, which has no chassis here.
     fn scores(&self) -> [u8; 4] {
-        let (view, chassis) = (view(&quiet()), self.index.view());
-        let facts = Facts {
-            view: &view,
-            chassis: Chassis::Known(&chassis, self.now),
+        let snapshot = Snapshot {
+            cluster: Arc::new(view(&quiet())),
+            southbound: SouthboundState::Fresh(Arc::new(self.index.view()), self.now),
         };
         let mut call = call();
         call["NodeNames"] = json!(["el9-1", "el9-2", "el9-3", "el9-0"]);
-        let answer = prioritize(&call.to_string(), &facts, &Policy::default()).unwrap();
+        let answer = prioritize(&call.to_string(), &snapshot, &Policy::default()).unwrap();
         let answer: Vec<Value> = serde_json::from_slice(&answer.json).unwrap();
         let scores = answer.iter().map(|one| one["Score"].as_u64().unwrap());
         let scores: Vec<_> = scores.map(|score| u8::try_from(score).unwrap()).collect();

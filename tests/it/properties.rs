@@ -6,20 +6,19 @@ use std::time::Duration;
 use base64::Engine;
 use berth::cluster::Object;
 use berth::cluster::View;
-use berth::cluster::object::{AgentPod, Place};
-use berth::decide::guard::{
-    ALLOWED_LAG, Candidate, Fleet, Guard, Journey, Policy, WhenUnlabelled, WhenUnseen,
-};
+use berth::cluster::object::{AgentPod, ObjectKey};
+use berth::decide::checks::{Check, CheckSet};
+use berth::decide::evaluate::{Candidate, Evaluator, SchedulingReason};
 use berth::decide::inject::Outcome;
 use berth::decide::origin::Origin;
-use berth::decide::reason::{Reason, Reasons};
+use berth::decide::policy::{ALLOWED_LAG, ClusterCapabilities, Policy, WhenUnlabelled, WhenUnseen};
 use berth::decide::score::Weights;
 use berth::domain::{
     Agent, AgentState, Agents, ChassisClaim, ChassisIdentity, ChassisRow, MachineType,
     MachineTypes, NodeFacts, Provider, Southbound, Vmi,
 };
-use berth::facts::Facts;
 use berth::http::{filter, mutate};
+use berth::snapshot::Snapshot;
 use berth::wire::admission;
 use berth::wire::extender::{ArgsError, Asked, FilterArgs};
 use json_patch::Patch;
@@ -345,10 +344,10 @@ fn policy() -> impl Strategy<Value = Policy> {
             |(checks, provider, when_unlabelled, when_unseen, equivalents, launches)| Policy {
                 provider,
                 launches,
-                checks: Reason::ALL
+                checks: Check::ALL
                     .into_iter()
                     .zip(checks)
-                    .fold(Reasons::default(), |set, (check, on)| set.with(check, on)),
+                    .fold(CheckSet::default(), |set, (check, on)| set.with(check, on)),
                 when_unlabelled,
                 equivalents,
                 when_unseen,
@@ -381,7 +380,7 @@ fn objects((nodes, vmi): &Cluster) -> Vec<Object> {
         for (agent, state) in Agent::ALL.into_iter().zip(states) {
             if *state != AgentState::Missing {
                 objects.push(Object::AgentPod {
-                    place: Place::new("kube-system", &format!("{}-{name}", agent.name())),
+                    key: ObjectKey::new("kube-system", &format!("{}-{name}", agent.name())),
                     pod: AgentPod {
                         agent,
                         node: Some((*name).into()),
@@ -524,7 +523,7 @@ fn read_all(args: Result<FilterArgs<'_>, ArgsError>) -> Result<String, String> {
 /// The verdict on each node asked about: nothing for a pass.
 fn verdicts(view: &View, policy: &Policy, args: &Value) -> BTreeMap<String, Option<String>> {
     let call = args.to_string();
-    let answer = filter(&call, &Facts::of(view), policy, None).unwrap();
+    let answer = filter(&call, &Snapshot::from(view), policy, None).unwrap();
     let reply: Value = serde_json::from_slice(&answer.reply.to_vec(&call)).unwrap();
     assert_eq!(reply["Error"], "");
     let mut verdicts = BTreeMap::new();
@@ -625,13 +624,12 @@ proptest! {
         name in ".*",
     ) {
         let agents_seen = agents_seen.into_iter().collect();
-        let fleet = Fleet { machine_types_seen, agents_seen, southbound_counts, lag_reported };
-        let journey = if launch { Journey::Launch } else { Journey::Migration };
-        let mut guard = Guard::new(&policy, fleet, journey, Origin::of(&vmi, None));
+        let cluster = ClusterCapabilities { machine_types_seen, agents_seen, southbound_counts, lag_reported };
+        let reason = if launch { SchedulingReason::Launch } else { SchedulingReason::MigrationTarget };
+        let mut evaluator = Evaluator::for_vm(&policy, cluster, reason, Origin::of(&vmi, None));
         let candidate = Candidate { name: &name, facts: &facts, agents: Agents { ovs, cni, ovnkube_node }, southbound };
-        let reasons = guard.judge(&candidate);
-        for reason in reasons.iter() {
-            prop_assert!(policy.checks.contains(reason), "a check that is off found {:?}", reason);
+        for check in evaluator.evaluate(&candidate).failed.iter() {
+            prop_assert!(policy.checks.contains(check), "a check that is off failed: {:?}", check);
         }
     }
 
@@ -643,7 +641,7 @@ proptest! {
             bytes[at] = byte;
             for bytes in [&bytes[..], &bytes[..at]] {
                 if let Ok(text) = std::str::from_utf8(bytes) {
-                    let _ = filter(text, &Facts::of(&View::default()), &Policy::default(), None);
+                    let _ = filter(text, &Snapshot::from(&View::default()), &Policy::default(), None);
                 }
             }
         }

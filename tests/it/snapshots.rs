@@ -231,7 +231,7 @@ async fn agents_in_another_namespace_are_found_when_configured() {
     };
     let view = view_on(&cluster, &network);
     let [seen, unready] = [
-        view.fleet().agents_seen,
+        view.capabilities().agents_seen,
         view.node("el9-1").unwrap().agents().unready(),
     ]
     .map(|agents| agents.iter().collect::<Vec<_>>());

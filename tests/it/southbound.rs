@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use berth::config::Config;
-use berth::facts::{Sources, SouthboundSource, Staleness};
 use berth::http::{Metrics, Service};
 use berth::metrics::{Registry, SouthboundCollector, ViewCollector};
 use berth::ovn::probe::ProbeStats;
 use berth::ovn::{ChassisView, ClientStats, Endpoints, Probe, Settings, southbound};
+use berth::snapshot::{Changes, SouthboundStore, Staleness, Stores};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -70,7 +70,7 @@ pub(crate) fn chassis(number: u32) -> String {
 /// A service on the captured cluster that follows the database.
 pub(crate) struct Following {
     pub(crate) asked: Asked,
-    source: SouthboundSource,
+    source: SouthboundStore,
     /// How often something new was told that may let a node pass, or not.
     news: Arc<AtomicUsize>,
     task: JoinHandle<()>,
@@ -79,7 +79,7 @@ pub(crate) struct Following {
 impl Following {
     pub(crate) fn start(server: &Server, config: &str, staleness: Staleness) -> Self {
         let config = Config::parse(config).unwrap();
-        let source = SouthboundSource {
+        let source = SouthboundStore {
             view: Arc::new(ArcSwap::from_pointee(ChassisView::default())),
             stats: Arc::new(ClientStats::default()),
             staleness,
@@ -101,19 +101,19 @@ impl Following {
         };
         let following = southbound::watch(settings, allowed_lag, view_of, stats, publish);
         let task = tokio::spawn(following);
-        let sources = Sources {
+        let stores = Stores {
             cluster: Arc::new(ArcSwap::from_pointee(view(&cluster()))),
             southbound: Some(source.clone()),
-            news: Arc::default(),
+            changes: Changes::default(),
         };
         let registry = Registry::default();
         let gauges = SouthboundCollector::new(source.clone());
         registry.collect(gauges.unwrap()).unwrap();
-        let gauges = ViewCollector::new(sources.clone(), config.policy());
+        let gauges = ViewCollector::new(stores.clone(), config.policy());
         registry.collect(gauges.unwrap()).unwrap();
         let metrics = Metrics::register(&registry).unwrap();
         let policy = config.policy();
-        let service = Service::new(sources, None, policy, metrics, &config.limits);
+        let service = Service::new(stores, None, policy, metrics, &config.limits);
         Self {
             asked: Asked { service, registry },
             source,

@@ -3,6 +3,9 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::decide::evaluate::{Candidate, Evaluator};
+use crate::decide::policy::{ClusterCapabilities, Policy};
+use crate::domain::{Agents, ChassisClaim, NodeFacts};
 use crate::ovn::replica::Replica;
 use crate::ovn::schema::{Plan, Schema};
 
@@ -78,9 +81,7 @@ impl Db {
 
     /// What is wrong with the chassis that a node claims.
     fn judge(&self, node: &str, chassis: &str) -> Vec<&'static str> {
-        let view = self.index.view();
-        let problems = view.judge(node, chassis, self.now, ALLOWED);
-        problems.iter().map(Problem::name).collect()
+        rejections(&self.index.view(), node, chassis, self.now)
     }
 
     fn lag(&self, chassis: &str) -> Option<u64> {
@@ -96,6 +97,30 @@ impl Db {
         let Response { last, mean } = view.response(view.chassis(chassis)?)?;
         Some((last.as_secs(), mean.as_secs()))
     }
+}
+
+/// The checks that reject a node which claims a chassis.
+fn rejections(view: &ChassisView, node: &str, chassis: &str, now: Instant) -> Vec<&'static str> {
+    let policy = Policy {
+        allowed_lag: ALLOWED,
+        ..Policy::default()
+    };
+    let cluster = ClusterCapabilities {
+        southbound_counts: true,
+        lag_reported: view.reports_lag(),
+        ..ClusterCapabilities::default()
+    };
+    let candidate = Candidate {
+        name: node,
+        facts: &NodeFacts {
+            chassis: ChassisClaim::Registered(chassis.into()),
+            ..NodeFacts::default()
+        },
+        agents: Agents::default(),
+        southbound: view.southbound(node, chassis, now),
+    };
+    let verdict = Evaluator::for_any_vm(&policy, cluster).evaluate(&candidate);
+    verdict.failed.iter().map(Check::name).collect()
 }
 
 fn id(number: u8) -> String {
@@ -137,10 +162,10 @@ fn two() -> Db {
 fn a_chassis_in_order_has_no_problem_and_one_that_is_not_there_is_not_registered() {
     let mut db = two();
     assert_eq!(db.judge("a", "c1"), [""; 0]);
-    assert_eq!(db.judge("a", "c3"), ["not_registered"]);
+    assert_eq!(db.judge("a", "c3"), ["chassis_not_registered"]);
     let gone = json!({"Chassis": {id(1): {"delete": null}}});
     db.update(&gone);
-    assert_eq!(db.judge("a", "c1"), ["not_registered"]);
+    assert_eq!(db.judge("a", "c1"), ["chassis_not_registered"]);
     assert_eq!(db.index.view().count(), 1);
     // Whatever else stays of it makes no chassis, and nothing is left when that goes as well.
     let rest = json!({"Encap": {id(0x11): {"delete": null}}, "Chassis_Private": {id(0x21): {"delete": null}}});
@@ -163,7 +188,7 @@ fn a_chassis_of_a_name_that_no_node_can_claim_is_passed_over() {
         assert_eq!(db.judge("b", "c2"), [""; 0]);
     }
     let hostile = Db::new(&rows([global(5), chassis(1, &long, 5)]));
-    assert_eq!(hostile.judge("a", "c1"), ["identity"]);
+    assert_eq!(hostile.judge("a", "c1"), ["chassis_identity"]);
     let view = hostile.index.view();
     assert_eq!(view.chassis("c1").unwrap().hostname(), "");
 }
@@ -171,8 +196,8 @@ fn a_chassis_of_a_name_that_no_node_can_claim_is_passed_over() {
 #[test]
 fn nothing_is_wrong_with_any_chassis_before_the_database_was_seen() {
     let view = ChassisView::default();
-    let problems = view.judge("a", "c1", Instant::now(), ALLOWED);
-    assert!(problems.is_empty() && view.judged().is_empty());
+    let rejections = rejections(&view, "a", "c1", Instant::now());
+    assert!(rejections.is_empty() && view.judged().is_empty());
 }
 
 #[test]
@@ -180,10 +205,14 @@ fn a_chassis_is_that_of_one_host_alone() {
     let mut db = two();
     let rename = |hostname: &str| json!({"Chassis": {id(1): {"modify": {"hostname": hostname}}}});
     db.update(&rename("a.example.com"));
-    assert_eq!(db.judge("a", "c1"), ["identity"]);
+    assert_eq!(db.judge("a", "c1"), ["chassis_identity"]);
     db.update(&rename("b"));
-    assert_eq!(db.judge("a", "c1"), ["identity"]);
-    assert_eq!(db.judge("b", "c2"), ["identity"], "two rows claim it");
+    assert_eq!(db.judge("a", "c1"), ["chassis_identity"]);
+    assert_eq!(
+        db.judge("b", "c2"),
+        ["chassis_identity"],
+        "two rows claim it"
+    );
     let view = db.index.view();
     assert_eq!(view.on_host("b").collect::<Vec<_>>(), ["c1", "c2"]);
     assert_eq!(view.on_host("a").count(), 0);
@@ -196,25 +225,25 @@ fn a_chassis_is_that_of_one_host_alone() {
 fn a_host_that_was_installed_again_has_two_chassis_until_the_old_one_goes() {
     let mut db = two();
     db.update(&chassis(3, "a", 5));
-    assert_eq!(db.judge("a", "c3"), ["identity"]);
-    assert_eq!(db.judge("a", "c1"), ["identity"]);
+    assert_eq!(db.judge("a", "c3"), ["chassis_identity"]);
+    assert_eq!(db.judge("a", "c1"), ["chassis_identity"]);
     db.update(&json!({"Chassis": {id(1): {"delete": null}}}));
     assert_eq!(db.judge("a", "c3"), [""; 0]);
-    assert_eq!(db.judge("a", "c1"), ["not_registered"]);
+    assert_eq!(db.judge("a", "c1"), ["chassis_not_registered"]);
 }
 
 #[test]
 fn a_chassis_under_another_name_is_another_chassis() {
     let mut db = two();
     db.update(&json!({"Chassis": {id(1): {"modify": {"name": "c9"}}}}));
-    assert_eq!(db.judge("a", "c1"), ["not_registered"]);
+    assert_eq!(db.judge("a", "c1"), ["chassis_not_registered"]);
     assert_eq!(db.judge("a", "c9"), [""; 0]);
     // Another row takes the name over in the same moment.
     db.update(&rows([
         json!({"Chassis": {id(1): {"delete": null}}}),
         json!({"Chassis": {id(9): {"insert": {"name": "c9", "hostname": "a"}}}}),
     ]));
-    assert_eq!(db.judge("a", "c9"), ["tunnel"]);
+    assert_eq!(db.judge("a", "c9"), ["chassis_no_tunnel"]);
     assert_eq!(db.index.view().on_host("a").collect::<Vec<_>>(), ["c9"]);
 }
 
@@ -229,8 +258,8 @@ fn remote(number: u8, hostname: &str) -> Value {
 #[test]
 fn a_node_that_claims_a_remote_chassis_has_no_chassis_of_its_own() {
     for (value, expect) in [
-        ("true", &["identity"][..]),
-        ("TRUE", &["identity"]),
+        ("true", &["chassis_identity"][..]),
+        ("TRUE", &["chassis_identity"]),
         ("false", &[]),
         ("yes", &[]),
         ("", &[]),
@@ -247,13 +276,13 @@ fn a_node_that_claims_a_remote_chassis_has_no_chassis_of_its_own() {
 
 #[test]
 fn a_remote_chassis_is_a_rival_where_ovn_finds_it_first_under_the_name_of_the_host() {
-    for (number, expect) in [(3, &["identity"][..]), (6, &[])] {
+    for (number, expect) in [(3, &["chassis_identity"][..]), (6, &[])] {
         let mut db = Db::new(&rows([global(5), chassis(5, "a", 5), remote(number, "a")]));
         assert_eq!(db.judge("a", "c5"), expect, "{number}");
         // Of its own zone it is one in any order.
         db.update(&json!({"Chassis": {id(number): {"modify": {
             "other_config": ["map", [["is-remote", "true"]]]}}}}));
-        assert_eq!(db.judge("a", "c5"), ["identity"], "{number}");
+        assert_eq!(db.judge("a", "c5"), ["chassis_identity"], "{number}");
         db.update(&json!({"Chassis": {id(number): {"delete": null}}}));
         assert_eq!(db.judge("a", "c5"), [""; 0], "{number}");
     }
@@ -282,7 +311,11 @@ fn without_updates_of_nb_cfg_no_chassis_is_behind() {
         db.update(&updates(value));
         db.bump(6);
         db.wait(20);
-        let expect = if off { &[][..] } else { &["unresponsive"] };
+        let expect = if off {
+            &[][..]
+        } else {
+            &["chassis_not_responding"]
+        };
         assert_eq!(db.judge("a", "c1"), expect, "{value:?}");
         assert_eq!(db.lag("c1"), (!off).then_some(20), "{value:?}");
         assert_eq!(db.index.view().reports_lag(), !off, "{value:?}");
@@ -313,7 +346,7 @@ fn with_updates_of_nb_cfg_again_every_chassis_has_all_the_time_that_is_allowed()
     );
     assert_eq!(steady(&db, "c1"), LONG, "and was not away");
     db.wait(14);
-    assert_eq!(db.judge("b", "c2"), ["unresponsive"]);
+    assert_eq!(db.judge("b", "c2"), ["chassis_not_responding"]);
     // A new question is timed as ever.
     db.bump(8);
     db.wait(12);
@@ -326,15 +359,15 @@ fn a_tunnel_needs_an_address() {
     let mut db = two();
     let encap = |ip: &str| json!({"Encap": {id(0x11): {"modify": {"ip": ip}}}});
     db.update(&encap(""));
-    assert_eq!(db.judge("a", "c1"), ["tunnel"]);
+    assert_eq!(db.judge("a", "c1"), ["chassis_no_tunnel"]);
     db.update(&encap("10.0.0.2"));
     assert_eq!(db.judge("a", "c1"), [""; 0]);
     let none = json!({"Chassis": {id(1): {"modify": {"encaps": ["uuid", id(0x11)]}}}});
     db.update(&none);
-    assert_eq!(db.judge("a", "c1"), ["tunnel"]);
+    assert_eq!(db.judge("a", "c1"), ["chassis_no_tunnel"]);
     // One of two will do, and it may come before the chassis knows of it.
     db.update(&json!({"Encap": {id(0x1f): {"insert": {"ip": "10.0.0.3"}}}}));
-    assert_eq!(db.judge("a", "c1"), ["tunnel"]);
+    assert_eq!(db.judge("a", "c1"), ["chassis_no_tunnel"]);
     let both = json!(["set", [["uuid", id(0x11)], ["uuid", id(0x1f)]]]);
     db.update(&json!({"Chassis": {id(1): {"modify": {"encaps": both}}}}));
     db.update(&encap(""));
@@ -354,7 +387,7 @@ fn a_chassis_is_behind_since_the_first_question_that_it_did_not_answer() {
     assert_eq!((db.lag("c1"), db.lag("c2")), (Some(15), Some(5)));
     assert_eq!(db.judge("a", "c1"), [""; 0], "as long as it may be");
     db.wait(1);
-    assert_eq!(db.judge("a", "c1"), ["unresponsive"]);
+    assert_eq!(db.judge("a", "c1"), ["chassis_not_responding"]);
     assert_eq!(db.judge("b", "c2"), [""; 0]);
     // One answer is not all of them.
     db.answer(1, 6);
@@ -369,7 +402,7 @@ fn a_lag_that_was_there_before_is_timed_from_the_connection() {
     let mut db = Db::new(&rows([global(5), chassis(1, "a", 2)]));
     assert_eq!(db.lag("c1"), Some(0));
     db.wait(16);
-    assert_eq!(db.judge("a", "c1"), ["unresponsive"]);
+    assert_eq!(db.judge("a", "c1"), ["chassis_not_responding"]);
 }
 
 #[test]
@@ -383,7 +416,7 @@ fn while_nothing_is_seen_a_lag_stands_still() {
     db.sync(&rows([global(6), chassis(1, "a", 5), chassis(2, "b", 6)]));
     assert_eq!((db.lag("c1"), db.lag("c2")), (Some(10), None));
     db.wait(6);
-    assert_eq!(db.judge("a", "c1"), ["unresponsive"]);
+    assert_eq!(db.judge("a", "c1"), ["chassis_not_responding"]);
     // What was asked and answered in the dark is timed from the light.
     db.index.lost(db.now);
     db.wait(3600);
@@ -416,7 +449,10 @@ fn a_chassis_that_never_said_anything_is_behind() {
     let silent = json!({"Chassis": {id(3): {"insert": {"name": "c3", "hostname": "c"}}}});
     db.update(&silent);
     db.wait(20);
-    assert_eq!(db.judge("c", "c3"), ["tunnel", "unresponsive"]);
+    assert_eq!(
+        db.judge("c", "c3"),
+        ["chassis_no_tunnel", "chassis_not_responding"]
+    );
 }
 
 #[test]
@@ -429,7 +465,7 @@ fn a_database_that_began_again_forgets_what_was_asked() {
     assert_eq!(db.index.view().nb_cfg(), Some(1));
     db.sync(&json!({}));
     assert_eq!(db.index.view().nb_cfg(), None);
-    assert_eq!(db.judge("a", "c1"), ["not_registered"]);
+    assert_eq!(db.judge("a", "c1"), ["chassis_not_registered"]);
 }
 
 #[test]
@@ -466,38 +502,50 @@ fn what_a_database_lacks_is_not_judged() {
     for (columns, c1, other) in [
         (
             &[][..],
-            &["identity", "tunnel", "unresponsive"][..],
-            &["not_registered"][..],
+            &[
+                "chassis_identity",
+                "chassis_no_tunnel",
+                "chassis_not_responding",
+            ][..],
+            &["chassis_not_registered"][..],
         ),
         (
             &[("Chassis", "hostname")],
-            &["tunnel", "unresponsive"],
-            &["not_registered"],
+            &["chassis_no_tunnel", "chassis_not_responding"],
+            &["chassis_not_registered"],
         ),
         (
             &[("Chassis", "encaps")],
-            &["identity", "unresponsive"],
-            &["not_registered"],
+            &["chassis_identity", "chassis_not_responding"],
+            &["chassis_not_registered"],
         ),
         (
             &[("Chassis", "other_config"), ("Encap", "ip")],
-            &["identity", "tunnel", "unresponsive"],
-            &["not_registered"],
+            &[
+                "chassis_identity",
+                "chassis_no_tunnel",
+                "chassis_not_responding",
+            ],
+            &["chassis_not_registered"],
         ),
         (
             &[("SB_Global", "nb_cfg")],
-            &["identity", "tunnel"],
-            &["not_registered"],
+            &["chassis_identity", "chassis_no_tunnel"],
+            &["chassis_not_registered"],
         ),
         (
             &[("Chassis_Private", "nb_cfg")],
-            &["identity", "tunnel"],
-            &["not_registered"],
+            &["chassis_identity", "chassis_no_tunnel"],
+            &["chassis_not_registered"],
         ),
         (
             &[("SB_Global", "options")],
-            &["identity", "tunnel", "unresponsive"],
-            &["not_registered"],
+            &[
+                "chassis_identity",
+                "chassis_no_tunnel",
+                "chassis_not_responding",
+            ],
+            &["chassis_not_registered"],
         ),
         (&[("Chassis", "name")], &[], &[]),
     ] {
@@ -510,9 +558,12 @@ fn what_a_database_lacks_is_not_judged() {
         table,
         column: None,
     };
-    assert_eq!(not_judged(&[table("Chassis")]), Problems::all());
-    assert_eq!(not_judged(&[table("Encap")]), Problems::default());
-    let responsive = [Problem::Unresponsive].into_iter().collect();
+    assert_eq!(
+        not_judged(&[table("Chassis")]),
+        JUDGED.into_iter().collect()
+    );
+    assert_eq!(not_judged(&[table("Encap")]), CheckSet::default());
+    let responsive = [Check::ChassisNotResponding].into_iter().collect();
     assert_eq!(not_judged(&[table("Chassis_Private")]), responsive);
 }
 
@@ -530,17 +581,7 @@ fn a_view_stays_as_it_was() {
     db.bump(6);
     db.wait(20);
     assert_eq!((before.count(), before.nb_cfg()), (2, Some(5)));
-    assert!(before.judge("a", "c1", db.now, ALLOWED).is_empty());
-}
-
-#[test]
-fn all_lists_the_problems_in_their_order() {
-    let position = |(i, problem): (usize, &Problem)| i == *problem as usize;
-    assert!(Problem::ALL.iter().enumerate().all(position));
-    assert_eq!(
-        format!("{:?}", Problems::all()),
-        "{NotRegistered, Identity, Tunnel, Unresponsive}"
-    );
+    assert!(rejections(&before, "a", "c1", db.now).is_empty());
 }
 
 /// For how many seconds a chassis has been steady.
@@ -629,7 +670,7 @@ fn many(count: u8) -> Db {
 fn late(db: &Db, count: u8) -> Vec<u8> {
     let is_late = |number: &u8| {
         let [host, name] = ["h", "c"].map(|kind| format!("{kind}{number}"));
-        db.judge(&host, &name) == ["unresponsive"]
+        db.judge(&host, &name) == ["chassis_not_responding"]
     };
     (1..=count).filter(is_late).collect()
 }

@@ -1,9 +1,9 @@
 //! Texts that others choose: in an answer they are short, on one line, and repeated for no node.
 
 use berth::cluster::View;
-use berth::decide::guard::Policy;
-use berth::facts::Facts;
+use berth::decide::policy::Policy;
 use berth::http::{filter, mutate};
+use berth::snapshot::Snapshot;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -206,7 +206,7 @@ proptest! {
             json!({"name": name, "labels": other}),
         ] {
             let body = json!({"Pod": {"metadata": metadata}, "NodeNames": [other]}).to_string();
-            let answer = filter(&body, &Facts::of(&view), &Policy::default(), None).unwrap();
+            let answer = filter(&body, &Snapshot::from(&view), &Policy::default(), None).unwrap();
             let reply: Value = serde_json::from_slice(&answer.reply.to_vec(&body)).unwrap();
             let error = reply["Error"].as_str().unwrap();
             prop_assert!(!error.is_empty() && error.chars().count() <= 410);

@@ -1,11 +1,10 @@
 //! The node condition `OVNChassisReady`, kept at what berth would answer: visible to `kubectl describe
 //! node`, and its change wakes the pods that kube-scheduler could place nowhere.
 
-pub mod ledger;
 pub mod stats;
+pub mod tracker;
 
 use std::convert::Infallible;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +19,11 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::api::{Cause, Fault};
 use crate::backoff::Backoff;
 use crate::decide::condition::{CONDITION, condition};
-use crate::decide::guard::Policy;
+use crate::decide::policy::Policy;
 use crate::domain::{ChassisReady, Status};
-use crate::facts::Sources;
-use crate::publish::ledger::{Change, Due, Ledger, Pace, Seen, Write};
 use crate::publish::stats::PublishStats;
+use crate::publish::tracker::{Change, ConditionTracker, ObservedNode, Pace, PendingWrites, Write};
+use crate::snapshot::Stores;
 
 /// Who writes, as the API server notes it field by field.
 const FIELD_MANAGER: &str = "berth";
@@ -51,10 +50,10 @@ const IN_VAIN: u32 = 3;
 /// Publishes what is known.
 pub struct Publisher {
     client: Client,
-    sources: Sources,
+    stores: Stores,
     policy: Policy,
     stats: Arc<PublishStats>,
-    ledger: Ledger,
+    tracker: ConditionTracker,
     backoff: Backoff,
     failing: Option<Cause>,
 }
@@ -64,17 +63,17 @@ impl Publisher {
     #[must_use]
     pub fn new(
         client: Client,
-        sources: Sources,
+        stores: Stores,
         policy: Policy,
         pace: Pace,
         stats: Arc<PublishStats>,
     ) -> Self {
         Self {
             client,
-            sources,
+            stores,
             policy,
             stats,
-            ledger: Ledger::new(pace),
+            tracker: ConditionTracker::new(pace),
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             failing: None,
         }
@@ -82,12 +81,9 @@ impl Publisher {
 
     /// Keeps the conditions at what they are to be, until it is dropped. The view has to be complete.
     pub async fn run(&mut self) -> Infallible {
-        let news = Arc::clone(&self.sources.news);
+        let mut changes = self.stores.changes.subscribe();
         loop {
-            // From here on nothing is missed.
-            let mut heard = pin!(news.notified());
-            heard.as_mut().enable();
-            let Due { writes, waiting } = self.look();
+            let PendingWrites { writes, waiting } = self.pending();
             let mut late = writes.len() + waiting;
             self.stats.set_waiting(late);
             let mut in_vain = 0;
@@ -106,24 +102,23 @@ impl Publisher {
             }
             self.stats.set_waiting(late);
             if late == 0 {
-                // It does not matter which.
-                let _ = timeout(TICK, heard).await;
+                // Whatever it is, a condition may follow from it.
+                let _ = changes.next(TICK).await;
             }
             sleep(SOON).await;
         }
     }
 
-    fn look(&mut self) -> Due {
-        let known = self.sources.load();
-        let facts = known.facts();
-        let fleet = facts.fleet();
+    fn pending(&mut self) -> PendingWrites {
+        let snapshot = self.stores.snapshot();
+        let cluster = snapshot.capabilities();
         let policy = &self.policy;
-        let nodes = facts.nodes().map(|(candidate, _)| Seen {
+        let nodes = snapshot.nodes().map(|(candidate, _)| ObservedNode {
             node: candidate.name,
             published: candidate.facts.published.as_deref(),
-            decide: move |is: Option<&ChassisReady>| condition(policy, fleet, &candidate, is),
+            decide: move |is: Option<&ChassisReady>| condition(policy, cluster, &candidate, is),
         });
-        self.ledger.due(nodes, Instant::now().into_std())
+        self.tracker.update(nodes, Instant::now().into_std())
     }
 
     async fn write(&mut self, write: Write) -> Result<(), Fault> {
@@ -137,15 +132,15 @@ impl Publisher {
         let now = Instant::now().into_std();
         match &written {
             Ok(()) => {
-                tell(&write);
+                report(&write);
                 self.stats.wrote(write.condition.status);
-                self.ledger.wrote(write, now);
+                self.tracker.record_write(write, now);
                 self.failing = None;
             }
             Err(fault) => {
                 let (node, cause) = (write.node, fault.cause);
                 self.stats.failed(cause);
-                self.ledger.failed(&node, now);
+                self.tracker.record_failure(&node, now);
                 if self.failing.replace(cause) == Some(cause) {
                     tracing::debug!(node, cause = cause.name(), "{CONDITION} again: {fault}");
                 } else {
@@ -170,7 +165,7 @@ impl Drop for Publisher {
 }
 
 /// That a node is ready which nobody has spoken of before is no news.
-fn tell(write: &Write) {
+fn report(write: &Write) {
     let Write {
         node,
         condition,
@@ -221,7 +216,7 @@ fn body(write: &Write, now: Timestamp) -> Value {
         "message": condition.message,
         "lastHeartbeatTime": now,
     });
-    if *change != Change::Words {
+    if *change != Change::MessageOnly {
         body["lastTransitionTime"] = now.into();
     }
     json!({"status": {"conditions": [body]}})
@@ -240,7 +235,7 @@ mod tests {
                 reason: "AgentsNotReady".into(),
                 message: "m".into(),
             },
-            change: Change::Words,
+            change: Change::MessageOnly,
         };
         let mut expect = json!({"status": {"conditions": [{
             "type": "OVNChassisReady",

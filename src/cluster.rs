@@ -4,6 +4,7 @@ mod arrivals;
 pub mod file;
 pub mod index;
 mod kinds;
+pub mod load;
 pub mod lookup;
 pub mod object;
 mod parts;

@@ -1,0 +1,370 @@
+//! The checks that a node has to pass: one row for each. A row is everything that is said of a check;
+//! its rule is in [`evaluate`](super::evaluate).
+
+use std::borrow::Cow;
+
+use strum::{EnumCount, IntoStaticStr};
+
+/// The texts and properties of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The stable code, `BRT` and four digits. A code is never used for anything else.
+    pub code: &'static str,
+    /// The text for kube-scheduler; `{}` stands for the VM's machine type. It is the same for every
+    /// node: kube-scheduler groups equal texts in the pod's status, and a status that changes from try
+    /// to try wakes the pod in a loop.
+    pub text: &'static str,
+    /// How much a failed check matters.
+    pub severity: Severity,
+    /// What has to be known for the check to be made.
+    pub needs: Needs,
+    /// What a failed check means.
+    pub meaning: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Severity {
+    /// The VM can't be placed on the node.
+    Error,
+}
+
+/// What a check looks at. Where the cluster does not have it, the check is off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// The Node object, or the VMI.
+    Objects,
+    /// Machine-type labels on any node.
+    MachineTypeLabels,
+    /// Pods of the network's agents.
+    AgentPods,
+    /// The southbound database.
+    Southbound,
+    /// Chassis that report to the southbound database how far they are.
+    SouthboundLag,
+}
+
+impl Needs {
+    /// The need for people.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Objects => "the Node object and the VMI",
+            Self::MachineTypeLabels => "a machine-type label on any node of the cluster",
+            Self::AgentPods => "a pod of the network's agents in the cluster",
+            Self::Southbound => "OVN's southbound database",
+            Self::SouthboundLag => "OVN's southbound database, with chassis that report `nb_cfg`",
+        }
+    }
+}
+
+/// Defines [`Check`] and the row of each variant, so that neither can be without the other.
+macro_rules! checks {
+    ($($(#[$doc:meta])* $check:ident { $($field:ident: $value:expr),+ $(,)? })+) => {
+        /// A check, in the order in which failed ones are reported.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
+            EnumCount, IntoStaticStr,
+        )]
+        #[strum(serialize_all = "snake_case")]
+        #[repr(u8)]
+        pub enum Check {
+            $($(#[$doc])* $check),+
+        }
+
+        impl Check {
+            /// Every check, in order.
+            pub const ALL: [Self; Self::COUNT] = [$(Self::$check),+];
+
+            /// All that is said of the check.
+            #[must_use]
+            pub const fn row(self) -> Row {
+                match self {
+                    $(Self::$check => Row { $($field: $value),+ }),+
+                }
+            }
+
+            /// The name of its code in CamelCase, which is also the reason in the node condition.
+            #[must_use]
+            pub const fn code_name(self) -> &'static str {
+                match self {
+                    $(Self::$check => stringify!($check)),+
+                }
+            }
+        }
+    };
+}
+
+checks! {
+    /// The VM runs on this node.
+    MigrationSource {
+        code: "BRT0101",
+        text: "migration source node",
+        severity: Severity::Error,
+        needs: Needs::Objects,
+        meaning: "The VM runs on this node. For a VMI that receives a decentralized migration it is the node of the VMI that sends it, where that is in the same cluster.",
+        remedy: "Nothing: a migration needs another node.",
+    }
+    /// QEMU on this node does not know the VM's machine type.
+    MachineType {
+        code: "BRT0102",
+        text: "machine type {} not supported",
+        severity: Severity::Error,
+        needs: Needs::MachineTypeLabels,
+        meaning: "The node has no label `machine-type.node.kubevirt.io/TYPE: \"true\"` for the machine type that the VM runs with. Without a type in the text, the VM's machine type can't be the name of a label, and no node supports it.",
+        remedy: "Migrate to nodes of the same release, or restart the VM to get a newer machine type. Where KubeVirt's node-labeller has not come to the node yet, `machineType.whenUnlabelled: Allow`; where another type will do, `machineType.equivalents`.",
+    }
+    /// The node never registered an OVN chassis, or the southbound database has none of that name.
+    ChassisNotRegistered {
+        code: "BRT0103",
+        text: "OVN chassis not registered",
+        severity: Severity::Error,
+        needs: Needs::Objects,
+        meaning: "The node has no annotation `ovn.kubernetes.io/chassis` (OVN-Kubernetes: `k8s.ovn.org/node-chassis-id`) with a UUID, or the southbound database has no chassis of that name.",
+        remedy: "Look at the `kube-ovn-cni` or `ovnkube-node` pod of the node. Where it is every node, see whether `network.provider` is the cluster's.",
+    }
+    /// The chassis names another node, or another chassis names this one.
+    ChassisIdentity {
+        code: "BRT0104",
+        text: "OVN chassis identity mismatch",
+        severity: Severity::Error,
+        needs: Needs::Southbound,
+        meaning: "The chassis' hostname is not the node's name, two chassis have it, or the chassis belongs to another availability zone. Kube-OVN asks for a chassis by that name, and OVN would take another or none.",
+        remedy: "`ovn-sbctl list Chassis`; set `external_ids:hostname` of the node's Open vSwitch to the node's name; `ovn-sbctl chassis-del` what a reinstall left behind.",
+    }
+    /// No other chassis can reach this one: it has no tunnel endpoint.
+    ChassisNoTunnel {
+        code: "BRT0105",
+        text: "OVN chassis has no tunnel endpoint",
+        severity: Severity::Error,
+        needs: Needs::Southbound,
+        meaning: "The chassis has no address for tunnels, so that no other chassis can reach it.",
+        remedy: "Look at `external_ids:ovn-encap-ip` of the node's Open vSwitch.",
+    }
+    /// The network's agents on the node are missing or not ready.
+    AgentsNotReady {
+        code: "BRT0106",
+        text: "OVN agents not ready",
+        severity: Severity::Error,
+        needs: Needs::AgentPods,
+        meaning: "The node's `ovs-ovn` or `kube-ovn-cni` pod (OVN-Kubernetes: `ovnkube-node`) is missing, not Ready, or being deleted. An agent that has no pod anywhere in the cluster is not required.",
+        remedy: "Look at these pods.",
+    }
+    /// The node says that its network is unavailable.
+    NetworkUnavailable {
+        code: "BRT0107",
+        text: "node network unavailable",
+        severity: Severity::Error,
+        needs: Needs::Objects,
+        meaning: "The node's condition `NetworkUnavailable` is `True`.",
+        remedy: "Look at the node's network.",
+    }
+    /// The chassis does not keep up with the southbound database.
+    ChassisNotResponding {
+        code: "BRT0108",
+        text: "OVN chassis not responding",
+        severity: Severity::Error,
+        needs: Needs::SouthboundLag,
+        meaning: "The chassis is behind `SB_Global.nb_cfg` for longer than `southbound.allowedLag`. With `southbound.onStale: Reject` also that the southbound database is out of reach.",
+        remedy: "Look at ovn-controller in the node's `ovs-ovn` pod, and at the connection to the southbound database.",
+    }
+}
+
+impl Check {
+    /// The name in metric labels and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// The text for kube-scheduler, with the VM's machine type where it has a name.
+    #[must_use]
+    pub fn text(self, machine_type: Option<&str>) -> Cow<'static, str> {
+        let text = self.row().text;
+        let Some((before, after)) = text.split_once("{} ") else {
+            return text.into();
+        };
+        let machine_type = machine_type.map(|name| format!("{name} "));
+        format!("{before}{}{after}", machine_type.unwrap_or_default()).into()
+    }
+
+    /// The section about the check in `docs/codes.md`.
+    #[must_use]
+    pub fn docs(self) -> String {
+        let anchor = format!("{}-{}", self.row().code, self.code_name());
+        format!("docs/codes.md#{}", anchor.to_lowercase())
+    }
+}
+
+/// The text for a node that is asked about before berth has seen it.
+pub const NOT_YET_KNOWN: &str = "node not yet known to berth";
+
+/// A set of checks: those that are made, or those that a node fails.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct CheckSet(u16);
+
+const _: () = assert!(
+    Check::COUNT <= u16::BITS as usize,
+    "a CheckSet has a bit for every check: widen it"
+);
+
+impl CheckSet {
+    /// Every check.
+    pub const ALL: Self = Self(u16::MAX >> (u16::BITS as usize - Check::COUNT));
+
+    /// Whether a check is in the set.
+    #[must_use]
+    pub const fn contains(self, check: Check) -> bool {
+        self.0 & (1 << check as u8) != 0
+    }
+
+    /// Adds a check when a condition holds.
+    #[must_use]
+    pub const fn with(self, check: Check, holds: bool) -> Self {
+        Self(self.0 | ((holds as u16) << check as u8))
+    }
+
+    /// The set without a check.
+    #[must_use]
+    pub const fn without(self, check: Check) -> Self {
+        Self(self.0 & !(1 << check as u8))
+    }
+
+    /// The checks that are in both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The first check in the order of [`Check`].
+    #[must_use]
+    pub fn first(self) -> Option<Check> {
+        Check::ALL.get(self.0.trailing_zeros() as usize).copied()
+    }
+
+    /// Whether the set has no check.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The checks in order.
+    pub fn iter(self) -> impl Iterator<Item = Check> {
+        Check::ALL
+            .into_iter()
+            .filter(move |check| self.contains(*check))
+    }
+}
+
+impl FromIterator<Check> for CheckSet {
+    fn from_iter<I: IntoIterator<Item = Check>>(checks: I) -> Self {
+        let checks = checks.into_iter();
+        checks.fold(Self::default(), |set, check| set.with(check, true))
+    }
+}
+
+impl std::fmt::Debug for CheckSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_check_has_its_code_names_and_text() {
+        let rows: Vec<_> = Check::ALL
+            .into_iter()
+            .map(|check| {
+                let text = check.text(Some("pc-q35-rhel9.2.0")).into_owned();
+                (check.row().code, check.name(), check.code_name(), text)
+            })
+            .collect();
+        let expect = [
+            (
+                "BRT0101",
+                "migration_source",
+                "MigrationSource",
+                "migration source node",
+            ),
+            (
+                "BRT0102",
+                "machine_type",
+                "MachineType",
+                "machine type pc-q35-rhel9.2.0 not supported",
+            ),
+            (
+                "BRT0103",
+                "chassis_not_registered",
+                "ChassisNotRegistered",
+                "OVN chassis not registered",
+            ),
+            (
+                "BRT0104",
+                "chassis_identity",
+                "ChassisIdentity",
+                "OVN chassis identity mismatch",
+            ),
+            (
+                "BRT0105",
+                "chassis_no_tunnel",
+                "ChassisNoTunnel",
+                "OVN chassis has no tunnel endpoint",
+            ),
+            (
+                "BRT0106",
+                "agents_not_ready",
+                "AgentsNotReady",
+                "OVN agents not ready",
+            ),
+            (
+                "BRT0107",
+                "network_unavailable",
+                "NetworkUnavailable",
+                "node network unavailable",
+            ),
+            (
+                "BRT0108",
+                "chassis_not_responding",
+                "ChassisNotResponding",
+                "OVN chassis not responding",
+            ),
+        ]
+        .map(|(code, name, code_name, text)| (code, name, code_name, text.to_owned()));
+        assert_eq!(rows, expect);
+        assert_eq!(Check::MachineType.text(None), "machine type not supported");
+        assert_eq!(NOT_YET_KNOWN, "node not yet known to berth");
+    }
+
+    #[test]
+    fn the_first_check_in_order_is_reported_whatever_was_added_first() {
+        let set = CheckSet::default()
+            .with(Check::NetworkUnavailable, true)
+            .with(Check::MachineType, true)
+            .with(Check::MigrationSource, false);
+        assert_eq!(set.first(), Some(Check::MachineType));
+        let checks: Vec<_> = set.iter().collect();
+        assert_eq!(checks, [Check::MachineType, Check::NetworkUnavailable]);
+    }
+
+    /// A list without a check, or a set without a bit for one, does not compile: the list has `COUNT`
+    /// items, which strum derives from the enum, and the width is asserted.
+    #[test]
+    fn the_list_and_the_set_have_every_check() {
+        const { assert!(Check::ALL.len() == Check::COUNT) };
+        assert!(
+            Check::ALL
+                .into_iter()
+                .enumerate()
+                .all(|(at, check)| at == check as usize)
+        );
+        let all: CheckSet = Check::ALL.into_iter().collect();
+        assert_eq!(all, CheckSet::ALL);
+        assert!(all.iter().eq(Check::ALL));
+    }
+}

@@ -1,0 +1,316 @@
+//! Everything that is known at one moment: the cluster from the API server or a file, the chassis from
+//! OVN's southbound database. A decision is a function of one snapshot.
+
+pub mod changes;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use kube::Client;
+
+use crate::api::Fault;
+use crate::cluster::file::{self, SnapshotError as FileError};
+use crate::cluster::load::{ListError, Loaded, load_once};
+use crate::cluster::object::ObjectKey;
+use crate::cluster::view::NodeEntry;
+use crate::cluster::{ObjectKind, View};
+use crate::decide::evaluate::{Candidate, Evaluator, SchedulingReason};
+use crate::decide::policy::{ClusterCapabilities, Policy};
+use crate::decide::score::Inputs;
+use crate::domain::{Agents, Network, NodeFacts, Southbound, Vmi};
+pub use crate::ovn::locality::Switches;
+use crate::ovn::{ChassisView, ClientStats};
+pub use crate::snapshot::changes::{Change, Changes};
+
+/// What is known at one moment. Copies share it.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The cluster.
+    pub cluster: Arc<View>,
+    /// The southbound database.
+    pub southbound: SouthboundState,
+}
+
+/// What there is of the southbound database.
+#[derive(Clone, Debug)]
+pub enum SouthboundState {
+    /// It is not read.
+    NotRead,
+    /// It is too old, and its checks are left out.
+    LeftOut,
+    /// It is too old, and rejects every node.
+    Rejects,
+    /// It is as it was a moment ago, seen at this time.
+    Fresh(Arc<ChassisView>, Instant),
+}
+
+/// What to do with a southbound database that was silent for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Staleness {
+    /// What is too long.
+    pub after: Duration,
+    /// Reject every node, rather than leave the database out.
+    pub rejects: bool,
+}
+
+/// Where snapshots come from, for as long as berth runs.
+#[derive(Clone, Debug)]
+pub struct Stores {
+    /// The cluster.
+    pub cluster: Arc<ArcSwap<View>>,
+    /// The southbound database, where it is read.
+    pub southbound: Option<SouthboundStore>,
+    /// Told of each change of any of them.
+    pub changes: Changes,
+}
+
+/// The southbound database, as it is followed.
+#[derive(Clone, Debug)]
+pub struct SouthboundStore {
+    /// What is in it.
+    pub view: Arc<ArcSwap<ChassisView>>,
+    /// How its connection is.
+    pub stats: Arc<ClientStats>,
+    /// What to do when it is silent.
+    pub staleness: Staleness,
+}
+
+/// How much the southbound database counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// It is as it was a moment ago.
+    Fresh,
+    /// It is too old, and left out.
+    LeftOut,
+    /// It is too old, and rejects every node.
+    Rejects,
+}
+
+impl SouthboundStore {
+    /// How much the database counts now.
+    #[must_use]
+    pub fn freshness(&self) -> Freshness {
+        let Staleness { after, rejects } = self.staleness;
+        match self.stats.silence() {
+            Some(silence) if silence <= after => Freshness::Fresh,
+            _ if rejects => Freshness::Rejects,
+            _ => Freshness::LeftOut,
+        }
+    }
+
+    fn state(&self, now: Instant) -> SouthboundState {
+        match self.freshness() {
+            Freshness::Fresh => SouthboundState::Fresh(self.view.load_full(), now),
+            Freshness::LeftOut => SouthboundState::LeftOut,
+            Freshness::Rejects => SouthboundState::Rejects,
+        }
+    }
+}
+
+impl From<Arc<ArcSwap<View>>> for Stores {
+    /// The cluster alone.
+    fn from(cluster: Arc<ArcSwap<View>>) -> Self {
+        Self {
+            cluster,
+            southbound: None,
+            changes: Changes::default(),
+        }
+    }
+}
+
+impl Stores {
+    /// What is known now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let now = tokio::time::Instant::now().into_std();
+        let southbound = self.southbound.as_ref();
+        Snapshot {
+            cluster: self.cluster.load_full(),
+            southbound: southbound.map_or(SouthboundState::NotRead, |store| store.state(now)),
+        }
+    }
+}
+
+/// Where a snapshot is loaded from once.
+#[derive(Clone, Copy)]
+pub enum Origin<'a> {
+    /// An API server, by one list of each kind.
+    ApiServer(&'a Client),
+    /// A file that kubectl wrote.
+    File(&'a Path),
+}
+
+/// A snapshot that was loaded once.
+#[derive(Debug)]
+pub struct LoadedSnapshot {
+    /// What is known.
+    pub snapshot: Snapshot,
+    /// The kinds that the API server does not allow berth to list, with its words.
+    pub not_allowed: Vec<(ObjectKind, Fault)>,
+    /// The objects that could not be read, with what is wrong with them.
+    pub unreadable: Vec<(ObjectKind, ObjectKey, String)>,
+}
+
+/// Why a snapshot can't be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// A list failed.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// The file is refused.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl Snapshot {
+    /// The cluster as it is now, loaded once and not kept up to date. A kind that berth may not list
+    /// is missing in it, and named.
+    pub async fn load_once(
+        origin: Origin<'_>,
+        network: &Network,
+    ) -> Result<LoadedSnapshot, SnapshotError> {
+        let Loaded {
+            view,
+            not_allowed,
+            unreadable,
+        } = match origin {
+            Origin::ApiServer(client) => load_once(client, network).await?,
+            Origin::File(path) => Loaded {
+                view: file::load(path, network)?,
+                ..Loaded::default()
+            },
+        };
+        Ok(LoadedSnapshot {
+            snapshot: Self::from(&view),
+            not_allowed,
+            unreadable,
+        })
+    }
+}
+
+impl From<&View> for Snapshot {
+    /// The cluster alone.
+    fn from(cluster: &View) -> Self {
+        Self {
+            cluster: Arc::new(cluster.clone()),
+            southbound: SouthboundState::NotRead,
+        }
+    }
+}
+
+impl Snapshot {
+    /// What is true of the cluster as a whole.
+    #[must_use]
+    pub fn capabilities(&self) -> ClusterCapabilities {
+        ClusterCapabilities {
+            southbound_counts: matches!(
+                self.southbound,
+                SouthboundState::Rejects | SouthboundState::Fresh(..)
+            ),
+            lag_reported: match &self.southbound {
+                SouthboundState::Fresh(chassis, _) => chassis.reports_lag(),
+                SouthboundState::NotRead | SouthboundState::LeftOut | SouthboundState::Rejects => {
+                    true
+                }
+            },
+            ..self.cluster.capabilities()
+        }
+    }
+
+    /// Makes the checks for a VMI that is scheduled for this reason.
+    #[must_use]
+    pub fn evaluator<'a>(
+        &'a self,
+        policy: &'a Policy,
+        reason: SchedulingReason,
+        vmi: &'a Vmi,
+    ) -> Evaluator<'a> {
+        let origin = self.cluster.origin(vmi);
+        Evaluator::for_vm(policy, self.capabilities(), reason, origin)
+    }
+
+    /// A node by its name, if it was seen.
+    #[must_use]
+    pub fn candidate<'a>(&'a self, name: &'a str) -> Option<Candidate<'a>> {
+        let entry = self.cluster.node(name)?;
+        Some(self.candidate_with(name, entry.facts()?, entry.agents()))
+    }
+
+    /// A node with facts from wherever they are known.
+    #[must_use]
+    pub fn candidate_with<'a>(
+        &self,
+        name: &'a str,
+        facts: &'a NodeFacts,
+        agents: Agents,
+    ) -> Candidate<'a> {
+        let southbound = match (&self.southbound, facts.chassis.name()) {
+            (SouthboundState::LeftOut, _) => Southbound::LeftOut,
+            (SouthboundState::Rejects, _) => Southbound::Stale,
+            // That the node claims no chassis says enough.
+            (SouthboundState::NotRead, _) | (SouthboundState::Fresh(..), None) => {
+                Southbound::Unknown
+            }
+            (SouthboundState::Fresh(chassis, now), Some(claimed)) => {
+                chassis.southbound(name, claimed, *now)
+            }
+        };
+        Candidate {
+            name,
+            facts,
+            agents,
+            southbound,
+        }
+    }
+
+    /// All nodes that were seen, with what the cluster has of them, in no order.
+    pub fn nodes(&self) -> impl Iterator<Item = (Candidate<'_>, &NodeEntry)> {
+        let nodes = self.cluster.nodes();
+        nodes.map(|(name, facts, entry)| (self.candidate_with(name, facts, entry.agents()), entry))
+    }
+
+    /// The logical switches of a VM, where the southbound database counts and knows of any.
+    #[must_use]
+    pub fn switches_of(&self, namespace: &str, vm: &str) -> Option<Switches<'_>> {
+        match &self.southbound {
+            SouthboundState::Fresh(chassis, _) => chassis.locality().switches_of(namespace, vm),
+            SouthboundState::NotRead | SouthboundState::LeftOut | SouthboundState::Rejects => None,
+        }
+    }
+
+    /// The inputs of a node's score, for a VM on these switches.
+    #[must_use]
+    pub fn inputs(
+        &self,
+        node: Option<&NodeFacts>,
+        entry: Option<&NodeEntry>,
+        switches: Option<&Switches<'_>>,
+    ) -> Inputs {
+        let seen = entry.filter(|entry| entry.facts().is_some());
+        let arriving = Inputs {
+            arriving: seen.map(|entry| usize::try_from(entry.arriving()).unwrap_or(usize::MAX)),
+            ..Inputs::default()
+        };
+        let SouthboundState::Fresh(view, now) = &self.southbound else {
+            return arriving;
+        };
+        let Some(name) = node.and_then(|node| node.chassis.name()) else {
+            return arriving;
+        };
+        let Some(chassis) = view.chassis(name) else {
+            // Nothing is local on a chassis that is not there.
+            return Inputs {
+                local: switches.map(|_| 0),
+                ..arriving
+            };
+        };
+        Inputs {
+            local: switches.map(|switches| switches.local_on(chassis)),
+            response: view.response(chassis).map(|response| response.mean),
+            steady: Some(view.steady_for(chassis, *now)),
+            ..arriving
+        }
+    }
+}
