@@ -105,7 +105,7 @@ checks! {
         text: "migration source node",
         severity: Severity::Error,
         needs: Needs::Objects,
-        meaning: "The VM runs on this node. For a VMI that receives a decentralized migration it is the node of the VMI that sends it, where that is in the same cluster.",
+        meaning: "The VM runs on this node. For the receiver of a decentralized migration, this is the node of the sending VMI, if that is in the same cluster.",
         remedy: "Nothing: a migration needs another node.",
     }
     /// QEMU on this node does not know the VM's machine type.
@@ -114,8 +114,8 @@ checks! {
         text: "machine type {} not supported",
         severity: Severity::Error,
         needs: Needs::MachineTypeLabels,
-        meaning: "The node has no label `machine-type.node.kubevirt.io/TYPE: \"true\"` for the machine type that the VM runs with. Without a type in the text, the VM's machine type can't be the name of a label, and no node supports it.",
-        remedy: "Migrate to nodes of the same release, or restart the VM to get a newer machine type. Where KubeVirt's node-labeller has not come to the node yet, `machineType.whenUnlabelled: Allow`; where another type will do, `machineType.equivalents`.",
+        meaning: "The node has no label `machine-type.node.kubevirt.io/TYPE: \"true\"` for the VM's machine type. For a running VM this is the type in `status.machine.type`, otherwise the type in its spec; for a decentralized migration, that of the sending VMI, if that is in the same cluster. If the text contains no type, the VM's machine type cannot be a label name, and no node supports it.",
+        remedy: "Migrate to nodes of the same release, or restart the VM to give it a newer machine type. If the node has no machine-type label at all, check KubeVirt's node-labeller; while it rolls out, set `machineType.whenUnlabelled: Allow`. If you know that another type is compatible, add it to `machineType.equivalents`. If the text contains no type, correct `spec.domain.machine.type` of the VM.",
     }
     /// The node never registered an OVN chassis, or the southbound database has none of that name.
     ChassisNotRegistered {
@@ -124,7 +124,7 @@ checks! {
         severity: Severity::Error,
         needs: Needs::Objects,
         meaning: "The node has no annotation `ovn.kubernetes.io/chassis` (OVN-Kubernetes: `k8s.ovn.org/node-chassis-id`) with a UUID, or the southbound database has no chassis of that name.",
-        remedy: "Look at the `kube-ovn-cni` or `ovnkube-node` pod of the node. Where it is every node, see whether `network.provider` is the cluster's.",
+        remedy: "Check the `kube-ovn-cni` or `ovnkube-node` pod of the node. If every node is rejected, check `network.provider`.",
     }
     /// The chassis names another node, or another chassis names this one.
     ChassisIdentity {
@@ -132,8 +132,8 @@ checks! {
         text: "OVN chassis identity mismatch",
         severity: Severity::Error,
         needs: Needs::Southbound,
-        meaning: "The chassis' hostname is not the node's name, two chassis have it, or the chassis belongs to another availability zone. Kube-OVN asks for a chassis by that name, and OVN would take another or none.",
-        remedy: "`ovn-sbctl list Chassis`; set `external_ids:hostname` of the node's Open vSwitch to the node's name; `ovn-sbctl chassis-del` what a reinstall left behind.",
+        meaning: "The hostname of the chassis is not the node's name, two chassis have that hostname, or the chassis belongs to another availability zone (`other_config:is-remote`). Kube-OVN requests the chassis by this name, so that OVN would use another chassis or none.",
+        remedy: "Look at the rows with `ovn-sbctl list Chassis`. Set `external_ids:hostname` of the node's Open vSwitch to the node's name. Delete the row that a reinstallation left behind with `ovn-sbctl chassis-del`; while such a row has the node's tunnel address, an older ovn-controller does not register at all, and the check is `chassis_not_registered`.",
     }
     /// No other chassis can reach this one: it has no tunnel endpoint.
     ChassisNoTunnel {
@@ -141,8 +141,8 @@ checks! {
         text: "OVN chassis has no tunnel endpoint",
         severity: Severity::Error,
         needs: Needs::Southbound,
-        meaning: "The chassis has no address for tunnels, so that no other chassis can reach it.",
-        remedy: "Look at `external_ids:ovn-encap-ip` of the node's Open vSwitch.",
+        meaning: "The chassis has no tunnel address, so that other chassis cannot reach it.",
+        remedy: "Check `external_ids:ovn-encap-ip` of the node's Open vSwitch.",
     }
     /// The network's agents on the node are missing or not ready.
     AgentsNotReady {
@@ -150,8 +150,8 @@ checks! {
         text: "OVN agents not ready",
         severity: Severity::Error,
         needs: Needs::AgentPods,
-        meaning: "The node's `ovs-ovn` or `kube-ovn-cni` pod (OVN-Kubernetes: `ovnkube-node`) is missing, not Ready, or being deleted. An agent that has no pod anywhere in the cluster is not required.",
-        remedy: "Look at these pods.",
+        meaning: "The node's `ovs-ovn` or `kube-ovn-cni` pod (OVN-Kubernetes: `ovnkube-node`) is missing, not Ready or being deleted. An agent without any pod in the whole cluster is not required.",
+        remedy: "Check these pods.",
     }
     /// The node says that its network is unavailable.
     NetworkUnavailable {
@@ -160,7 +160,7 @@ checks! {
         severity: Severity::Error,
         needs: Needs::Objects,
         meaning: "The node's condition `NetworkUnavailable` is `True`.",
-        remedy: "Look at the node's network.",
+        remedy: "Check the network of the node.",
     }
     /// The chassis does not keep up with the southbound database.
     ChassisNotResponding {
@@ -168,8 +168,8 @@ checks! {
         text: "OVN chassis not responding",
         severity: Severity::Error,
         needs: Needs::SouthboundLag,
-        meaning: "The chassis is behind `SB_Global.nb_cfg` for longer than `southbound.allowedLag`. With `southbound.onStale: Reject` also that the southbound database is out of reach.",
-        remedy: "Look at ovn-controller in the node's `ovs-ovn` pod, and at the connection to the southbound database.",
+        meaning: "The chassis has lagged behind `SB_Global.nb_cfg` for longer than `southbound.allowedLag`. With `southbound.onStale: Reject`, the southbound database may also be out of reach.",
+        remedy: "Check ovn-controller in the node's `ovs-ovn` pod, and the connection to the southbound database.",
     }
 }
 

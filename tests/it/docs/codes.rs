@@ -8,9 +8,10 @@ use super::check_generated;
 
 const HEAD: &str = "# Codes
 
-What berth finds wrong with a node, each with a code that never changes its meaning. Codes that begin
-with `BRT01` are the reasons with which the filter rejects a node for a VM. The table of checks in
-`src/decide/checks.rs` makes this file.
+Every problem that berth finds has a code. A code never changes its meaning. Codes that begin with `BRT01`
+are checks that a node has to pass; the filter rejects a node that fails one.
+
+This page is generated from the table of checks in `src/decide/checks.rs`.
 ";
 
 fn codes() -> String {
@@ -21,7 +22,7 @@ fn codes() -> String {
         // Writing to a string does not fail.
         let _ = write!(
             text,
-            "\n## {} {}\n\n`{}`\n\n{}\n\nWhat to do: {}\n\nSeverity: {severity}. Needs: {}. In metrics and logs: `{}`.\n",
+            "\n## {} {}\n\n`{}`\n\n{}\n\n**What to do:** {}\n\nSeverity: {severity}. Needs: {}. Name in metrics and logs: `{}`.\n",
             row.code,
             check.code_name(),
             check.text(Some("TYPE")),

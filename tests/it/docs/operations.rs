@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use berth::decide::checks::{Check, NOT_YET_KNOWN};
 use serde_json::Value;
 
 use super::source::{self, LogLine};
@@ -144,4 +145,27 @@ fn the_alerts_of_the_rules_and_of_the_page_are_the_same() {
         .map(str::to_owned)
         .collect();
     assert_eq!(in_rules, on_page);
+}
+
+#[test]
+fn the_reasons_of_the_checks_and_of_the_page_are_the_same() {
+    let mut expected: Vec<String> = Check::ALL
+        .into_iter()
+        .map(|check| {
+            let (text, name) = (check.text(Some("…")), check.name());
+            let (code, link) = (check.row().code, check.docs());
+            let link = link.strip_prefix("docs/").unwrap();
+            format!("| `{text}` | `{name}` | [{code}]({link}) |")
+        })
+        .collect();
+    expected.push(format!("| `{NOT_YET_KNOWN}` | | "));
+    let page = read(PAGE);
+    let rows: Vec<&str> = section(&page, "## Reasons")
+        .into_iter()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    assert_eq!(rows.len(), expected.len());
+    for (row, expected) in rows.iter().zip(&expected) {
+        assert!(row.starts_with(expected), "{row}: {expected}");
+    }
 }
