@@ -27,19 +27,19 @@ fmt-check: ## Check the formatting
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 lint: ## Run Clippy on every target
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --test e2e -- -D warnings
 
 # The same as a part of `make deny`, without cargo-deny.
 tree: ## Check that the dependencies contain one TLS library and one crypto provider
 	@mkdir -p target
-	@cargo tree --locked --all-features --target all --edges normal,build,dev --prefix none \
+	@cargo tree --locked --workspace --all-features --target all --edges normal,build,dev --prefix none \
 		--format '{p}' >target/tree
 	@! grep -E '^(openssl|openssl-sys|native-tls|aws-lc-rs|aws-lc-sys) ' target/tree
 	@grep -q '^ring ' target/tree
 
 unit: ## Run unit and integration tests
-	cargo test --locked --lib --bins --tests
+	cargo test --locked --workspace --lib --bins --tests
 
 # Not part of `make test`, because this repository does not contain the control plane's programs.
 e2e: setup ## Run berth in a real control plane: make e2e [ONLY=part-of-a-name] [CRDS=file with KubeVirt's CRDs]
@@ -47,8 +47,8 @@ e2e: setup ## Run berth in a real control plane: make e2e [ONLY=part-of-a-name] 
 	BERTH_E2E_CRDS=$(CRDS) cargo test --locked --test e2e -- $(ONLY)
 
 doc: ## Build the documentation, and test its examples and links
-	cargo test --locked --doc
-	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps
+	cargo test --locked --workspace --doc
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --workspace --no-deps
 
 # With CI=true, a missing compiler fails the build.
 fuzz-smoke: ## Run every fuzz target for 10 seconds over its corpus

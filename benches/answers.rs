@@ -16,11 +16,10 @@ use berth::decide::policy::{ALLOWED_LAG, Policy};
 use berth::domain::{AgentState, ChassisClaim, Network, NodeFacts, Provider};
 use berth::http::{filter, mutate};
 use berth::ovn::chassis::WANTED;
-use berth::ovn::replica::Replica;
-use berth::ovn::schema::{Plan, Schema};
 use berth::ovn::{ChassisIndex, ChassisView};
 use berth::snapshot::{Snapshot, SouthboundState};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use ovsdb::{MonitorPlan, Schema, TableCache, UpdateFormat};
 use serde_json::{Value, json};
 
 const CALL: &str = include_str!("../tests/data/captures/filter-names-migration.json");
@@ -82,8 +81,8 @@ fn chassis(nodes: usize) -> ChassisView {
         "Encap": {"columns": {"ip": {"type": "string"}}},
     }});
     let schema = Schema::parse(&schema.to_string()).expect("a good schema");
-    let mut replica = Replica::default();
-    replica.plan(Plan::new(&WANTED, &schema));
+    let mut replica = TableCache::default();
+    replica.plan(MonitorPlan::new(&WANTED, &schema));
     let rows = |table, row: &dyn Fn(usize) -> Value| -> Value {
         let rows = (0..nodes).map(|i| (uuid(table, i), json!({"initial": row(i)})));
         Value::Object(rows.collect())
@@ -96,7 +95,9 @@ fn chassis(nodes: usize) -> ChassisView {
         "Chassis_Private": rows(2, &|i| json!({"name": chassis_name(i), "nb_cfg": 7})),
         "Encap": rows(3, &|i| json!({"ip": format!("10.0.{}.{}", i / 256, i % 256)})),
     });
-    let changes = replica.reset2(&tables.to_string()).expect("good rows");
+    let changes = replica
+        .replace(UpdateFormat::V2, &tables.to_string())
+        .expect("good rows");
     let mut index = ChassisIndex::new(ALLOWED_LAG);
     index.synced(&changes, &[], Instant::now());
     index.view()

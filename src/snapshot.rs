@@ -21,7 +21,7 @@ use crate::decide::policy::{ClusterCapabilities, Policy};
 use crate::decide::score::Inputs;
 use crate::domain::{Agents, Network, NodeFacts, Southbound, Vmi};
 pub use crate::ovn::locality::Switches;
-use crate::ovn::{ChassisView, ClientStats};
+use crate::ovn::{ChassisView, ConnectionMetrics};
 pub use crate::snapshot::changes::{Change, Changes};
 
 /// What is known at one moment. Copies share it.
@@ -72,7 +72,7 @@ pub struct SouthboundStore {
     /// What is in it.
     pub view: Arc<ArcSwap<ChassisView>>,
     /// How its connection is.
-    pub stats: Arc<ClientStats>,
+    pub connection: Arc<ConnectionMetrics>,
     /// What to do when it is silent.
     pub staleness: Staleness,
 }
@@ -93,7 +93,7 @@ impl SouthboundStore {
     #[must_use]
     pub fn freshness(&self) -> Freshness {
         let Staleness { after, rejects } = self.staleness;
-        match self.stats.silence() {
+        match self.connection.silence() {
             Some(silence) if silence <= after => Freshness::Fresh,
             _ if rejects => Freshness::Rejects,
             _ => Freshness::LeftOut,

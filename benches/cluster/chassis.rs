@@ -5,8 +5,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
-use berth::ovn::frame::Framer;
-use berth::ovn::rpc;
+use ovsdb::{frame::Framer, rpc};
 use serde_json::{Value, json};
 
 use crate::ovn_lab::{Ovn, Server, insert_chassis};

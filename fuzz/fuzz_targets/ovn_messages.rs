@@ -2,10 +2,12 @@
 //! cuts, and a conversation takes each of them or ends.
 #![no_main]
 
-use berth::ovn::frame::{FrameError, Framer};
-use berth::ovn::session::Session;
 use berth::ovn::southbound;
 use libfuzzer_sys::fuzz_target;
+use ovsdb::{
+    frame::{FrameError, Framer},
+    session::Session,
+};
 
 fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     let Some((size, stream)) = data.split_first() else {
@@ -15,7 +17,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     let whole = messages(std::iter::once(stream));
     assert_eq!(messages(stream.chunks(size)), whole);
 
-    let mut session = Session::new(southbound::subject(size.is_multiple_of(2), true));
+    let mut session = Session::new(southbound::spec(size.is_multiple_of(2), true));
     session.begin();
     for message in &whole.0 {
         if session.receive(message).is_err() {

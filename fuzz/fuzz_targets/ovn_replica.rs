@@ -1,19 +1,17 @@
-//! Any changes of a database: its replica, told of them in either form, is what a fresh copy would
+//! Any changes of a database: its cache, told of them in either form, is what a fresh copy would
 //! be. Bytes that begin a JSON object are updates themselves: they are taken as a whole or not at all.
 #![no_main]
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use berth::ovn::replica::{Replica, Row};
-use berth::ovn::schema::Plan;
-use berth::ovn::value::Uuid;
 use libfuzzer_sys::fuzz_target;
+use ovsdb::{MonitorPlan, Row, TableCache, UpdateFormat, Uuid};
 
-#[path = "../../tests/it/ovn_model.rs"]
-mod ovn_model;
+#[path = "../../crates/ovsdb/tests/it/model.rs"]
+mod model;
 
-use ovn_model::{Choices, Database, Step, WANTED, plan};
+use model::{Choices, Database, Step, TABLES, plan};
 
 fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     match std::str::from_utf8(data) {
@@ -23,16 +21,13 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
 });
 
 fn updates(text: &str) {
-    let mut replica = fresh();
-    for apply in [
-        Replica::update,
-        Replica::update2,
-        Replica::reset,
-        Replica::reset2,
-    ] {
-        let before = rows(&replica);
-        if apply(&mut replica, text).is_err() {
-            assert_eq!(rows(&replica), before);
+    let mut cache = fresh();
+    for format in [UpdateFormat::V1, UpdateFormat::V2] {
+        for apply in [TableCache::update, TableCache::replace] {
+            let before = rows(&cache);
+            if apply(&mut cache, format, text).is_err() {
+                assert_eq!(rows(&cache), before);
+            }
         }
     }
 }
@@ -40,40 +35,44 @@ fn updates(text: &str) {
 fn changes(data: &[u8]) {
     let mut choices = Choices(data);
     let (mut database, mut told) = (Database::default(), Database::default());
-    let (mut replica, mut first) = (fresh(), fresh());
+    let (mut cache, mut first) = (fresh(), fresh());
     while choices.are_left() {
         let step = database.transact(&mut choices);
         if step == Step::Lost {
             let all = [database.initial(), database.initial1()].map(|all| all.to_string());
-            replica.reset2(&all[0]).expect("all of it");
-            first.reset(&all[1]).expect("all of it");
+            cache.replace(UpdateFormat::V2, &all[0]).expect("all of it");
+            first.replace(UpdateFormat::V1, &all[1]).expect("all of it");
         } else {
             let changes = [database.update2(&told), database.update1(&told)];
             let changes = changes.map(|change| change.to_string());
-            replica.update2(&changes[0]).expect("a change");
-            first.update(&changes[1]).expect("a change");
+            cache
+                .update(UpdateFormat::V2, &changes[0])
+                .expect("a change");
+            first
+                .update(UpdateFormat::V1, &changes[1])
+                .expect("a change");
         }
         told = database.clone();
-        assert_eq!(rows(&replica), rows(&first));
+        assert_eq!(rows(&cache), rows(&first));
     }
     let mut copy = fresh();
-    copy.reset2(&database.initial().to_string())
+    copy.replace(UpdateFormat::V2, &database.initial().to_string())
         .expect("all of it");
-    assert_eq!(rows(&replica), rows(&copy));
+    assert_eq!(rows(&cache), rows(&copy));
 }
 
-fn fresh() -> Replica {
-    static PLAN: OnceLock<Plan> = OnceLock::new();
-    let mut replica = Replica::default();
-    replica.plan(PLAN.get_or_init(plan).clone());
-    replica
+fn fresh() -> TableCache {
+    static PLAN: OnceLock<MonitorPlan> = OnceLock::new();
+    let mut cache = TableCache::default();
+    cache.plan(PLAN.get_or_init(plan).clone());
+    cache
 }
 
-fn rows(replica: &Replica) -> BTreeMap<(&'static str, Uuid), Row> {
-    let tables = WANTED.iter().map(|wanted| wanted.table);
+fn rows(cache: &TableCache) -> BTreeMap<(&'static str, Uuid), Row> {
+    let tables = TABLES.iter().map(|wanted| wanted.table);
     tables
         .flat_map(|table| {
-            replica
+            cache
                 .rows(table)
                 .map(move |(id, row)| ((table, id), row.clone()))
         })

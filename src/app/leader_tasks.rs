@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kube::Client;
+use ovsdb::ClientOptions;
 
 use super::AppError;
 use super::southbound::tls;
@@ -19,13 +20,12 @@ use crate::config::LeaderElection;
 use crate::decide::policy::Policy;
 use crate::lease::{self, LeaderElector, Settings};
 use crate::metrics::{DutyCollector, DutyStats, Registry};
-use crate::ovn::probe::ProbeStats;
-use crate::ovn::{Endpoints, Probe};
+use crate::ovn::Probe;
+use crate::ovn::probe::ProbeMetrics;
 use crate::publish::Publisher;
 use crate::publish::stats::PublishStats;
 use crate::publish::tracker::Pace;
 use crate::snapshot::{SouthboundStore, Stores};
-use crate::tls::ClientFiles;
 
 /// How soon it is looked again whether everything is known, where nothing is heard.
 const TICK: Duration = Duration::from_secs(1);
@@ -39,17 +39,27 @@ pub(super) fn run(
     leaving: impl Future<Output = ()> + Send + 'static,
 ) -> Result<BoxFuture<'static, ()>, AppError> {
     let stats = DutyStats::default();
-    let asking = asking(config, stores, &stats.probe)?;
+    let probed = config.southbound.probed().map_err(AppError::Refused)?;
     let publishes = config.node_condition.publish;
     let client = match (config.lease.leader_election, client) {
         (LeaderElection::Never, _) | (LeaderElection::Auto, None) => return Ok(leaving.boxed()),
         (LeaderElection::Always, None) => return Err(AppError::NoLease),
         (LeaderElection::Auto | LeaderElection::Always, Some(client)) => client,
     };
-    if asking.is_none() && !publishes {
+    if probed.is_none() && !publishes {
         return Ok(leaving.boxed());
     }
     registry.collect(DutyCollector::new(stats.clone())?)?;
+    let metrics = ProbeMetrics::register(registry)?;
+    let asking = probed.map(|endpoints| Asking {
+        options: ClientOptions {
+            tls: tls(&config.southbound),
+            ..ClientOptions::new(endpoints)
+        },
+        every: config.southbound.probe.interval.0,
+        metrics,
+        southbound: stores.southbound.clone(),
+    });
     let publishing = publishes.then(|| Publishing {
         client: client.clone(),
         stores: stores.clone(),
@@ -86,36 +96,18 @@ pub(super) fn run(
 
 #[derive(Clone)]
 struct Asking {
-    endpoints: Endpoints,
-    tls: Option<ClientFiles>,
+    options: ClientOptions,
     every: Duration,
-    stats: Arc<ProbeStats>,
+    metrics: ProbeMetrics,
     /// Where the answers are.
     southbound: Option<SouthboundStore>,
 }
 
-fn asking(
-    config: &Config,
-    stores: &Stores,
-    stats: &Arc<ProbeStats>,
-) -> Result<Option<Asking>, AppError> {
-    let southbound = &config.southbound;
-    let endpoints = southbound.probed().map_err(AppError::Refused)?;
-    Ok(endpoints.map(|endpoints| Asking {
-        endpoints,
-        tls: tls(southbound),
-        every: southbound.probe.interval.0,
-        stats: Arc::clone(stats),
-        southbound: stores.southbound.clone(),
-    }))
-}
-
 async fn ask(asking: Option<Asking>) -> Infallible {
     let Some(Asking {
-        endpoints,
-        tls,
+        options,
         every,
-        stats,
+        metrics,
         southbound,
     }) = asking
     else {
@@ -125,7 +117,7 @@ async fn ask(asking: Option<Asking>) -> Infallible {
         let southbound = southbound.as_ref();
         southbound.is_none_or(|source| !source.view.load().updates_are_off())
     };
-    Probe::new(endpoints, tls).run(every, &stats, answers).await
+    Probe::new(options).run(every, &metrics, answers).await
 }
 
 #[derive(Clone)]
@@ -174,7 +166,7 @@ async fn everything_is_known(stores: &Stores) {
     let mut changes = stores.changes.subscribe();
     loop {
         let southbound = stores.southbound.as_ref();
-        let is_read = southbound.is_none_or(|source| source.stats.silence().is_some());
+        let is_read = southbound.is_none_or(|source| source.connection.silence().is_some());
         if is_read && stores.cluster.load().is_complete() {
             return;
         }

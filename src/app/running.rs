@@ -63,6 +63,7 @@ impl Running {
             config.scoring.locality > 0,
             &readiness,
             &changes,
+            &registry,
         )?;
         let (southbound, following) = match followed {
             Some((source, following)) => (Some(source), following),

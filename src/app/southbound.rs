@@ -5,11 +5,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use ovsdb::{ClientOptions, MonitorSpec, Tls};
 
 use super::AppError;
 use crate::config::{OnStale, Southbound};
-use crate::ovn::session::Subject;
-use crate::ovn::{ChassisView, ClientStats, Settings, southbound};
+use crate::metrics::Registry;
+use crate::ovn::{ChassisView, ConnectionMetrics, southbound};
 use crate::readiness::{Condition, Readiness};
 use crate::snapshot::{Changes, SouthboundStore, Staleness};
 use crate::tls::{ClientFiles, Identity};
@@ -20,6 +21,7 @@ pub(super) fn follow(
     locality: bool,
     readiness: &Arc<Readiness>,
     changes: &Changes,
+    registry: &Registry,
 ) -> Result<Option<(SouthboundStore, BoxFuture<'static, ()>)>, AppError> {
     let Some(endpoints) = config.servers().map_err(AppError::Refused)? else {
         return Ok(None);
@@ -27,20 +29,20 @@ pub(super) fn follow(
     readiness.lacks(Condition::Southbound);
     let source = SouthboundStore {
         view: Arc::new(ArcSwap::from_pointee(ChassisView::default())),
-        stats: Arc::new(ClientStats::default()),
+        connection: Arc::new(ConnectionMetrics::register(registry)?),
         staleness: Staleness {
             after: config.stale_after.0,
             rejects: config.on_stale == OnStale::Reject,
         },
     };
-    let settings = Settings {
+    let options = ClientOptions {
         endpoints,
         tls: tls(config),
-        subject: Subject {
-            limit: config.max_size.bytes(),
-            ..southbound::subject(config.leader_only, locality)
-        },
         inactivity: config.inactivity_probe.0,
+    };
+    let spec = MonitorSpec {
+        limit: config.max_size.bytes(),
+        ..southbound::spec(config.leader_only, locality)
     };
     let readiness = Arc::clone(readiness);
     let changes = changes.clone();
@@ -48,19 +50,21 @@ pub(super) fn follow(
         readiness.holds(Condition::Southbound);
         changes.southbound_changed();
     };
-    let (view, stats) = (Arc::clone(&source.view), Arc::clone(&source.stats));
-    let following = southbound::watch(settings, config.allowed_lag.0, view, stats, publish).boxed();
-    Ok(Some((source, following)))
+    let (view, connection) = (Arc::clone(&source.view), Arc::clone(&source.connection));
+    let allowed_lag = config.allowed_lag.0;
+    let following = southbound::watch(options, spec, allowed_lag, view, connection, publish);
+    Ok(Some((source, following.boxed())))
 }
 
 /// The files that both databases of OVN are reached with.
-pub(super) fn tls(config: &Southbound) -> Option<ClientFiles> {
+pub(super) fn tls(config: &Southbound) -> Option<Tls> {
     let identity = config.cert_file.as_ref().zip(config.key_file.as_ref());
-    Some(ClientFiles {
+    let files = ClientFiles {
         ca: config.ca_file.clone()?,
         identity: identity.map(|(cert, key)| Identity {
             cert: cert.clone(),
             key: key.clone(),
         }),
-    })
+    };
+    Some(files.into())
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ovsdb::{Endpoints, budget};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -10,8 +11,6 @@ use crate::config::Refusal;
 use crate::config::tls::check_pair;
 use crate::config::units::{Size, Span};
 use crate::decide::policy::ALLOWED_LAG;
-use crate::ovn::budget;
-use crate::ovn::endpoint::Endpoints;
 
 /// OVN's southbound database. Without endpoints it is not read, and what Kubernetes says of a chassis
 /// decides alone.

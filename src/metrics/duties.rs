@@ -1,15 +1,13 @@
-//! What one replica does for all: the node conditions, the question to the chassis.
+//! What one replica does for all: the node conditions.
 
 use std::sync::Arc;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts};
+use prometheus::{IntCounterVec, IntGauge, Opts};
 
 use crate::api;
 use crate::domain::Status;
-use crate::ovn;
-use crate::ovn::probe::ProbeStats;
 use crate::publish::stats::PublishStats;
 
 /// What each duty counts.
@@ -17,8 +15,6 @@ use crate::publish::stats::PublishStats;
 pub struct DutyStats {
     /// The node conditions.
     pub publish: Arc<PublishStats>,
-    /// The question to the chassis.
-    pub probe: Arc<ProbeStats>,
 }
 
 /// Each keeps its own counts; they are copied out at every scrape.
@@ -27,8 +23,6 @@ pub struct DutyCollector {
     writes: IntCounterVec,
     write_failures: IntCounterVec,
     waiting: IntGauge,
-    questions: IntCounter,
-    question_failures: IntCounterVec,
 }
 
 impl DutyCollector {
@@ -56,26 +50,11 @@ impl DutyCollector {
                 "berth_node_conditions_waiting",
                 "Nodes whose condition is not yet what it is to be.",
             )?,
-            questions: IntCounter::new(
-                "berth_probe_questions_total",
-                "Questions to all chassis, asked in the northbound database.",
-            )?,
-            question_failures: counters(
-                "berth_probe_failures_total",
-                "Questions to all chassis that could not be asked, by cause.",
-                "cause",
-            )?,
         })
     }
 
-    fn parts(&self) -> [&dyn Collector; 5] {
-        [
-            &self.writes,
-            &self.write_failures,
-            &self.waiting,
-            &self.questions,
-            &self.question_failures,
-        ]
+    fn parts(&self) -> [&dyn Collector; 3] {
+        [&self.writes, &self.write_failures, &self.waiting]
     }
 }
 
@@ -85,11 +64,9 @@ impl Collector for DutyCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let DutyStats { publish, probe } = &self.stats;
+        let DutyStats { publish } = &self.stats;
         self.waiting
             .set(i64::try_from(publish.waiting()).unwrap_or(i64::MAX));
-        self.questions.reset();
-        self.questions.inc_by(probe.questions());
         let copy = |counters: &IntCounterVec, label: &str, count: u64| {
             let counter = counters.with_label_values(&[label]);
             counter.reset();
@@ -100,9 +77,6 @@ impl Collector for DutyCollector {
         }
         for cause in api::Cause::ALL {
             copy(&self.write_failures, cause.name(), publish.failures(cause));
-        }
-        for cause in ovn::Cause::ALL {
-            copy(&self.question_failures, cause.name(), probe.failures(cause));
         }
         self.parts()
             .into_iter()

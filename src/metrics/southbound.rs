@@ -1,24 +1,19 @@
-//! How the connection to the southbound database is, and what it tells of each chassis.
+//! What the southbound database tells of each chassis, and how much it counts.
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts};
 
 use crate::metrics::named::NamedGauges;
-use crate::ovn::Cause;
 use crate::snapshot::{Freshness, SouthboundStore};
 
-/// The connection keeps its own counts; they are copied out at every scrape.
+/// Reads the view, and the age of it, at every scrape.
 pub struct SouthboundCollector {
     source: SouthboundStore,
-    connected: IntGauge,
     silence: Gauge,
     standing: IntGaugeVec,
     chassis: IntGauge,
     ports: IntGauge,
-    syncs: IntCounterVec,
-    connections: IntCounter,
-    failures: IntCounterVec,
     standstill: IntGauge,
     lag: NamedGauges,
     response: NamedGauges,
@@ -38,10 +33,6 @@ impl SouthboundCollector {
     pub fn new(source: SouthboundStore) -> Result<Self, prometheus::Error> {
         Ok(Self {
             source,
-            connected: IntGauge::new(
-                "berth_southbound_connected",
-                "Whether a server of the southbound database is followed (1) or not (0).",
-            )?,
             silence: Gauge::new(
                 "berth_southbound_silence_seconds",
                 "Since when nothing was heard of the southbound database; -1 before it first was.",
@@ -61,24 +52,6 @@ impl SouthboundCollector {
                 "berth_southbound_ports",
                 "Ports in the southbound database; 0 where no score counts what is local.",
             )?,
-            syncs: IntCounterVec::new(
-                Opts::new(
-                    "berth_southbound_syncs_total",
-                    "Times that the database was read as a whole, or that a new connection went on where the last one ended.",
-                ),
-                &["kind"],
-            )?,
-            connections: IntCounter::new(
-                "berth_southbound_connections_total",
-                "Connections to servers of the southbound database; all but the first are reconnects.",
-            )?,
-            failures: IntCounterVec::new(
-                Opts::new(
-                    "berth_southbound_failures_total",
-                    "Connections that came to nothing or to their end, by cause.",
-                ),
-                &["cause"],
-            )?,
             standstill: IntGauge::new(
                 "berth_southbound_standstill",
                 "Whether all chassis that ever answered fell behind together (1), so that what was judged of each by its lag before stays, or not (0).",
@@ -96,16 +69,12 @@ impl SouthboundCollector {
         })
     }
 
-    fn parts(&self) -> [&dyn Collector; 9] {
+    fn parts(&self) -> [&dyn Collector; 5] {
         [
-            &self.connected,
             &self.silence,
             &self.standing,
             &self.chassis,
             &self.ports,
-            &self.syncs,
-            &self.connections,
-            &self.failures,
             &self.standstill,
         ]
     }
@@ -119,11 +88,12 @@ impl Collector for SouthboundCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let SouthboundStore { view, stats, .. } = &self.source;
+        let SouthboundStore {
+            view, connection, ..
+        } = &self.source;
         let view = view.load();
         let now = tokio::time::Instant::now().into_std();
-        self.connected.set(i64::from(stats.is_synced()));
-        let silence = stats.silence();
+        let silence = connection.silence();
         self.silence
             .set(silence.map_or(-1.0, |silence| silence.as_secs_f64()));
         let holds = self.source.freshness();
@@ -135,22 +105,6 @@ impl Collector for SouthboundCollector {
             .set(i64::try_from(view.count()).unwrap_or(i64::MAX));
         self.ports
             .set(i64::try_from(view.locality().ports()).unwrap_or(i64::MAX));
-        self.connections.reset();
-        self.connections.inc_by(stats.connections());
-        self.syncs.reset();
-        for (kind, count) in [
-            ("full", stats.full_syncs()),
-            ("resumed", stats.resumed_syncs()),
-        ] {
-            self.syncs.with_label_values(&[kind]).inc_by(count);
-        }
-        self.failures.reset();
-        for cause in Cause::ALL {
-            let count = stats.failures(cause);
-            self.failures
-                .with_label_values(&[cause.name()])
-                .inc_by(count);
-        }
         self.standstill.set(i64::from(view.is_at_standstill(now)));
         let mut lags = self.lag.family();
         let mut responses = self.response.family();

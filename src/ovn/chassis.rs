@@ -5,30 +5,29 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ovsdb::{Change, Datum, Missing, MonitorColumns, Row, Uuid};
+
 use crate::decide::checks::{Check, CheckSet};
 use crate::escape::is_control;
 use crate::ovn::lag::{Answers, Bump, Restart};
-use crate::ovn::replica::{Change, Row};
-use crate::ovn::schema::{Missing, Wanted};
-use crate::ovn::value::{Datum, Uuid};
 use crate::ovn::view::{Chassis, ChassisView, Response, SETTLED};
 use crate::text::LONGEST_NAME;
 
 /// What there is to know of chassis in the southbound database.
-pub const WANTED: [Wanted; 4] = [
-    Wanted {
+pub const WANTED: [MonitorColumns; 4] = [
+    MonitorColumns {
         table: SB_GLOBAL,
         columns: &["nb_cfg", "options:enable_chassis_nb_cfg_update"],
     },
-    Wanted {
+    MonitorColumns {
         table: CHASSIS,
         columns: &["name", "hostname", "encaps", "other_config"],
     },
-    Wanted {
+    MonitorColumns {
         table: CHASSIS_PRIVATE,
         columns: &["name", "nb_cfg"],
     },
-    Wanted {
+    MonitorColumns {
         table: ENCAP,
         columns: &["ip"],
     },

@@ -1,161 +1,218 @@
-//! One connection to a database server: bytes in and out, within bounds of time.
+//! How the connection to the southbound database is: what the log and Prometheus say of it, and for how
+//! long no server has answered.
 
-use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use bytes::Bytes;
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+use ovsdb::client::SETTLED;
+use ovsdb::{ClientEvent, Error, ErrorKind};
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
+use tokio::time::Instant;
 
-use crate::ovn::endpoint::{Address, Endpoint};
-use crate::ovn::fault::{Cause, Fault};
-use crate::ovn::frame::{FrameError, Framer};
-use crate::tls::{self, ClientFiles};
+use crate::failure_log::FailureLog;
+use crate::metrics::Registry;
+use crate::text::{LONGEST_TEXT, shorten};
+use crate::tls;
 
-/// To establish a connection, from the name to the end of the handshake.
-const CONNECT: Duration = Duration::from_secs(5);
-
-/// To hand a message to the system. Servers read what little they are asked.
-const WRITE: Duration = Duration::from_secs(5);
-
-/// To take leave of a server.
-const CLOSE: Duration = Duration::from_secs(1);
-
-/// What a connection runs over.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
-/// An established connection.
-pub(super) struct Connection {
-    stream: Box<dyn Stream>,
-    framer: Framer,
+/// What is counted of the connection.
+#[derive(Debug)]
+pub struct ConnectionMetrics {
+    connected: IntGauge,
+    /// Connections that were established.
+    pub connections: IntCounter,
+    /// Times that all rows were read (`full`) or only what changed (`resumed`), by `kind`.
+    pub syncs: IntCounterVec,
+    /// Connections that could not be established or have ended, by `cause`.
+    pub failures: IntCounterVec,
+    began: Instant,
+    /// When a followed server last answered: milliseconds from the beginning, plus one; zero is never.
+    last_contact: AtomicU64,
 }
 
-impl Connection {
-    /// Connects. The files are read each time, so that a new certificate needs no restart. No message may
-    /// be longer than `limit`.
-    pub(super) async fn open(
-        endpoint: &Endpoint,
-        tls: Option<&ClientFiles>,
-        limit: usize,
-    ) -> Result<Self, Fault> {
-        let opened = timeout(CONNECT, async {
-            Ok(match endpoint {
-                Endpoint::Tcp(address) => Self::over(tcp(address).await?, limit),
-                Endpoint::Ssl(address) => Self::over(ssl(address, tls).await?, limit),
-                Endpoint::Unix(path) => {
-                    let stream = UnixStream::connect(path).await;
-                    Self::over(stream.map_err(|error| unreachable(&error))?, limit)
+impl ConnectionMetrics {
+    /// Registers the metrics, at zero.
+    ///
+    /// # Errors
+    /// A metric of the same name is registered already: a defect.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            connected: registry.gauge(
+                "berth_southbound_connected",
+                "Whether a server of the southbound database is followed (1) or not (0).",
+            )?,
+            connections: registry.counter(
+                "berth_southbound_connections_total",
+                "Connections to servers of the southbound database; all but the first are reconnects.",
+            )?,
+            syncs: registry.counters(
+                "berth_southbound_syncs_total",
+                "Times that the database was read as a whole, or that a new connection went on where the last one ended.",
+                &["kind"],
+            )?,
+            failures: registry.counters(
+                "berth_southbound_failures_total",
+                "Connections that came to nothing or to their end, by cause.",
+                &["cause"],
+            )?,
+            began: Instant::now(),
+            last_contact: AtomicU64::new(0),
+        };
+        metrics.syncs.with_label_values(&["full"]);
+        metrics.syncs.with_label_values(&["resumed"]);
+        for kind in ErrorKind::ALL {
+            metrics.failures.with_label_values(&[kind.name()]);
+        }
+        Ok(metrics)
+    }
+
+    /// Counts an event.
+    pub fn observe(&self, event: &ClientEvent<'_>) {
+        match event {
+            ClientEvent::Connected(_) => self.connections.inc(),
+            ClientEvent::Synced { resumed, .. } => {
+                let kind = if *resumed { "resumed" } else { "full" };
+                self.syncs.with_label_values(&[kind]).inc();
+                self.connected.set(1);
+                self.answered();
+            }
+            // Before everything is known, an answer says nothing about what is known.
+            ClientEvent::Answered if self.is_synced() => self.answered(),
+            ClientEvent::Answered | ClientEvent::Changed(_) => {}
+            ClientEvent::Failed { error, .. } => {
+                self.connected.set(0);
+                self.failures
+                    .with_label_values(&[error.kind().name()])
+                    .inc();
+            }
+        }
+    }
+
+    fn answered(&self) {
+        let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.last_contact.store(now + 1, Relaxed);
+    }
+
+    /// Whether the database is followed: what is known of it is what is in it.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.connected.get() == 1
+    }
+
+    /// How long ago a followed server last answered; `None` before the first time. It is asked after
+    /// the inactivity time, and this is up to that.
+    #[must_use]
+    pub fn silence(&self) -> Option<Duration> {
+        let last = self.last_contact.load(Relaxed).checked_sub(1)?;
+        let last = Duration::from_millis(last);
+        Some(self.began.elapsed().saturating_sub(last))
+    }
+}
+
+/// What the log says of a connection: each kind of failure of a server once, until things went well.
+#[derive(Debug, Default)]
+pub(super) struct ConnectionLog {
+    failures: FailureLog<(String, ErrorKind)>,
+}
+
+impl ConnectionLog {
+    pub(super) fn write(&mut self, database: &str, event: &ClientEvent<'_>) {
+        match event {
+            ClientEvent::Synced {
+                endpoint,
+                status,
+                changes,
+                resumed,
+                took,
+                ..
+            } => tracing::info!(
+                database,
+                endpoint = %endpoint,
+                server = status.server.map(tracing::field::display),
+                resumed,
+                changes = changes.len(),
+                milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                "the database is followed"
+            ),
+            ClientEvent::Failed {
+                endpoint,
+                error,
+                synced_for,
+            } => {
+                if synced_for.is_some_and(|time| time >= SETTLED) {
+                    self.failures.clear();
                 }
-            })
+                let (kind, endpoint) = (error.kind(), endpoint.to_string());
+                let (cause, error) = (kind.name(), message(error));
+                if self.failures.record((endpoint.clone(), kind)) {
+                    tracing::warn!(
+                        database,
+                        endpoint,
+                        cause,
+                        "the database is not followed, and the last view stays: {error}"
+                    );
+                } else {
+                    tracing::debug!(
+                        database,
+                        endpoint,
+                        cause,
+                        "the database is not followed again: {error}"
+                    );
+                }
+            }
+            ClientEvent::Connected(_) | ClientEvent::Answered | ClientEvent::Changed(_) => {}
+        }
+    }
+}
+
+/// An error for people: what a server sent is escaped, and TLS errors are explained.
+pub(super) fn message(error: &Error) -> String {
+    let text = tls::explain(error).unwrap_or_else(|| error.to_string());
+    shorten(text, LONGEST_TEXT)
+}
+
+#[cfg(test)]
+mod tests {
+    use ovsdb::Endpoints;
+    use ovsdb::server_status::ServerStatus;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_timed_from_the_last_answer_of_a_followed_server() {
+        let endpoints = Endpoints::parse("test", "tcp:a:1").unwrap();
+        let endpoint = endpoints.at(0);
+        let metrics = ConnectionMetrics::register(&Registry::default()).unwrap();
+        metrics.observe(&ClientEvent::Connected(endpoint));
+        metrics.observe(&ClientEvent::Answered);
+        assert_eq!(metrics.silence(), None);
+        metrics.observe(&ClientEvent::Synced {
+            endpoint,
+            status: ServerStatus::default(),
+            changes: &[],
+            missing: &[],
+            resumed: false,
+            took: Duration::ZERO,
         });
-        let late = |_| Fault::new(Cause::Timeout, format!("no connection within {CONNECT:?}"));
-        opened.await.map_err(late)?
-    }
-
-    pub(super) fn over(stream: impl Stream + 'static, limit: usize) -> Self {
-        Self {
-            stream: Box::new(stream),
-            framer: Framer::new(limit),
-        }
-    }
-
-    /// The next message, if all of it was read.
-    pub(super) fn message(&mut self) -> Result<Option<Bytes>, Fault> {
-        let message = self.framer.next_message();
-        message.map_err(|error| {
-            let cause = match error {
-                FrameError::NotAnObject(_) => Cause::Unreadable,
-                FrameError::TooLong(_) | FrameError::TooDeep => Cause::TooLarge,
-            };
-            Fault::new(cause, error.to_string())
-        })
-    }
-
-    /// Waits for some bytes, and tells how many came. Nothing is lost when it is dropped.
-    pub(super) async fn read(&mut self) -> Result<usize, Fault> {
-        match self.stream.read_buf(self.framer.space()).await {
-            Ok(0) => Err(Fault::new(
-                Cause::Closed,
-                "the server has closed the connection",
-            )),
-            Ok(count) => Ok(count),
-            Err(error) => Err(broken(&error)),
-        }
-    }
-
-    /// Sends a message.
-    pub(super) async fn write(&mut self, message: &[u8]) -> Result<(), Fault> {
-        let sent = timeout(WRITE, async {
-            self.stream.write_all(message).await?;
-            self.stream.flush().await
+        tokio::time::advance(Duration::from_secs(3)).await;
+        metrics.observe(&ClientEvent::Changed(&[]));
+        assert_eq!(metrics.silence(), Some(Duration::from_secs(3)));
+        metrics.observe(&ClientEvent::Answered);
+        assert_eq!(metrics.silence(), Some(Duration::ZERO));
+        metrics.observe(&ClientEvent::Failed {
+            endpoint,
+            error: &Error::new(ErrorKind::Closed, "closed"),
+            synced_for: Some(Duration::from_secs(3)),
         });
-        match sent.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(broken(&error)),
-            Err(_) => Err(Fault::new(
-                Cause::Timeout,
-                format!("the server takes nothing for {WRITE:?}"),
-            )),
-        }
+        assert!(!metrics.is_synced());
+        tokio::time::advance(Duration::from_secs(2)).await;
+        metrics.observe(&ClientEvent::Answered);
+        assert_eq!(metrics.silence(), Some(Duration::from_secs(2)));
+        let counts = [
+            metrics.connections.get(),
+            metrics.syncs.with_label_values(&["full"]).get(),
+            metrics.syncs.with_label_values(&["resumed"]).get(),
+            metrics.failures.with_label_values(&["closed"]).get(),
+        ];
+        assert_eq!(counts, [1, 1, 0, 1]);
     }
-
-    /// Takes leave, so that the server does not log a broken connection.
-    pub(super) async fn close(mut self) {
-        // A server that is gone needs no leave.
-        let _ = timeout(CLOSE, self.stream.shutdown()).await;
-    }
-}
-
-async fn tcp(address: &Address) -> Result<TcpStream, Fault> {
-    let Address { host, port } = address;
-    let connected = TcpStream::connect((host.as_str(), *port)).await;
-    let stream = connected.map_err(|error| unreachable(&error))?;
-    stream
-        .set_nodelay(true)
-        .map_err(|error| unreachable(&error))?;
-    Ok(stream)
-}
-
-async fn ssl(address: &Address, tls: Option<&ClientFiles>) -> Result<impl Stream + use<>, Fault> {
-    let config = config(tls).await?;
-    let name = ServerName::try_from(address.host.clone());
-    let name = name.map_err(|error| Fault::new(Cause::Connection, error.to_string()))?;
-    let stream = tcp(address).await?;
-    let connected = TlsConnector::from(config).connect(name, stream).await;
-    connected.map_err(|error| {
-        let text = tls::explain(&error).unwrap_or_else(|| error.to_string());
-        Fault::new(Cause::Tls, text)
-    })
-}
-
-async fn config(tls: Option<&ClientFiles>) -> Result<Arc<ClientConfig>, Fault> {
-    let files = tls.cloned().ok_or_else(|| {
-        Fault::new(
-            Cause::Tls,
-            "an ssl: endpoint needs the certificate authority of its servers",
-        )
-    })?;
-    match spawn_blocking(move || files.load()).await {
-        Ok(loaded) => loaded.map_err(|error| Fault::new(Cause::Tls, error.to_string())),
-        Err(error) => Err(Fault::new(Cause::Tls, error.to_string())),
-    }
-}
-
-/// A server that does not take berth's certificate says so only after the handshake.
-fn broken(error: &io::Error) -> Fault {
-    let tls: Option<&rustls::Error> = error.get_ref().and_then(|inner| inner.downcast_ref());
-    let cause = tls.map_or(Cause::Closed, |_| Cause::Tls);
-    Fault::new(cause, error.to_string())
-}
-
-fn unreachable(error: &io::Error) -> Fault {
-    Fault::new(Cause::Connection, error.to_string())
 }

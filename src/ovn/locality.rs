@@ -10,16 +10,14 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use ovsdb::{Change, Datum, Missing, MonitorColumns, Row, Uuid};
 use rpds::HashTrieMapSync;
 
-use crate::ovn::replica::{Change, Row};
-use crate::ovn::schema::{Missing, Wanted};
-use crate::ovn::value::{Datum, Uuid};
 use crate::ovn::view::Chassis;
 
 /// What there is to know of ports in the southbound database. Of the maps, which hold most of a row's
 /// bytes, three keys alone are kept.
-pub const WANTED: Wanted = Wanted {
+pub const WANTED: MonitorColumns = MonitorColumns {
     table: PORT_BINDING,
     columns: &[
         "logical_port",

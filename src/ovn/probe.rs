@@ -1,67 +1,68 @@
 //! The probe: a question to every chassis, by one more in the northbound database. northd carries
 //! it to `SB_Global.nb_cfg`, each ovn-controller answers in its `Chassis_Private`, and one that is
-//! dead does not. Nobody else asks in Kube-OVN.
+//! dead does not. Kube-OVN itself does not ask.
 
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use tokio::time::{MissedTickBehavior, interval_at, timeout};
+use ovsdb::{
+    ClientOptions, Datum, Error, ErrorKind, Mutation, Mutator, TransactError, Transaction,
+    Transactor,
+};
+use prometheus::{IntCounter, IntCounterVec};
+use tokio::time::{MissedTickBehavior, interval_at};
 
-use crate::ovn::connection::Connection;
-use crate::ovn::endpoint::{Endpoint, Endpoints};
-use crate::ovn::fault::{Cause, Fault};
-use crate::ovn::rpc::{self, Message};
-use crate::tls::ClientFiles;
+use crate::metrics::Registry;
+use crate::ovn::connection::message;
 
-/// For one server to do it. One that is cut off from its cluster says nothing.
-const ATTEMPT: Duration = Duration::from_secs(5);
-
-/// The longest message of a server that is asked for a number.
+/// The longest message of a server that is asked for a number, in bytes.
 const MESSAGE: usize = 64 * 1024;
 
-const ID: u64 = 1;
-
-/// What the probe counts, for the caller to export.
-#[derive(Debug, Default)]
-pub struct ProbeStats {
-    questions: AtomicU64,
-    failures: [AtomicU64; Cause::ALL.len()],
-}
-
-impl ProbeStats {
+/// What the probe counts.
+#[derive(Clone, Debug)]
+pub struct ProbeMetrics {
     /// Questions asked.
-    #[must_use]
-    pub fn questions(&self) -> u64 {
-        self.questions.load(Relaxed)
-    }
+    pub questions: IntCounter,
+    /// Questions that could not be asked, by `cause`.
+    pub failures: IntCounterVec,
+}
 
-    /// Questions that could not be asked, of any server, by what the last one failed by.
-    #[must_use]
-    pub fn failures(&self, cause: Cause) -> u64 {
-        self.failures[cause as usize].load(Relaxed)
+impl ProbeMetrics {
+    /// Registers the metrics, at zero.
+    ///
+    /// # Errors
+    /// A metric of the same name is registered already: a defect.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            questions: registry.counter(
+                "berth_probe_questions_total",
+                "Questions to all chassis, asked in the northbound database.",
+            )?,
+            failures: registry.counters(
+                "berth_probe_failures_total",
+                "Questions to all chassis that could not be asked, by cause.",
+                &["cause"],
+            )?,
+        };
+        for kind in ErrorKind::ALL {
+            metrics.failures.with_label_values(&[kind.name()]);
+        }
+        Ok(metrics)
     }
 }
 
-/// Asks. It connects for each question, as there is nobody to keep a connection alive in between.
+/// Asks, over a new connection each time.
 #[derive(Debug)]
 pub struct Probe {
-    endpoints: Endpoints,
-    tls: Option<ClientFiles>,
-    /// The endpoint that did it last.
-    good: usize,
+    transactor: Transactor,
 }
 
 impl Probe {
     /// A probe by way of a northbound database.
     #[must_use]
-    pub const fn new(endpoints: Endpoints, tls: Option<ClientFiles>) -> Self {
+    pub const fn new(options: ClientOptions) -> Self {
         Self {
-            endpoints,
-            tls,
-            good: 0,
+            transactor: Transactor::new(options).with_limit(MESSAGE),
         }
     }
 
@@ -71,7 +72,7 @@ impl Probe {
     pub async fn run(
         &mut self,
         every: Duration,
-        stats: &Arc<ProbeStats>,
+        metrics: &ProbeMetrics,
         answers: impl Fn() -> bool,
     ) -> Infallible {
         let mut ticks = interval_at(tokio::time::Instant::now(), every);
@@ -93,18 +94,19 @@ impl Probe {
             }
             match self.bump().await {
                 Ok(nb_cfg) => {
-                    stats.questions.fetch_add(1, Relaxed);
+                    metrics.questions.inc();
                     if failing.take().is_some() {
                         tracing::info!(nb_cfg, "the probe asks again");
                     }
                 }
-                Err(fault) => {
-                    let cause = fault.cause;
-                    stats.failures[cause as usize].fetch_add(1, Relaxed);
-                    if failing.replace(cause) != Some(cause) {
+                Err(error) => {
+                    let kind = error.kind();
+                    metrics.failures.with_label_values(&[kind.name()]).inc();
+                    if failing.replace(kind) != Some(kind) {
+                        let error = message(&error);
                         tracing::warn!(
-                            cause = cause.name(),
-                            "the probe can't ask, and a dead chassis is not seen: {fault}"
+                            cause = kind.name(),
+                            "the probe can't ask, and a dead chassis is not seen: {error}"
                         );
                     }
                 }
@@ -112,128 +114,29 @@ impl Probe {
         }
     }
 
-    /// Asks once, by the first server that does it, and tells the value that chassis answer with.
-    pub async fn bump(&mut self) -> Result<i64, Fault> {
-        let count = self.endpoints.count();
-        let mut result = Err(Fault::new(Cause::Connection, "no endpoint"));
-        for number in self.good..self.good + count {
-            let endpoint = self.endpoints.at(number);
-            let attempt = timeout(ATTEMPT, attempt(endpoint, self.tls.as_ref()));
-            result = attempt.await.unwrap_or_else(|_| {
-                Err(Fault::new(
-                    Cause::Timeout,
-                    format!("no answer within {ATTEMPT:?}"),
-                ))
-            });
-            match &result {
-                Ok(_) => {
-                    self.good = number % count;
-                    break;
-                }
-                Err(fault) => tracing::debug!(%endpoint, "the probe fails: {fault}"),
-            }
+    /// Asks once, by the first server that does it, and returns the value that chassis answer with.
+    ///
+    /// # Errors
+    /// Of the last server that was tried.
+    pub async fn bump(&mut self) -> Result<i64, Error> {
+        // A question that is asked twice does no harm.
+        let mut transaction = Transaction::new("OVN_Northbound").repeatable();
+        let add = [Mutation::new("nb_cfg", Mutator::Add, 1)];
+        let mutate = transaction.mutate("NB_Global", &[], &add);
+        let select = transaction.select("NB_Global", &[], &["nb_cfg"]);
+        let reply = self.transactor.transact(&transaction).await;
+        let reply = reply.map_err(|error| match error {
+            TransactError::NotDone(error) | TransactError::Unknown(error) => error,
+            TransactError::Failed(_) => Error::new(ErrorKind::Refused, error.to_string()),
+        })?;
+        if reply.count(mutate) == Some(0) {
+            let message = "the server refuses transact: NB_Global has no row";
+            return Err(Error::new(ErrorKind::Refused, message));
         }
-        result
-    }
-}
-
-async fn attempt(endpoint: &Endpoint, tls: Option<&ClientFiles>) -> Result<i64, Fault> {
-    let mut connection = Connection::open(endpoint, tls, MESSAGE).await?;
-    let result = ask(&mut connection).await;
-    connection.close().await;
-    result
-}
-
-async fn ask(connection: &mut Connection) -> Result<i64, Fault> {
-    let params = json!([
-        "OVN_Northbound",
-        {"op": "mutate", "table": "NB_Global", "where": [], "mutations": [["nb_cfg", "+=", 1]]},
-        {"op": "select", "table": "NB_Global", "where": [], "columns": ["nb_cfg"]},
-    ]);
-    let request = rpc::request(ID, "transact", &params);
-    connection.write(&request).await?;
-    loop {
-        while let Some(bytes) = connection.message()? {
-            let message = Message::parse(&bytes)
-                .map_err(|error| Fault::new(Cause::Unreadable, error.to_string()))?;
-            match message {
-                Message::Request { method, params, id } if method == "echo" => {
-                    connection.write(&rpc::echo_reply(id, params)).await?;
-                }
-                Message::Reply { id, outcome } if id.get().parse() == Ok(ID) => {
-                    return match outcome {
-                        Ok(result) => value(result.get()),
-                        Err(error) => Err(refused(&rpc::words(error))),
-                    };
-                }
-                _ => {}
-            }
-        }
-        connection.read().await?;
-    }
-}
-
-/// The value after the mutation, or what the database has against it: an error stands in the place
-/// of the operation that failed, or after them all.
-fn value(result: &str) -> Result<i64, Fault> {
-    let unreadable = || Fault::new(Cause::Unreadable, "the reply to transact can't be read");
-    let results: Vec<Option<Value>> = serde_json::from_str(result).map_err(|_| unreadable())?;
-    if let Some(error) = results.iter().flatten().find(|r| r.get("error").is_some()) {
-        let text = |field| error.get(field).and_then(Value::as_str);
-        let words = [text("error"), text("details")];
-        return Err(refused(
-            &words.into_iter().flatten().collect::<Vec<_>>().join(": "),
-        ));
-    }
-    let [Some(mutated), Some(selected)] = results.as_slice() else {
-        return Err(unreadable());
-    };
-    if mutated.get("count").and_then(Value::as_i64) == Some(0) {
-        return Err(refused("NB_Global has no row"));
-    }
-    let nb_cfg = selected.pointer("/rows/0/nb_cfg").and_then(Value::as_i64);
-    nb_cfg.ok_or_else(unreadable)
-}
-
-fn refused(words: &str) -> Fault {
-    Fault::new(
-        Cause::Refused,
-        format!("the server refuses transact: {words}"),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reply_is_the_new_value_or_what_is_against_it() {
-        for (reply, expect) in [
-            (json!([{"count": 1}, {"rows": [{"nb_cfg": 7}]}]), Ok(7)),
-            (
-                json!([{"count": 0}, {"rows": []}]),
-                Err("the server refuses transact: NB_Global has no row"),
-            ),
-            (
-                json!([{"error": "unknown table", "details": "x"}, null]),
-                Err("the server refuses transact: unknown table: x"),
-            ),
-            (
-                json!([{"count": 1}, {"rows": [{"nb_cfg": 7}]}, {"error": "not leader"}]),
-                Err("the server refuses transact: not leader"),
-            ),
-            (
-                json!([{"count": 1}]),
-                Err("the reply to transact can't be read"),
-            ),
-            (
-                json!([{"count": 1}, {"rows": [{}]}]),
-                Err("the reply to transact can't be read"),
-            ),
-            (json!({}), Err("the reply to transact can't be read")),
-        ] {
-            let value = value(&reply.to_string()).map_err(|fault| fault.to_string());
-            assert_eq!(value.as_ref().copied().map_err(String::as_str), expect);
-        }
+        let nb_cfg = reply.rows(select).first().and_then(|row| row.get("nb_cfg"));
+        nb_cfg.and_then(Datum::integer).ok_or_else(|| {
+            let message = "the reply to transact can't be read";
+            Error::new(ErrorKind::Unreadable, message)
+        })
     }
 }

@@ -5,80 +5,76 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use ovsdb::{ClientEvent, ClientOptions, Missing, MonitorSpec, follow};
 use tokio::time::{Instant, sleep};
 
 use crate::decide::checks::Check;
-use crate::ovn::client::{Settings, Told, replicate};
+use crate::ovn::connection::{ConnectionLog, ConnectionMetrics};
 use crate::ovn::locality::is_lost;
-use crate::ovn::session::Subject;
-use crate::ovn::stats::ClientStats;
-use crate::ovn::{ChassisIndex, ChassisView, LocalityIndex, budget, chassis, locality};
+use crate::ovn::{ChassisIndex, ChassisView, LocalityIndex, chassis, locality};
 
-/// How often the log looks whether lags count: they grow without a word of the database.
+/// How often the log looks whether lags count: they grow while the database does not change.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What is followed of it: every chassis and, where somebody wants to know what is local there, every
-/// port, of which there are many more.
+/// What is followed: every chassis and, where `locality` counts, every port, of which there are many
+/// more.
 #[must_use]
-pub const fn subject(leader_only: bool, locality: bool) -> Subject {
-    Subject {
-        database: "OVN_Southbound",
-        wanted: &chassis::WANTED,
-        large: if locality { &[locality::WANTED] } else { &[] },
+pub const fn spec(leader_only: bool, locality: bool) -> MonitorSpec {
+    MonitorSpec {
+        large_tables: if locality { &[locality::WANTED] } else { &[] },
         leader_only,
-        limit: budget::LIMIT,
+        ..MonitorSpec::new("OVN_Southbound", &chassis::WANTED)
     }
 }
 
-/// Follows the database for ever, and replaces `view` at every change. `publish` is told of each new
-/// view, in order, except where ports alone have changed: these come by the thousand, and let nobody
-/// pass. While no server is to be had the last view stays.
+/// Follows the database until the future is dropped, and replaces `view` at every change. `publish` is
+/// called with each new view, in order, except where ports alone have changed: these change by the
+/// thousand, and no rejected node passes by them. While no server is followed the last view stays.
 pub async fn watch(
-    settings: Settings,
+    options: ClientOptions,
+    spec: MonitorSpec,
     allowed_lag: Duration,
     view: Arc<ArcSwap<ChassisView>>,
-    stats: Arc<ClientStats>,
+    connection: Arc<ConnectionMetrics>,
     mut publish: impl FnMut(&ChassisView) + Send,
 ) {
     let looked_at = Arc::clone(&view);
-    let follows_ports = settings.subject.large.contains(&locality::WANTED);
+    let follows_ports = spec.large_tables.contains(&locality::WANTED);
     let mut index = ChassisIndex::new(allowed_lag);
     let mut ports = LocalityIndex::default();
     let mut lacking = Vec::new();
-    let told = move |told: Told<'_>| {
+    let mut log = ConnectionLog::default();
+    let on_event = move |event: ClientEvent<'_>| {
+        connection.observe(&event);
+        log.write(spec.database, &event);
         let now = Instant::now().into_std();
-        let is_news = match told {
-            Told::Synced { changes, missing } => {
+        let is_news = match event {
+            ClientEvent::Synced {
+                changes, missing, ..
+            } => {
                 index.synced(changes, missing, now);
                 if follows_ports {
                     ports.synced(changes, missing);
                 }
                 if lacking != missing {
                     lacking = missing.to_vec();
-                    for column in missing {
-                        tracing::warn!(%column, "the southbound database has no such table or column");
-                    }
-                    if is_lost(missing) {
-                        tracing::warn!(
-                            "the southbound database can't tell where networks are local, and no score counts it"
-                        );
-                    }
-                    for check in chassis::not_judged(missing).iter().map(Check::name) {
-                        tracing::warn!(
-                            check,
-                            "the southbound database can't tell, and the check is off"
-                        );
-                    }
+                    warn_of_missing(missing);
                 }
                 true
             }
-            Told::Changed(changes) => {
+            ClientEvent::Changed(changes) => {
                 ports.changed(changes);
                 index.changed(changes, now)
             }
-            Told::Lost => {
+            ClientEvent::Failed {
+                synced_for: Some(_),
+                ..
+            } => {
                 index.lost(now);
                 true
+            }
+            ClientEvent::Connected(_) | ClientEvent::Answered | ClientEvent::Failed { .. } => {
+                return;
             }
         };
         let next = Arc::new(index.view().with_locality(ports.view()));
@@ -88,8 +84,25 @@ pub async fn watch(
         }
     };
     tokio::select! {
-        () = replicate(settings, stats, told) => {}
+        never = follow(options, spec, on_event) => match never {},
         never = tell_whether_lags_count(&looked_at) => match never {},
+    }
+}
+
+fn warn_of_missing(missing: &[Missing]) {
+    for column in missing {
+        tracing::warn!(%column, "the southbound database has no such table or column");
+    }
+    if is_lost(missing) {
+        tracing::warn!(
+            "the southbound database can't tell where networks are local, and no score counts it"
+        );
+    }
+    for check in chassis::not_judged(missing).iter().map(Check::name) {
+        tracing::warn!(
+            check,
+            "the southbound database can't tell, and the check is off"
+        );
     }
 }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use foldhash::quality::RandomState;
+use ovsdb::Uuid;
 use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
 
 use crate::decide::checks::{Check, CheckSet};
 use crate::domain::{ChassisIdentity, ChassisRow, Southbound};
 use crate::ovn::lag::{Bumps, Clock, Restart, Standstill};
 use crate::ovn::locality::Locality;
-use crate::ovn::value::Uuid;
 use crate::sharded::ShardedMap;
 
 /// After this time nobody remembers that a chassis came and went: an ovn-controller that fails does so

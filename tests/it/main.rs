@@ -40,7 +40,6 @@ mod overload;
 mod ovn_kubernetes;
 mod ovn_lab;
 mod ovn_large;
-mod ovn_model;
 mod ovn_properties;
 mod ovn_southbound;
 mod ovn_tls;

@@ -15,15 +15,16 @@ use berth::decide::checks::Check;
 use berth::decide::evaluate::Evaluator;
 use berth::decide::policy::Policy;
 use berth::domain::{Agents, ChassisClaim, NodeFacts};
+use berth::metrics::Registry;
 use berth::ovn::chassis::WANTED;
-use berth::ovn::client::{Settings, Told, replicate};
-use berth::ovn::replica::{Replica, Row};
-use berth::ovn::schema::{Plan, Schema};
 use berth::ovn::southbound;
-use berth::ovn::value::Uuid;
-use berth::ovn::{Cause, ChassisIndex, ChassisView, ClientStats, Endpoints};
+use berth::ovn::{ChassisIndex, ChassisView, ConnectionMetrics};
 use berth::snapshot::{Snapshot, SouthboundState};
 use berth::tls::ClientFiles;
+use ovsdb::{
+    ClientEvent, ClientOptions, Endpoints, ErrorKind, MonitorPlan, Row, Schema, TableCache,
+    UpdateFormat, Uuid, follow,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -288,7 +289,7 @@ impl Server {
             &self.dir,
             &["get-schema", &self.unix(), self.database],
         );
-        let plan = Plan::new(&WANTED, &Schema::parse(&schema).unwrap());
+        let plan = MonitorPlan::new(&WANTED, &Schema::parse(&schema).unwrap());
         let selects = plan.tables.iter().map(|table| {
             let columns = table.columns.iter().map(|column| column.name);
             let columns: Vec<_> = ["_uuid"].into_iter().chain(columns).collect();
@@ -302,9 +303,11 @@ impl Server {
                 tables[table.name][id] = json!({ "new": row });
             }
         }
-        let mut replica = Replica::default();
+        let mut replica = TableCache::default();
         replica.plan(plan);
-        replica.reset(&tables.to_string()).unwrap();
+        replica
+            .replace(UpdateFormat::V1, &tables.to_string())
+            .unwrap();
         let tables = WANTED.iter().map(|wanted| wanted.table);
         tables
             .flat_map(|table| {
@@ -532,7 +535,7 @@ fn vsctl(ovn: &Ovn, dir: &Path, args: &[&str]) {
 
 /// A southbound database, followed.
 pub(crate) struct Followed {
-    pub(crate) stats: Arc<ClientStats>,
+    pub(crate) stats: Arc<ConnectionMetrics>,
     seen: Arc<Mutex<Seen>>,
     changed: watch::Receiver<u64>,
     task: tokio::task::JoinHandle<()>,
@@ -548,13 +551,13 @@ struct Seen {
 
 impl Followed {
     pub(crate) fn start(endpoints: &str, tls: Option<ClientFiles>) -> Self {
-        let settings = Settings {
+        let options = ClientOptions {
             endpoints: Endpoints::parse("test", endpoints).unwrap(),
-            tls,
-            subject: southbound::subject(false, false),
+            tls: tls.map(Into::into),
             inactivity: Duration::from_secs(1),
         };
-        let stats = Arc::new(ClientStats::default());
+        let spec = southbound::spec(false, false);
+        let stats = Arc::new(ConnectionMetrics::register(&Registry::default()).unwrap());
         let seen = Arc::new(Mutex::new(Seen {
             rows: Rows::new(),
             index: ChassisIndex::new(ALLOWED_LAG),
@@ -563,14 +566,17 @@ impl Followed {
         }));
         let (send, changed) = watch::channel(0);
         let tell = {
-            let seen = Arc::clone(&seen);
-            move |told: Told<'_>| {
-                let mut seen = seen.lock().unwrap();
-                seen.take(told);
+            let (seen, stats) = (Arc::clone(&seen), Arc::clone(&stats));
+            move |event: ClientEvent<'_>| {
+                stats.observe(&event);
+                seen.lock().unwrap().take(&event);
                 send.send_modify(|count| *count += 1);
             }
         };
-        let task = tokio::spawn(replicate(settings, Arc::clone(&stats), tell));
+        let task = tokio::spawn(async move {
+            let never = follow(options, spec, tell).await;
+            match never {}
+        });
         Self {
             stats,
             seen,
@@ -589,6 +595,17 @@ impl Followed {
 
     pub(crate) fn missing(&self) -> Vec<String> {
         self.seen.lock().unwrap().missing.iter().cloned().collect()
+    }
+
+    /// How often a connection has failed by this.
+    pub(crate) fn failures(&self, kind: ErrorKind) -> u64 {
+        let failures = &self.stats.failures;
+        failures.with_label_values(&[kind.name()]).get()
+    }
+
+    /// How often the rows were read, `full` or `resumed`.
+    pub(crate) fn syncs(&self, kind: &str) -> u64 {
+        self.stats.syncs.with_label_values(&[kind]).get()
     }
 
     /// How often the connection was lost.
@@ -620,12 +637,12 @@ impl Followed {
 
     /// Waits until a connection has come to nothing by this.
     #[track_caller]
-    pub(crate) fn failed(&mut self, what: &str, cause: Cause) -> impl Future<Output = ()> {
+    pub(crate) fn failed(&mut self, what: &str, cause: ErrorKind) -> impl Future<Output = ()> {
         let what = format!("{what}: {}", cause.name());
         let place = std::panic::Location::caller();
         async move {
             let start = Instant::now();
-            while self.stats.failures(cause) == 0 {
+            while self.failures(cause) == 0 {
                 assert!(
                     start.elapsed() < PATIENCE,
                     "{place}: {what} never came: {:?}",
@@ -704,23 +721,29 @@ impl std::fmt::Display for Seen {
 }
 
 impl Seen {
-    fn take(&mut self, told: Told<'_>) {
+    fn take(&mut self, event: &ClientEvent<'_>) {
         let now = Instant::now();
-        let changes = match told {
-            Told::Synced { changes, missing } => {
+        let changes: &[_] = match *event {
+            ClientEvent::Synced {
+                changes, missing, ..
+            } => {
                 self.missing = missing.iter().map(ToString::to_string).collect();
                 self.index.synced(changes, missing, now);
                 changes
             }
-            Told::Changed(changes) => {
+            ClientEvent::Changed(changes) => {
                 self.index.changed(changes, now);
                 changes
             }
-            Told::Lost => {
+            ClientEvent::Failed {
+                synced_for: Some(_),
+                ..
+            } => {
                 self.lost += 1;
                 self.index.lost(now);
                 &[]
             }
+            ClientEvent::Connected(_) | ClientEvent::Answered | ClientEvent::Failed { .. } => &[],
         };
         for change in changes {
             let key = (change.table, change.id);

@@ -5,11 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use berth::ovn::chassis::{ChassisIndex, WANTED};
-use berth::ovn::frame::Framer;
-use berth::ovn::replica::Replica;
-use berth::ovn::rpc::Message;
-use berth::ovn::schema::{Plan, Schema};
-use berth::ovn::value::Uuid;
+use ovsdb::{MonitorPlan, Schema, TableCache, UpdateFormat, Uuid, frame::Framer, rpc::Message};
 use serde_json::{Value, json};
 
 use crate::ovn_lab::{Ovn, Server, insert_chassis, judge_at};
@@ -59,9 +55,9 @@ fn record(ovn: &Ovn, chassis: usize) -> Vec<u8> {
     }
 }
 
-fn plan(ovn: &Ovn) -> Plan {
+fn plan(ovn: &Ovn) -> MonitorPlan {
     let schema = ovn.schema("OVN_Southbound").to_string();
-    Plan::new(&WANTED, &Schema::parse(&schema).unwrap())
+    MonitorPlan::new(&WANTED, &Schema::parse(&schema).unwrap())
 }
 
 /// A reply of the same form, with every row so many times.
@@ -120,9 +116,9 @@ fn is_whole(reply: &[u8], ovn: &Ovn, chassis: usize) {
     let (found, _, updates): (bool, Value, &serde_json::value::RawValue) =
         serde_json::from_str(result.get()).unwrap();
     assert!(!found);
-    let mut replica = Replica::with_limit(1 << 30);
+    let mut replica = TableCache::with_limit(1 << 30);
     replica.plan(plan(ovn));
-    let changes = replica.reset2(updates.get()).unwrap();
+    let changes = replica.replace(UpdateFormat::V2, updates.get()).unwrap();
     let mut index = ChassisIndex::new(Duration::ZERO);
     let now = Instant::now();
     index.synced(&changes, &[], now);

@@ -1,114 +1,35 @@
-//! Whatever happens to a database, its replica is what a fresh copy would be, and the chassis are
-//! what they would be to somebody who just came.
+//! Whatever happens to a database, the chassis are what a fresh reader would see.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use berth::ovn::chassis::{self, ChassisIndex};
-use berth::ovn::frame::Framer;
-use berth::ovn::replica::{Change, Replica, Row};
-use berth::ovn::schema::{Plan, Schema};
-use berth::ovn::value::Uuid;
 use berth::ovn::view::ChassisView;
+use ovsdb::{MonitorPlan, Schema, TableCache, UpdateFormat};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::ovn_lab::judge_at;
-use crate::ovn_model::{Choices, Database, Step, WANTED, plan};
 
-type Rows = BTreeMap<(&'static str, Uuid), Row>;
+/// Bytes that decide what happens; after the last comes zero.
+struct Choices<'a>(&'a [u8]);
 
-fn rows_of(replica: &Replica) -> Rows {
-    let tables = WANTED.iter().map(|wanted| wanted.table);
-    tables
-        .flat_map(|table| {
-            replica
-                .rows(table)
-                .map(move |(id, row)| ((table, id), row.clone()))
-        })
-        .collect()
-}
-
-fn mk_replica() -> Replica {
-    let mut replica = Replica::default();
-    replica.plan(plan());
-    replica
-}
-
-/// What somebody knows who is told of changes only.
-fn hear(known: &mut Rows, changes: Vec<Change>) {
-    for Change { table, id, row } in changes {
-        match row {
-            Some(row) => known.insert((table, id), row),
-            None => known.remove(&(table, id)),
+impl Choices<'_> {
+    /// A number below `limit`.
+    fn below(&mut self, limit: u8) -> u8 {
+        let Some((first, rest)) = self.0.split_first() else {
+            return 0;
         };
+        self.0 = rest;
+        first % limit
+    }
+
+    fn are_left(&self) -> bool {
+        !self.0.is_empty()
     }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
-
-    #[test]
-    fn ovn_replica_is_a_fresh_copy_after_any_changes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let mut choices = Choices(&bytes);
-        let (mut database, mut told) = (Database::default(), Database::default());
-        let (mut replica, mut first) = (mk_replica(), mk_replica());
-        let (mut known, mut known_of_first) = (Rows::new(), Rows::new());
-        while choices.are_left() {
-            let step = database.transact(&mut choices);
-            let (changes, changes_of_first) = if step == Step::Lost {
-                (
-                    replica.reset2(&database.initial().to_string()).unwrap(),
-                    first.reset(&database.initial1().to_string()).unwrap(),
-                )
-            } else {
-                (
-                    replica.update2(&database.update2(&told).to_string()).unwrap(),
-                    first.update(&database.update1(&told).to_string()).unwrap(),
-                )
-            };
-            told = database.clone();
-            let mut fresh = mk_replica();
-            fresh.reset2(&database.initial().to_string()).unwrap();
-            let expect = rows_of(&fresh);
-            hear(&mut known, changes);
-            hear(&mut known_of_first, changes_of_first);
-            prop_assert_eq!(&rows_of(&replica), &expect);
-            prop_assert_eq!(&rows_of(&first), &expect);
-            prop_assert_eq!(&known, &expect);
-            prop_assert_eq!(&known_of_first, &expect);
-        }
-    }
-
-    #[test]
-    fn ovn_messages_are_the_same_however_the_stream_is_cut(
-        bytes in prop::collection::vec(any::<u8>(), 0..100),
-        cuts in prop::collection::vec(1usize..50, 1..20),
-    ) {
-        let mut choices = Choices(&bytes);
-        let mut database = Database::default();
-        let mut messages = Vec::new();
-        while choices.are_left() {
-            database.transact(&mut choices);
-            messages.push(database.initial().to_string());
-        }
-        let stream = messages.join("\n");
-        let mut rest = stream.as_bytes();
-        let mut framer = Framer::new(1 << 20);
-        let mut found = Vec::new();
-        for cut in cuts.iter().cycle() {
-            let (piece, after) = rest.split_at(rest.len().min(*cut));
-            rest = after;
-            framer.push(piece);
-            while let Some(message) = framer.next_message().unwrap() {
-                found.push(String::from_utf8(message.to_vec()).unwrap());
-            }
-            if rest.is_empty() {
-                break;
-            }
-        }
-        prop_assert_eq!(found, messages);
-    }
 
     #[test]
     fn ovn_chassis_are_what_they_are_to_somebody_who_just_came(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
@@ -123,18 +44,18 @@ proptest! {
                 change_a_row(&mut tables, &mut choices);
             }
             let all = tables.to_string();
-            let changes = replica.reset2(&all).unwrap();
+            let changes = replica.replace(UpdateFormat::V2, &all).unwrap();
             index.changed(&changes, now);
 
             let mut fresh = ChassisIndex::new(Duration::ZERO);
-            fresh.synced(&chassis_replica().reset2(&all).unwrap(), &[], now);
+            fresh.synced(&chassis_replica().replace(UpdateFormat::V2, &all).unwrap(), &[], now);
             prop_assert_eq!(look(&index.view(), now), look(&fresh.view(), now), "{}", all);
         }
     }
 }
 
 /// A replica of the four tables that tell of chassis.
-pub(crate) fn chassis_replica() -> Replica {
+pub(crate) fn chassis_replica() -> TableCache {
     let schema = json!({"tables": {
         "SB_Global": {"columns": {
             "nb_cfg": {"type": "integer"},
@@ -146,9 +67,9 @@ pub(crate) fn chassis_replica() -> Replica {
         "Chassis_Private": {"columns": {"name": {"type": "string"}, "nb_cfg": {"type": "integer"}}},
         "Encap": {"columns": {"ip": {"type": "string"}}},
     }});
-    let mut replica = Replica::default();
+    let mut replica = TableCache::default();
     let schema = Schema::parse(&schema.to_string()).unwrap();
-    replica.plan(Plan::new(&chassis::WANTED, &schema));
+    replica.plan(MonitorPlan::new(&chassis::WANTED, &schema));
     replica
 }
 

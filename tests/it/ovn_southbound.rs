@@ -1,16 +1,22 @@
 //! The southbound database of a real OVN: what becomes of its chassis is seen, and whatever happens
 //! to its servers, what is known in the end is what a fresh copy would be.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use berth::ovn::probe::ProbeStats;
-use berth::ovn::{Cause, Endpoints, Probe};
+use berth::metrics::Registry;
+use berth::ovn::Probe;
+use berth::ovn::probe::ProbeMetrics;
+use ovsdb::{ClientOptions, Endpoints, ErrorKind};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::ovn_lab::{Followed, Lab, Ovn, Proxy, Server, insert_chassis};
+
+fn mk_probe(endpoints: &str) -> Probe {
+    let endpoints = Endpoints::parse("test", endpoints).unwrap();
+    Probe::new(ClientOptions::new(endpoints))
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ovn_chassis_that_is_dead_is_behind_until_it_returns_and_the_others_never_are() {
@@ -18,15 +24,12 @@ async fn ovn_chassis_that_is_dead_is_behind_until_it_returns_and_the_others_neve
     lab.add("n1", "c1");
     lab.add("n2", "c2");
     let mut followed = Followed::start(&lab.southbound.unix(), None);
-    let mut probe = Probe::new(
-        Endpoints::parse("test", &lab.northbound.unix()).unwrap(),
-        None,
-    );
+    let mut probe = mk_probe(&lab.northbound.unix());
     let nb_cfg = |followed: &Followed, chassis: &str| followed.view().chassis(chassis)?.nb_cfg();
     let healthy = |followed: &Followed, node: &str, chassis: &str| {
         followed.judge(node, chassis, 60).is_empty()
     };
-    assert_eq!(probe.bump().await, Ok(1));
+    assert_eq!(probe.bump().await.unwrap(), 1);
     followed
         .until("both answer", |f| {
             nb_cfg(f, "c1") == Some(1) && nb_cfg(f, "c2") == Some(1)
@@ -34,7 +37,7 @@ async fn ovn_chassis_that_is_dead_is_behind_until_it_returns_and_the_others_neve
         .await;
     assert!(healthy(&followed, "n1", "c1") && healthy(&followed, "n2", "c2"));
 
-    assert_eq!(probe.bump().await, Ok(2));
+    assert_eq!(probe.bump().await.unwrap(), 2);
     followed
         .until("both are measured", |f| {
             ["c1", "c2"].iter().all(|name| {
@@ -46,7 +49,7 @@ async fn ovn_chassis_that_is_dead_is_behind_until_it_returns_and_the_others_neve
 
     lab.kill_controller("n1");
     for value in 3..6 {
-        assert_eq!(probe.bump().await, Ok(value));
+        assert_eq!(probe.bump().await.unwrap(), value);
         followed
             .until("the other answers", |f| {
                 f.view().nb_cfg() == Some(value) && nb_cfg(f, "c2") == Some(value)
@@ -87,7 +90,7 @@ async fn ovn_chassis_that_are_told_not_to_answer_are_not_behind_and_not_asked() 
     lab.nbctl(&["sync"]);
     lab.kill_controller("n1");
     let northbound = Endpoints::parse("test", &lab.northbound.unix()).unwrap();
-    let mut probe = Probe::new(northbound, None);
+    let mut probe = Probe::new(ClientOptions::new(northbound));
     let value = probe.bump().await.unwrap();
     followed
         .until("the question", |f| f.view().nb_cfg() == Some(value))
@@ -100,7 +103,7 @@ async fn ovn_chassis_that_are_told_not_to_answer_are_not_behind_and_not_asked() 
         .until("the option", |f| f.view().updates_are_off())
         .await;
     assert_eq!(followed.judge("n1", "c1", 3600), [""; 0]);
-    let stats = Arc::new(ProbeStats::default());
+    let stats = ProbeMetrics::register(&Registry::default()).unwrap();
     let view = followed.view();
     let asking = timeout(
         Duration::from_millis(300),
@@ -109,7 +112,7 @@ async fn ovn_chassis_that_are_told_not_to_answer_are_not_behind_and_not_asked() 
         }),
     );
     assert!(asking.await.is_err());
-    assert_eq!(stats.questions(), 0);
+    assert_eq!(stats.questions.get(), 0);
 
     lab.nbctl_without_chassis(&[
         "remove",
@@ -344,8 +347,8 @@ async fn ovn_database_that_is_stopped_and_started_is_followed_again_as_it_is_the
         .until("it is filled", |f| f.judge("n2", "c2", 0).is_empty())
         .await;
     followed.until_equal(&alone.ovn, &alone.server).await;
-    assert!(followed.stats.connections() >= 3);
-    assert!(followed.stats.failures(Cause::Closed) >= 2);
+    assert!(followed.stats.connections.get() >= 3);
+    assert!(followed.failures(ErrorKind::Closed) >= 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -365,7 +368,7 @@ async fn ovn_server_that_stalls_without_closing_is_left_for_the_next() {
             f.judge("n1", "c1", 0) == ["chassis_identity"]
         })
         .await;
-    assert_eq!(followed.stats.failures(Cause::Timeout), 1);
+    assert_eq!(followed.failures(ErrorKind::Timeout), 1);
     assert!(followed.stats.silence().unwrap() < Duration::from_secs(2));
     followed.until_equal(&alone.ovn, &alone.server).await;
 }
@@ -470,7 +473,7 @@ async fn ovn_cluster_member_without_the_others_is_left_and_the_next_goes_on_wher
             f.stats.is_synced() && f.lost() == 1
         })
         .await;
-    assert_eq!(followed.stats.resumed_syncs(), 1);
+    assert_eq!(followed.syncs("resumed"), 1);
     followed
         .until("a leader", |_| {
             let update = json!({"op": "insert", "table": "SB_Global", "row": {"nb_cfg": 5}});
@@ -484,12 +487,12 @@ async fn ovn_cluster_member_without_the_others_is_left_and_the_next_goes_on_wher
     members[0].start(&ovn);
 
     // The others go, and the one that is followed knows that it is cut off.
-    let unfit = followed.stats.failures(Cause::Unfit);
+    let unfit = followed.failures(ErrorKind::Unfit);
     members[0].kill();
     members[2].kill();
     followed
         .until("it is left", |f| {
-            f.stats.failures(Cause::Unfit) > unfit && !f.stats.is_synced()
+            f.failures(ErrorKind::Unfit) > unfit && !f.stats.is_synced()
         })
         .await;
     assert_eq!(followed.view().count(), 1, "the last view stays");
@@ -498,7 +501,7 @@ async fn ovn_cluster_member_without_the_others_is_left_and_the_next_goes_on_wher
         .until("it is fit again", |f| f.stats.is_synced())
         .await;
     followed.until_equal(&ovn, &members[1]).await;
-    assert_eq!(followed.stats.full_syncs(), 1, "nothing was read twice");
+    assert_eq!(followed.syncs("full"), 1, "nothing was read twice");
 }
 
 fn cluster(ovn: &Ovn, dir: &std::path::Path) -> Vec<Server> {
@@ -538,27 +541,21 @@ async fn ovn_probe_asks_at_its_interval_by_the_server_that_does_it() {
     let mut followed = Followed::start(&lab.southbound.unix(), None);
     let nowhere = lab.northbound.socket().with_extension("none");
     let list = format!("unix:{},{}", nowhere.display(), lab.northbound.unix());
-    let mut probe = Probe::new(Endpoints::parse("test", &list).unwrap(), None);
-    let stats = Arc::new(ProbeStats::default());
+    let mut probe = mk_probe(&list);
+    let stats = ProbeMetrics::register(&Registry::default()).unwrap();
     let running = {
-        let stats = Arc::clone(&stats);
+        let stats = stats.clone();
         tokio::spawn(async move { probe.run(Duration::from_millis(50), &stats, || true).await })
     };
     followed
         .until("it is asked", |f| f.view().nb_cfg() >= Some(3))
         .await;
     running.abort();
-    assert!(stats.questions() >= 3);
+    assert!(stats.questions.get() >= 3);
 
-    let mut lost = Probe::new(
-        Endpoints::parse("test", &format!("unix:{}", nowhere.display())).unwrap(),
-        None,
-    );
-    assert_eq!(lost.bump().await.unwrap_err().cause, Cause::Connection);
-    let mut wrong = Probe::new(
-        Endpoints::parse("test", &lab.southbound.unix()).unwrap(),
-        None,
-    );
-    let fault = wrong.bump().await.unwrap_err();
-    assert_eq!(fault.cause, Cause::Refused);
+    let mut lost = mk_probe(&format!("unix:{}", nowhere.display()));
+    assert_eq!(lost.bump().await.unwrap_err().kind(), ErrorKind::Connection);
+    let mut wrong = mk_probe(&lab.southbound.unix());
+    let error = wrong.bump().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
 }

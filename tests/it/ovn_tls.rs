@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use berth::ovn::{Cause, ChassisView, ClientStats, Endpoints, Settings, southbound};
+use berth::metrics::Registry;
+use berth::ovn::{ChassisView, ConnectionMetrics, southbound};
 use berth::tls::{ClientFiles, Identity};
+use ovsdb::{ClientOptions, Endpoints, ErrorKind};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -136,12 +138,12 @@ async fn ovn_server_of_the_authority_is_followed_whatever_its_name_and_any_other
         ("no file", &good, files(&pki, Some(pki.identity("none")))),
     ] {
         let mut followed = Followed::start(&at(server), files);
-        followed.failed(what, Cause::Tls).await;
-        assert_eq!(followed.stats.full_syncs(), 0, "{what}");
+        followed.failed(what, ErrorKind::Tls).await;
+        assert_eq!(followed.syncs("full"), 0, "{what}");
     }
     let mut followed = Followed::start(&format!("tcp:127.0.0.1:{}", good.port), None);
     followed
-        .failed("no TLS where it is due", Cause::Closed)
+        .failed("no TLS where it is due", ErrorKind::Closed)
         .await;
 }
 
@@ -165,7 +167,7 @@ async fn ovn_certificate_that_is_renewed_is_used_from_the_next_connection_on() {
         identity: Some(other.identity("berth")),
     };
     let mut followed = Followed::start(&at(&server), Some(files));
-    followed.failed("refused", Cause::Tls).await;
+    followed.failed("refused", ErrorKind::Tls).await;
     for extension in ["pem", "key"] {
         fs::copy(pki.file("good", extension), other.file("berth", extension)).unwrap();
     }
@@ -193,22 +195,24 @@ async fn ovn_certificates_of_ovs_pki_are_good_ones() {
     let ca = pki.join("switchca/cacert.pem");
     let server = serve(&ovn, &dir.path().join("a"), &identity, &ca);
     let view = Arc::new(ArcSwap::from_pointee(ChassisView::default()));
-    let stats = Arc::new(ClientStats::default());
-    let settings = Settings {
-        endpoints: Endpoints::parse("test", &at(&server)).unwrap(),
-        tls: Some(ClientFiles {
-            ca,
-            identity: Some(identity),
-        }),
-        subject: southbound::subject(true, false),
-        inactivity: berth::ovn::client::INACTIVITY,
+    let stats = Arc::new(ConnectionMetrics::register(&Registry::default()).unwrap());
+    let options = ClientOptions {
+        tls: Some(
+            ClientFiles {
+                ca,
+                identity: Some(identity),
+            }
+            .into(),
+        ),
+        ..ClientOptions::new(Endpoints::parse("test", &at(&server)).unwrap())
     };
     let (send, mut told) = watch::channel(0);
     let publish = move |view: &ChassisView| {
         send.send_replace(view.count());
     };
     let task = tokio::spawn(southbound::watch(
-        settings,
+        options,
+        southbound::spec(true, false),
         std::time::Duration::from_secs(15),
         Arc::clone(&view),
         Arc::clone(&stats),

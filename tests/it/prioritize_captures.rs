@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use berth::decide::policy::Policy;
 use berth::http::prioritize;
 use berth::ovn::ChassisIndex;
-use berth::ovn::replica::Replica;
 use berth::snapshot::{Snapshot, SouthboundState};
+use ovsdb::{TableCache, UpdateFormat};
 use serde_json::{Value, json};
 
 use crate::ovn_properties::chassis_replica;
@@ -196,7 +196,7 @@ async fn a_pod_that_is_no_target_of_a_migration_scores_nothing_anywhere() {
 
 /// The chassis of nodes `el9-1` to `el9-3`, which answer when they are told to.
 struct Southbound {
-    replica: Replica,
+    replica: TableCache,
     index: ChassisIndex,
     now: Instant,
 }
@@ -221,7 +221,10 @@ impl Southbound {
     }
 
     fn update(&mut self, rows: &Value) {
-        let changes = self.replica.update2(&rows.to_string()).unwrap();
+        let changes = self
+            .replica
+            .update(UpdateFormat::V2, &rows.to_string())
+            .unwrap();
         self.index.changed(&changes, self.now);
     }
 

@@ -9,9 +9,10 @@ use arc_swap::ArcSwap;
 use berth::config::Config;
 use berth::http::{Metrics, Service};
 use berth::metrics::{Registry, SouthboundCollector, ViewCollector};
-use berth::ovn::probe::ProbeStats;
-use berth::ovn::{ChassisView, ClientStats, Endpoints, Probe, Settings, southbound};
+use berth::ovn::probe::ProbeMetrics;
+use berth::ovn::{ChassisView, ConnectionMetrics, Probe, southbound};
 use berth::snapshot::{Changes, SouthboundStore, Staleness, Stores};
+use ovsdb::{ClientOptions, Endpoints};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -79,18 +80,18 @@ pub(crate) struct Following {
 impl Following {
     pub(crate) fn start(server: &Server, config: &str, staleness: Staleness) -> Self {
         let config = Config::parse(config).unwrap();
+        let registry = Registry::default();
         let source = SouthboundStore {
             view: Arc::new(ArcSwap::from_pointee(ChassisView::default())),
-            stats: Arc::new(ClientStats::default()),
+            connection: Arc::new(ConnectionMetrics::register(&registry).unwrap()),
             staleness,
         };
-        let settings = Settings {
-            endpoints: Endpoints::parse("test", &server.unix()).unwrap(),
-            tls: None,
-            subject: southbound::subject(false, config.scoring.locality > 0),
+        let options = ClientOptions {
             inactivity: Duration::from_secs(1),
+            ..ClientOptions::new(Endpoints::parse("test", &server.unix()).unwrap())
         };
-        let (view_of, stats) = (Arc::clone(&source.view), Arc::clone(&source.stats));
+        let spec = southbound::spec(false, config.scoring.locality > 0);
+        let (view_of, connection) = (Arc::clone(&source.view), Arc::clone(&source.connection));
         let allowed_lag = config.southbound.allowed_lag.0;
         let news = Arc::new(AtomicUsize::new(0));
         let publish = {
@@ -99,14 +100,13 @@ impl Following {
                 news.fetch_add(1, Ordering::SeqCst);
             }
         };
-        let following = southbound::watch(settings, allowed_lag, view_of, stats, publish);
+        let following = southbound::watch(options, spec, allowed_lag, view_of, connection, publish);
         let task = tokio::spawn(following);
         let stores = Stores {
             cluster: Arc::new(ArcSwap::from_pointee(view(&cluster()))),
             southbound: Some(source.clone()),
             changes: Changes::default(),
         };
-        let registry = Registry::default();
         let gauges = SouthboundCollector::new(source.clone());
         registry.collect(gauges.unwrap()).unwrap();
         let gauges = ViewCollector::new(stores.clone(), config.policy());
@@ -328,10 +328,10 @@ async fn ovn_chassis_that_is_killed_is_rejected_when_it_did_not_answer_and_the_o
     let config = "southbound: {allowedLag: 5s}";
     let following = Following::start(&lab.southbound, config, PATIENT);
     let northbound = Endpoints::parse("test", &lab.northbound.unix()).unwrap();
-    let stats = Arc::new(ProbeStats::default());
-    let asked = Arc::clone(&stats);
+    let stats = ProbeMetrics::register(&Registry::default()).unwrap();
+    let asked = stats.clone();
     let asking = tokio::spawn(async move {
-        let mut probe = Probe::new(northbound, None);
+        let mut probe = Probe::new(ClientOptions::new(northbound));
         match probe.run(Duration::from_millis(500), &asked, || true).await {}
     });
     let answer = |number| {
@@ -343,7 +343,7 @@ async fn ovn_chassis_that_is_killed_is_rejected_when_it_did_not_answer_and_the_o
     following.until(&[UNCLAIMED]).await;
 
     lab.kill_controller("el9-1");
-    let last = stats.questions();
+    let last = stats.questions.get();
     let late = ("el9-1", "OVN chassis not responding");
     following.only_until(&[UNCLAIMED], &[late, UNCLAIMED]).await;
     // It was timed from the first question that it could not answer.
@@ -390,7 +390,7 @@ async fn ovn_database_out_of_reach_is_left_out_or_held_against_everyone() {
         assert_eq!(following.asked.metric("berth_southbound_connected"), 0.0);
         southbound.server.start(&southbound.ovn);
         following.until(&fresh).await;
-        assert!(following.source.stats.connections() > 1);
+        assert!(following.source.connection.connections.get() > 1);
     }
 }
 

@@ -27,7 +27,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "ovn",
         &[
-            "backoff", "decide", "domain", "escape", "ovn", "sharded", "text", "tls",
+            "decide",
+            "domain",
+            "escape",
+            "failure_log",
+            "metrics",
+            "ovn",
+            "sharded",
+            "text",
+            "tls",
         ],
     ),
     (
@@ -161,6 +169,7 @@ fn reached(file: &Path, is_root: bool) -> BTreeSet<PathBuf> {
 fn every_file_is_reached_by_a_mod_line() {
     for (dirs, roots) in [
         (&["src"][..], &["src/lib.rs", "src/main.rs"][..]),
+        (&["crates/ovsdb/src"], &["crates/ovsdb/src/lib.rs"]),
         (&["tests/it", "tests/apiserver"], &["tests/it/main.rs"]),
     ] {
         let files: BTreeSet<PathBuf> = dirs
@@ -177,7 +186,7 @@ fn every_file_is_reached_by_a_mod_line() {
 
 #[test]
 fn every_file_begins_by_saying_what_it_is() {
-    for file in ["src", "tests", "fuzz/fuzz_targets", "fuzz/src"]
+    for file in ["src", "crates", "tests", "fuzz/fuzz_targets", "fuzz/src"]
         .iter()
         .flat_map(|dir| rust_files(&root().join(dir)))
     {
@@ -204,6 +213,19 @@ fn a_layer_imports_only_what_it_may() {
                 );
             }
         }
+    }
+}
+
+/// The layers that may name the OVSDB client: OVN's databases, their place in the configuration, and
+/// the UUID of a chassis that a node claims.
+const OVSDB: [&str; 3] = ["config", "ovn", "wire"];
+
+#[test]
+fn ovsdb_is_named_only_by_the_layers_that_may() {
+    let others = LAYERS.iter().filter(|(layer, _)| !OVSDB.contains(layer));
+    for file in others.flat_map(|(layer, _)| layer_files(layer)) {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(!text.contains("ovsdb::"), "{}", file.display());
     }
 }
 

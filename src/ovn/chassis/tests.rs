@@ -1,19 +1,18 @@
 //! Rows of four tables, and what they make of a chassis.
 
+use ovsdb::{MonitorPlan, Schema, TableCache, UpdateFormat};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::decide::evaluate::{Candidate, Evaluator};
 use crate::decide::policy::{ClusterCapabilities, Policy};
 use crate::domain::{Agents, ChassisClaim, NodeFacts};
-use crate::ovn::replica::Replica;
-use crate::ovn::schema::{Plan, Schema};
 
 const ALLOWED: Duration = Duration::from_secs(15);
 
 /// A database with its index, and a clock of its own.
 struct Db {
-    replica: Replica,
+    replica: TableCache,
     index: ChassisIndex,
     now: Instant,
 }
@@ -43,25 +42,31 @@ impl Db {
         }
         let schema = json!({ "tables": schema }).to_string();
         let mut db = Self {
-            replica: Replica::default(),
+            replica: TableCache::default(),
             index: ChassisIndex::new(ALLOWED),
             now: Instant::now(),
         };
         db.replica
-            .plan(Plan::new(&WANTED, &Schema::parse(&schema).unwrap()));
+            .plan(MonitorPlan::new(&WANTED, &Schema::parse(&schema).unwrap()));
         db.sync(rows);
         db
     }
 
     /// All that is there, after a connection.
     fn sync(&mut self, rows: &Value) {
-        let changes = self.replica.reset2(&rows.to_string()).unwrap();
+        let changes = self
+            .replica
+            .replace(UpdateFormat::V2, &rows.to_string())
+            .unwrap();
         let missing = self.replica.planned().missing.clone();
         self.index.synced(&changes, &missing, self.now);
     }
 
     fn update(&mut self, rows: &Value) {
-        let changes = self.replica.update2(&rows.to_string()).unwrap();
+        let changes = self
+            .replica
+            .update(UpdateFormat::V2, &rows.to_string())
+            .unwrap();
         self.index.changed(&changes, self.now);
     }
 

@@ -1,15 +1,14 @@
 //! Rows of ports, and where they make networks local.
 
+use ovsdb::{MonitorPlan, Schema, TableCache, UpdateFormat};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::ovn::replica::Replica;
-use crate::ovn::schema::{Plan, Schema};
 
 /// A database with its index.
 struct Db {
-    replica: Replica,
+    replica: TableCache,
     index: LocalityIndex,
 }
 
@@ -36,8 +35,11 @@ impl Db {
             assert!(schema.as_object_mut().unwrap().remove(*column).is_some());
         }
         let schema = json!({"tables": {"Port_Binding": {"columns": schema}}}).to_string();
-        let mut replica = Replica::default();
-        replica.plan(Plan::new(&[WANTED], &Schema::parse(&schema).unwrap()));
+        let mut replica = TableCache::default();
+        replica.plan(MonitorPlan::new(
+            &[WANTED],
+            &Schema::parse(&schema).unwrap(),
+        ));
         let mut db = Self {
             replica,
             index: LocalityIndex::default(),
@@ -47,13 +49,19 @@ impl Db {
     }
 
     fn sync(&mut self, rows: &[(u8, Value)]) {
-        let changes = self.replica.reset2(&update("initial", rows)).unwrap();
+        let changes = self
+            .replica
+            .replace(UpdateFormat::V2, &update("initial", rows))
+            .unwrap();
         let missing = self.replica.planned().missing.clone();
         self.index.synced(&changes, &missing);
     }
 
     fn update(&mut self, kind: &str, rows: &[(u8, Value)]) {
-        let changes = self.replica.update2(&update(kind, rows)).unwrap();
+        let changes = self
+            .replica
+            .update(UpdateFormat::V2, &update(kind, rows))
+            .unwrap();
         self.index.changed(&changes);
     }
 
@@ -279,7 +287,10 @@ fn a_link_that_comes_back_under_another_id_in_one_change_is_there() {
         let rows = json!({"Port_Binding": {
             id(0, old): {"delete": null},
             id(0, new): {"insert": patch("s1-r", 1, "r-s1")}}});
-        let changes = db.replica.update2(&rows.to_string()).unwrap();
+        let changes = db
+            .replica
+            .update(UpdateFormat::V2, &rows.to_string())
+            .unwrap();
         db.index.changed(&changes);
         assert_eq!(db.local("ns/web"), "1:1 2:1 of 1");
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ovsdb::Uuid;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
@@ -153,18 +154,11 @@ const LONGEST_CLAIM: usize = 80;
 fn chassis_claim(annotation: Option<Text<'_>>) -> ChassisClaim {
     match annotation {
         None => ChassisClaim::Missing,
-        Some(name) if is_uuid(name.as_str()) => ChassisClaim::Registered(name.0.into()),
+        Some(name) if Uuid::parse(name.as_str()).is_some() => {
+            ChassisClaim::Registered(name.0.into())
+        }
         Some(other) => ChassisClaim::Malformed(shorten(other.as_str(), LONGEST_CLAIM).into()),
     }
-}
-
-/// Whether a string is a UUID in its usual form, 8-4-4-4-12.
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(i, byte)| match i {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
 }
 
 /// Of a node's 200 labels, the machine types, and whether there are any labels of this kind: a node

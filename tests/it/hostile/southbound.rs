@@ -89,7 +89,7 @@ fn answer(mut stream: TcpStream, junk: Junk) -> std::io::Result<()> {
                 )
             }
             (Some("get_schema"), _) => result(&schema().to_string()),
-            (Some("monitor_cond_since"), _) if params[1] == "berth" => result(&format!(
+            (Some("monitor_cond_since"), _) if params[1] == "0" => result(&format!(
                 r#"[false,"{TXN}",{{"Chassis":{{{}}}}}]"#,
                 chassis(junk)
             )),

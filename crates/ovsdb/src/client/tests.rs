@@ -4,17 +4,17 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
-use crate::ovn::schema::Wanted;
+use crate::schema::MonitorColumns;
 
-const SUBJECT: Subject = Subject {
-    database: "D",
-    wanted: &[Wanted {
-        table: "T",
-        columns: &["name"],
-    }],
-    large: &[],
-    leader_only: false,
+const SPEC: MonitorSpec = MonitorSpec {
     limit: 8 << 20,
+    ..MonitorSpec::new(
+        "D",
+        &[MonitorColumns {
+            table: "T",
+            columns: &["name"],
+        }],
+    )
 };
 const A: &str = "00000000-0000-4000-8000-00000000000a";
 
@@ -62,45 +62,40 @@ impl Server {
     }
 }
 
-/// Follows one connection, and tells what was told, with the fault that ended it at the end.
-async fn follow(stream: DuplexStream, stats: &ClientStats) -> Vec<String> {
-    follow_within(stream, stats, INACTIVITY).await
+/// Follows one connection. Returns its events, with the error that ended it at the end.
+async fn follow(stream: DuplexStream) -> Vec<String> {
+    follow_within(stream, INACTIVITY).await
 }
 
-async fn follow_within(
-    stream: DuplexStream,
-    stats: &ClientStats,
-    inactivity: Duration,
-) -> Vec<String> {
+async fn follow_within(stream: DuplexStream, inactivity: Duration) -> Vec<String> {
     let mut said = Vec::new();
     let endpoints = Endpoints::parse("test", "tcp:localhost:1").unwrap();
     let mut follower = Follower {
-        session: Session::new(SUBJECT),
-        connection: Connection::over(stream, budget::message(SUBJECT.limit)),
-        stats,
+        session: Session::new(SPEC),
+        connection: Connection::over(stream, budget::message(SPEC.limit)),
         inactivity,
         synced: None,
         endpoint: endpoints.at(0),
     };
-    let mut tell = |told: Told<'_>| {
-        said.push(match told {
-            Told::Synced { changes, missing } => {
-                format!("synced {} {}", changes.len(), missing.len())
-            }
-            Told::Changed(changes) => format!("changed {}", changes.len()),
-            Told::Lost => "lost".to_owned(),
+    let mut on_event = |event: ClientEvent<'_>| {
+        said.push(match event {
+            ClientEvent::Synced {
+                changes, missing, ..
+            } => format!("synced {} {}", changes.len(), missing.len()),
+            ClientEvent::Changed(changes) => format!("changed {}", changes.len()),
+            ClientEvent::Answered => return,
+            other => format!("{other:?}"),
         });
     };
-    let Err(fault) = follower.follow(&mut tell).await;
-    said.push(format!("{}: {fault}", fault.cause.name()));
+    let Err(error) = follower.follow(&mut on_event).await;
+    said.push(format!("{}: {error}", error.kind().name()));
     said
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_server_is_asked_and_left_when_it_does_not_answer() {
+async fn a_silent_server_is_sent_an_echo_and_left_when_it_does_not_answer() {
     let (client, server) = duplex(1 << 16);
     let mut server = Server(server);
-    let stats = ClientStats::default();
     let began = Instant::now();
     let serve = async {
         server.sync().await;
@@ -114,7 +109,7 @@ async fn a_silent_server_is_asked_and_left_when_it_does_not_answer() {
         server.read().await;
         server
     };
-    let (said, _server) = tokio::join!(follow(client, &stats), serve);
+    let (said, _server) = tokio::join!(follow(client), serve);
     assert_eq!(
         said,
         ["synced 1 0", "timeout: the server answers nothing for 20 s"]
@@ -123,10 +118,9 @@ async fn a_silent_server_is_asked_and_left_when_it_does_not_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_asks_is_answered_and_its_updates_are_taken() {
+async fn requests_of_a_server_are_answered_and_its_updates_taken() {
     let (client, server) = duplex(1 << 16);
     let mut server = Server(server);
-    let stats = ClientStats::default();
     let serve = async {
         server.sync().await;
         server
@@ -139,7 +133,7 @@ async fn a_server_that_asks_is_answered_and_its_updates_are_taken() {
         server.write(&mk_update("y")).await;
         drop(server);
     };
-    let (said, ()) = tokio::join!(follow(client, &stats), serve);
+    let (said, ()) = tokio::join!(follow(client), serve);
     assert_eq!(
         said,
         [
@@ -148,12 +142,11 @@ async fn a_server_that_asks_is_answered_and_its_updates_are_taken() {
             "closed: the server has closed the connection"
         ]
     );
-    assert_eq!((stats.updates(), stats.full_syncs()), (1, 1));
 }
 
 fn mk_update(name: &str) -> Value {
     json!({"method": "update3", "id": null,
-        "params": ["berth", A, {"T": {A: {"modify": {"name": name}}}}]})
+        "params": ["0", A, {"T": {A: {"modify": {"name": name}}}}]})
 }
 
 /// Sends pieces at intervals until nobody takes them any more, and answers nothing.
@@ -180,13 +173,12 @@ async fn a_server_that_sends_without_end_and_answers_nothing_is_left() {
     for (what, pieces) in cases {
         let (client, server) = duplex(1 << 16);
         let mut server = Server(server);
-        let stats = ClientStats::default();
         let began = Instant::now();
         let serve = async {
             server.sync().await;
             trickle(&mut server, pieces.into_iter(), Duration::from_secs(1)).await;
         };
-        let (said, ()) = tokio::join!(follow(client, &stats), serve);
+        let (said, ()) = tokio::join!(follow(client), serve);
         let last = said.last().unwrap();
         assert_eq!(
             last, "timeout: the server answers nothing for 20 s",
@@ -198,10 +190,9 @@ async fn a_server_that_sends_without_end_and_answers_nothing_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_takes_its_time_is_waited_for_while_it_comes_fast_enough() {
+async fn a_slow_message_is_waited_for_while_it_comes_fast_enough() {
     let (client, server) = duplex(1 << 20);
     let mut server = Server(server);
-    let stats = ClientStats::default();
     let serve = async {
         server.sync().await;
         // Two MiB, a little faster than has to be: longer than a silence may be.
@@ -215,7 +206,7 @@ async fn a_message_that_takes_its_time_is_waited_for_while_it_comes_fast_enough(
         drop(server);
     };
     let inactivity = Duration::from_secs(2);
-    let (said, ()) = tokio::join!(follow_within(client, &stats, inactivity), serve);
+    let (said, ()) = tokio::join!(follow_within(client, inactivity), serve);
     assert_eq!(
         said,
         [
@@ -227,13 +218,13 @@ async fn a_message_that_takes_its_time_is_waited_for_while_it_comes_fast_enough(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_sends_more_than_there_is_room_for_is_left_for_that() {
+async fn a_server_that_sends_more_than_a_limit_is_left() {
     let name = "y".repeat(3 << 20);
     let deep = "[".repeat(100);
     for (bytes, expect) in [
         (
             mk_update(&name).to_string(),
-            "too_large: the database is larger than berth has room for: its content takes more than 8388608 bytes",
+            "too_large: the database is larger than the limit: its content takes more than 8388608 bytes",
         ),
         (
             mk_update(&name.repeat(3)).to_string(),
@@ -250,22 +241,20 @@ async fn a_server_that_sends_more_than_there_is_room_for_is_left_for_that() {
     ] {
         let (client, server) = duplex(16 << 20);
         let mut server = Server(server);
-        let stats = ClientStats::default();
         let serve = async {
             server.sync().await;
             server.0.write_all(bytes.as_bytes()).await.unwrap();
             server
         };
-        let (said, _server) = tokio::join!(follow(client, &stats), serve);
+        let (said, _server) = tokio::join!(follow(client), serve);
         assert_eq!(said, ["synced 1 0", expect]);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_does_not_come_to_an_end_is_left() {
+async fn a_server_that_never_syncs_is_left() {
     let (client, server) = duplex(1 << 16);
     let mut server = Server(server);
-    let stats = ClientStats::default();
     let began = Instant::now();
     let serve = async {
         server.read().await;
@@ -278,17 +267,16 @@ async fn a_server_that_does_not_come_to_an_end_is_left() {
         }
         server
     };
-    let (said, _server) = tokio::join!(follow(client, &stats), serve);
+    let (said, _server) = tokio::join!(follow(client), serve);
     assert_eq!(
         said,
         ["timeout: the server does not come to the end of what it was asked for"]
     );
     assert_eq!(began.elapsed().as_secs(), 30);
-    assert_eq!(stats.silence(), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_is_none_of_messages_is_left_at_once() {
+async fn a_stream_that_holds_no_messages_is_left_at_once() {
     for (bytes, expect) in [
         (
             "HTTP/1.1 400 Bad Request",
@@ -298,12 +286,12 @@ async fn a_stream_that_is_none_of_messages_is_left_at_once() {
     ] {
         let (client, mut server) = duplex(1 << 16);
         server.write_all(bytes.as_bytes()).await.unwrap();
-        assert_eq!(follow(client, &ClientStats::default()).await, [expect]);
+        assert_eq!(follow(client).await, [expect]);
     }
 }
 
 #[test]
-fn the_endpoints_are_tried_in_turn_and_then_after_longer_and_longer_waits() {
+fn endpoints_are_tried_in_turn_with_growing_waits_between_rounds() {
     let mut rounds = Rounds::new(3);
     for round in 0..8 {
         for number in 0..3 {
@@ -321,10 +309,9 @@ fn the_endpoints_are_tried_in_turn_and_then_after_longer_and_longer_waits() {
 }
 
 #[tokio::test]
-async fn a_large_message_is_taken_elsewhere_and_nothing_of_the_conversation_is_lost() {
+async fn a_large_message_is_decoded_elsewhere_and_the_session_goes_on() {
     let (client, server) = duplex(1 << 16);
     let mut server = Server(server);
-    let stats = ClientStats::default();
     let serve = async {
         server.refuse("get_schema").await;
         let schema = json!({"tables": {"T": {"columns": {"name": {"type": "string"}}}}});
@@ -336,10 +323,10 @@ async fn a_large_message_is_taken_elsewhere_and_nothing_of_the_conversation_is_l
             .await;
         let update = json!({"T": {A: {"modify": {"name": "y"}}}});
         server
-            .write(&json!({"method": "update3", "params": ["berth", A, update], "id": null}))
+            .write(&json!({"method": "update3", "params": ["0", A, update], "id": null}))
             .await;
         drop(server);
     };
-    let (said, ()) = tokio::join!(follow(client, &stats), serve);
+    let (said, ()) = tokio::join!(follow(client), serve);
     assert_eq!(said[..2], ["synced 1 0", "changed 1"]);
 }

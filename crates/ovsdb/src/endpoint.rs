@@ -31,27 +31,27 @@ pub struct Endpoints(Vec<Endpoint>);
 
 /// A list that can't be used: where it was written, the entry, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{origin} {entry:?}: {fault}")]
+#[error("{origin} {entry:?}: {problem}")]
 pub struct EndpointError {
     /// The flag or the field of the configuration.
     pub origin: String,
     /// The entry.
     pub entry: String,
     /// What is wrong with it.
-    pub fault: EndpointFault,
+    pub problem: EndpointProblem,
 }
 
 /// What is wrong with an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointFault {
+pub enum EndpointProblem {
     /// Nothing between two commas, or nothing at all.
     #[error("an endpoint is missing; use tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH")]
     Empty,
     /// Another method, or none.
     #[error("an endpoint begins with tcp:, ssl: or unix:")]
     Method,
-    /// A method that makes a server of who asks.
-    #[error("berth connects and does not listen; use tcp:, ssl: or unix:")]
+    /// A method that listens.
+    #[error("a client connects and does not listen; use tcp:, ssl: or unix:")]
     Passive,
     /// No host.
     #[error("a host is missing, as in tcp:ovn-sb:6642")]
@@ -79,10 +79,10 @@ impl Endpoints {
     /// Reads a list; `origin` is the flag or the field that it comes from.
     pub fn parse(origin: &str, list: &str) -> Result<Self, EndpointError> {
         let endpoints = list.split(',').map(str::trim).map(|entry| {
-            Endpoint::parse(entry).map_err(|fault| EndpointError {
+            Endpoint::parse(entry).map_err(|problem| EndpointError {
                 origin: origin.to_owned(),
                 entry: entry.to_owned(),
-                fault,
+                problem,
             })
         });
         endpoints.collect::<Result<_, _>>().map(Self)
@@ -94,7 +94,7 @@ impl Endpoints {
         self.0.len()
     }
 
-    /// The one to try after so many others; after the last comes the first.
+    /// The one to try after `tried` others; after the last comes the first.
     #[must_use]
     pub fn at(&self, tried: usize) -> &Endpoint {
         &self.0[tried % self.0.len()]
@@ -109,42 +109,42 @@ impl Endpoints {
 }
 
 impl Endpoint {
-    fn parse(entry: &str) -> Result<Self, EndpointFault> {
+    fn parse(entry: &str) -> Result<Self, EndpointProblem> {
         if entry.is_empty() {
-            return Err(EndpointFault::Empty);
+            return Err(EndpointProblem::Empty);
         }
-        let (method, rest) = entry.split_once(':').ok_or(EndpointFault::Method)?;
+        let (method, rest) = entry.split_once(':').ok_or(EndpointProblem::Method)?;
         match method {
             "tcp" => Address::parse(rest).map(Self::Tcp),
             "ssl" => Address::parse(rest).map(Self::Ssl),
-            "unix" if rest.is_empty() => Err(EndpointFault::NoPath),
+            "unix" if rest.is_empty() => Err(EndpointProblem::NoPath),
             "unix" => Ok(Self::Unix(rest.into())),
-            "ptcp" | "pssl" | "punix" => Err(EndpointFault::Passive),
-            _ => Err(EndpointFault::Method),
+            "ptcp" | "pssl" | "punix" => Err(EndpointProblem::Passive),
+            _ => Err(EndpointProblem::Method),
         }
     }
 }
 
 impl Address {
-    fn parse(text: &str) -> Result<Self, EndpointFault> {
+    fn parse(text: &str) -> Result<Self, EndpointProblem> {
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-            let (host, rest) = rest.split_once(']').ok_or(EndpointFault::Brackets)?;
+            let (host, rest) = rest.split_once(']').ok_or(EndpointProblem::Brackets)?;
             if host.parse::<Ipv6Addr>().is_err() {
-                return Err(EndpointFault::NotIpv6);
+                return Err(EndpointProblem::NotIpv6);
             }
-            (host, rest.strip_prefix(':').ok_or(EndpointFault::NoPort)?)
+            (host, rest.strip_prefix(':').ok_or(EndpointProblem::NoPort)?)
         } else {
-            let (host, port) = text.rsplit_once(':').ok_or(EndpointFault::NoPort)?;
+            let (host, port) = text.rsplit_once(':').ok_or(EndpointProblem::NoPort)?;
             if host.contains(':') {
-                return Err(EndpointFault::Brackets);
+                return Err(EndpointProblem::Brackets);
             }
             (host, port)
         };
         if host.is_empty() {
-            return Err(EndpointFault::NoHost);
+            return Err(EndpointProblem::NoHost);
         }
         if port.is_empty() {
-            return Err(EndpointFault::NoPort);
+            return Err(EndpointProblem::NoPort);
         }
         let digits = port.bytes().all(|byte| byte.is_ascii_digit());
         match port.parse() {
@@ -152,7 +152,7 @@ impl Address {
                 host: host.to_owned(),
                 port,
             }),
-            _ => Err(EndpointFault::Port),
+            _ => Err(EndpointProblem::Port),
         }
     }
 }
@@ -213,11 +213,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_where_it_was_written() {
-        use EndpointFault::{
+    fn an_error_says_what_is_wrong_and_where_it_is_written() {
+        use EndpointProblem::{
             Brackets, Empty, Method, NoHost, NoPath, NoPort, NotIpv6, Passive, Port,
         };
-        for (list, entry, fault) in [
+        for (list, entry, problem) in [
             ("", "", Empty),
             ("tcp:a:1,", "", Empty),
             ("a:1", "a:1", Method),
@@ -243,7 +243,7 @@ mod tests {
                 Err(EndpointError {
                     origin: "--ovn-sb".to_owned(),
                     entry: entry.to_owned(),
-                    fault
+                    problem
                 }),
                 "{list}"
             );

@@ -15,12 +15,12 @@ pub struct Framer {
     /// How much of the buffer was looked at.
     seen: usize,
     depth: usize,
-    place: Place,
+    position: Position,
 }
 
-/// Where the next byte is.
+/// Where in a message the next byte is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// Between messages, or in one and not in a string.
     Plain,
     String,
@@ -28,13 +28,13 @@ enum Place {
     Escape,
 }
 
-/// Why a stream is none of messages. Nothing after it can be read.
+/// Why a stream does not hold messages. Nothing after it can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// A message begins with something else than a brace.
     #[error("a message begins with byte {0:#04x}")]
     NotAnObject(u8),
-    /// A message is longer than berth holds.
+    /// A message is longer than the limit, in bytes.
     #[error("a message is longer than {0} bytes")]
     TooLong(usize),
     /// A message is nested deeper than any that OVSDB has.
@@ -54,7 +54,7 @@ impl Framer {
             limit,
             seen: 0,
             depth: 0,
-            place: Place::Plain,
+            position: Position::Plain,
         }
     }
 
@@ -69,8 +69,10 @@ impl Framer {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next message, if all of it is there. It has the braces of one; whether it is JSON is for
-    /// others to find.
+    /// The next message, if all of it is there. Its braces match; it may still not be JSON.
+    ///
+    /// # Errors
+    /// The stream does not hold messages, or a message is over a limit.
     pub fn next_message(&mut self) -> Result<Option<Bytes>, FrameError> {
         if self.depth == 0 {
             self.skip_space()?;
@@ -80,17 +82,17 @@ impl Framer {
             limit,
             seen,
             depth,
-            place,
+            position,
         } = self;
         let mut end = None;
         for (at, byte) in buffer.iter().enumerate().skip(*seen) {
-            match (*place, byte) {
-                (Place::Plain, b'{' | b'[') => *depth += 1,
-                (Place::Plain, b'}' | b']') => *depth -= 1,
-                (Place::String, b'\\') => *place = Place::Escape,
-                (Place::String, b'"') => *place = Place::Plain,
-                (Place::Plain, b'"') | (Place::Escape, _) => *place = Place::String,
-                (Place::Plain | Place::String, _) => continue,
+            match (*position, byte) {
+                (Position::Plain, b'{' | b'[') => *depth += 1,
+                (Position::Plain, b'}' | b']') => *depth -= 1,
+                (Position::String, b'\\') => *position = Position::Escape,
+                (Position::String, b'"') => *position = Position::Plain,
+                (Position::Plain, b'"') | (Position::Escape, _) => *position = Position::String,
+                (Position::Plain | Position::String, _) => continue,
             }
             if *depth > DEEPEST {
                 return Err(FrameError::TooDeep);
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_takes_its_memory_along() {
+    fn a_long_message_frees_its_memory() {
         let mut framer = Framer::new(16 << 20);
         let long = format!("{{\"{}\"}}", "x".repeat(8 << 20));
         framer.push(long.as_bytes());
@@ -182,14 +184,14 @@ mod tests {
     }
 
     #[test]
-    fn half_a_message_is_none_yet() {
+    fn half_a_message_is_not_returned() {
         for half in ["", "  ", "{", r#"{"a":"}"#, r#"{"a":"\"}"#, "{[}"] {
             assert_eq!(frames([half]).unwrap(), [""; 0], "{half}");
         }
     }
 
     #[test]
-    fn what_does_not_begin_as_a_message_is_refused_at_its_first_byte() {
+    fn a_stream_that_does_not_begin_as_a_message_is_refused_at_its_first_byte() {
         for (stream, byte) in [
             ("x", b'x'),
             ("[]", b'['),
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_the_limit_passes_and_one_byte_more_is_refused_before_its_end() {
+    fn a_message_over_the_limit_is_refused_before_its_end() {
         let message = |len: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(len - 8));
         assert_eq!(message(1024).len(), 1024);
         assert_eq!(frames([message(1024)]).unwrap().len(), 1);
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_nested_deeper_than_any_is_refused_before_its_end() {
+    fn a_message_nested_too_deep_is_refused_before_its_end() {
         let nested = |depth: usize| {
             let depth = depth - 1;
             format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth))
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn many_messages_in_one_piece_and_one_message_in_many_pieces_cost_the_same() {
+    fn each_byte_is_looked_at_once() {
         let count = 100_000;
         let stream = "{\"a\":[]}".repeat(count);
         let mut framer = Framer::new(1024);

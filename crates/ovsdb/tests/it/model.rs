@@ -3,16 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use berth::ovn::schema::{Plan, Schema, Wanted};
+use ovsdb::{MonitorColumns, MonitorPlan, Schema};
 use serde_json::{Map, Value, json};
 
 /// The tables of the model.
-pub(crate) const WANTED: [Wanted; 2] = [
-    Wanted {
+pub(crate) const TABLES: [MonitorColumns; 2] = [
+    MonitorColumns {
         table: "T",
         columns: &["one", "number", "maybe", "some", "map"],
     },
-    Wanted {
+    MonitorColumns {
         table: "U",
         // Of its map, no more than these keys.
         columns: &["one", "some", "map:a,ß"],
@@ -20,7 +20,7 @@ pub(crate) const WANTED: [Wanted; 2] = [
 ];
 
 /// What a server answers when it is asked for its schema, and what follows from it.
-pub(crate) fn plan() -> Plan {
+pub(crate) fn plan() -> MonitorPlan {
     let columns = json!({
         "one": {"type": "string"},
         "number": {"type": "integer"},
@@ -31,8 +31,8 @@ pub(crate) fn plan() -> Plan {
     });
     let table = || json!({ "columns": columns });
     let schema = json!({"tables": {"T": table(), "U": table(), "V": table()}}).to_string();
-    Plan::new(
-        &WANTED,
+    MonitorPlan::new(
+        &TABLES,
         &Schema::parse(&schema).expect("the model's schema"),
     )
 }

@@ -1,0 +1,165 @@
+//! What went wrong between the client and a server, told apart by what somebody has to do about it.
+
+use std::fmt;
+use std::io;
+
+use crate::budget::TooLarge;
+use crate::frame::FrameError;
+use crate::json::JsonError;
+use crate::server_status::Unfit;
+use crate::table_cache::CacheError;
+
+/// Why a connection failed or ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorKind {
+    /// No connection: the network, a name, or a server that is down.
+    Connection,
+    /// The certificates of one side do not satisfy the other, or can't be loaded.
+    Tls,
+    /// The server does not answer in time.
+    Timeout,
+    /// The server closed the connection.
+    Closed,
+    /// The server is not fit to be used, and another may be: see [`Unfit`].
+    Unfit,
+    /// The server refuses a request.
+    Refused,
+    /// The server sent what no OVSDB server sends.
+    Unreadable,
+    /// The server sent more than a limit allows.
+    TooLarge,
+}
+
+impl ErrorKind {
+    /// All kinds.
+    pub const ALL: [Self; 8] = [
+        Self::Connection,
+        Self::Tls,
+        Self::Timeout,
+        Self::Closed,
+        Self::Unfit,
+        Self::Refused,
+        Self::Unreadable,
+        Self::TooLarge,
+    ];
+
+    /// The name in snake case, for logs and metric labels.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Closed => "closed",
+            Self::Unfit => "unfit",
+            Self::Refused => "refused",
+            Self::Unreadable => "unreadable",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+/// A failure, with a message of one line for people.
+///
+/// The message may quote, at bounded length, what the server sent, control characters included:
+/// escape it where a terminal or a log would act on them.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    source: Option<io::Error>,
+}
+
+impl Error {
+    /// An error of this kind with this message.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// An I/O error, which stays the [source](std::error::Error::source).
+    pub(crate) fn io(kind: ErrorKind, error: io::Error) -> Self {
+        Self {
+            kind,
+            message: error.to_string(),
+            source: Some(error),
+        }
+    }
+
+    /// What a server sent can't be read.
+    pub(crate) fn unreadable(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Unreadable, message)
+    }
+
+    /// A server refuses a request, in its own words.
+    pub(crate) fn refused(method: &str, words: &str) -> Self {
+        let message = format!("the server refuses {method}: {words}");
+        Self::new(ErrorKind::Refused, message)
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|error| error as _)
+    }
+}
+
+impl From<JsonError> for Error {
+    fn from(error: JsonError) -> Self {
+        Self::unreadable(format!("a message can't be read: {error}"))
+    }
+}
+
+impl From<FrameError> for Error {
+    fn from(error: FrameError) -> Self {
+        let kind = match error {
+            FrameError::NotAnObject(_) => ErrorKind::Unreadable,
+            FrameError::TooLong(_) | FrameError::TooDeep => ErrorKind::TooLarge,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<CacheError> for Error {
+    fn from(error: CacheError) -> Self {
+        let kind = match error {
+            CacheError::TooLarge(TooLarge(_)) => ErrorKind::TooLarge,
+            _ => ErrorKind::Unreadable,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<Unfit> for Error {
+    fn from(unfit: Unfit) -> Self {
+        let message = format!("the server is left for the next: {unfit}");
+        Self::new(ErrorKind::Unfit, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_lists_the_kinds_in_their_order() {
+        let mut kinds = ErrorKind::ALL.iter().enumerate();
+        assert!(kinds.all(|(i, kind)| i == *kind as usize));
+    }
+}

@@ -1,0 +1,491 @@
+//! The conversation with a server whose tables are followed, from the first request to the changes:
+//! messages in, messages and changes out. It outlives its connections, so that the next one resumes
+//! where the last one ended.
+//!
+//! A server is first asked about itself and left if it is unfit, then for its schema, and then for
+//! those of the wanted tables and columns that the schema has: by `monitor_cond_since`, or where that
+//! is refused by `monitor_cond`, or by `monitor`, which every server knows. A large table is asked for
+//! by itself, after the others, so that no reply has to hold everything.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::budget;
+use crate::error::{Error, ErrorKind};
+use crate::rpc::{self, Message};
+use crate::schema::{Missing, MonitorColumns, MonitorPlan, Schema};
+use crate::server_status::{self, Demand, ServerStatus, Unfit};
+use crate::table_cache::{CacheError, Change, Row, TableCache, UpdateFormat};
+use crate::uuid::Uuid;
+use crate::value::Datum;
+
+/// The monitor of what the server says about itself. Those of the followed tables are numbered.
+const STATUS_MONITOR: &str = "status";
+
+/// What a server may say about itself, in bytes: a row and a schema for each of its databases.
+const STATUS_LIMIT: usize = 8 << 20;
+
+/// What is followed, of whatever server.
+#[derive(Clone, Copy, Debug)]
+pub struct MonitorSpec {
+    /// The database.
+    pub database: &'static str,
+    /// The tables that are asked for together, and so never differ by a transaction.
+    pub tables: &'static [MonitorColumns],
+    /// The tables of which each is asked for by itself, after the others.
+    pub large_tables: &'static [MonitorColumns],
+    /// Only the leader of a cluster will do.
+    pub leader_only: bool,
+    /// What may be kept of it, in bytes as [`budget`] counts them. A message may have three quarters of
+    /// it.
+    pub limit: usize,
+}
+
+impl MonitorSpec {
+    /// A spec of tables that are asked for together, from any server, with the default
+    /// [limit](budget::LIMIT).
+    #[must_use]
+    pub const fn new(database: &'static str, tables: &'static [MonitorColumns]) -> Self {
+        Self {
+            database,
+            tables,
+            large_tables: &[],
+            leader_only: false,
+            limit: budget::LIMIT,
+        }
+    }
+
+    /// How often the server is asked for tables.
+    const fn groups(&self) -> usize {
+        1 + self.large_tables.len()
+    }
+
+    /// In which of the groups a table is.
+    fn group_of(&self, table: &str) -> usize {
+        let mut large = self.large_tables.iter();
+        let at = large.position(|wanted| wanted.table == table);
+        at.map_or(0, |at| at + 1)
+    }
+}
+
+/// What a message leads to.
+#[derive(Debug, Default, PartialEq)]
+pub struct Received {
+    /// A message to be sent.
+    pub send: Option<Vec<u8>>,
+    /// What is new in the tables.
+    pub event: Option<SessionEvent>,
+    /// The server has answered a request, and so is there.
+    pub answered: bool,
+}
+
+/// What is new in the tables.
+#[derive(Debug, PartialEq)]
+pub enum SessionEvent {
+    /// The cache is what is in the database now, and stays so.
+    Synced {
+        /// What is different from what it was before.
+        changes: Vec<Change>,
+        /// The server had only to send what changed since the last connection.
+        resumed: bool,
+    },
+    /// The database has changed.
+    Changed(Vec<Change>),
+}
+
+/// What was asked last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    StatusSchema,
+    Status,
+    Schema,
+    /// By a method, for the tables of a group.
+    Monitor(Method, usize),
+    Synced,
+}
+
+/// The ways to ask for tables, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    CondSince,
+    Cond,
+    Plain,
+}
+
+impl Method {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::CondSince => "monitor_cond_since",
+            Self::Cond => "monitor_cond",
+            Self::Plain => "monitor",
+        }
+    }
+
+    const fn fallback(self) -> Option<Self> {
+        match self {
+            Self::CondSince => Some(Self::Cond),
+            Self::Cond => Some(Self::Plain),
+            Self::Plain => None,
+        }
+    }
+}
+
+/// A conversation, and what was learned in it and in those before it.
+#[derive(Debug)]
+pub struct Session {
+    spec: MonitorSpec,
+    stage: Stage,
+    last_id: u64,
+    /// The request whose reply moves the conversation on.
+    awaited: u64,
+    /// The last echo.
+    echo: u64,
+    about: TableCache,
+    status: ServerStatus,
+    cache: TableCache,
+    /// The last transaction that the cache has, by group, where the server says.
+    last_transactions: Vec<Option<Uuid>>,
+    /// All groups so far had only to send what changed.
+    resumed: bool,
+    /// What has changed since the last event, until all groups are there.
+    pending: BTreeMap<(&'static str, Uuid), Option<Row>>,
+}
+
+impl Session {
+    /// A conversation that has not begun.
+    #[must_use]
+    pub fn new(spec: MonitorSpec) -> Self {
+        Self {
+            spec,
+            stage: Stage::StatusSchema,
+            last_id: 0,
+            awaited: 0,
+            echo: 0,
+            about: TableCache::with_limit(STATUS_LIMIT),
+            status: ServerStatus::default(),
+            cache: TableCache::with_limit(spec.limit),
+            last_transactions: vec![None; spec.groups()],
+            resumed: true,
+            pending: BTreeMap::new(),
+        }
+    }
+
+    /// Begins again on a new connection. Returns the first message to send.
+    pub fn begin(&mut self) -> Vec<u8> {
+        self.about = TableCache::with_limit(STATUS_LIMIT);
+        let params = json!([server_status::DATABASE]);
+        self.ask(Stage::StatusSchema, "get_schema", &params)
+    }
+
+    /// What is followed.
+    #[must_use]
+    pub const fn spec(&self) -> MonitorSpec {
+        self.spec
+    }
+
+    /// Whether the cache is what is in the database.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.stage == Stage::Synced
+    }
+
+    /// What is known of the database.
+    #[must_use]
+    pub const fn cache(&self) -> &TableCache {
+        &self.cache
+    }
+
+    /// What the database does not have.
+    #[must_use]
+    pub fn missing(&self) -> &[Missing] {
+        &self.cache.planned().missing
+    }
+
+    /// Where the server stands that is followed, or was last.
+    #[must_use]
+    pub const fn status(&self) -> ServerStatus {
+        self.status
+    }
+
+    /// A request that shows by its answer that the server is there.
+    pub fn echo(&mut self) -> Vec<u8> {
+        self.last_id += 1;
+        self.echo = self.last_id;
+        rpc::request(self.last_id, "echo", &json!(["ovsdb"]))
+    }
+
+    /// Takes a message of the server.
+    ///
+    /// # Errors
+    /// The conversation can't go on, and the connection is of no use.
+    pub fn receive(&mut self, message: &[u8]) -> Result<Received, Error> {
+        match Message::parse(message)? {
+            Message::Request { method, params, id } => Ok(Received {
+                send: Some(rpc::answer(&method, params, id)?),
+                ..Received::default()
+            }),
+            Message::Notification { method, params } => {
+                let event = self.notified(&method, params)?;
+                Ok(Received {
+                    event,
+                    ..Received::default()
+                })
+            }
+            Message::Reply { id, outcome } => {
+                let id: Option<u64> = id.get().parse().ok();
+                let awaits = id == Some(self.awaited);
+                let received = if awaits {
+                    self.replied(outcome)?
+                } else {
+                    Received::default()
+                };
+                Ok(Received {
+                    answered: awaits || id == Some(self.echo),
+                    ..received
+                })
+            }
+        }
+    }
+
+    fn ask(&mut self, stage: Stage, method: &str, params: &Value) -> Vec<u8> {
+        self.stage = stage;
+        self.last_id += 1;
+        self.awaited = self.last_id;
+        rpc::request(self.last_id, method, params)
+    }
+
+    fn notified(&mut self, method: &str, params: &RawValue) -> Result<Option<SessionEvent>, Error> {
+        let (monitor, last, updates, format): (_, _, &RawValue, _) = match method {
+            "update" => {
+                let (monitor, updates) = read(method, params)?;
+                (monitor, None, updates, UpdateFormat::V1)
+            }
+            "update2" => {
+                let (monitor, updates) = read(method, params)?;
+                (monitor, None, updates, UpdateFormat::V2)
+            }
+            "update3" => {
+                let (monitor, last, updates) = read(method, params)?;
+                (monitor, transaction(last), updates, UpdateFormat::V2)
+            }
+            "monitor_canceled" => {
+                let (monitor,) = read(method, params)?;
+                return match self.group_named(monitor) {
+                    Some(_) => Err(Error::new(
+                        ErrorKind::Unfit,
+                        "the server has taken the database away",
+                    )),
+                    None => Ok(None),
+                };
+            }
+            // `locked`, `stolen`, or what a later server may send.
+            _ => return Ok(None),
+        };
+        let Some(group) = self.group_named(monitor) else {
+            if name_of(monitor) == Some(STATUS_MONITOR) {
+                self.about.update(format, updates.get())?;
+                self.judge()?;
+            }
+            return Ok(None);
+        };
+        let changes = self.cache.update(format, updates.get());
+        let changes = self.applied(changes)?;
+        if format == UpdateFormat::V2 {
+            self.last_transactions[group] = last;
+        }
+        if !self.is_synced() {
+            self.keep_for_later(changes);
+            return Ok(None);
+        }
+        Ok((!changes.is_empty()).then_some(SessionEvent::Changed(changes)))
+    }
+
+    fn keep_for_later(&mut self, changes: Vec<Change>) {
+        let changes = changes.into_iter();
+        let changes = changes.map(|Change { table, id, row }| ((table, id), row));
+        self.pending.extend(changes);
+    }
+
+    /// The group that a monitor is of.
+    fn group_named(&self, monitor: &RawValue) -> Option<usize> {
+        let group = name_of(monitor)?.parse().ok()?;
+        (group < self.spec.groups()).then_some(group)
+    }
+
+    fn replied(&mut self, outcome: Result<&RawValue, &RawValue>) -> Result<Received, Error> {
+        let next = match (self.stage, outcome) {
+            (Stage::StatusSchema, Ok(schema)) => {
+                let columns = [server_status::COLUMNS];
+                let plan = MonitorPlan::new(&columns, &Schema::parse(schema.get())?);
+                let requests = plan.requests(|_| true);
+                self.about.plan(plan);
+                let params = json!([server_status::DATABASE, STATUS_MONITOR, requests]);
+                self.ask(Stage::Status, Method::Cond.name(), &params)
+            }
+            // A server from before there was anything to ask it about itself.
+            (Stage::StatusSchema, Err(_)) => self.ask_for_schema(),
+            (Stage::Status, Ok(updates)) => {
+                self.about.replace(UpdateFormat::V2, updates.get())?;
+                self.judge()?;
+                self.ask_for_schema()
+            }
+            (Stage::Schema, Ok(schema)) => {
+                let MonitorSpec {
+                    tables,
+                    large_tables,
+                    ..
+                } = self.spec;
+                let wanted = [tables, large_tables].concat();
+                let plan = MonitorPlan::new(&wanted, &Schema::parse(schema.get())?);
+                if !self.cache.plan(plan) {
+                    self.forget_transactions();
+                }
+                self.resumed = true;
+                self.ask_for_tables(Method::CondSince, 0)
+            }
+            (Stage::Monitor(method, group), Ok(result)) => {
+                let changes = self.read_group(method, group, result)?;
+                self.keep_for_later(changes);
+                let Some(next) = self.group_after(group) else {
+                    self.stage = Stage::Synced;
+                    let changes = std::mem::take(&mut self.pending).into_iter();
+                    let changes = changes.map(|((table, id), row)| Change { table, id, row });
+                    return Ok(Received {
+                        event: Some(SessionEvent::Synced {
+                            changes: changes.collect(),
+                            resumed: self.resumed,
+                        }),
+                        ..Received::default()
+                    });
+                };
+                self.ask_for_tables(method, next)
+            }
+            (Stage::Status, Err(error)) => {
+                return Err(Error::refused(Method::Cond.name(), &rpc::words(error)));
+            }
+            (Stage::Schema, Err(error)) => {
+                return Err(Error::refused("get_schema", &rpc::words(error)));
+            }
+            (Stage::Monitor(method, group), Err(error)) => match method.fallback() {
+                Some(method) => self.ask_for_tables(method, group),
+                None => return Err(Error::refused(method.name(), &rpc::words(error))),
+            },
+            (Stage::Synced, _) => return Ok(Received::default()),
+        };
+        Ok(Received {
+            send: Some(next),
+            ..Received::default()
+        })
+    }
+
+    fn ask_for_schema(&mut self) -> Vec<u8> {
+        self.ask(Stage::Schema, "get_schema", &json!([self.spec.database]))
+    }
+
+    fn ask_for_tables(&mut self, method: Method, group: usize) -> Vec<u8> {
+        let spec = self.spec;
+        let planned = self.cache.planned();
+        let requests = planned.requests(|table| spec.group_of(table) == group);
+        let name = group.to_string();
+        let last = self.last_transactions[group].unwrap_or(Uuid::ZERO);
+        let params = match method {
+            Method::CondSince => json!([spec.database, name, requests, last.to_string()]),
+            Method::Cond | Method::Plain => json!([spec.database, name, requests]),
+        };
+        self.ask(Stage::Monitor(method, group), method.name(), &params)
+    }
+
+    /// The next group of which the database has a table.
+    fn group_after(&self, group: usize) -> Option<usize> {
+        let tables = self.cache.planned().tables.iter();
+        let groups = tables.map(|table| self.spec.group_of(table.name));
+        groups.filter(|other| *other > group).min()
+    }
+
+    fn read_group(
+        &mut self,
+        method: Method,
+        group: usize,
+        result: &RawValue,
+    ) -> Result<Vec<Change>, Error> {
+        let (found, last, updates) = match method {
+            Method::CondSince => {
+                let reply = serde_json::from_str(result.get());
+                let (found, last, updates): (bool, &RawValue, &RawValue) = reply.map_err(|_| {
+                    let name = method.name();
+                    Error::unreadable(format!("the reply to {name} can't be read"))
+                })?;
+                (found, transaction(last), updates)
+            }
+            Method::Cond | Method::Plain => (false, None, result),
+        };
+        let format = match method {
+            Method::Plain => UpdateFormat::V1,
+            Method::CondSince | Method::Cond => UpdateFormat::V2,
+        };
+        let spec = self.spec;
+        let selected = |table: &str| spec.group_of(table) == group;
+        let changes = if found {
+            self.cache.update(format, updates.get())
+        } else {
+            self.cache.replace_tables(format, selected, updates.get())
+        };
+        self.last_transactions[group] = last;
+        self.resumed &= found;
+        self.applied(changes)
+    }
+
+    /// After changes that can't be applied the next server is asked for everything.
+    fn applied(&mut self, changes: Result<Vec<Change>, CacheError>) -> Result<Vec<Change>, Error> {
+        if changes.is_err() {
+            self.forget_transactions();
+        }
+        Ok(changes?)
+    }
+
+    fn forget_transactions(&mut self) {
+        self.last_transactions.fill(None);
+    }
+
+    fn judge(&mut self) -> Result<(), Unfit> {
+        let demand = Demand {
+            database: self.spec.database,
+            leader_only: self.spec.leader_only,
+            last: self.status,
+        };
+        let rows = self.about.rows(server_status::COLUMNS.table);
+        let is_it = |row: &Row| row.get("name").and_then(Datum::text) == Some(demand.database);
+        let row = rows.map(|(_, row)| row).find(|row| is_it(row));
+        let row = row.ok_or_else(|| Unfit::NoDatabase(demand.database.to_owned()))?;
+        let status = demand.judge(|name| row.get(name))?;
+        // Another cluster has other transactions, and its rows only look the same.
+        if status.cluster != self.status.cluster {
+            self.forget_transactions();
+        }
+        self.status = status;
+        Ok(())
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(method: &str, params: &'a RawValue) -> Result<T, Error> {
+    serde_json::from_str(params.get())
+        .map_err(|_| Error::unreadable(format!("the params of {method} can't be read")))
+}
+
+/// The name of a monitor, where it is one of this client's, which need no escapes.
+fn name_of(monitor: &RawValue) -> Option<&str> {
+    serde_json::from_str(monitor.get()).ok()
+}
+
+/// A transaction to resume after. Servers without a history send zero.
+fn transaction(last: &RawValue) -> Option<Uuid> {
+    let text: Option<&str> = serde_json::from_str(last.get()).ok();
+    let id = text.and_then(Uuid::parse);
+    id.filter(|id| *id != Uuid::ZERO)
+}
+
+#[cfg(test)]
+mod tests;

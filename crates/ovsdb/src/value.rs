@@ -1,0 +1,430 @@
+//! Values of a database (RFC 7047 §5.1), and the differences that `update2` sends in their place.
+
+use std::cmp::Ordering;
+use std::slice;
+
+use serde::de::{Deserialize, Deserializer, Error as _};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::budget::{self, Budget, TooLarge};
+use crate::json::{JsonError, elements};
+use crate::schema::{Base, Column, ColumnType};
+use crate::uuid::Uuid;
+
+/// A real number, in a total order.
+#[derive(Clone, Copy, Debug)]
+pub struct Real(pub f64);
+
+impl PartialEq for Real {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Real {}
+
+impl PartialOrd for Real {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Real {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// A single value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Atom {
+    /// A 64-bit integer.
+    Integer(i64),
+    /// A real number.
+    Real(Real),
+    /// A boolean.
+    Boolean(bool),
+    /// A string.
+    String(Box<str>),
+    /// A reference to a row.
+    Uuid(Uuid),
+    /// A reference to a row that the same transaction inserts; no server sends one.
+    NamedUuid(Box<str>),
+}
+
+impl Atom {
+    /// Reads a value of this type or, where none is given, of the type that it is written as.
+    fn parse(json: &str, base: Option<Base>) -> Result<Self, ValueError> {
+        fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+            serde_json::from_str(json).ok()
+        }
+        let base = base.unwrap_or_else(|| match json.as_bytes() {
+            [b'"', ..] => Base::String,
+            [b't' | b'f', ..] => Base::Boolean,
+            [b'[', ..] => Base::Uuid,
+            number if number.iter().any(|byte| b".eE".contains(byte)) => Base::Real,
+            _ => Base::Integer,
+        });
+        let atom = match base {
+            Base::Integer => read(json).map(Self::Integer),
+            Base::Real => read(json).map(|number| Self::Real(Real(number))),
+            Base::Boolean => read(json).map(Self::Boolean),
+            Base::String => read(json).map(Self::String),
+            Base::Uuid => match read(json) {
+                Some(("uuid", id)) => Uuid::parse(id).map(Self::Uuid),
+                _ => None,
+            },
+        };
+        atom.ok_or(ValueError::Atom(base))
+    }
+
+    /// What it takes beside its place in a column, in bytes.
+    const fn size(&self) -> usize {
+        match self {
+            Self::String(text) | Self::NamedUuid(text) => budget::string(text.len()),
+            Self::Integer(_) | Self::Real(_) | Self::Boolean(_) | Self::Uuid(_) => 0,
+        }
+    }
+
+    /// What a column of this type holds unless a row says otherwise.
+    fn default_of(base: Base) -> Self {
+        match base {
+            Base::Integer => Self::Integer(0),
+            Base::Real => Self::Real(Real(0.0)),
+            Base::Boolean => Self::Boolean(false),
+            Base::String => Self::String("".into()),
+            Base::Uuid => Self::Uuid(Uuid::ZERO),
+        }
+    }
+}
+
+macro_rules! atom_from {
+    ($($from:ty: $value:ident => $atom:expr;)*) => {$(
+        impl From<$from> for Atom {
+            fn from($value: $from) -> Self {
+                $atom
+            }
+        }
+    )*};
+}
+
+atom_from! {
+    i64: number => Self::Integer(number);
+    f64: number => Self::Real(Real(number));
+    bool: boolean => Self::Boolean(boolean);
+    &str: text => Self::String(text.into());
+    String: text => Self::String(text.into());
+    Uuid: id => Self::Uuid(id);
+}
+
+/// An `<atom>`, as a transaction holds it.
+impl From<&Atom> for Value {
+    fn from(atom: &Atom) -> Self {
+        match atom {
+            Atom::Integer(number) => json!(number),
+            Atom::Real(Real(number)) => json!(number),
+            Atom::Boolean(boolean) => json!(boolean),
+            Atom::String(text) => json!(text),
+            Atom::Uuid(id) => json!(["uuid", id.to_string()]),
+            Atom::NamedUuid(name) => json!(["named-uuid", name]),
+        }
+    }
+}
+
+/// What is in one column of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Datum {
+    /// One value, which takes no memory of its own: a database may have a million of them.
+    One(Atom),
+    /// No value, or several that are distinct and in order.
+    Set(Box<[Atom]>),
+    /// Keys, distinct and in order, each with its value.
+    Map(Box<[(Atom, Atom)]>),
+}
+
+/// Why a value does not fit its column.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// A single value of another type.
+    #[error("a value is no {0}")]
+    Atom(Base),
+    /// A map where a set is due.
+    #[error("a map stands where a set is due")]
+    NotASet,
+    /// Something else where a map is due.
+    #[error("something else stands where a map is due")]
+    NotAMap,
+    /// An element of a map that is not a pair.
+    #[error("an element of a map is no pair")]
+    NotAPair,
+    /// Not JSON at all.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// More than may be kept of a database.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+}
+
+impl Datum {
+    /// A set of values.
+    pub fn set<A: Into<Atom>>(atoms: impl IntoIterator<Item = A>) -> Self {
+        let mut atoms: Vec<_> = atoms.into_iter().map(Into::into).collect();
+        atoms.sort_unstable();
+        atoms.dedup();
+        match <[Atom; 1]>::try_from(atoms) {
+            Ok([atom]) => Self::One(atom),
+            Err(atoms) => Self::Set(atoms.into()),
+        }
+    }
+
+    /// A map. Of a key that is there twice the first value counts.
+    pub fn map<K: Into<Atom>, V: Into<Atom>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        let pairs = pairs.into_iter().map(|(k, v)| (k.into(), v.into()));
+        let mut pairs: Vec<(Atom, Atom)> = pairs.collect();
+        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        pairs.dedup_by(|(one, _), (other, _)| one == other);
+        Self::Map(pairs.into())
+    }
+
+    /// Reads a value of a column, or of a map the keys that are kept. What is left out of every value
+    /// and of every difference makes no difference to the rest.
+    pub(crate) fn parse(
+        json: &str,
+        column: &Column,
+        budget: &mut Budget,
+    ) -> Result<Self, ValueError> {
+        let ColumnType { key, value, .. } = column.kind;
+        match (tagged(json), value) {
+            (tagged, None) => Self::parse_set(json, tagged, Some(key), budget),
+            (Some(("map", pairs)), Some(value)) => {
+                let keeps = |key: &str| column.keeps(key);
+                Self::parse_map(pairs, Some((key, value)), keeps, budget)
+            }
+            // An empty set is an empty map as well.
+            (Some(("set", list)), Some(_)) => {
+                elements(list, |_| Err(ValueError::NotAMap))?;
+                Ok(Self::Map([].into()))
+            }
+            (_, Some(_)) => Err(ValueError::NotAMap),
+        }
+    }
+
+    fn parse_untyped(json: &str) -> Result<Self, ValueError> {
+        let mut budget = Budget::new(usize::MAX);
+        match tagged(json) {
+            Some(("map", pairs)) => Self::parse_map(pairs, None, |_| true, &mut budget),
+            tagged => Self::parse_set(json, tagged, None, &mut budget),
+        }
+    }
+
+    fn parse_set(
+        json: &str,
+        tagged: Option<(&str, &str)>,
+        base: Option<Base>,
+        budget: &mut Budget,
+    ) -> Result<Self, ValueError> {
+        match tagged {
+            Some(("set", list)) => {
+                let mut atoms = Vec::new();
+                elements(list, |element| {
+                    let atom = Atom::parse(element.get(), base)?;
+                    budget.spend(budget::ELEMENT + atom.size())?;
+                    atoms.push(atom);
+                    Ok::<_, ValueError>(())
+                })?;
+                Ok(Self::set(atoms))
+            }
+            Some(("map", _)) => Err(ValueError::NotASet),
+            _ => {
+                let atom = Atom::parse(json, base)?;
+                budget.spend(atom.size())?;
+                Ok(Self::One(atom))
+            }
+        }
+    }
+
+    fn parse_map(
+        pairs: &str,
+        bases: Option<(Base, Base)>,
+        keeps: impl Fn(&str) -> bool,
+        budget: &mut Budget,
+    ) -> Result<Self, ValueError> {
+        let (key_base, value_base) = bases.unzip();
+        let mut kept = Vec::new();
+        elements(pairs, |pair| {
+            let (key, value) = two(pair.get()).ok_or(ValueError::NotAPair)?;
+            let (key, value) = (Atom::parse(key, key_base)?, Atom::parse(value, value_base)?);
+            if !matches!(&key, Atom::String(name) if !keeps(name)) {
+                budget.spend(budget::ELEMENT + key.size() + value.size())?;
+                kept.push((key, value));
+            }
+            Ok::<_, ValueError>(())
+        })?;
+        Ok(Self::map(kept))
+    }
+
+    /// What it takes, as [`Self::parse`] charges it, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::One(atom) => atom.size(),
+            Self::Set(atoms) => {
+                let sizes = atoms.iter().map(|atom| budget::ELEMENT + atom.size());
+                sizes.sum()
+            }
+            Self::Map(pairs) => {
+                let sizes = pairs.iter();
+                let sizes = sizes.map(|(k, v)| budget::ELEMENT + k.size() + v.size());
+                sizes.sum()
+            }
+        }
+    }
+
+    /// What a column holds in a row that comes without it.
+    pub(crate) fn default_of(column: ColumnType) -> Self {
+        match (column.value, column.optional) {
+            (Some(_), _) => Self::Map([].into()),
+            (None, true) => Self::Set([].into()),
+            (None, false) => Self::One(Atom::default_of(column.key)),
+        }
+    }
+
+    /// This value after a difference. Of a column that holds more than one value, a `modify` of
+    /// `update2` brings what is in the old or the new value and not in both; of a map also the keys
+    /// whose values changed, with the new ones.
+    pub(crate) fn with_difference(&self, difference: Self) -> Self {
+        match (self, difference) {
+            (Self::Map(old), Self::Map(change)) => {
+                let kept = old.iter().filter(|(key, _)| get(&change, key).is_none());
+                let came = change.iter();
+                let came = came.filter(|(key, value)| get(old, key) != Some(value));
+                Self::map(kept.chain(came).cloned())
+            }
+            (Self::One(_) | Self::Set(_), change @ (Self::One(_) | Self::Set(_))) => {
+                let (old, change) = (self.atoms(), change.atoms());
+                let kept = old.iter().filter(|atom| !contains(change, atom));
+                let came = change.iter().filter(|atom| !contains(old, atom));
+                Self::set(kept.chain(came).cloned())
+            }
+            // A column has one type, and so both are of one shape.
+            (_, other) => other,
+        }
+    }
+
+    /// The values of a set, or the one value; none of a map.
+    #[must_use]
+    pub fn atoms(&self) -> &[Atom] {
+        match self {
+            Self::One(atom) => slice::from_ref(atom),
+            Self::Set(atoms) => atoms,
+            Self::Map(_) => &[],
+        }
+    }
+
+    /// The string, where it is one.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::One(Atom::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The integer, where it is one.
+    #[must_use]
+    pub const fn integer(&self) -> Option<i64> {
+        match self {
+            Self::One(Atom::Integer(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The boolean, where it is one.
+    #[must_use]
+    pub const fn boolean(&self) -> Option<bool> {
+        match self {
+            Self::One(Atom::Boolean(boolean)) => Some(*boolean),
+            _ => None,
+        }
+    }
+
+    /// All references in it, where it is no map.
+    pub fn uuids(&self) -> impl Iterator<Item = Uuid> {
+        self.atoms().iter().filter_map(|atom| match atom {
+            Atom::Uuid(uuid) => Some(*uuid),
+            _ => None,
+        })
+    }
+
+    /// The string under a key of a map of strings.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&str> {
+        let Self::Map(pairs) = self else {
+            return None;
+        };
+        pairs.iter().find_map(|pair| match pair {
+            (Atom::String(name), Atom::String(value)) if **name == *key => Some(&**value),
+            _ => None,
+        })
+    }
+}
+
+impl<A: Into<Atom>> From<A> for Datum {
+    fn from(atom: A) -> Self {
+        Self::One(atom.into())
+    }
+}
+
+/// Reads a value of which only the text tells the type, as in the result of a `select`.
+impl<'de> Deserialize<'de> for Datum {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = <Box<RawValue>>::deserialize(deserializer)?;
+        Self::parse_untyped(json.get()).map_err(D::Error::custom)
+    }
+}
+
+/// A `<value>`, as a transaction holds it.
+impl From<&Datum> for Value {
+    fn from(datum: &Datum) -> Self {
+        match datum {
+            Datum::One(atom) => atom.into(),
+            Datum::Set(atoms) => {
+                let atoms = atoms.iter().map(Self::from);
+                json!(["set", atoms.collect::<Vec<_>>()])
+            }
+            Datum::Map(pairs) => {
+                let pairs = pairs.iter().map(|(k, v)| [Self::from(k), Self::from(v)]);
+                json!(["map", pairs.collect::<Vec<_>>()])
+            }
+        }
+    }
+}
+
+/// The tag and the list of a set or a map.
+fn tagged(json: &str) -> Option<(&str, &str)> {
+    let (tag, list) = two(json)?;
+    let tag: &str = serde_json::from_str(tag).ok()?;
+    list.starts_with('[').then_some((tag, list))
+}
+
+/// The two elements of an array of two.
+fn two(json: &str) -> Option<(&str, &str)> {
+    // Anything else would be read to its end.
+    if !json.starts_with('[') {
+        return None;
+    }
+    let (first, second): (&RawValue, &RawValue) = serde_json::from_str(json).ok()?;
+    Some((first.get(), second.get()))
+}
+
+fn contains(atoms: &[Atom], atom: &Atom) -> bool {
+    atoms.binary_search(atom).is_ok()
+}
+
+fn get<'a>(pairs: &'a [(Atom, Atom)], key: &Atom) -> Option<&'a Atom> {
+    let at = pairs.binary_search_by(|(name, _)| name.cmp(key)).ok()?;
+    pairs.get(at).map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests;
