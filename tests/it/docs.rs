@@ -48,6 +48,7 @@ fn check_generated(path: &str, expected: &str) {
 fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root().join(folder)];
+    folders.retain(|folder| folder.is_dir());
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

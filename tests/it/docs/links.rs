@@ -105,7 +105,7 @@ fn anchors(file: &Path) -> BTreeSet<String> {
 /// `docs/design/bounds.md` names the test of each limit.
 #[test]
 fn tests_named_in_the_limits_page_exist() {
-    let sources: String = ["src", "tests/it"]
+    let sources: String = ["src", "crates", "tests/it"]
         .iter()
         .flat_map(|folder| files(folder, ".rs"))
         .map(|file| fs::read_to_string(file).unwrap())
