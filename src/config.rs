@@ -34,7 +34,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::decide::policy::Policy;
-use crate::{domain, yaml};
+use crate::domain;
+use crate::yaml;
 
 pub use address::ListenAddress;
 pub use agents::Agents;
