@@ -251,7 +251,7 @@ impl Config {
         Policy {
             provider: self.network.provider,
             launches: self.guard.launches,
-            checks: self.guard.checks.reasons(),
+            checks: self.guard.checks.set(),
             when_unlabelled: self.machine_type.when_unlabelled,
             equivalents: self.machine_type.equivalents.clone(),
             when_unseen: self.agents.when_unseen,

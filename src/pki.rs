@@ -32,8 +32,8 @@ pub mod x509;
 mod tests;
 
 pub use clock::Clock;
-pub use controller::{CertificateController, POLL, Settings};
-pub use error::{ErrorKind, Object, PkiError, Verb};
+pub use controller::{CertificateController, ControllerConfig, POLL};
+pub use error::{Object, PkiError, Verb};
 pub use event::{Event, Publication};
 pub use metrics::Metrics;
 pub use time::{Now, Source};

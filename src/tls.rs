@@ -28,5 +28,6 @@ pub use files::{Material, TlsFiles};
 pub use metrics::Metrics;
 pub use name::{HostName, NameError};
 pub use source::{ClientCas, Source, TlsSecret};
+pub(crate) use store::utc;
 pub use store::{CertificateStore, ReloadOutcome};
 pub use warning::TlsWarning;

@@ -5,13 +5,15 @@ use std::fmt;
 use std::io;
 
 use kube::core::Status;
+use strum::IntoStaticStr;
 
 use crate::api::client::OnTheWay;
 use crate::text::{LONGEST_TEXT, shorten};
 use crate::tls;
 
 /// Why a request to the API server came to nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Cause {
     /// Nobody answers: the network, a name, a certificate, or a server that is down.
     Connection,
@@ -70,25 +72,8 @@ impl Cause {
 
     /// The name in metric labels and logs.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Connection => "connection",
-            Self::Timeout => "timeout",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::Anonymous => "anonymous",
-            Self::QuotaExceeded => "quota_exceeded",
-            Self::NamespaceTerminating => "namespace_terminating",
-            Self::DeniedByPolicy => "denied_by_policy",
-            Self::DeniedByWebhook => "denied_by_webhook",
-            Self::DeniedByAdmission => "denied_by_admission",
-            Self::NotFound => "not_found",
-            Self::Conflict => "conflict",
-            Self::Expired => "expired",
-            Self::Throttled => "throttled",
-            Self::Server => "server",
-            Self::Unreadable => "unreadable",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Whether the API server refuses for another reason than a missing right.
@@ -127,16 +112,7 @@ impl Cause {
             Self::DeniedByAdmission => {
                 "an admission plugin of the API server denies it, and no right changes that: see its configuration"
             }
-            Self::Connection
-            | Self::Timeout
-            | Self::Unauthorized
-            | Self::Forbidden
-            | Self::NotFound
-            | Self::Conflict
-            | Self::Expired
-            | Self::Throttled
-            | Self::Server
-            | Self::Unreadable => return None,
+            _ => return None,
         })
     }
 

@@ -15,7 +15,7 @@ use crate::metrics::Registry;
 use crate::pki::contents::Leaf;
 use crate::pki::decide::Policy;
 use crate::pki::round::Task;
-use crate::pki::{self, CertificateController, Clock, Settings};
+use crate::pki::{self, CertificateController, Clock, ControllerConfig};
 use crate::tls::{
     self, CertificateStore, ClientCas, HostName, Material, NameError, TlsFiles, TlsSecret,
 };
@@ -125,13 +125,13 @@ impl ManagedSecret {
             task,
             client,
         } = self;
-        let settings = Settings {
+        let config = ControllerConfig {
             task,
             clock: Clock::system(),
             poll: pki::POLL,
         };
         let mut controller =
-            CertificateController::new(&client, settings, move |event| managed.observe(event));
+            CertificateController::new(&client, config, move |event| managed.observe(event));
         let (cert, key) = pair(&controller.first().await);
         let material = Material {
             cert,

@@ -15,71 +15,49 @@ pub struct Guard {
     pub checks: Checks,
 }
 
-/// The checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "one switch a check is what the operator sees"
-)]
-pub struct Checks {
+/// Makes the switch of each check, its default and its way to the set of checks from one line.
+macro_rules! switches {
+    ($($(#[$doc:meta])* $field:ident => $check:ident,)+) => {
+        /// The checks.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+        #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+        pub struct Checks {
+            $($(#[$doc])* pub $field: bool,)+
+        }
+
+        impl Default for Checks {
+            fn default() -> Self {
+                Self { $($field: true,)+ }
+            }
+        }
+
+        impl Checks {
+            /// The checks that are on.
+            #[must_use]
+            pub fn set(&self) -> CheckSet {
+                CheckSet::default()$(.with(Check::$check, self.$field))+
+            }
+        }
+    };
+}
+
+switches! {
     /// Reject the node that the VM runs on.
-    pub source: bool,
+    source => MigrationSource,
     /// Reject nodes that do not support the VM's machine type.
-    pub machine_type: bool,
+    machine_type => MachineType,
     /// Reject nodes that have no registered OVN chassis.
-    pub chassis_registered: bool,
+    chassis_registered => ChassisNotRegistered,
     /// Reject nodes whose chassis has another hostname or is claimed twice. Needs
     /// `southbound.endpoints`.
-    pub chassis_identity: bool,
+    chassis_identity => ChassisIdentity,
     /// Reject nodes whose chassis has no tunnel endpoint. Needs `southbound.endpoints`.
-    pub chassis_tunnel: bool,
+    chassis_tunnel => ChassisNoTunnel,
     /// Reject nodes whose network agents are missing or not ready.
-    pub chassis_agents: bool,
+    chassis_agents => AgentsNotReady,
     /// Reject nodes whose condition `NetworkUnavailable` is `True`.
-    pub chassis_network: bool,
+    chassis_network => NetworkUnavailable,
     /// Reject nodes whose chassis lags behind the southbound database. Needs
     /// `southbound.endpoints`.
-    pub chassis_responsive: bool,
-}
-
-impl Default for Checks {
-    fn default() -> Self {
-        Self {
-            source: true,
-            machine_type: true,
-            chassis_registered: true,
-            chassis_identity: true,
-            chassis_tunnel: true,
-            chassis_agents: true,
-            chassis_network: true,
-            chassis_responsive: true,
-        }
-    }
-}
-
-impl Checks {
-    /// The reasons for which a node may be rejected.
-    #[must_use]
-    pub fn reasons(&self) -> CheckSet {
-        let Self {
-            source,
-            machine_type,
-            chassis_registered,
-            chassis_identity,
-            chassis_tunnel,
-            chassis_agents,
-            chassis_network,
-            chassis_responsive,
-        } = *self;
-        CheckSet::default()
-            .with(Check::MigrationSource, source)
-            .with(Check::MachineType, machine_type)
-            .with(Check::ChassisNotRegistered, chassis_registered)
-            .with(Check::ChassisIdentity, chassis_identity)
-            .with(Check::ChassisNoTunnel, chassis_tunnel)
-            .with(Check::AgentsNotReady, chassis_agents)
-            .with(Check::NetworkUnavailable, chassis_network)
-            .with(Check::ChassisNotResponding, chassis_responsive)
-    }
+    chassis_responsive => ChassisNotResponding,
 }

@@ -32,7 +32,7 @@ const REST: Duration = Duration::from_millis(500);
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// What a controller manages, and how.
-pub struct Settings {
+pub struct ControllerConfig {
     /// The Secret, the configurations, and how certificates are to be.
     pub task: Task,
     /// What time it is.
@@ -61,10 +61,10 @@ impl CertificateController {
     #[must_use]
     pub fn new(
         client: &Client,
-        settings: Settings,
+        config: ControllerConfig,
         observe: impl Fn(&Event<'_>) + Send + Sync + 'static,
     ) -> Self {
-        let Settings { task, clock, poll } = settings;
+        let ControllerConfig { task, clock, poll } = config;
         let reporter = Arc::new(Reporter::new(observe));
         let changed = Arc::new(Notify::new());
         Self {

@@ -9,6 +9,8 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use super::Names;
+use strum::{IntoStaticStr, VariantArray};
+
 use super::contents::{Defect, Issuer, Leaf, State, Trusted};
 use super::time::{between, earlier, later};
 use super::x509::{Authority, Id, Validity};
@@ -134,7 +136,8 @@ pub enum Change {
 }
 
 /// Why a certificate is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum IssueReason {
     /// There was none.
     First,
@@ -153,29 +156,10 @@ pub enum IssueReason {
 }
 
 impl IssueReason {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::First,
-        Self::Renewal,
-        Self::NewCa,
-        Self::Lost,
-        Self::Expired,
-        Self::FromTheFuture,
-        Self::Names,
-    ];
-
     /// The name in metric labels and logs.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::First => "first",
-            Self::Renewal => "renewal",
-            Self::NewCa => "new_ca",
-            Self::Lost => "lost",
-            Self::Expired => "expired",
-            Self::FromTheFuture => "from_the_future",
-            Self::Names => "names",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 

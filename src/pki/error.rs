@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use strum::{IntoStaticStr, VariantNames};
+
 use super::contents::{Foreign, MANAGED_BY};
 use super::issue::IssueError;
 use crate::api::{self, Fault};
@@ -80,7 +82,8 @@ impl fmt::Display for Object {
 }
 
 /// A reason why certificates can't be managed. What is served goes on.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum PkiError {
     /// RBAC does not allow it.
     #[error(
@@ -100,6 +103,7 @@ pub enum PkiError {
         "{object} is not berth's: {why}; name another with --tls-secret, or delete this one, or label it {label}: {value} where berth may overwrite it",
         label = MANAGED_BY.0, value = MANAGED_BY.1
     )]
+    #[strum(serialize = "foreign_secret")]
     Foreign {
         /// The Secret.
         object: Object,
@@ -110,6 +114,7 @@ pub enum PkiError {
     #[error(
         "{object} is immutable: its certificate is served until it expires at {until}, and can't be renewed; delete the secret and apply berth's manifests again, and berth writes the same CAs into the new one"
     )]
+    #[strum(serialize = "read_only_secret")]
     ReadOnly {
         /// The Secret.
         object: Object,
@@ -120,6 +125,7 @@ pub enum PkiError {
     #[error(
         "{object} is immutable, and holds no certificate that can be served: delete it and apply berth's manifests again, and berth fills the new one"
     )]
+    #[strum(serialize = "immutable_secret")]
     Immutable {
         /// The Secret.
         object: Object,
@@ -128,6 +134,7 @@ pub enum PkiError {
     #[error(
         "{object} has the annotation {annotation}, whose manager writes the same caBundle: remove the annotation, or leave the configuration out of tls.managed.webhookConfigurations"
     )]
+    #[strum(serialize = "contested_configuration")]
     Contested {
         /// The webhook configuration.
         object: Object,
@@ -196,76 +203,32 @@ pub enum PkiError {
     },
 }
 
-/// The cause of an error, without its details.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// See [`PkiError::Forbidden`].
-    Forbidden,
-    /// See [`PkiError::Foreign`].
-    Foreign,
-    /// See [`PkiError::ReadOnly`].
-    ReadOnly,
-    /// See [`PkiError::Immutable`].
-    Immutable,
-    /// See [`PkiError::Contested`].
-    Contested,
-    /// See [`PkiError::NoNamespace`].
-    NoNamespace,
-    /// See [`PkiError::Denied`].
-    Denied(api::Cause),
-    /// See [`PkiError::Refused`].
-    Refused,
-    /// See [`PkiError::Unreachable`].
-    Unreachable,
-    /// See [`PkiError::Contended`].
-    Contended,
-    /// See [`PkiError::NotIssued`].
-    NotIssued,
-    /// See [`PkiError::NotTaken`].
-    NotTaken,
-}
-
-impl ErrorKind {
-    /// All of them.
-    pub const ALL: [Self; 17] = [
-        Self::Forbidden,
-        Self::Foreign,
-        Self::ReadOnly,
-        Self::Immutable,
-        Self::Contested,
-        Self::NoNamespace,
-        Self::Denied(api::Cause::Anonymous),
-        Self::Denied(api::Cause::QuotaExceeded),
-        Self::Denied(api::Cause::NamespaceTerminating),
-        Self::Denied(api::Cause::DeniedByPolicy),
-        Self::Denied(api::Cause::DeniedByWebhook),
-        Self::Denied(api::Cause::DeniedByAdmission),
-        Self::Refused,
-        Self::Unreachable,
-        Self::Contended,
-        Self::NotIssued,
-        Self::NotTaken,
-    ];
-}
-
 impl PkiError {
-    /// The cause.
+    /// Every name that [`Self::label`] may give.
+    pub fn labels() -> impl Iterator<Item = &'static str> {
+        let denials = api::Cause::ALL
+            .into_iter()
+            .filter(|cause| cause.is_denial());
+        let own = Self::VARIANTS.iter().filter(|name| **name != "denied");
+        own.copied().chain(denials.map(api::Cause::name))
+    }
+
+    /// The name of the cause in metric labels and logs.
     #[must_use]
-    pub const fn kind(&self) -> ErrorKind {
+    pub fn label(&self) -> &'static str {
         match self {
-            Self::Forbidden { .. } => ErrorKind::Forbidden,
-            Self::Foreign { .. } => ErrorKind::Foreign,
-            Self::ReadOnly { .. } => ErrorKind::ReadOnly,
-            Self::Immutable { .. } => ErrorKind::Immutable,
-            Self::Contested { .. } => ErrorKind::Contested,
-            Self::NoNamespace { .. } => ErrorKind::NoNamespace,
-            Self::Denied { fault, .. } => ErrorKind::Denied(fault.cause),
-            Self::Refused { .. } => ErrorKind::Refused,
-            Self::Unreachable { .. } => ErrorKind::Unreachable,
-            Self::Contended { .. } => ErrorKind::Contended,
-            Self::NotIssued { .. } => ErrorKind::NotIssued,
-            Self::NotTaken { .. } => ErrorKind::NotTaken,
+            Self::Denied { fault, .. } => fault.cause.name(),
+            other => other.into(),
         }
+    }
+
+    /// Whether the problem may pass by itself.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Contended { .. } | Self::ReadOnly { .. }
+        )
     }
 }
 

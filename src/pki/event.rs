@@ -2,8 +2,10 @@
 
 use std::time::SystemTime;
 
+use strum::{IntoStaticStr, VariantArray};
+
 use super::decide::Change;
-use super::error::{ErrorKind, PkiError};
+use super::error::PkiError;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -24,7 +26,8 @@ pub enum Event<'a> {
 }
 
 /// Why a `caBundle` was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Publication {
     /// A CA came or went, or the configuration is new.
     Rotated,
@@ -33,44 +36,9 @@ pub enum Publication {
 }
 
 impl Publication {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Rotated, Self::Repaired];
-
     /// The name in metric labels and logs.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rotated => "rotated",
-            Self::Repaired => "repaired",
-        }
-    }
-}
-
-impl PkiError {
-    /// The name of the cause in metric labels.
-    #[must_use]
-    pub const fn label(&self) -> &'static str {
-        self.kind().name()
-    }
-}
-
-impl ErrorKind {
-    /// The name in metric labels and logs.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Forbidden => "forbidden",
-            Self::Foreign => "foreign_secret",
-            Self::ReadOnly => "read_only_secret",
-            Self::Immutable => "immutable_secret",
-            Self::Contested => "contested_configuration",
-            Self::NoNamespace => "no_namespace",
-            Self::Denied(cause) => cause.name(),
-            Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
-            Self::Contended => "contended",
-            Self::NotIssued => "not_issued",
-            Self::NotTaken => "not_taken",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }

@@ -1,10 +1,11 @@
 //! The metrics of managed certificates, which are registered only where berth manages them.
 
 use prometheus::IntCounterVec;
+use strum::VariantArray;
 
 use super::contents::{Defect, Part};
 use super::decide::{Change, IssueReason};
-use super::{ErrorKind, Event, Publication};
+use super::{Event, PkiError, Publication};
 use crate::metrics::{Registry, TimeGauge};
 
 /// The metrics of managed certificates.
@@ -63,7 +64,7 @@ impl Metrics {
 
     /// A series that appears with its first event makes that event invisible to `rate()`.
     fn zero(&self) {
-        for why in IssueReason::ALL {
+        for why in IssueReason::VARIANTS {
             for certificate in ["ca", "leaf"] {
                 self.issued.with_label_values(&[certificate, why.name()]);
             }
@@ -79,11 +80,11 @@ impl Metrics {
         for cause in OTHER_REPAIRS {
             self.repairs.with_label_values(&[cause]);
         }
-        for why in Publication::ALL {
+        for why in Publication::VARIANTS {
             self.bundles.with_label_values(&[why.name()]);
         }
-        for cause in ErrorKind::ALL {
-            self.errors.with_label_values(&[cause.name()]);
+        for label in PkiError::labels() {
+            self.errors.with_label_values(&[label]);
         }
     }
 

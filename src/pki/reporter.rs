@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use super::error::{ErrorKind, PkiError};
+use super::error::PkiError;
 use super::event::Event;
 use crate::failure_log::FailureLog;
 
@@ -41,15 +41,11 @@ impl Reporter {
             *since = Instant::now();
         }
         if log.record(text.clone()) {
-            let cause = error.kind();
-            // Some pass by themselves, and some need somebody.
-            if matches!(
-                cause,
-                ErrorKind::Unreachable | ErrorKind::Contended | ErrorKind::ReadOnly
-            ) {
-                warn!(cause = cause.name(), "cannot manage certificates: {text}");
+            let cause = error.label();
+            if error.is_transient() {
+                warn!(cause, "cannot manage certificates: {text}");
             } else {
-                error!(cause = cause.name(), "cannot manage certificates: {text}");
+                error!(cause, "cannot manage certificates: {text}");
             }
         }
     }

@@ -15,7 +15,6 @@ use super::Now;
 use super::clock::Clock;
 use super::error::{Object, PkiError, Verb};
 use super::round::{ApiServer, Task, WriteError};
-use super::time::http_date;
 use crate::api::{self, Fault};
 
 /// The field manager that the API server records.
@@ -140,7 +139,9 @@ impl Store {
             .await
             .unwrap_or_else(|_| Err(Failure::late()))?;
         let date = head.headers.get(axum::http::header::DATE);
-        let date = date.and_then(|date| date.to_str().ok()).and_then(http_date);
+        let date = date
+            .and_then(|date| date.to_str().ok())
+            .and_then(|date| httpdate::parse_http_date(date).ok());
         self.clock.tell(date);
         if head.status.is_success() {
             return serde_json::from_slice(&body)

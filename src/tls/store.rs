@@ -223,7 +223,7 @@ fn warn_of_trouble(source: &Source, credentials: &Credentials, now: SystemTime) 
 }
 
 /// To the second, as in RFC 3339.
-fn utc(time: SystemTime) -> String {
+pub(crate) fn utc(time: SystemTime) -> String {
     let time = OffsetDateTime::from(time);
     let (year, month, day) = time.to_calendar_date();
     let (hour, minute, second) = time.to_hms();

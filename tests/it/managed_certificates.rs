@@ -12,7 +12,7 @@ use base64::prelude::BASE64_STANDARD;
 use berth::pki::contents::{self, Found, State};
 use berth::pki::decide::Policy;
 use berth::pki::round::Task;
-use berth::pki::{CertificateController, Clock, Event, Settings};
+use berth::pki::{CertificateController, Clock, ControllerConfig, Event};
 use berth::tls::{CertificateStore, HostName, Material, TlsSecret};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
@@ -71,13 +71,13 @@ impl World {
     async fn begin_with(&self, task: Task) -> Replica {
         let told = Arc::new(Told::default());
         let listener = Arc::clone(&told);
-        let settings = Settings {
+        let config = ControllerConfig {
             task,
             clock: self.clock.of(),
             poll: Duration::from_millis(5),
         };
         let mut controller =
-            CertificateController::new(&self.client().await, settings, move |event| {
+            CertificateController::new(&self.client().await, config, move |event| {
                 listener.hear(event);
             });
         let store = Arc::new(Mutex::new(None));
