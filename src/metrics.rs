@@ -3,14 +3,10 @@
 //! A component owns its metrics and registers them in the [`Registry`] that it is given. Every label
 //! value comes from an enum of that component, except the names of nodes and chassis.
 
-mod duties;
 mod listener;
-mod named;
+pub(crate) mod named;
 #[cfg(target_os = "linux")]
 mod process;
-mod southbound;
-mod view;
-mod watch;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -22,11 +18,7 @@ use prometheus::{
     TextEncoder,
 };
 
-pub use duties::{DutyCollector, DutyStats};
 pub use listener::ListenerCollector;
-pub use southbound::SouthboundCollector;
-pub use view::ViewCollector;
-pub use watch::WatchCollector;
 
 /// Where components register their metrics; clones are the same registry.
 ///

@@ -1,11 +1,10 @@
 //! The node condition `OVNChassisReady`, kept at what berth would answer: visible to `kubectl describe
 //! node`, and its change wakes the pods that kube-scheduler could place nowhere.
 
-pub mod stats;
+mod metrics;
 pub mod tracker;
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Node;
@@ -21,7 +20,7 @@ use crate::backoff::Backoff;
 use crate::decide::condition::{CONDITION, condition};
 use crate::decide::policy::Policy;
 use crate::domain::{ChassisReady, Status};
-use crate::publish::stats::PublishStats;
+pub use crate::publish::metrics::Metrics;
 use crate::publish::tracker::{Change, ConditionTracker, ObservedNode, Pace, PendingWrites, Write};
 use crate::snapshot::Stores;
 
@@ -52,7 +51,7 @@ pub struct Publisher {
     client: Client,
     stores: Stores,
     policy: Policy,
-    stats: Arc<PublishStats>,
+    metrics: Metrics,
     tracker: ConditionTracker,
     backoff: Backoff,
     failing: Option<Cause>,
@@ -66,13 +65,13 @@ impl Publisher {
         stores: Stores,
         policy: Policy,
         pace: Pace,
-        stats: Arc<PublishStats>,
+        metrics: Metrics,
     ) -> Self {
         Self {
             client,
             stores,
             policy,
-            stats,
+            metrics,
             tracker: ConditionTracker::new(pace),
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             failing: None,
@@ -85,7 +84,7 @@ impl Publisher {
         loop {
             let PendingWrites { writes, waiting } = self.pending();
             let mut late = writes.len() + waiting;
-            self.stats.set_waiting(late);
+            self.metrics.waiting.set(number(late));
             let mut in_vain = 0;
             for write in writes {
                 let Err(fault) = self.write(write).await else {
@@ -100,7 +99,7 @@ impl Publisher {
                     break;
                 }
             }
-            self.stats.set_waiting(late);
+            self.metrics.waiting.set(number(late));
             if late == 0 {
                 // Whatever it is, a condition may follow from it.
                 let _ = changes.next(TICK).await;
@@ -133,13 +132,13 @@ impl Publisher {
         match &written {
             Ok(()) => {
                 report(&write);
-                self.stats.wrote(write.condition.status);
+                self.metrics.writes(write.condition.status).inc();
                 self.tracker.record_write(write, now);
                 self.failing = None;
             }
             Err(fault) => {
                 let (node, cause) = (write.node, fault.cause);
-                self.stats.failed(cause);
+                self.metrics.failures(cause).inc();
                 self.tracker.record_failure(&node, now);
                 if self.failing.replace(cause) == Some(cause) {
                     tracing::debug!(node, cause = cause.name(), "{CONDITION} again: {fault}");
@@ -160,11 +159,15 @@ impl Publisher {
 impl Drop for Publisher {
     /// Another replica sees to what waits.
     fn drop(&mut self) {
-        self.stats.set_waiting(0);
+        self.metrics.waiting.set(0);
     }
 }
 
-/// That a node is ready which nobody has spoken of before is no news.
+fn number(nodes: usize) -> i64 {
+    i64::try_from(nodes).unwrap_or(i64::MAX)
+}
+
+/// That a new node is ready is logged at debug only.
 fn report(write: &Write) {
     let Write {
         node,

@@ -2,6 +2,8 @@
 //! OVN's southbound database. A decision is a function of one snapshot.
 
 pub mod changes;
+mod cluster_gauges;
+mod southbound_gauges;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use crate::domain::{Agents, Network, NodeFacts, Southbound, Vmi};
 pub use crate::ovn::locality::Switches;
 use crate::ovn::{ChassisView, ConnectionMetrics};
 pub use crate::snapshot::changes::{Change, Changes};
+pub use crate::snapshot::cluster_gauges::ClusterGauges;
+pub use crate::snapshot::southbound_gauges::SouthboundGauges;
 
 /// What is known at one moment. Copies share it.
 #[derive(Clone, Debug)]

@@ -10,9 +10,9 @@ use kube::Client;
 use super::AppError;
 use super::announce::Announcer;
 use crate::cluster::watch::{RIGHTS, watch};
-use crate::cluster::{ObjectKind, View, VmiReader, WatchStats};
+use crate::cluster::{Metrics, ObjectKind, View, VmiReader};
 use crate::config::Config;
-use crate::metrics::{Registry, WatchCollector};
+use crate::metrics::Registry;
 use crate::readiness::{Condition, Readiness};
 use crate::snapshot::Stores;
 
@@ -54,21 +54,18 @@ pub(super) fn follow(
             Ok((None, watching.boxed()))
         }
         Cluster::Live(client) => {
-            let stats = Arc::new(WatchStats::default());
+            let metrics = Arc::new(Metrics::register(registry)?);
             let limits = &config.limits;
             let reader = VmiReader::new(
                 client.clone(),
                 limits.lookup_timeout.0,
                 limits.lookups_per_second,
+                Arc::clone(&metrics),
             );
             let reader = Arc::new(reader);
-            registry.collect(WatchCollector::new(
-                Arc::clone(&stats),
-                Arc::clone(&reader),
-            )?)?;
-            let (view, counts) = (Arc::clone(&stores.cluster), Arc::clone(&stats));
+            let (view, watches) = (Arc::clone(&stores.cluster), Arc::clone(&metrics));
             readiness.waits(Condition::ClusterView, move || {
-                not_listed(&view.load(), &counts)
+                not_listed(&view.load(), &watches)
             });
             let readiness = Arc::clone(readiness);
             let changes = stores.changes.clone();
@@ -83,7 +80,7 @@ pub(super) fn follow(
                 client,
                 config.network(),
                 Arc::clone(&stores.cluster),
-                stats,
+                metrics,
                 publish,
             );
             Ok((Some(reader), watching.boxed()))
@@ -92,12 +89,12 @@ pub(super) fn follow(
 }
 
 /// The kinds that the view still waits for, each with what its list fails of.
-fn not_listed(view: &View, stats: &WatchStats) -> String {
+fn not_listed(view: &View, metrics: &Metrics) -> String {
     let waiting = ObjectKind::ALL
         .into_iter()
         .filter(|kind| !view.is_listed(*kind));
     let texts: Vec<String> = waiting
-        .map(|kind| match stats.fault(kind) {
+        .map(|kind| match metrics.fault(kind) {
             None => kind.name().to_owned(),
             Some(fault) => format!("{}: {}", kind.name(), fault.with_remedy(RIGHTS)),
         })

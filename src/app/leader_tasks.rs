@@ -5,7 +5,6 @@ use std::env;
 use std::future::pending;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -19,12 +18,11 @@ use crate::config::Config;
 use crate::config::LeaderElection;
 use crate::decide::policy::Policy;
 use crate::lease::{self, LeaderElector, Settings};
-use crate::metrics::{DutyCollector, DutyStats, Registry};
+use crate::metrics::Registry;
 use crate::ovn::Probe;
 use crate::ovn::probe::ProbeMetrics;
-use crate::publish::Publisher;
-use crate::publish::stats::PublishStats;
 use crate::publish::tracker::Pace;
+use crate::publish::{self, Publisher};
 use crate::snapshot::{SouthboundStore, Stores};
 
 /// How soon it is looked again whether everything is known, where nothing is heard.
@@ -38,7 +36,6 @@ pub(super) fn run(
     registry: &Registry,
     leaving: impl Future<Output = ()> + Send + 'static,
 ) -> Result<BoxFuture<'static, ()>, AppError> {
-    let stats = DutyStats::default();
     let probed = config.southbound.probed().map_err(AppError::Refused)?;
     let publishes = config.node_condition.publish;
     let client = match (config.lease.leader_election, client) {
@@ -49,7 +46,6 @@ pub(super) fn run(
     if probed.is_none() && !publishes {
         return Ok(leaving.boxed());
     }
-    registry.collect(DutyCollector::new(stats.clone())?)?;
     let metrics = ProbeMetrics::register(registry)?;
     let asking = probed.map(|endpoints| Asking {
         options: ClientOptions {
@@ -60,6 +56,7 @@ pub(super) fn run(
         metrics,
         southbound: stores.southbound.clone(),
     });
+    let metrics = publish::Metrics::register(registry)?;
     let publishing = publishes.then(|| Publishing {
         client: client.clone(),
         stores: stores.clone(),
@@ -68,7 +65,7 @@ pub(super) fn run(
             debounce: config.node_condition.debounce.0,
             per_second: config.node_condition.writes_per_second,
         },
-        stats: Arc::clone(&stats.publish),
+        metrics,
     });
     let elector = elector(config, client, lease::Metrics::register(registry)?);
     let stores = stores.clone();
@@ -126,7 +123,7 @@ struct Publishing {
     stores: Stores,
     policy: Policy,
     pace: Pace,
-    stats: Arc<PublishStats>,
+    metrics: publish::Metrics,
 }
 
 async fn publish(publishing: Option<Publishing>) -> Infallible {
@@ -135,12 +132,12 @@ async fn publish(publishing: Option<Publishing>) -> Infallible {
         stores,
         policy,
         pace,
-        stats,
+        metrics,
     }) = publishing
     else {
         return pending().await;
     };
-    let mut publisher = Publisher::new(client, stores, policy, pace, stats);
+    let mut publisher = Publisher::new(client, stores, policy, pace, metrics);
     publisher.run().await
 }
 

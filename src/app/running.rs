@@ -20,10 +20,11 @@ use super::{AppError, leader_tasks, southbound};
 use crate::cluster::View;
 use crate::config::Config;
 use crate::http::{self, Service, admin_router, router};
-use crate::metrics::{self, ListenerCollector, Registry, SouthboundCollector, ViewCollector};
+use crate::metrics::{self, ListenerCollector, Registry};
 use crate::readiness::{Condition, Readiness};
 use crate::server::{self, Drained, Phase, Server};
 use crate::snapshot::{Changes, Stores};
+use crate::snapshot::{ClusterGauges, SouthboundGauges};
 use crate::telemetry;
 
 /// A service that serves.
@@ -70,14 +71,14 @@ impl Running {
             None => (None, pending().boxed()),
         };
         if let Some(source) = &southbound {
-            registry.collect(SouthboundCollector::new(source.clone())?)?;
+            registry.collect(SouthboundGauges::new(source.clone())?)?;
         }
         let stores = Stores {
             cluster: Arc::clone(&view),
             southbound,
             changes,
         };
-        registry.collect(ViewCollector::new(stores.clone(), policy.clone())?)?;
+        registry.collect(ClusterGauges::new(stores.clone(), policy.clone())?)?;
 
         let (https_phase, https_phases) = signals::channel(Phase::Serving);
         let leaving = left(https_phase.subscribe());

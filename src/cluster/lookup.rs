@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use kube::Client;
 use tokio::time::{Instant, timeout};
 
 use crate::api::{Cause, Fault};
+use crate::cluster::Metrics;
 use crate::cluster::kinds::WatchedResource;
 use crate::cluster::object::{Object, ObjectKey};
 use crate::cluster::rate::SourceRate;
@@ -40,20 +40,20 @@ pub enum Lookup {
 
 impl Lookup {
     /// The names in metric labels.
-    pub const OUTCOMES: [&str; 5] = ["found", "absent", "failed", "limited", "remembered"];
+    pub const OUTCOMES: [&str; 5] = ["found", "absent", "failed", "limited", REMEMBERED];
 
-    const fn outcome(&self) -> usize {
+    const fn outcome(&self) -> &'static str {
         match self {
-            Self::Found(_) => 0,
-            Self::Absent => 1,
-            Self::Failed(_) => 2,
-            Self::Limited => 3,
+            Self::Found(_) => "found",
+            Self::Absent => "absent",
+            Self::Failed(_) => "failed",
+            Self::Limited => "limited",
         }
     }
 }
 
 /// The outcome of a VMI that was not there a moment ago.
-const REMEMBERED: usize = 4;
+const REMEMBERED: &str = "remembered";
 
 type Read = BoxFuture<'static, Lookup>;
 
@@ -62,7 +62,7 @@ pub struct VmiReader {
     client: Client,
     patience: Duration,
     state: Mutex<State>,
-    outcomes: Arc<Outcomes>,
+    metrics: Arc<Metrics>,
 }
 
 struct State {
@@ -73,12 +73,10 @@ struct State {
     absent: HashMap<(ObjectKey, Box<str>), Instant>,
 }
 
-type Outcomes = [AtomicU64; Lookup::OUTCOMES.len()];
-
 impl VmiReader {
     /// A reader that waits so long for an answer, and reads so many a second.
     #[must_use]
-    pub fn new(client: Client, patience: Duration, per_second: u32) -> Self {
+    pub fn new(client: Client, patience: Duration, per_second: u32, metrics: Arc<Metrics>) -> Self {
         Self {
             client,
             patience,
@@ -87,7 +85,7 @@ impl VmiReader {
                 rate: SourceRate::per_second(per_second),
                 absent: HashMap::new(),
             }),
-            outcomes: Arc::default(),
+            metrics,
         }
     }
 
@@ -101,11 +99,11 @@ impl VmiReader {
         let key = ObjectKey::new(namespace, name);
         let vmi = (key.clone(), uid.into());
         if self.is_absent(&vmi) {
-            self.outcomes[REMEMBERED].fetch_add(1, Relaxed);
+            self.metrics.lookups(REMEMBERED).inc();
             return Lookup::Absent;
         }
         let Some(read) = self.join_or_begin(source, &key, namespace, name) else {
-            self.outcomes[Lookup::Limited.outcome()].fetch_add(1, Relaxed);
+            self.metrics.lookups(Lookup::Limited.outcome()).inc();
             return Lookup::Limited;
         };
         let lookup = match read.await {
@@ -128,7 +126,7 @@ impl VmiReader {
     /// How many reads came to an outcome, in the order of [`Lookup::OUTCOMES`].
     #[must_use]
     pub fn outcomes(&self) -> [u64; Lookup::OUTCOMES.len()] {
-        std::array::from_fn(|outcome| self.outcomes[outcome].load(Relaxed))
+        Lookup::OUTCOMES.map(|outcome| self.metrics.lookups(outcome).get())
     }
 
     /// The read of a VMI, unless there were too many.
@@ -149,10 +147,10 @@ impl VmiReader {
             return None;
         }
         let reading = read(self.client.clone(), self.patience, namespace, name);
-        let outcomes = Arc::clone(&self.outcomes);
+        let metrics = Arc::clone(&self.metrics);
         // Counted by whoever is left: the one who began it may have given up.
         let count = move |lookup: &Lookup| {
-            outcomes[lookup.outcome()].fetch_add(1, Relaxed);
+            metrics.lookups(lookup.outcome()).inc();
         };
         let read = reading.inspect(count).boxed().shared();
         if let Some(weak) = read.downgrade() {

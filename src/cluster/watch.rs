@@ -22,9 +22,9 @@ use crate::cluster::kinds::{Observed, WatchedResource};
 use crate::cluster::object::{Object, ObjectKey, ObjectKind};
 pub use crate::cluster::source::WATCH_SECONDS;
 use crate::cluster::source::{Event, Source};
-use crate::cluster::stats::WatchStats;
-use crate::cluster::{Index, View};
+use crate::cluster::{Index, Metrics, View};
 use crate::domain::Network;
+use crate::throttle::Throttle;
 
 /// Waits after a failure: as short as a restart of the API server is worth, as long as an API server
 /// in distress needs. Jitter adds up to as much again.
@@ -42,6 +42,9 @@ const ABSENT_WAIT: Duration = Duration::from_secs(5);
 
 /// A watch that has not failed for so long goes well, also when nothing happens in it.
 const SETTLED: Duration = Duration::from_secs(20);
+
+/// How often the objects of a kind that can't be read are named in the log.
+const UNREADABLE_LOG_PERIOD: Duration = Duration::from_secs(10);
 
 /// Changes on their way to the index; more make a watch wait, not berth grow.
 const CHANGES: usize = 256;
@@ -63,13 +66,13 @@ pub async fn watch(
     client: Client,
     network: Network,
     view: Arc<ArcSwap<View>>,
-    stats: Arc<WatchStats>,
+    metrics: Arc<Metrics>,
     mut changed: impl FnMut(&View),
 ) {
     let (send, mut receive) = mpsc::channel(CHANGES);
     let follow = Follow {
         client,
-        stats,
+        metrics,
         changes: send,
     };
     let mut tasks = JoinSet::new();
@@ -109,7 +112,7 @@ pub async fn watch(
 #[derive(Clone)]
 struct Follow {
     client: Client,
-    stats: Arc<WatchStats>,
+    metrics: Arc<Metrics>,
     changes: mpsc::Sender<Change>,
 }
 
@@ -118,7 +121,7 @@ struct Over;
 
 impl Follow {
     fn spawn(&self, tasks: &mut JoinSet<()>, resource: WatchedResource) {
-        let trouble = Trouble::new(resource.clone(), Arc::clone(&self.stats));
+        let trouble = Trouble::new(resource.clone(), Arc::clone(&self.metrics));
         let source = Source::new(self.client.clone(), resource);
         let follow = self.clone();
         tasks.spawn(async move {
@@ -146,25 +149,25 @@ impl Follow {
                 // A list is about to be asked for, again where the last one broke off.
                 Ok(Event::ListBegins) => listed.clear(),
                 Ok(Event::WatchBegins) => {
-                    self.stats.started(kind);
+                    self.metrics.starts(kind).inc();
                     // A server that ends watches at once is not asked in a loop.
                     sleep_until(trouble.pace.next(Instant::now())).await;
                 }
                 Ok(Event::WatchOpens) => {}
                 Ok(Event::Listed(observed)) => {
-                    if let (_, Some(object)) = self.take(kind, observed) {
+                    if let (_, Some(object)) = trouble.take(observed) {
                         listed.push(object);
                     }
                 }
                 Ok(Event::ListEnds) => {
-                    self.stats.listed(kind);
+                    self.metrics.lists(kind).inc();
                     trouble.is_over();
                     let objects = std::mem::take(&mut listed);
                     self.send(Change::Listed(kind, objects)).await?;
                 }
                 Ok(Event::Applied(observed)) => {
                     trouble.is_over();
-                    let change = match self.take(kind, observed) {
+                    let change = match trouble.take(observed) {
                         (_, Some(object)) => Change::Applied(object),
                         (key, None) => Change::Removed(kind, key),
                     };
@@ -179,7 +182,7 @@ impl Follow {
                     // No CRD, no objects: an answer, but for one that takes objects away it takes
                     // two, in case a server says so that does not know its CRDs yet.
                     let is_empty = cause == Cause::NotFound
-                        && (trouble.failing == Some(cause) || self.stats.lists(kind) == 0);
+                        && (trouble.failing == Some(cause) || self.metrics.lists(kind).get() == 0);
                     let wait = trouble.is_here(&fault);
                     if is_empty {
                         self.send(Change::Listed(kind, Vec::new())).await?;
@@ -193,23 +196,6 @@ impl Follow {
             }
         }
         Ok(())
-    }
-
-    /// The object, unless it is of no use, or can't be read, which is counted and said.
-    fn take(&self, kind: ObjectKind, observed: Observed) -> (ObjectKey, Option<Object>) {
-        let Observed { key, object, .. } = observed;
-        let object = object.unwrap_or_else(|error| {
-            if let Some(unlogged) = self.stats.unreadable(kind) {
-                tracing::warn!(
-                    kind = kind.name(),
-                    object = %key,
-                    unlogged,
-                    "an object can't be read, and is as if it were not there: {error}"
-                );
-            }
-            None
-        });
-        (key, object)
     }
 
     async fn send(&self, change: Change) -> Result<(), Over> {
@@ -235,7 +221,7 @@ impl Pace {
 /// Whether the watch of one kind goes well: what is said and counted of it, and how long it waits.
 struct Trouble {
     resource: WatchedResource,
-    stats: Arc<WatchStats>,
+    metrics: Arc<Metrics>,
     backoff: Backoff,
     failing: Option<Cause>,
     /// When a new list was due for the last time.
@@ -245,19 +231,21 @@ struct Trouble {
     /// When the first watch after a failure was opened.
     opened: Option<Instant>,
     pace: Pace,
+    unreadable_log: Throttle,
 }
 
 impl Trouble {
-    fn new(resource: WatchedResource, stats: Arc<WatchStats>) -> Self {
+    fn new(resource: WatchedResource, metrics: Arc<Metrics>) -> Self {
         Self {
             resource,
-            stats,
+            metrics,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             failing: None,
             expired: None,
             is_open: false,
             opened: None,
             pace: Pace::default(),
+            unreadable_log: Throttle::new(UNREADABLE_LOG_PERIOD),
         }
     }
 
@@ -289,10 +277,29 @@ impl Trouble {
         event
     }
 
+    /// The object, unless it is of no use, or can't be read, which is counted and logged.
+    fn take(&mut self, observed: Observed) -> (ObjectKey, Option<Object>) {
+        let kind = self.resource.kind;
+        let Observed { key, object, .. } = observed;
+        let object = object.unwrap_or_else(|error| {
+            self.metrics.unreadable(kind).inc();
+            if let Some(unlogged) = self.unreadable_log.pass() {
+                tracing::warn!(
+                    kind = kind.name(),
+                    object = %key,
+                    unlogged,
+                    "an object can't be read, and is as if it were not there: {error}"
+                );
+            }
+            None
+        });
+        (key, object)
+    }
+
     fn is_over(&mut self) {
         if self.failing.take().is_some() {
             self.backoff.reset();
-            self.stats.mended(self.resource.kind);
+            self.metrics.recovered(self.resource.kind);
             tracing::info!(kind = self.resource.kind.name(), "the watch goes on");
         }
     }
@@ -312,10 +319,7 @@ impl Trouble {
 
     /// Says what it is, once until it is another or over, and how long to wait.
     fn is_here(&mut self, fault: &Fault) -> Duration {
-        // Whoever sees the count sees the gauge as well.
-        let is_failing = fault.cause != Cause::NotFound;
-        self.stats.set_failing(self.resource.kind, is_failing);
-        self.stats.failed(self.resource.kind, fault);
+        self.metrics.failed(self.resource.kind, fault);
         let known = self.failing.replace(fault.cause) == Some(fault.cause);
         let wait = self.wait(fault.cause, Instant::now());
         let WatchedResource { plural, group, .. } = self.resource;
@@ -326,7 +330,7 @@ impl Trouble {
             Cause::Expired => {
                 tracing::info!(kind, "the watch starts over with a new list: {fault}");
             }
-            _ if self.stats.lists(self.resource.kind) == 0 => {
+            _ if self.metrics.lists(self.resource.kind).get() == 0 => {
                 let said = fault.with_remedy(RIGHTS);
                 tracing::warn!(kind, cause, "can't list {} yet: {said}", plural);
             }
@@ -344,11 +348,13 @@ impl Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Registry;
 
     #[test]
     fn a_list_that_expires_at_once_is_not_asked_for_in_a_loop() {
         let [node, ..] = WatchedResource::all(&Network::default());
-        let mut trouble = Trouble::new(node, Arc::default());
+        let metrics = Metrics::register(&Registry::default()).unwrap();
+        let mut trouble = Trouble::new(node, Arc::new(metrics));
         let mut now = Instant::now();
         let mut wait = |after: Duration| {
             now += after;

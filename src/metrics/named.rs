@@ -8,13 +8,13 @@ use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 /// A gauge with one label, whose values are not known beforehand.
 #[derive(Debug)]
-pub(super) struct NamedGauges {
+pub(crate) struct NamedGauges {
     desc: Desc,
     label: &'static str,
 }
 
 impl NamedGauges {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &str,
         help: &str,
         label: &'static str,
@@ -26,12 +26,12 @@ impl NamedGauges {
         })
     }
 
-    pub(super) fn desc(&self) -> &Desc {
+    pub(crate) fn desc(&self) -> &Desc {
         &self.desc
     }
 
     /// The gauges of one scrape, to be added.
-    pub(super) fn family(&self) -> NamedFamily<'_> {
+    pub(crate) fn family(&self) -> NamedFamily<'_> {
         NamedFamily {
             gauges: self,
             metrics: Vec::new(),
@@ -40,13 +40,13 @@ impl NamedGauges {
 }
 
 /// The gauges of one scrape.
-pub(super) struct NamedFamily<'a> {
+pub(crate) struct NamedFamily<'a> {
     gauges: &'a NamedGauges,
     metrics: Vec<Metric>,
 }
 
 impl NamedFamily<'_> {
-    pub(super) fn add(&mut self, name: &str, value: f64) {
+    pub(crate) fn add(&mut self, name: &str, value: f64) {
         let mut label = LabelPair::default();
         label.set_name(self.gauges.label.to_owned());
         label.set_value(name.to_owned());

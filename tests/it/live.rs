@@ -8,8 +8,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use berth::api;
 use berth::cluster::watch::watch;
-use berth::cluster::{View, WatchStats};
+use berth::cluster::{Metrics, View};
 use berth::domain::Network;
+use berth::metrics::Registry;
 use serde_json::Value;
 use tokio::sync::watch as signals;
 use tokio::task::{JoinError, JoinHandle};
@@ -63,7 +64,7 @@ pub(crate) async fn selected_pods(server: &ApiServer) -> Vec<(Option<String>, St
 /// A watch that runs until it is dropped.
 pub(crate) struct Watching {
     pub(crate) view: Arc<ArcSwap<View>>,
-    pub(crate) stats: Arc<WatchStats>,
+    pub(crate) metrics: Arc<Metrics>,
     made: Arc<AtomicUsize>,
     views: signals::Receiver<View>,
     task: JoinHandle<()>,
@@ -81,7 +82,7 @@ impl Watching {
     /// On a cluster with this network.
     pub(crate) fn start_on(client: kube::Client, network: Network) -> Self {
         let view = Arc::new(ArcSwap::from_pointee(View::default()));
-        let stats = Arc::new(WatchStats::default());
+        let metrics = Arc::new(Metrics::register(&Registry::default()).unwrap());
         let (send, views) = signals::channel(View::default());
         let made = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&made);
@@ -93,12 +94,12 @@ impl Watching {
             client,
             network,
             Arc::clone(&view),
-            Arc::clone(&stats),
+            Arc::clone(&metrics),
             changed,
         ));
         Self {
             view,
-            stats,
+            metrics,
             made,
             views,
             task,
@@ -127,9 +128,9 @@ impl Watching {
     }
 
     /// Waits for a count that no view tells of.
-    pub(crate) async fn until_counted(&self, what: &str, is_true: impl Fn(&WatchStats) -> bool) {
+    pub(crate) async fn until_counted(&self, what: &str, is_true: impl Fn(&Metrics) -> bool) {
         let counted = async {
-            while !is_true(&self.stats) {
+            while !is_true(&self.metrics) {
                 tokio::task::yield_now().await;
             }
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use berth::cluster::{Lookup, View, VmiReader};
+use berth::cluster::{self, Lookup, View, VmiReader};
 use berth::config::Config;
 use berth::http::{Metrics, Service, router};
 use berth::metrics::Registry;
@@ -53,6 +53,7 @@ impl Late {
             client(&server).await,
             limits.lookup_timeout.0,
             limits.lookups_per_second,
+            Arc::new(cluster::Metrics::register(&Registry::default()).unwrap()),
         );
         let reader = Arc::new(reader);
         let service = Service::new(

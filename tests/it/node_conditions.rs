@@ -7,9 +7,9 @@ use std::time::Duration;
 use berth::api::Cause;
 use berth::config::Config;
 use berth::domain::Status;
-use berth::publish::Publisher;
-use berth::publish::stats::PublishStats;
+use berth::metrics::Registry;
 use berth::publish::tracker::Pace;
+use berth::publish::{Metrics, Publisher};
 use berth::snapshot::Stores;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -25,7 +25,7 @@ const PACE: Pace = Pace {
 };
 
 struct Publishing {
-    stats: Arc<PublishStats>,
+    metrics: Metrics,
     _watching: Watching,
     task: JoinHandle<()>,
 }
@@ -34,17 +34,17 @@ impl Publishing {
     async fn start(server: &ApiServer) -> Self {
         let mut watching = Watching::start(server).await;
         watching.until_complete().await;
-        let stats = Arc::new(PublishStats::default());
+        let metrics = Metrics::register(&Registry::default()).unwrap();
         let mut publisher = Publisher::new(
             client(server).await,
             Stores::from(Arc::clone(&watching.view)),
             Config::default().policy(),
             PACE,
-            Arc::clone(&stats),
+            metrics.clone(),
         );
         let task = tokio::spawn(async move { match publisher.run().await {} });
         Self {
-            stats,
+            metrics,
             _watching: watching,
             task,
         }
@@ -140,9 +140,12 @@ async fn every_node_has_its_own_once_and_another_when_its_verdict_changes() {
     server.apply(node);
     server.wait_for(12, is_write).await;
     assert_eq!(published(&server, "el9-2"), READY);
-    until("counted", || publishing.stats.writes(Status::True) == 10).await;
-    assert_eq!(publishing.stats.writes(Status::False), 2);
-    until("nobody waits", || publishing.stats.waiting() == 0).await;
+    until("counted", || {
+        publishing.metrics.writes(Status::True).get() == 10
+    })
+    .await;
+    assert_eq!(publishing.metrics.writes(Status::False).get(), 2);
+    until("nobody waits", || publishing.metrics.waiting.get() == 0).await;
     assert_eq!(server.count(is_write), 12);
 }
 
@@ -156,7 +159,7 @@ async fn whoever_publishes_next_writes_nothing_that_is_there() {
     let second = Publishing::start(&server).await;
     server.apply(captured("Node", "el9-1"));
     server.wait_for(10, is_write).await;
-    until("counted", || second.stats.writes(Status::True) == 1).await;
+    until("counted", || second.metrics.writes(Status::True).get() == 1).await;
     assert_eq!(server.count(is_write), 10);
 }
 
@@ -166,14 +169,14 @@ async fn what_can_not_be_written_waits_and_is_written_when_it_can() {
     load(&server);
     server.deny(Verb::Patch, "nodes/status");
     let publishing = Publishing::start(&server).await;
-    let forbidden = || publishing.stats.failures(Cause::Forbidden);
+    let forbidden = || publishing.metrics.failures(Cause::Forbidden).get();
     until("refused", || forbidden() > 0).await;
-    assert_eq!(publishing.stats.waiting(), 9);
+    assert_eq!(publishing.metrics.waiting.get(), 9);
     // One refusal stands for all: they are not asked for one by one.
     assert!(forbidden() < 9, "{}", forbidden());
     server.allow(Verb::Patch, "nodes/status");
     server.wait_for(9, is_write).await;
-    until("nobody waits", || publishing.stats.waiting() == 0).await;
+    until("nobody waits", || publishing.metrics.waiting.get() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,7 +185,7 @@ async fn a_denial_by_policy_is_not_counted_as_a_missing_right() {
     load(&server);
     server.fail(Fault::denied_by_policy().verb(Verb::Patch));
     let publishing = Publishing::start(&server).await;
-    let failures = |cause| publishing.stats.failures(cause);
+    let failures = |cause| publishing.metrics.failures(cause).get();
     until("denied", || failures(Cause::DeniedByPolicy) > 0).await;
     assert_eq!(failures(Cause::Forbidden), 0);
     server.heal();
@@ -197,10 +200,10 @@ async fn one_node_that_can_not_be_written_holds_up_no_other() {
     server.fail(refused.resource("nodes").times(1));
     let publishing = Publishing::start(&server).await;
     server.wait_for(8, is_write).await;
-    assert_eq!(publishing.stats.failures(Cause::DeniedByWebhook), 1);
+    assert_eq!(publishing.metrics.failures(Cause::DeniedByWebhook).get(), 1);
     server.wait_for(9, is_write).await;
-    until("nobody waits", || publishing.stats.waiting() == 0).await;
-    assert_eq!(publishing.stats.failures(Cause::DeniedByWebhook), 1);
+    until("nobody waits", || publishing.metrics.waiting.get() == 0).await;
+    assert_eq!(publishing.metrics.failures(Cause::DeniedByWebhook).get(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,10 +8,12 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use berth::config::Config;
 use berth::http::{Metrics, Service};
-use berth::metrics::{Registry, SouthboundCollector, ViewCollector};
+use berth::metrics::Registry;
 use berth::ovn::probe::ProbeMetrics;
 use berth::ovn::{ChassisView, ConnectionMetrics, Probe, southbound};
-use berth::snapshot::{Changes, SouthboundStore, Staleness, Stores};
+use berth::snapshot::{
+    Changes, ClusterGauges, SouthboundGauges, SouthboundStore, Staleness, Stores,
+};
 use ovsdb::{ClientOptions, Endpoints};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -107,9 +109,9 @@ impl Following {
             southbound: Some(source.clone()),
             changes: Changes::default(),
         };
-        let gauges = SouthboundCollector::new(source.clone());
+        let gauges = SouthboundGauges::new(source.clone());
         registry.collect(gauges.unwrap()).unwrap();
-        let gauges = ViewCollector::new(stores.clone(), config.policy());
+        let gauges = ClusterGauges::new(stores.clone(), config.policy());
         registry.collect(gauges.unwrap()).unwrap();
         let metrics = Metrics::register(&registry).unwrap();
         let policy = config.policy();

@@ -12,8 +12,9 @@ use berth::cluster::{View, file};
 use berth::config::Config;
 use berth::domain::Network;
 use berth::http::{Metrics, Service, router};
-use berth::metrics::{Registry, ViewCollector};
+use berth::metrics::Registry;
 use berth::peer::{Access, Peer};
+use berth::snapshot::ClusterGauges;
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tower::ServiceExt;
@@ -82,7 +83,7 @@ impl Asked {
         let config = Config::parse(config).unwrap();
         let registry = Registry::default();
         let view = Arc::new(ArcSwap::from_pointee(view_on(cluster, &config.network())));
-        let gauges = ViewCollector::new(Arc::clone(&view).into(), config.policy());
+        let gauges = ClusterGauges::new(Arc::clone(&view).into(), config.policy());
         registry.collect(gauges.unwrap()).unwrap();
         let service = Service::new(
             view.into(),

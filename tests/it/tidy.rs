@@ -20,8 +20,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     (
         "cluster",
         &[
-            "api", "backoff", "cluster", "decide", "domain", "sharded", "text", "throttle", "wire",
-            "yaml",
+            "api", "backoff", "cluster", "decide", "domain", "metrics", "sharded", "text",
+            "throttle", "wire", "yaml",
         ],
     ),
     (
@@ -44,7 +44,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "snapshot",
-        &["api", "cluster", "decide", "domain", "ovn", "snapshot"],
+        &[
+            "api", "cluster", "decide", "domain", "metrics", "ovn", "snapshot",
+        ],
     ),
     ("readiness", &["readiness", "text"]),
     ("throttle", &[]),
@@ -58,15 +60,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("lease", &["api", "failure_log", "lease", "metrics"]),
     (
         "publish",
-        &["api", "backoff", "decide", "domain", "publish", "snapshot"],
-    ),
-    ("telemetry", &["config", "escape", "metrics", "telemetry"]),
-    (
-        "metrics",
         &[
-            "api", "cluster", "decide", "domain", "metrics", "ovn", "publish", "server", "snapshot",
+            "api", "backoff", "decide", "domain", "metrics", "publish", "snapshot",
         ],
     ),
+    ("telemetry", &["config", "escape", "metrics", "telemetry"]),
+    ("metrics", &["metrics", "server"]),
     (
         "http",
         &[

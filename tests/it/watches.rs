@@ -34,7 +34,7 @@ async fn the_first_lists_make_the_view_that_a_snapshot_makes() {
     let mut watching = Watching::start(&server).await;
     assert_eq!(watching.until_complete().await, view(&cluster()));
     for kind in ObjectKind::ALL {
-        assert_eq!(watching.stats.lists(kind), 1, "{kind:?}");
+        assert_eq!(watching.metrics.lists(kind).get(), 1, "{kind:?}");
     }
 }
 
@@ -123,7 +123,7 @@ async fn what_happens_in_the_cluster_is_in_the_next_view() {
             view.count(ObjectKind::TargetPod) == before
         })
         .await;
-    assert_eq!(watching.stats.lists(ObjectKind::Node), 1);
+    assert_eq!(watching.metrics.lists(ObjectKind::Node).get(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,11 +141,11 @@ async fn a_watch_that_breaks_goes_on_where_it_was() {
         }
         server.apply(mk_node("after"));
         watching.until("what came after", has_node("after")).await;
-        assert_eq!(watching.stats.lists(ObjectKind::Node), 1);
-        assert_eq!(watching.stats.starts(ObjectKind::Node), 2);
+        assert_eq!(watching.metrics.lists(ObjectKind::Node).get(), 1);
+        assert_eq!(watching.metrics.starts(ObjectKind::Node).get(), 2);
         // It goes on at once: nothing to wait for, and no failure.
         for cause in Cause::ALL {
-            assert_eq!(watching.stats.failures(ObjectKind::Node, cause), 0);
+            assert_eq!(watching.metrics.failures(ObjectKind::Node, cause).get(), 0);
         }
     }
 }
@@ -199,8 +199,14 @@ async fn a_state_that_the_server_forgot_is_listed_anew() {
         server.heal();
         let view = watching.until("the new node", has_node("new")).await;
         assert_eq!(view.node("gone"), None);
-        assert_eq!(watching.stats.lists(ObjectKind::Node), 2);
-        assert_eq!(watching.stats.failures(ObjectKind::Node, Cause::Expired), 1);
+        assert_eq!(watching.metrics.lists(ObjectKind::Node).get(), 2);
+        assert_eq!(
+            watching
+                .metrics
+                .failures(ObjectKind::Node, Cause::Expired)
+                .get(),
+            1
+        );
     }
 }
 
@@ -213,8 +219,10 @@ async fn an_api_server_that_restarts_finds_the_view_as_it_was_and_renews_it() {
     server.wait_for_watches(1, "nodes").await;
     server.stop();
     watching
-        .until_counted("that nobody answers", |stats| {
-            ObjectKind::ALL.iter().all(|kind| stats.is_failing(*kind))
+        .until_counted("that nobody answers", |metrics| {
+            ObjectKind::ALL
+                .iter()
+                .all(|kind| metrics.failing(*kind).get() == 1)
         })
         .await;
     assert_eq!(**watching.view.load(), before);
@@ -222,8 +230,8 @@ async fn an_api_server_that_restarts_finds_the_view_as_it_was_and_renews_it() {
     server.apply(mk_node("new"));
     watching.until("the new node", has_node("new")).await;
     watching
-        .until_counted("that it goes on", |stats| {
-            !stats.is_failing(ObjectKind::Node)
+        .until_counted("that it goes on", |metrics| {
+            metrics.failing(ObjectKind::Node).get() == 0
         })
         .await;
 }
@@ -242,16 +250,16 @@ async fn a_server_in_distress_is_asked_again() {
         server.fail(Fault::status(status).verb(Verb::List).resource("nodes"));
         let mut watching = Watching::start(&server).await;
         watching
-            .until_counted("a list that fails", |stats| {
-                stats.failures(ObjectKind::Node, cause) > 0
+            .until_counted("a list that fails", |metrics| {
+                metrics.failures(ObjectKind::Node, cause).get() > 0
             })
             .await;
-        assert!(watching.stats.is_failing(ObjectKind::Node));
+        assert!(watching.metrics.failing(ObjectKind::Node).get() == 1);
         assert!(!watching.view.load().is_listed(ObjectKind::Node));
         server.heal();
         let complete = watching.until_complete().await;
         assert_eq!(complete, view(&cluster()), "{status}");
-        assert!(!watching.stats.is_failing(ObjectKind::Node));
+        assert!(watching.metrics.failing(ObjectKind::Node).get() == 0);
     }
 }
 
@@ -303,8 +311,9 @@ async fn a_list_that_expires_between_its_pages_is_begun_again() {
     assert_eq!(server.count(lists_of("namespaces")), 4);
     assert_eq!(
         watching
-            .stats
-            .failures(ObjectKind::Namespace, Cause::Expired),
+            .metrics
+            .failures(ObjectKind::Namespace, Cause::Expired)
+            .get(),
         1
     );
 }
@@ -325,10 +334,10 @@ async fn kinds_may_be_installed_later_and_taken_away() {
     for (resource, kind) in KINDS {
         assert_eq!(empty.count(kind), 0);
         assert!(
-            watching.stats.failures(kind, Cause::NotFound) > 0,
+            watching.metrics.failures(kind, Cause::NotFound).get() > 0,
             "{resource}"
         );
-        assert!(!watching.stats.is_failing(kind), "{resource}");
+        assert!(watching.metrics.failing(kind).get() == 0, "{resource}");
         server.install(resource);
     }
     load(&server);
@@ -383,7 +392,7 @@ async fn what_can_not_be_read_is_counted_and_stops_nothing_else() {
     let mut watching = Watching::start(&server).await;
     let complete = watching.until_complete().await;
     assert_eq!(complete, view(&cluster()));
-    assert_eq!(watching.stats.unreadables(ObjectKind::Vmi), 5);
+    assert_eq!(watching.metrics.unreadable(ObjectKind::Vmi).get(), 5);
 
     // In a watch as well; and what can't be read any more is as if it were not there.
     let mut web = captured("VirtualMachineInstance", "web");
@@ -400,10 +409,10 @@ async fn what_can_not_be_read_is_counted_and_stops_nothing_else() {
         without.count(ObjectKind::Vmi),
         complete.count(ObjectKind::Vmi) - 1
     );
-    assert_eq!(watching.stats.unreadables(ObjectKind::Vmi), 6);
+    assert_eq!(watching.metrics.unreadable(ObjectKind::Vmi).get(), 6);
     server.apply(good);
     watching.until("web is readable", knows_web).await;
-    assert_eq!(watching.stats.lists(ObjectKind::Vmi), 1);
+    assert_eq!(watching.metrics.lists(ObjectKind::Vmi).get(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -482,7 +491,7 @@ async fn a_watch_on_a_connection_that_is_lost_without_a_word_is_noticed() {
     watching
         .until("what was not seen", has_node("unseen"))
         .await;
-    assert_eq!(watching.stats.lists(ObjectKind::Node), 1);
+    assert_eq!(watching.metrics.lists(ObjectKind::Node).get(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -524,18 +533,21 @@ async fn a_server_that_takes_a_question_and_says_nothing_is_still_failing() {
         server
             .wait_for(asked + 2, |request| request.resource == "nodes")
             .await;
-        assert!(watching.stats.is_failing(ObjectKind::Node));
+        assert!(watching.metrics.failing(ObjectKind::Node).get() == 1);
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(25)).await;
         tokio::time::resume();
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        assert!(watching.stats.is_failing(ObjectKind::Node), "{silent:?}");
+        assert!(
+            watching.metrics.failing(ObjectKind::Node).get() == 1,
+            "{silent:?}"
+        );
         server.heal();
         server.apply(mk_node("after"));
         watching.until("what came after", has_node("after")).await;
-        assert!(!watching.stats.is_failing(ObjectKind::Node));
+        assert!(watching.metrics.failing(ObjectKind::Node).get() == 0);
     }
 }
 
@@ -555,7 +567,9 @@ async fn a_watch_that_is_open_again_goes_well_after_a_while() {
     );
     server.cut_watches().await;
     watching
-        .until_counted("that it fails", |stats| stats.is_failing(ObjectKind::Node))
+        .until_counted("that it fails", |metrics| {
+            metrics.failing(ObjectKind::Node).get() == 1
+        })
         .await;
     server.wait_for(3, watches_of("nodes")).await;
     server.wait_for_watches(1, "nodes").await;
@@ -566,8 +580,8 @@ async fn a_watch_that_is_open_again_goes_well_after_a_while() {
     }
     tokio::time::resume();
     watching
-        .until_counted("that it goes on", |stats| {
-            !stats.is_failing(ObjectKind::Node)
+        .until_counted("that it goes on", |metrics| {
+            metrics.failing(ObjectKind::Node).get() == 0
         })
         .await;
 }

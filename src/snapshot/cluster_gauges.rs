@@ -13,7 +13,7 @@ use crate::snapshot::Stores;
 
 /// They are read off the view at every scrape, so that none is ever stale and a node that is gone
 /// takes its series along.
-pub struct ViewCollector {
+pub struct ClusterGauges {
     stores: Stores,
     policy: Policy,
     objects: IntGaugeVec,
@@ -24,7 +24,7 @@ pub struct ViewCollector {
     chassis: NamedGauges,
 }
 
-impl ViewCollector {
+impl ClusterGauges {
     /// Registers nothing yet.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ impl ViewCollector {
     }
 }
 
-impl Collector for ViewCollector {
+impl Collector for ClusterGauges {
     fn desc(&self) -> Vec<&Desc> {
         [&self.objects, &self.synced, &self.checks, &self.agents]
             .into_iter()

@@ -8,7 +8,7 @@ use crate::metrics::named::NamedGauges;
 use crate::snapshot::{Freshness, SouthboundStore};
 
 /// Reads the view, and the age of it, at every scrape.
-pub struct SouthboundCollector {
+pub struct SouthboundGauges {
     source: SouthboundStore,
     silence: Gauge,
     standing: IntGaugeVec,
@@ -25,7 +25,7 @@ const STANDINGS: [(Freshness, &str); 3] = [
     (Freshness::Rejects, "rejects"),
 ];
 
-impl SouthboundCollector {
+impl SouthboundGauges {
     /// Registers nothing yet.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl SouthboundCollector {
     }
 }
 
-impl Collector for SouthboundCollector {
+impl Collector for SouthboundGauges {
     fn desc(&self) -> Vec<&Desc> {
         let named = [self.lag.desc(), self.response.desc()];
         let parts = self.parts().into_iter().flat_map(Collector::desc);
