@@ -3,7 +3,6 @@
 //! A component owns its metrics and registers them in the [`Registry`] that it is given. Every label
 //! value comes from an enum of that component, except the names of nodes and chassis.
 
-mod listener;
 pub(crate) mod named;
 #[cfg(target_os = "linux")]
 mod process;
@@ -17,8 +16,6 @@ use prometheus::{
     Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     TextEncoder,
 };
-
-pub use listener::ListenerCollector;
 
 /// Where components register their metrics; clones are the same registry.
 ///

@@ -5,16 +5,15 @@
 
 mod accept;
 mod activity;
-mod again;
+mod activity_io;
 mod connection;
-mod open;
+mod metrics;
+mod open_connections;
 mod open_files;
 mod panics;
 mod service;
-mod stats;
 #[cfg(test)]
 mod tests;
-mod watched;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,11 +22,10 @@ use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub use metrics::{ListenerMetrics, ServerMetrics, Timeout};
 pub use open_files::allow_connections;
-pub use stats::{ServerStats, Timeout};
 
 use crate::throttle::Throttle;
-
 use crate::tls::CertificateStore;
 
 /// How often a kind of event that peers can cause at will is logged.
@@ -65,7 +63,7 @@ pub enum Phase {
     Stopped,
 }
 
-/// A listener's router, bounds and counts.
+/// A listener's router, limits and metrics.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
@@ -77,7 +75,7 @@ struct Shared {
     router: Router,
     tls: Option<Arc<CertificateStore>>,
     limits: Limits,
-    stats: Arc<ServerStats>,
+    metrics: Arc<ListenerMetrics>,
     handshake_log: Mutex<Throttle>,
 }
 
@@ -93,32 +91,36 @@ pub struct Drained {
 impl Server {
     /// Serves over TLS with the credentials that `tls` holds when a connection begins.
     #[must_use]
-    pub fn https(router: Router, limits: Limits, tls: Arc<CertificateStore>) -> Self {
-        Self::new(router, limits, Some(tls))
+    pub fn https(
+        router: Router,
+        limits: Limits,
+        tls: Arc<CertificateStore>,
+        metrics: ListenerMetrics,
+    ) -> Self {
+        Self::new(router, limits, Some(tls), metrics)
     }
 
     /// Serves in plain text.
     #[must_use]
-    pub fn http(router: Router, limits: Limits) -> Self {
-        Self::new(router, limits, None)
+    pub fn http(router: Router, limits: Limits, metrics: ListenerMetrics) -> Self {
+        Self::new(router, limits, None, metrics)
     }
 
-    fn new(router: Router, limits: Limits, tls: Option<Arc<CertificateStore>>) -> Self {
+    fn new(
+        router: Router,
+        limits: Limits,
+        tls: Option<Arc<CertificateStore>>,
+        metrics: ListenerMetrics,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 router,
                 tls,
                 limits,
-                stats: Arc::default(),
+                metrics: Arc::new(metrics),
                 handshake_log: Mutex::new(Throttle::new(LOG_PERIOD)),
             }),
         }
-    }
-
-    /// The counts of this listener, to export while it serves.
-    #[must_use]
-    pub fn stats(&self) -> Arc<ServerStats> {
-        Arc::clone(&self.shared.stats)
     }
 
     /// Serves until `phase` is [`Phase::Stopped`] or its sender is gone, then closes the listener,

@@ -20,9 +20,9 @@ use super::{AppError, leader_tasks, southbound};
 use crate::cluster::View;
 use crate::config::Config;
 use crate::http::{self, Service, admin_router, router};
-use crate::metrics::{self, ListenerCollector, Registry};
+use crate::metrics::{self, Registry};
 use crate::readiness::{Condition, Readiness};
-use crate::server::{self, Drained, Phase, Server};
+use crate::server::{self, Drained, Phase, Server, ServerMetrics};
 use crate::snapshot::{Changes, Stores};
 use crate::snapshot::{ClusterGauges, SouthboundGauges};
 use crate::telemetry;
@@ -87,11 +87,13 @@ impl Running {
         let service = Service::new(stores, reader, policy, metrics, &config.limits);
         let limits = https_limits(&config);
         server::allow_connections(limits.max_connections.saturating_add(ADMIN_CONNECTIONS));
+        let listeners = ServerMetrics::register(&registry)?;
         let admin_server = Server::http(
             admin_router(registry.clone(), Arc::clone(&readiness))?,
             admin_limits(),
+            listeners.listener("admin"),
         );
-        let admin_stats = admin_server.stats();
+        let https_metrics = listeners.listener("https");
         let Listeners {
             https: https_address,
             admin: admin_address,
@@ -121,8 +123,7 @@ impl Running {
         } = certificates
             .serve(config.tls.reload_interval.0, &registry)
             .await?;
-        let https_server = Server::https(router(service), limits, store);
-        registry.collect(ListenerCollector::new(https_server.stats(), admin_stats)?)?;
+        let https_server = Server::https(router(service), limits, store, https_metrics);
         let (https_listener, https) = bind("--listen", https_address).await?;
         let https_task = tokio::spawn(https_server.serve(https_listener, https_phases));
         readiness.holds(Condition::HttpsListener);

@@ -1,5 +1,7 @@
 //! The admin listener: `/livez`, `/readyz` and `/metrics`, over plain HTTP.
 
+mod scrape;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -8,7 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use crate::http::scrape::{ScrapeError, Scrapes};
+use crate::http::admin::scrape::{ScrapeError, Scrapes};
 use crate::metrics::Registry;
 use crate::peer::Peer;
 use crate::readiness::Readiness;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 
-use crate::http::budget::Exhausted;
+use crate::http::limits::Exhausted;
 use crate::http::metrics::RefusalCause;
 use crate::wire::admission::ReviewError;
 use crate::wire::extender::ArgsError;
@@ -13,16 +13,16 @@ use crate::wire::extender::ArgsError;
 /// A request that is not answered in its own protocol. The text goes to the caller and to the log.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refusal {
-    /// The body is no admission review.
+    /// The body is not an admission review.
     #[error(transparent)]
     BadReview(#[from] ReviewError),
-    /// The body is no extender call.
+    /// The body is not an extender call.
     #[error(transparent)]
     BadArgs(#[from] ArgsError),
     /// The body is not UTF-8, which JSON is.
     #[error("the body is not JSON: {0}")]
     NotUtf8(#[source] Utf8Error),
-    /// The query's `timeout` is no duration.
+    /// The query's `timeout` is not a duration.
     #[error("?timeout={0:?} is no duration such as 10s")]
     BadTimeout(String),
     /// The query can't be taken apart.
@@ -71,12 +71,12 @@ pub(super) enum Refusal {
     /// The cluster is not known yet.
     #[error("the cluster view is not complete yet, try again")]
     NotReady,
-    /// There is no such path.
+    /// The path does not exist.
     #[error(
         "no such path: there are POST /mutate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt"
     )]
     NoRoute,
-    /// The path is there, for another method.
+    /// The path exists, for another method.
     #[error("{0} is not served here: use POST")]
     WrongMethod(Method),
 }

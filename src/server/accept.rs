@@ -13,9 +13,8 @@ use tokio::time::{sleep, timeout};
 use tracing::{error, warn};
 
 use super::activity::Activity;
-use super::again::again;
-use super::open::{Admitted, OpenConnections};
-use super::stats::ServerStats;
+use super::metrics::ListenerMetrics;
+use super::open_connections::{Admitted, OpenConnections};
 use super::{Drained, LOG_PERIOD, Phase, Shared, connection, panics, stopped};
 use crate::throttle::Throttle;
 
@@ -46,7 +45,7 @@ pub(super) async fn run<A: Accept>(
     mut listener: A,
     mut phase: watch::Receiver<Phase>,
 ) -> Drained {
-    let open = OpenConnections::new(shared.limits.max_connections);
+    let open = OpenConnections::new(shared.limits.max_connections, shared.metrics.open.clone());
     let mut tasks = JoinSet::new();
     let mut errors = Throttle::new(LOG_PERIOD);
     let mut crowded = Throttle::new(LOG_PERIOD);
@@ -56,7 +55,7 @@ pub(super) async fn run<A: Accept>(
             biased;
             () = stopped(&mut phase) => break,
             Some(ended) = tasks.join_next() => {
-                report(&shared.stats, ended);
+                report(&shared.metrics, ended);
                 continue;
             }
             accepted = accept_after(pause, &mut listener) => accepted,
@@ -64,21 +63,21 @@ pub(super) async fn run<A: Accept>(
         pause = Duration::ZERO;
         match accepted {
             Ok((io, peer)) => {
-                let activity = Activity::new(Arc::clone(&shared.stats));
+                let activity = Activity::new(Arc::clone(&shared.metrics));
                 let admitted = open.admit(peer.ip(), &activity);
                 log_crowd(&mut crowded, &shared, peer, admitted.as_ref());
                 let Some(Admitted { connection, .. }) = admitted else {
                     continue;
                 };
                 let shared = Arc::clone(&shared);
-                let stats = Arc::clone(&shared.stats);
                 let phase = phase.clone();
-                let served = connection::serve(io, peer, shared, activity, connection, phase);
-                tasks.spawn(again(served, move || stats.in_flight() <= 1));
+                tasks.spawn(connection::serve(
+                    io, peer, shared, activity, connection, phase,
+                ));
             }
             Err(error) if is_of_peer(&error) => {}
             Err(error) => {
-                shared.stats.accept_errors.add();
+                shared.metrics.accept_errors.inc();
                 pause = BACK_OFF;
                 if let Some(unlogged) = errors.pass() {
                     error!(%error, unlogged, "cannot accept connections, trying again");
@@ -107,16 +106,18 @@ fn log_crowd(
     peer: SocketAddr,
     admitted: Option<&Admitted>,
 ) {
-    let Shared { stats, limits, .. } = shared;
+    let Shared {
+        metrics, limits, ..
+    } = shared;
     let text = if let Some(admitted) = admitted {
-        stats.accepted.add();
+        metrics.accepted.inc();
         if !admitted.in_place_of_another {
             return;
         }
-        stats.gave_way.add();
+        metrics.gave_way.inc();
         "closed the oldest idle connection of the peer with the most: all allowed ones are open"
     } else {
-        stats.refused.add();
+        metrics.refused.inc();
         "refused a connection: all allowed ones are open"
     };
     if let Some(unlogged) = throttle.pass() {
@@ -139,7 +140,7 @@ fn is_of_peer(error: &io::Error) -> bool {
 async fn drain(shared: &Shared, mut tasks: JoinSet<()>) -> Drained {
     let all_ended = async {
         while let Some(ended) = tasks.join_next().await {
-            report(&shared.stats, ended);
+            report(&shared.metrics, ended);
         }
     };
     if timeout(shared.limits.drain_timeout, all_ended)
@@ -151,7 +152,7 @@ async fn drain(shared: &Shared, mut tasks: JoinSet<()>) -> Drained {
     reap(&mut tasks, shared);
     let drained = Drained {
         connections: tasks.len(),
-        requests: shared.stats.in_flight(),
+        requests: shared.metrics.in_flight(),
     };
     warn!(
         connections = drained.connections,
@@ -164,16 +165,16 @@ async fn drain(shared: &Shared, mut tasks: JoinSet<()>) -> Drained {
 
 fn reap(tasks: &mut JoinSet<()>, shared: &Shared) {
     while let Some(ended) = tasks.try_join_next() {
-        report(&shared.stats, ended);
+        report(&shared.metrics, ended);
     }
 }
 
 /// A panic costs one connection, but must not pass unseen.
-fn report(stats: &ServerStats, ended: Result<(), JoinError>) {
+fn report(metrics: &ListenerMetrics, ended: Result<(), JoinError>) {
     if let Err(error) = ended
         && error.is_panic()
     {
-        stats.panics.add();
+        metrics.panics.inc();
         let panic = error.into_panic();
         error!(panic = panics::message(&*panic), "a connection panicked");
     }

@@ -5,13 +5,14 @@
 //! reported by its IO wrapper and its service, and [`State::due`] tells the two apart.
 //! [`State`] knows no clock: every event brings its time.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Limits;
-use super::stats::{ServerStats, Timeout};
+use super::metrics::{ListenerMetrics, Timeout};
 
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -188,17 +189,17 @@ pub(super) struct Activity {
     pub(super) leaving: Notify,
     /// Tells the connection's task that another connection takes its place.
     pub(super) gives_way: Notify,
-    stats: Arc<ServerStats>,
+    metrics: Arc<ListenerMetrics>,
 }
 
 impl Activity {
-    pub(super) fn new(stats: Arc<ServerStats>) -> Arc<Self> {
+    pub(super) fn new(metrics: Arc<ListenerMetrics>) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State::new(Instant::now())),
             ended: Notify::new(),
             leaving: Notify::new(),
             gives_way: Notify::new(),
-            stats,
+            metrics,
         })
     }
 
@@ -216,7 +217,7 @@ pub(super) struct InFlight {
 
 impl InFlight {
     pub(super) fn begin(activity: Arc<Activity>) -> Self {
-        activity.stats.in_flight.up();
+        activity.metrics.in_flight.fetch_add(1, Relaxed);
         activity.state().request_begun();
         Self {
             activity,
@@ -239,7 +240,7 @@ impl Drop for InFlight {
         let mut state = self.activity.state();
         let wake = state.request_ended(self.stage, Instant::now());
         drop(state);
-        self.activity.stats.in_flight.down();
+        self.activity.metrics.in_flight.fetch_sub(1, Relaxed);
         if wake {
             self.activity.ended.notify_one();
         }

@@ -18,10 +18,10 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error, warn};
 
 use super::activity::Activity;
-use super::open::OpenConnection;
+use super::activity_io::ActivityIo;
+use super::metrics::{ListenerMetrics, Timeout};
+use super::open_connections::OpenConnection;
 use super::service::Service;
-use super::stats::{ServerStats, Timeout};
-use super::watched::Watched;
 use super::{Limits, Phase, Shared, panics, stopped};
 use crate::peer::{Access, Peer};
 use crate::tls;
@@ -45,12 +45,11 @@ pub(super) async fn serve<Io>(
     peer: SocketAddr,
     shared: Arc<Shared>,
     activity: Arc<Activity>,
-    _place: OpenConnection,
+    _open: OpenConnection,
     mut phase: watch::Receiver<Phase>,
 ) where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let _open = Open::new(&shared.stats);
     let Some(tls) = &shared.tls else {
         let peer = Peer {
             address: peer,
@@ -78,7 +77,7 @@ pub(super) async fn serve<Io>(
             serve_http(stream, peer, &shared, activity, phase).await;
         }
         Ok(Err((error, io))) => {
-            shared.stats.failed_handshakes.add();
+            shared.metrics.failed_handshakes.inc();
             log_failed_handshake(&shared, peer, &error);
             tokio::select! {
                 () = stopped(&mut phase) => {}
@@ -87,7 +86,7 @@ pub(super) async fn serve<Io>(
             }
         }
         Err(_) => {
-            shared.stats.timed_out(Timeout::Handshake);
+            shared.metrics.timeouts(Timeout::Handshake).inc();
             debug!(%peer, "tls handshake took too long");
         }
     }
@@ -116,7 +115,7 @@ async fn serve_http<Io>(
     let Shared {
         router,
         limits,
-        stats,
+        metrics,
         tls: _,
         handshake_log: _,
     } = shared;
@@ -124,15 +123,15 @@ async fn serve_http<Io>(
         router: router.clone(),
         peer,
         activity: Arc::clone(&activity),
-        stats: Arc::clone(stats),
+        metrics: Arc::clone(metrics),
         phase: phase.clone(),
     };
-    let io = TokioIo::new(Watched::new(io, Arc::clone(&activity)));
+    let io = TokioIo::new(ActivityIo::new(io, Arc::clone(&activity)));
     // Declared before the connection, and so dropped after it: streams end with the connection.
     let streams = Arc::default();
     let builder = builder(Streams {
         tasks: Arc::downgrade(&streams),
-        stats: Arc::clone(stats),
+        metrics: Arc::clone(metrics),
     });
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut watchdog = Watchdog::new(&activity, limits);
@@ -159,7 +158,7 @@ async fn serve_http<Io>(
             }
             () = activity.leaving.notified(), if !closing => {}
             overdue = poll_fn(|cx| watchdog.poll_overdue(cx)) => {
-                stats.timed_out(overdue);
+                metrics.timeouts(overdue).inc();
                 debug!(%peer, waited_for = overdue.label(), "connection timed out");
                 if overdue != Timeout::Idle {
                     return;
@@ -243,7 +242,7 @@ impl<'a> Watchdog<'a> {
 struct Streams {
     /// Weak, as the tasks hold their executor.
     tasks: Weak<Mutex<JoinSet<()>>>,
-    stats: Arc<ServerStats>,
+    metrics: Arc<ListenerMetrics>,
 }
 
 impl<F> hyper::rt::Executor<F> for Streams
@@ -254,30 +253,14 @@ where
         let Some(tasks) = self.tasks.upgrade() else {
             return;
         };
-        let stats = Arc::clone(&self.stats);
+        let metrics = Arc::clone(&self.metrics);
         let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(async move {
             if let Err(panic) = panics::caught(stream).await {
-                stats.panics.add();
+                metrics.panics.inc();
                 error!(panic = panics::message(&*panic), "a stream panicked");
             }
         });
-    }
-}
-
-/// Counts an open connection for as long as it lives.
-struct Open<'a>(&'a ServerStats);
-
-impl<'a> Open<'a> {
-    fn new(stats: &'a ServerStats) -> Self {
-        stats.open.up();
-        Self(stats)
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.open.down();
     }
 }

@@ -16,7 +16,7 @@ use tower::Service as _;
 use tracing::error;
 
 use super::activity::{Activity, InFlight};
-use super::stats::ServerStats;
+use super::metrics::ListenerMetrics;
 use super::{Phase, panics};
 use crate::peer::Peer;
 
@@ -25,7 +25,7 @@ pub(super) struct Service {
     pub(super) router: Router,
     pub(super) peer: Peer,
     pub(super) activity: Arc<Activity>,
-    pub(super) stats: Arc<ServerStats>,
+    pub(super) metrics: Arc<ListenerMetrics>,
     pub(super) phase: watch::Receiver<Phase>,
 }
 
@@ -38,7 +38,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
         request.extensions_mut().insert(self.peer);
         let mut in_flight = InFlight::begin(Arc::clone(&self.activity));
         let mut router = self.router.clone();
-        let stats = Arc::clone(&self.stats);
+        let metrics = Arc::clone(&self.metrics);
         let activity = Arc::clone(&self.activity);
         let phase = self.phase.clone();
         Box::pin(async move {
@@ -50,7 +50,7 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             {
                 Ok(Ok(response)) => response,
                 Err(panic) => {
-                    stats.panics.add();
+                    metrics.panics.inc();
                     let panic = panics::message(&*panic);
                     error!(%method, path = uri.path(), panic, "a handler panicked");
                     let mut response = Response::new(Body::empty());

@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::accept::{self, Accept};
-use super::{Drained, Limits, Phase, Server, ServerStats};
+use super::{Drained, Limits, ListenerMetrics, Phase, Server};
 use crate::peer::Peer;
 
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -118,7 +118,7 @@ impl HttpBody for PanickingBody {
 /// A server whose connections are pipes in memory, so that paused time works and no ports or file
 /// descriptors are needed.
 struct Harness {
-    stats: Arc<ServerStats>,
+    metrics: Arc<ListenerMetrics>,
     release: Arc<Semaphore>,
     connections: mpsc::UnboundedSender<io::Result<(DuplexStream, SocketAddr)>>,
     phase: watch::Sender<Phase>,
@@ -131,18 +131,18 @@ impl Harness {
     }
 
     fn with_limits(limits: Limits) -> Self {
-        Self::with_server(|router| Server::http(router, limits))
+        Self::with_server(|router| Server::http(router, limits, ListenerMetrics::for_test()))
     }
 
     fn with_server(mk_server: impl FnOnce(Router) -> Server) -> Self {
         let release = Arc::new(Semaphore::new(0));
         let server = mk_server(mk_router(Arc::clone(&release)));
-        let stats = server.stats();
+        let metrics = Arc::clone(&server.shared.metrics);
         let (connections, pipes) = mpsc::unbounded_channel();
         let (phase, phases) = watch::channel(Phase::Serving);
         let serving = tokio::spawn(accept::run(server.shared, Pipes(pipes), phases));
         Self {
-            stats,
+            metrics,
             release,
             connections,
             phase,

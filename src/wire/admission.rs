@@ -8,12 +8,11 @@ use serde_json::value::RawValue;
 use crate::decide::inject::Operation;
 use crate::text::{LONGEST_NAME, shorten};
 use crate::wire::Text;
-use crate::wire::scan::{Cursor, once};
 
 const KIND: &str = "AdmissionReview";
 const API_VERSION: &str = "admission.k8s.io/v1";
 
-/// Why a body is no review. All of them are the sender's; none says anything about an object.
+/// Why a body is not a review. Each is a fault of the sender, and says nothing about an object.
 #[derive(Debug, thiserror::Error)]
 pub enum ReviewError {
     /// The body is not JSON, or not of a review's shape.
@@ -29,7 +28,7 @@ pub enum ReviewError {
         /// What it has to be.
         expected: &'static str,
     },
-    /// There is no `request`.
+    /// `request` is missing or null.
     #[error("the AdmissionReview has no request")]
     NoRequest,
     /// The `request` lacks something that every review has.
@@ -58,7 +57,9 @@ pub struct Request<'a> {
     pub namespace: Option<Text<'a>>,
     #[serde(borrow, default)]
     sub_resource: Option<Text<'a>>,
-    operation: OperationName,
+    /// What is about to happen.
+    #[serde(with = "OperationName")]
+    pub operation: Operation,
     /// The object as it came.
     #[serde(borrow, default)]
     pub object: Option<&'a RawValue>,
@@ -78,8 +79,8 @@ pub struct GroupKind<'a> {
     pub kind: Text<'a>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Deserialize)]
+#[serde(remote = "Operation", rename_all = "SCREAMING_SNAKE_CASE")]
 enum OperationName {
     Create,
     Update,
@@ -88,17 +89,6 @@ enum OperationName {
 }
 
 impl Request<'_> {
-    /// What is about to happen.
-    #[must_use]
-    pub fn operation(&self) -> Operation {
-        match self.operation {
-            OperationName::Create => Operation::Create,
-            OperationName::Update => Operation::Update,
-            OperationName::Delete => Operation::Delete,
-            OperationName::Connect => Operation::Connect,
-        }
-    }
-
     /// Whether it happens to a subresource.
     #[must_use]
     pub fn is_subresource(&self) -> bool {
@@ -108,28 +98,27 @@ impl Request<'_> {
     }
 }
 
-/// The fields of a review.
-struct Parts<'a> {
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Review<'a> {
+    #[serde(borrow, default)]
     kind: Text<'a>,
+    #[serde(borrow, default)]
     api_version: Text<'a>,
-    request: Option<Result<Request<'a>, serde_json::Error>>,
+    #[serde(borrow, default)]
+    request: Option<&'a RawValue>,
 }
 
 /// Reads a review's request.
 pub fn read(body: &str) -> Result<Request<'_>, ReviewError> {
-    request(Parts::scan(body).map_or_else(|| Parts::read(body), Ok)?)
-}
-
-/// Reads a review's request step by step, as is done for the sake of its error when it can't be read in
-/// one go. It comes to the same.
-pub fn read_slowly(body: &str) -> Result<Request<'_>, ReviewError> {
-    request(Parts::read(body)?)
-}
-
-fn request(parts: Parts<'_>) -> Result<Request<'_>, ReviewError> {
+    let Review {
+        kind,
+        api_version,
+        request,
+    } = super::read_object(body).map_err(ReviewError::NotAReview)?;
     for (field, found, expected) in [
-        ("kind", parts.kind, KIND),
-        ("apiVersion", parts.api_version, API_VERSION),
+        ("kind", kind, KIND),
+        ("apiVersion", api_version, API_VERSION),
     ] {
         if found.as_str() != expected {
             return Err(ReviewError::WrongKind {
@@ -139,55 +128,13 @@ fn request(parts: Parts<'_>) -> Result<Request<'_>, ReviewError> {
             });
         }
     }
-    let request = parts.request.ok_or(ReviewError::NoRequest)?;
-    let request = request.map_err(ReviewError::BadRequest)?;
+    let request = request.ok_or(ReviewError::NoRequest)?;
+    let request: Request<'_> =
+        super::read_object(request.get()).map_err(ReviewError::BadRequest)?;
     if request.uid.as_str().is_empty() {
         return Err(ReviewError::EmptyUid);
     }
     Ok(request)
-}
-
-impl<'a> Parts<'a> {
-    fn scan(body: &'a str) -> Option<Self> {
-        let (mut kind, mut api_version, mut request) = (None, None, None);
-        let mut cursor = Cursor::new(body);
-        cursor.object(|cursor, key| match key {
-            "kind" => once(&mut kind, cursor.value()?.0),
-            "apiVersion" => once(&mut api_version, cursor.value()?.0),
-            "request" => once(&mut request, cursor.object_or_null()?),
-            _ => cursor.skip(),
-        })?;
-        cursor.is_at_end().then(|| Self {
-            kind: kind.unwrap_or_default(),
-            api_version: api_version.unwrap_or_default(),
-            request: request.flatten().map(Ok),
-        })
-    }
-
-    /// The same, step by step, and with what is wrong.
-    fn read(body: &'a str) -> Result<Self, ReviewError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Review<'a> {
-            #[serde(borrow, default)]
-            kind: Text<'a>,
-            #[serde(borrow, default)]
-            api_version: Text<'a>,
-            #[serde(borrow, default)]
-            request: Option<&'a RawValue>,
-        }
-
-        let Review {
-            kind,
-            api_version,
-            request,
-        } = super::read_object(body).map_err(ReviewError::NotAReview)?;
-        Ok(Self {
-            kind,
-            api_version,
-            request: request.map(|request| super::read_object(request.get())),
-        })
-    }
 }
 
 /// A reply that allows the object, with what is to be changed and said.
@@ -298,22 +245,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_well_formed_is_read_in_one_go() {
-        for (body, expect) in [
-            (
-                r#"{"kind":"AdmissionReview","apiVersion":"v1","request":{"uid":"7","kind":{"kind":"Pod"},"operation":"CREATE","object":{}}}"#,
-                Some("7"),
-            ),
-            (
-                r#" { "request" : { "operation" : "DELETE" , "kind" : { "kind" : "" } , "uid" : "\u0037" } , "more" : [ ] } "#,
-                Some("7"),
-            ),
-            (r#"{"request":null}"#, None),
-            ("{}", None),
+    fn a_request_is_read_whatever_the_order_of_its_fields() {
+        for request in [
+            r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"7","kind":{"kind":"Pod"},"operation":"CREATE","object":{}}}"#,
+            r#" { "request" : { "operation" : "DELETE" , "kind" : { "kind" : "" } , "uid" : "\u0037" } , "more" : [ ] , "apiVersion" : "admission.k8s.io/v1" , "kind" : "AdmissionReview" } "#,
         ] {
-            let Parts { request, .. } = Parts::scan(body).unwrap();
-            let uid = request.map(|request| request.unwrap().uid);
-            assert_eq!(uid.as_ref().map(Text::as_str), expect, "{body}");
+            assert_eq!(read(request).unwrap().uid.as_str(), "7", "{request}");
         }
     }
 

@@ -1,17 +1,17 @@
-//! Lists of others, of which no more is kept than is needed: a list costs what it comes to, and not what
-//! its items would take one beside the other.
+//! Lists of which no more is kept than is needed, because others fill them: a list costs what is made
+//! of it, and not what its items would take side by side.
 
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
-/// What a list comes to.
+/// What is made of a list.
 pub(super) trait Gather<'a>: Default {
     /// An item of the list.
     type Item: Deserialize<'a>;
 
-    /// Takes the next item; what is not kept of it is gone.
+    /// Takes the next item, and drops what is not needed of it.
     fn take(&mut self, item: Self::Item);
 }
 
@@ -21,25 +21,9 @@ pub(super) struct Gathered<G>(pub(super) G);
 
 impl<'de, G: Gather<'de>> Deserialize<'de> for Gathered<G> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Items<G>(PhantomData<G>);
-
-        impl<'de, G: Gather<'de>> Visitor<'de> for Items<G> {
-            type Value = Gathered<G>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a sequence")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut gathered = G::default();
-                while let Some(item) = seq.next_element()? {
-                    gathered.take(item);
-                }
-                Ok(Gathered(gathered))
-            }
-        }
-
-        deserializer.deserialize_seq(Items(PhantomData))
+        let mut gathered = G::default();
+        each_item(deserializer, usize::MAX, |item| gathered.take(item))?;
+        Ok(Self(gathered))
     }
 }
 
@@ -49,29 +33,49 @@ pub(super) struct AtMost<const MOST: usize, T>(pub(super) Vec<T>);
 
 impl<'de, const MOST: usize, T: Deserialize<'de>> Deserialize<'de> for AtMost<MOST, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Items<const MOST: usize, T>(PhantomData<T>);
+        let mut items = Vec::new();
+        each_item(deserializer, MOST, |item| items.push(item))?;
+        Ok(Self(items))
+    }
+}
 
-        impl<'de, const MOST: usize, T: Deserialize<'de>> Visitor<'de> for Items<MOST, T> {
-            type Value = AtMost<MOST, T>;
+/// Reads a list of at most so many items, one after the other.
+fn each_item<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+    most: usize,
+    take: impl FnMut(T),
+) -> Result<(), D::Error> {
+    struct Items<F, T> {
+        most: usize,
+        take: F,
+        item: PhantomData<T>,
+    }
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a sequence")
-            }
+    impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Items<F, T> {
+        type Value = ();
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut items = Vec::new();
-                while let Some(item) = seq.next_element()? {
-                    if items.len() == MOST {
-                        return Err(A::Error::custom(format_args!("more than {MOST} items")));
-                    }
-                    items.push(item);
-                }
-                Ok(AtMost(items))
-            }
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a sequence")
         }
 
-        deserializer.deserialize_seq(Items::<MOST, T>(PhantomData))
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+            let mut count = 0;
+            while let Some(item) = seq.next_element()? {
+                if count == self.most {
+                    return Err(A::Error::custom(format_args!("more than {count} items")));
+                }
+                count += 1;
+                (self.take)(item);
+            }
+            Ok(())
+        }
     }
+
+    deserializer.deserialize_seq(Items {
+        most,
+        take,
+        item: PhantomData,
+    })
 }
 
 #[cfg(test)]

@@ -7,10 +7,9 @@ use serde::de::IgnoredAny;
 
 use crate::decide::inject::Subject;
 use crate::domain::Binding;
-use crate::text::{LONGEST_TEXT, shorten};
 use crate::wire::gather::AtMost;
 use crate::wire::patch::Anchor;
-use crate::wire::{Map, Text, explain_object, read_object};
+use crate::wire::{Map, Text, read_or_explain};
 
 /// A kind that berth injects into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,19 +81,19 @@ impl Kind {
 pub fn read(kind: Kind, object: &str) -> Result<(Subject<'_>, Anchor), String> {
     match kind {
         Kind::VirtualMachine => {
-            let VirtualMachine { metadata, spec } = explained(object)?;
+            let VirtualMachine { metadata, spec } = read_or_explain(object)?;
             Ok(spec.subject(&[&metadata]))
         }
         Kind::VirtualMachineInstance => {
-            let vmi: Template<'_> = explained(object)?;
+            let vmi: Template<'_> = read_or_explain(object)?;
             Ok(vmi.subject(&[], false))
         }
         Kind::VirtualMachineInstanceReplicaSet => {
-            let ReplicaSet { metadata, spec } = explained(object)?;
+            let ReplicaSet { metadata, spec } = read_or_explain(object)?;
             Ok(spec.template.subject(&[&metadata], false))
         }
         Kind::VirtualMachinePool => {
-            let Pool { metadata, spec } = explained(object)?;
+            let Pool { metadata, spec } = read_or_explain(object)?;
             let VirtualMachineTemplate {
                 metadata: outer,
                 spec,
@@ -103,14 +102,6 @@ pub fn read(kind: Kind, object: &str) -> Result<(Subject<'_>, Anchor), String> {
             Ok(spec.subject(&[&metadata, &outer]))
         }
     }
-}
-
-fn explained<'a, T: Deserialize<'a>>(object: &'a str) -> Result<T, String> {
-    // What is no object at all is explained well by the first error.
-    read_object(object).map_err(|error| {
-        let explained = explain_object::<T>(object).filter(|_| object.starts_with('{'));
-        explained.unwrap_or_else(|| shorten(error, LONGEST_TEXT))
-    })
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
-use serde::ser::{SerializeMap, Serializer};
+use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -18,12 +18,13 @@ use crate::wire::objects::Pod;
 pub struct PreemptArgs<'a> {
     /// The pod that needs room.
     pub pod: Pod<'a>,
-    /// The nodes and who would have to go, as they came.
+    /// The nodes and the pods that would be evicted there, as they came.
     pub candidates: Vec<(Text<'a>, Victims<'a>)>,
 }
 
 /// The pods of one node that would be evicted.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
 pub enum Victims<'a> {
     /// `nodeCacheCapable: true`: `MetaVictims`, which go back as they came.
     Meta(&'a RawValue),
@@ -31,19 +32,24 @@ pub enum Victims<'a> {
     Whole(WholeVictims<'a>),
 }
 
-/// `Victims`, as far as they go back.
-#[derive(Debug, Deserialize)]
+/// Read as `Victims`, and written as `MetaVictims`.
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct WholeVictims<'a> {
-    #[serde(borrow, default)]
-    pods: Option<Vec<Victim<'a>>>,
-    #[serde(borrow, default, rename = "NumPDBViolations")]
-    violations: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "null_is_default")]
+    pods: Vec<Victim<'a>>,
+    #[serde(
+        default,
+        rename = "NumPDBViolations",
+        deserialize_with = "null_is_default"
+    )]
+    violations: i64,
 }
 
-#[derive(Debug, Deserialize)]
+/// Read as a `Pod`, and written as a `MetaPod`.
+#[derive(Debug, Deserialize, Serialize)]
 struct Victim<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, rename(serialize = "UID"), serialize_with = "uid_alone")]
     metadata: VictimMetadata<'a>,
 }
 
@@ -51,6 +57,21 @@ struct Victim<'a> {
 struct VictimMetadata<'a> {
     #[serde(borrow)]
     uid: Text<'a>,
+}
+
+fn uid_alone<S: Serializer>(
+    metadata: &VictimMetadata<'_>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    metadata.uid.serialize(serializer)
+}
+
+fn null_is_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl<'a> PreemptArgs<'a> {
@@ -62,9 +83,9 @@ impl<'a> PreemptArgs<'a> {
             #[serde(borrow, default)]
             pod: Option<&'a RawValue>,
             #[serde(borrow, default)]
-            node_name_to_victims: Option<Nodes<'a, WholeVictims<'a>>>,
+            node_name_to_victims: Option<ByNode<'a, WholeVictims<'a>>>,
             #[serde(borrow, default)]
-            node_name_to_meta_victims: Option<Nodes<'a, &'a RawValue>>,
+            node_name_to_meta_victims: Option<ByNode<'a, &'a RawValue>>,
         }
 
         let ExtenderPreemptionArgs {
@@ -74,7 +95,17 @@ impl<'a> PreemptArgs<'a> {
         } = super::read_object(body).map_err(ArgsError::NotPreemption)?;
         let pod = pod.ok_or(ArgsError::NoPod)?;
         let candidates = match (node_name_to_meta_victims, node_name_to_victims) {
-            (Some(Nodes(candidates, _)), None) | (None, Some(Nodes(candidates, _))) => candidates,
+            (Some(ByNode(meta)), None) => {
+                let meta = meta.into_iter();
+                meta.map(|(node, meta)| (node, Victims::Meta(meta)))
+                    .collect()
+            }
+            (None, Some(ByNode(whole))) => {
+                let whole = whole.into_iter();
+                whole
+                    .map(|(node, whole)| (node, Victims::Whole(whole)))
+                    .collect()
+            }
             (None, None) => return Err(ArgsError::NoVictims),
             (Some(_), Some(_)) => return Err(ArgsError::BothVictims),
         };
@@ -83,28 +114,15 @@ impl<'a> PreemptArgs<'a> {
     }
 }
 
-impl<'a> From<&'a RawValue> for Victims<'a> {
-    fn from(meta: &'a RawValue) -> Self {
-        Self::Meta(meta)
-    }
-}
+/// A map of nodes, in the order in which it came, of [`MOST_NODES`] at most.
+struct ByNode<'a, V>(Vec<(Text<'a>, V)>);
 
-impl<'a> From<WholeVictims<'a>> for Victims<'a> {
-    fn from(whole: WholeVictims<'a>) -> Self {
-        Self::Whole(whole)
-    }
-}
-
-/// A map of nodes with victims in one of the two forms, in the order in which it came. It has no more
-/// of them than [`MOST_NODES`].
-struct Nodes<'a, V>(Vec<(Text<'a>, Victims<'a>)>, PhantomData<V>);
-
-impl<'de: 'a, 'a, V: Deserialize<'de> + Into<Victims<'a>>> Deserialize<'de> for Nodes<'a, V> {
+impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for ByNode<'a, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct NodesVisitor<'a, V>(PhantomData<(&'a (), V)>);
 
-        impl<'de: 'a, 'a, V: Deserialize<'de> + Into<Victims<'a>>> Visitor<'de> for NodesVisitor<'a, V> {
-            type Value = Nodes<'a, V>;
+        impl<'de: 'a, 'a, V: Deserialize<'de>> Visitor<'de> for NodesVisitor<'a, V> {
+            type Value = ByNode<'a, V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a map of nodes")
@@ -112,15 +130,14 @@ impl<'de: 'a, 'a, V: Deserialize<'de> + Into<Victims<'a>>> Deserialize<'de> for 
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut nodes = Vec::new();
-                while let Some((name, victims)) = map.next_entry::<_, V>()? {
+                while let Some(entry) = map.next_entry()? {
                     if nodes.len() == MOST_NODES {
-                        return Err(A::Error::custom(format_args!(
-                            "more than {MOST_NODES} nodes"
-                        )));
+                        let error = format_args!("more than {MOST_NODES} nodes");
+                        return Err(A::Error::custom(error));
                     }
-                    nodes.push((name, victims.into()));
+                    nodes.push(entry);
                 }
-                Ok(Nodes(nodes, PhantomData))
+                Ok(ByNode(nodes))
             }
         }
 
@@ -131,51 +148,23 @@ impl<'de: 'a, 'a, V: Deserialize<'de> + Into<Victims<'a>>> Deserialize<'de> for 
 /// The answer: these nodes, with the victims that they came with.
 #[must_use]
 pub fn preempt_result(candidates: &[(Text<'_>, Victims<'_>)]) -> Vec<u8> {
-    super::encode(&Reply(candidates))
+    #[derive(Serialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct ExtenderPreemptionResult<'r> {
+        #[serde(serialize_with = "by_node")]
+        node_name_to_meta_victims: &'r [(Text<'r>, Victims<'r>)],
+    }
+
+    super::encode(&ExtenderPreemptionResult {
+        node_name_to_meta_victims: candidates,
+    })
 }
 
-struct Reply<'r>(&'r [(Text<'r>, Victims<'r>)]);
-
-impl Serialize for Reply<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        struct ByNode<'r>(&'r [(Text<'r>, Victims<'r>)]);
-
-        impl Serialize for ByNode<'_> {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_map(self.0.iter().map(|(node, victims)| (node, victims)))
-            }
-        }
-
-        let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry("NodeNameToMetaVictims", &ByNode(self.0))?;
-        map.end()
-    }
-}
-
-impl Serialize for Victims<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Meta(meta) => meta.serialize(serializer),
-            Self::Whole(WholeVictims { pods, violations }) => {
-                let mut map = serializer.serialize_map(Some(2))?;
-                map.serialize_entry("Pods", pods.as_deref().unwrap_or_default())?;
-                match violations {
-                    Some(violations) => map.serialize_entry("NumPDBViolations", violations)?,
-                    None => map.serialize_entry("NumPDBViolations", &0)?,
-                }
-                map.end()
-            }
-        }
-    }
-}
-
-/// As a `MetaPod`.
-impl Serialize for Victim<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry("UID", &self.metadata.uid)?;
-        map.end()
-    }
+fn by_node<S: Serializer>(
+    candidates: &[(Text<'_>, Victims<'_>)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(candidates.iter().map(|(node, victims)| (node, victims)))
 }
 
 #[cfg(test)]

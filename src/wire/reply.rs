@@ -1,214 +1,164 @@
 //! An answer of which parts are parts of the request: they are not copied, and go out as the bytes
 //! they came as.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::ops::Range;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+/// A part that is shorter than this is copied: to remember where it is costs as much.
+const WORTH_QUOTING: usize = 1024;
 
 /// An answer as JSON.
 #[derive(Clone, Debug, Default)]
-pub struct Reply {
-    own: Vec<u8>,
-    quotes: VecDeque<Quote>,
+pub struct Reply<'a> {
+    request: &'a str,
+    parts: Vec<Cow<'a, [u8]>>,
+    /// What comes after the parts.
+    tail: Vec<u8>,
 }
 
-/// A part of the request, and before which of the answer's own bytes it comes.
-#[derive(Clone, Debug)]
-struct Quote {
-    before: usize,
-    part: Range<usize>,
-}
-
-impl From<Vec<u8>> for Reply {
+impl From<Vec<u8>> for Reply<'_> {
     /// An answer that quotes nothing.
-    fn from(own: Vec<u8>) -> Self {
+    fn from(json: Vec<u8>) -> Self {
         Self {
-            own,
-            quotes: VecDeque::new(),
+            tail: json,
+            ..Self::default()
         }
     }
 }
 
-impl Reply {
-    /// The answer on its way out, with the request that it quotes.
-    #[must_use]
-    pub fn send(self, request: String) -> Outgoing {
-        let Self { own, quotes } = self;
-        let quoted: usize = quotes.iter().map(|quote| quote.part.len()).sum();
-        Outgoing {
-            left: own.len() + quoted,
-            // What is not quoted is not kept.
-            request: if quotes.is_empty() {
-                String::new()
-            } else {
-                request
-            },
-            own,
-            sent: 0,
-            quotes,
-            quoting: 0..0,
+impl<'a> Reply<'a> {
+    /// An answer to this request, with nothing in it yet.
+    pub(super) fn to(request: &'a str) -> Self {
+        Self {
+            request,
+            ..Self::default()
         }
     }
 
     /// All of it.
     #[must_use]
-    pub fn to_vec(&self, request: &str) -> Vec<u8> {
-        self.clone().send(request.to_owned()).next(usize::MAX)
+    pub fn to_vec(&self) -> Vec<u8> {
+        [self.parts.concat(), self.tail.clone()].concat()
+    }
+
+    /// The answer, ready to be sent. `request` holds the text of the request.
+    #[must_use]
+    pub fn into_outgoing(self, request: &Bytes) -> Outgoing {
+        let mut memory = self.tail.len();
+        let mut is_shared = false;
+        let mut parts = VecDeque::with_capacity(self.parts.len() + 1);
+        for part in self.parts {
+            parts.push_back(match part {
+                Cow::Borrowed(quoted) => {
+                    is_shared = true;
+                    request.slice_ref(quoted)
+                }
+                Cow::Owned(own) => {
+                    memory += own.len();
+                    own.into()
+                }
+            });
+        }
+        if !self.tail.is_empty() {
+            parts.push_back(self.tail.into());
+        }
+        if is_shared {
+            memory += request.len();
+        }
+        Outgoing {
+            length: parts.iter().map(Bytes::len).sum(),
+            parts,
+            memory,
+        }
+    }
+
+    /// Adds JSON as it stands.
+    pub(super) fn json(&mut self, json: &str) {
+        self.tail.extend_from_slice(json.as_bytes());
+    }
+
+    /// Adds a value. Those of this crate have string keys and nothing in them refuses to serialize, so
+    /// that an error can't come up; it would leave JSON that the caller can't read.
+    pub(super) fn value<T: Serialize + ?Sized>(&mut self, value: &T) {
+        drop(serde_json::to_writer(&mut self.tail, value));
+    }
+
+    /// Adds a part of the request.
+    pub(super) fn quote(&mut self, text: &'a str) {
+        if text.len() < WORTH_QUOTING {
+            return self.json(text);
+        }
+        if self.tail == b","
+            && let Some(Cow::Borrowed(last)) = self.parts.last_mut()
+            && let Some(both) = neighbours(self.request, last, text)
+        {
+            *last = both;
+            self.tail.clear();
+            return;
+        }
+        if !self.tail.is_empty() {
+            self.parts.push(std::mem::take(&mut self.tail).into());
+        }
+        self.parts.push(text.as_bytes().into());
     }
 }
 
-/// What is left of an answer.
+/// Two parts of a request in one piece, if they have nothing but a comma between them.
+fn neighbours<'a>(request: &'a str, one: &[u8], next: &str) -> Option<&'a [u8]> {
+    let start = one.as_ptr().addr().checked_sub(request.as_ptr().addr())?;
+    let comma = start + one.len();
+    let end = comma + 1 + next.len();
+    let request = request.as_bytes();
+    let is_next = std::ptr::eq(request.get(comma + 1..end)?, next.as_bytes());
+    (is_next && request[comma] == b',').then_some(&request[start..end])
+}
+
+/// An answer on its way out.
 #[derive(Debug)]
 pub struct Outgoing {
-    request: String,
-    own: Vec<u8>,
-    sent: usize,
-    quotes: VecDeque<Quote>,
-    /// What is left of the quote that has begun.
-    quoting: Range<usize>,
-    left: usize,
+    parts: VecDeque<Bytes>,
+    length: usize,
+    memory: usize,
+}
+
+impl From<Vec<u8>> for Outgoing {
+    fn from(json: Vec<u8>) -> Self {
+        Reply::from(json).into_outgoing(&Bytes::new())
+    }
 }
 
 impl Outgoing {
-    /// How many bytes are left.
+    /// How many bytes are left to send.
     #[must_use]
-    pub const fn left(&self) -> usize {
-        self.left
+    pub const fn len(&self) -> usize {
+        self.length
     }
 
-    /// How many bytes of memory it takes until the last of it is sent.
+    /// Whether all of it is sent.
     #[must_use]
-    pub fn memory(&self) -> usize {
-        self.request.len() + self.own.len()
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
     }
 
-    /// The next bytes, so many at most.
-    pub fn next(&mut self, most: usize) -> Vec<u8> {
-        let length = self.left.min(most);
-        self.left -= length;
-        if length == self.own.len() && self.quotes.is_empty() && self.sent == 0 {
-            return std::mem::take(&mut self.own);
+    /// How many bytes of memory it takes until the last of it is sent, the request included where parts
+    /// of it are quoted.
+    #[must_use]
+    pub const fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// The next bytes, so many at most; `None` after the last.
+    pub fn next(&mut self, most: usize) -> Option<Bytes> {
+        let part = self.parts.front_mut()?;
+        let next = part.split_to(part.len().min(most));
+        if part.is_empty() {
+            self.parts.pop_front();
         }
-        let mut bytes = Vec::with_capacity(length);
-        while bytes.len() < length {
-            let room = length - bytes.len();
-            let (from, range) = if self.quoting.is_empty() {
-                let quote = self.quotes.front();
-                let own = self.sent..quote.map_or(self.own.len(), |quote| quote.before);
-                if own.is_empty() {
-                    let Some(quote) = self.quotes.pop_front() else {
-                        break;
-                    };
-                    self.quoting = quote.part;
-                    continue;
-                }
-                let end = own.end.min(own.start + room);
-                self.sent = end;
-                (self.own.as_slice(), own.start..end)
-            } else {
-                let start = self.quoting.start;
-                let end = self.quoting.end.min(start + room);
-                self.quoting.start = end;
-                (self.request.as_bytes(), start..end)
-            };
-            bytes.extend_from_slice(from.get(range).unwrap_or_default());
-        }
-        bytes
-    }
-}
-
-/// Writes an answer to a request.
-#[derive(Debug)]
-pub(super) struct Writer<'a> {
-    request: &'a str,
-    reply: Reply,
-}
-
-/// A part that is shorter is copied, which costs less than to remember where it is.
-const WORTH_QUOTING: usize = 1024;
-
-impl<'a> Writer<'a> {
-    pub(super) fn new(request: &'a str) -> Self {
-        Self {
-            request,
-            reply: Reply::default(),
-        }
-    }
-
-    pub(super) fn finish(self) -> Reply {
-        self.reply
-    }
-
-    /// Room for so many bytes, about, that are not quoted.
-    pub(super) fn reserve(&mut self, bytes: usize) {
-        self.reply.own.reserve(bytes);
-    }
-
-    /// JSON as it stands.
-    pub(super) fn json(&mut self, json: &str) {
-        self.reply.own.extend_from_slice(json.as_bytes());
-    }
-
-    /// A string.
-    pub(super) fn string(&mut self, text: &str) {
-        let own = &mut self.reply.own;
-        // Names hardly ever have anything to escape. No early end: so it is done many at a time.
-        let escaped = text.bytes().fold(0, |escaped, byte| {
-            escaped | u8::from(byte < b' ' || byte == b'"' || byte == b'\\')
-        });
-        if escaped > 0 {
-            own.extend(super::encode(text));
-        } else {
-            own.push(b'"');
-            own.extend_from_slice(text.as_bytes());
-            own.push(b'"');
-        }
-    }
-
-    /// A part of the request.
-    pub(super) fn quote(&mut self, text: &str) {
-        match self.place(text) {
-            Some(part) if part.len() >= WORTH_QUOTING => self.quote_part(part),
-            Some(_) | None => self.json(text),
-        }
-    }
-
-    /// A comma, which may be the request's own.
-    pub(super) fn comma(&mut self) {
-        let next = self.last_quote().map(|quote| quote.part.end);
-        match next.and_then(|next| self.request.as_bytes().get(next)) {
-            Some(b',') => {
-                if let Some(quote) = self.last_quote() {
-                    quote.part.end += 1;
-                }
-            }
-            Some(_) | None => self.json(","),
-        }
-    }
-
-    fn quote_part(&mut self, part: Range<usize>) {
-        match self.last_quote() {
-            Some(quote) if quote.part.end == part.start => quote.part.end = part.end,
-            Some(_) | None => self.reply.quotes.push_back(Quote {
-                before: self.reply.own.len(),
-                part,
-            }),
-        }
-    }
-
-    /// The quote that the answer ends with so far.
-    fn last_quote(&mut self) -> Option<&mut Quote> {
-        let end = self.reply.own.len();
-        let last = self.reply.quotes.back_mut();
-        last.filter(|quote| quote.before == end)
-    }
-
-    /// Where in the request a text is, if it is a part of it.
-    fn place(&self, text: &str) -> Option<Range<usize>> {
-        let start = text.as_ptr().addr();
-        let start = start.checked_sub(self.request.as_ptr().addr())?;
-        let place = start..start.checked_add(text.len())?;
-        let there = self.request.get(place.clone())?;
-        std::ptr::eq(there, text).then_some(place)
+        self.length -= next.len();
+        Some(next)
     }
 }
 
@@ -216,96 +166,65 @@ impl<'a> Writer<'a> {
 mod tests {
     use super::*;
 
-    /// A request of four long items, and what an answer makes of some of them.
-    fn mk_request(separator: &str) -> (String, [Range<usize>; 4]) {
-        let mut request = String::from("[");
-        let items = [b'a', b'b', b'c', b'd'].map(|byte| {
-            let start = request.len();
-            request.push_str(&format!("\"{}\"", char::from(byte)).repeat(WORTH_QUOTING));
-            let end = request.len();
-            request.push_str(separator);
-            start..end
-        });
-        (request, items)
-    }
-
-    fn quoted(request: &str, items: &[Range<usize>]) -> Reply {
-        let mut writer = Writer::new(request);
-        writer.json("{");
-        for (index, item) in items.iter().enumerate() {
-            if index > 0 {
-                writer.comma();
+    /// A request of four items, and an answer that holds some of them in so many parts.
+    fn check(length: usize, separator: &str, chosen: &[usize], parts: usize) {
+        let items = ['a', 'b', 'c', 'd'].map(|c| c.to_string().repeat(length));
+        let request = Bytes::from(items.join(separator));
+        let text = std::str::from_utf8(&request).unwrap();
+        let texts: Vec<&str> = text.split(separator).collect();
+        let mut reply = Reply::to(text);
+        reply.json("[");
+        for (place, index) in chosen.iter().enumerate() {
+            if place > 0 {
+                reply.json(",");
             }
-            writer.quote(&request[item.clone()]);
+            reply.quote(texts[*index]);
         }
-        writer.json("}");
-        writer.finish()
-    }
+        reply.json(",");
+        reply.value("\"\u{1}é");
+        let chosen: Vec<&str> = chosen.iter().map(|index| texts[*index]).collect();
+        let expect = format!("[{},\"\\\"\\u0001é\"", chosen.join(","));
+        assert_eq!(reply.to_vec(), expect.as_bytes());
+        assert_eq!(reply.parts.len(), parts);
 
-    #[test]
-    fn neighbours_are_quoted_together_with_the_comma_between_them() {
-        let (request, [a, b, c, d]) = mk_request(",");
-        for (items, quotes) in [
-            (vec![a.clone(), b.clone(), c.clone(), d.clone()], 1),
-            (vec![a.clone(), c.clone(), d.clone()], 2),
-            (vec![d.clone(), a.clone()], 2),
-            (vec![c.clone()], 1),
-            (vec![], 0),
-        ] {
-            let reply = quoted(&request, &items);
-            let texts: Vec<&str> = items.iter().map(|item| &request[item.clone()]).collect();
-            let expect = format!("{{{}}}", texts.join(","));
-            assert_eq!(reply.to_vec(&request), expect.as_bytes());
-            assert_eq!(reply.quotes.len(), quotes);
-        }
-    }
-
-    #[test]
-    fn neighbours_with_something_else_between_them_are_quoted_apart() {
-        let (request, items) = mk_request(" , ");
-        let reply = quoted(&request, &items);
-        let texts = items.clone().map(|item| &request[item]);
-        let expect = format!("{{{}}}", texts.join(","));
-        assert_eq!(reply.to_vec(&request), expect.as_bytes());
-        assert_eq!(reply.quotes.len(), 4);
-    }
-
-    #[test]
-    fn what_is_no_part_of_the_request_is_copied() {
-        let (request, _) = mk_request(",");
-        let elsewhere = request.clone();
-        let mut writer = Writer::new(&request);
-        writer.quote(&elsewhere);
-        let reply = writer.finish();
-        assert_eq!((reply.own.len(), reply.quotes.len()), (elsewhere.len(), 0));
-    }
-
-    #[test]
-    fn an_answer_is_the_same_in_parts_of_any_length() {
-        let (request, [a, b, c, d]) = mk_request(",");
-        let reply = quoted(&request, &[a, b, d, c]);
-        let whole = reply.to_vec(&request);
-        for most in [1, 7, 1000, 3 * WORTH_QUOTING + 1, whole.len(), usize::MAX] {
-            let mut outgoing = reply.clone().send(request.clone());
+        for most in [1, 7, 1000, 3 * WORTH_QUOTING + 1, expect.len(), usize::MAX] {
+            let mut outgoing = reply.clone().into_outgoing(&request);
             let mut sent = Vec::new();
-            while outgoing.left() > 0 {
-                let left = outgoing.left();
-                let part = outgoing.next(most);
-                assert_eq!(part.len(), left.min(most));
+            while let Some(part) = outgoing.next(most) {
+                assert!((1..=most).contains(&part.len()));
                 sent.extend(part);
+                assert_eq!(outgoing.len(), expect.len() - sent.len());
             }
-            assert_eq!(sent, whole);
-            assert_eq!(outgoing.next(most), b"");
+            assert!(outgoing.is_empty());
+            assert_eq!(sent, expect.as_bytes());
         }
+        let own: usize = reply
+            .parts
+            .iter()
+            .filter(|part| matches!(part, Cow::Owned(_)))
+            .map(|part| part.len())
+            .sum();
+        let quoted = if parts == 0 { 0 } else { request.len() };
+        let memory = reply.tail.len() + own + quoted;
+        assert_eq!(reply.into_outgoing(&request).memory(), memory);
     }
 
     #[test]
-    fn a_string_is_escaped_where_it_has_to_be() {
-        for text in ["", "worker-1", "ü/\u{7f}", "a\"b", "a\\b", "a\nb", "\u{0}"] {
-            let mut writer = Writer::new("");
-            writer.string(text);
-            let json = String::from_utf8(writer.finish().to_vec("")).unwrap();
-            assert_eq!(json, serde_json::to_string(text).unwrap());
-        }
+    fn long_parts_of_the_request_are_quoted_neighbours_together_and_short_ones_copied() {
+        check(WORTH_QUOTING, ",", &[0, 1, 2, 3], 2);
+        check(WORTH_QUOTING, ",", &[0, 2, 3], 4);
+        check(WORTH_QUOTING, ",", &[3, 0, 1], 4);
+        check(WORTH_QUOTING, " ,", &[0, 1], 4);
+        check(WORTH_QUOTING, ";", &[0, 1], 4);
+        check(WORTH_QUOTING, ",", &[2], 2);
+        check(WORTH_QUOTING, ",", &[], 0);
+        check(WORTH_QUOTING - 1, ",", &[0, 1], 0);
+    }
+
+    #[test]
+    fn an_answer_of_nothing_is_sent() {
+        let mut outgoing = Outgoing::from(Vec::new());
+        assert!(outgoing.is_empty());
+        assert_eq!(outgoing.next(1), None);
     }
 }

@@ -7,12 +7,13 @@
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Deserializer as JsonDeserializer;
+use serde_json::value::RawValue;
 
-use crate::wire::Text;
 use crate::wire::kubevirt::Kind;
-use crate::wire::scan::{Cursor, once};
+use crate::wire::{Map, Text};
 
 /// The fields that hold a map or a plain struct, so that `{}` says nothing. Elsewhere `{}` chooses
 /// something, as `bridge: {}` does.
@@ -34,9 +35,9 @@ const EMPTY_IS_ABSENT: [&str; 10] = [
 /// # Errors
 /// What can't be compared, and why.
 pub fn changes(kind: Kind, old: &str, object: &str) -> Result<bool, &'static str> {
-    let old = find(old, kind.template()).ok_or("the old object has no template")?;
+    let old = find(kind, old).ok_or("the old object has no template")?;
     // Reading an object without a template fails later, with a better message.
-    let Some(new) = find(object, kind.template()) else {
+    let Some(new) = find(kind, object) else {
         return Ok(true);
     };
     if old == new {
@@ -48,22 +49,37 @@ pub fn changes(kind: Kind, old: &str, object: &str) -> Result<bool, &'static str
     Ok(old != new)
 }
 
-/// The text at a path, unless it is absent, null or in something that can't be read.
-fn find<'a>(object: &'a str, path: &[&str]) -> Option<&'a str> {
-    let mut text = object;
-    for name in path {
-        let mut found = None;
-        Cursor::new(text).object(|cursor, key| {
-            let (IgnoredAny, value) = cursor.value()?;
-            if key == *name {
-                once(&mut found, value)
-            } else {
-                Some(())
-            }
-        })?;
-        text = found?;
+/// The template of an object, unless it is absent, null or in something that can't be read.
+fn find(kind: Kind, object: &str) -> Option<&str> {
+    match kind {
+        Kind::VirtualMachineInstance => (object != "null").then_some(object),
+        Kind::VirtualMachine | Kind::VirtualMachineInstanceReplicaSet => template(object),
+        Kind::VirtualMachinePool => template(spec(object)?.virtual_machine_template?.get()),
     }
-    (text != "null").then_some(text)
+}
+
+fn template(object: &str) -> Option<&str> {
+    Some(spec(object)?.template?.get())
+}
+
+fn spec(object: &str) -> Option<Spec<'_>> {
+    let Map(Object { spec: Map(spec) }) = serde_json::from_str(object).ok()?;
+    Some(spec)
+}
+
+#[derive(Deserialize)]
+struct Object<'a> {
+    #[serde(borrow)]
+    spec: Map<Spec<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec<'a> {
+    #[serde(borrow, default)]
+    template: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    virtual_machine_template: Option<&'a RawValue>,
 }
 
 /// A digest that two texts share if they are the same value. Trees of both would take many times the memory

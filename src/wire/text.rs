@@ -11,8 +11,8 @@ use serde::{Serialize, Serializer};
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
-/// The longest text that is copied, in bytes, because it has escapes. None that berth reads is as
-/// long, and most are names.
+/// The longest text that is copied, in bytes, because it has escapes. The texts that berth reads are
+/// shorter, and most are names.
 const LONGEST_COPY: usize = 64 << 10;
 
 impl Text<'_> {

@@ -256,11 +256,11 @@ async fn a_filter_call_without_what_it_needs_gets_an_error_that_kube_scheduler_s
         ),
         (
             |args| args["NodeNames"] = json!("el9-1"),
-            "berth: NodeNames is not readable: invalid type: string \"el9-1\", expected a sequence at line 1 column 7",
+            "berth: NodeNames is not readable: invalid type: string \"el9-1\", expected a sequence at line 1 column 20",
         ),
         (
             |args| args["NodeNames"] = json!([7]),
-            "berth: NodeNames is not readable: invalid type: integer `7`, expected a string at line 1 column 2",
+            "berth: item 0 of NodeNames is not readable: invalid type: integer `7`, expected a string at line 1 column 1",
         ),
         (
             |args| args["Pod"]["metadata"]["labels"] = json!(7),
@@ -291,12 +291,12 @@ async fn a_pod_that_is_not_guarded_still_needs_a_list_of_nodes() {
         (
             json!(null),
             json!(7),
-            "berth: NodeNames is not readable: a list is expected, not 7",
+            "berth: NodeNames is not readable: invalid type: integer `7`, expected a sequence at line 1 column 14",
         ),
         (
             json!([]),
             json!(null),
-            "berth: Nodes is not readable: a list is expected, not []",
+            "berth: Nodes is not readable: invalid type: sequence, expected a map at line 1 column 26",
         ),
     ] {
         let args = json!({"Pod": {"metadata": {"name": "p"}}, "Nodes": nodes, "NodeNames": names});

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::support::{Asked, capture, capture_json, cluster, items};
@@ -213,7 +214,9 @@ async fn whole_nodes_that_pass_come_back_byte_for_byte() {
 async fn whole_nodes_of_a_pod_that_is_not_guarded_come_back_as_they_came() {
     let asked = Asked::new(&cluster(), "");
     let launch = capture_json("filter-names-launch");
-    let nodes = capture_json("filter-nodes-migration-no-selector")["Nodes"].to_string();
+    let call = capture("filter-nodes-migration-no-selector");
+    let call: BTreeMap<&str, &RawValue> = serde_json::from_str(&call).unwrap();
+    let nodes = call["Nodes"].get();
     let body = format!(
         r#"{{"Pod":{},"Nodes":{nodes},"NodeNames":null}}"#,
         launch["Pod"]

@@ -19,7 +19,7 @@ use crate::support::capture_json;
 use crate::tools::tell;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn half_a_body_and_then_nothing_is_a_408_and_costs_nobody_else() {
+async fn half_a_body_gets_a_408_and_other_requests_are_answered() {
     let service = Service::start("limits: {handlerTimeout: 300ms}").await;
     let mut stalled = Vec::new();
     for path in ["/mutate", "/scheduler/filter"] {
@@ -110,9 +110,9 @@ async fn what_is_no_http_or_no_tls_is_closed() {
     service.running.shut_down().await;
 }
 
-/// In a process of its own, whose memory is nobody else's.
+/// In a process of its own, so that its memory can be measured.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_idle_connections_cost_little_and_keep_nobody_out() {
+async fn a_thousand_idle_connections_cost_little_and_a_new_one_is_served() {
     berth::server::allow_connections(1000);
     let served = Served::start(&[]);
     let good = async || {

@@ -56,7 +56,7 @@ fn in_flight(asked: &Asked, surface: &str) -> f64 {
     ))
 }
 
-/// A response whose body nobody has read yet.
+/// A response whose body is not read yet.
 async fn unread(asked: &Asked, path: &str, body: impl Into<Body>) -> Response {
     let request = Request::post(path).body(body.into()).unwrap();
     router(Arc::clone(&asked.service))
@@ -171,7 +171,7 @@ async fn a_part_that_the_connection_has_taken_counts_until_it_is_sent() {
 async fn an_answer_that_is_read_too_slowly_is_given_up_and_counted() {
     let asked = mk_asked("handlerTimeout: 3s, admissionRequests: 1");
     let held = unread(&asked, "/mutate", capture(REVIEW)).await;
-    // Nobody asks the body for anything: the connection can't send.
+    // The body is not polled: the connection can't send.
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(in_flight(&asked, "admission"), 0.0);
     assert_eq!(
@@ -187,7 +187,7 @@ async fn an_answer_that_is_read_too_slowly_is_given_up_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn half_a_body_takes_nobodys_turn() {
+async fn half_a_body_takes_no_turn() {
     let asked = mk_asked("admissionRequests: 1");
     let waiting = stall(&asked, 1).await;
     assert_eq!(

@@ -51,7 +51,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("readiness", &["readiness", "text"]),
     ("throttle", &[]),
     ("peer", &[]),
-    ("server", &["peer", "server", "throttle", "tls"]),
+    ("server", &["metrics", "peer", "server", "throttle", "tls"]),
     ("tls", &["metrics", "peer", "tls"]),
     (
         "pki",
@@ -65,7 +65,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("telemetry", &["config", "escape", "metrics", "telemetry"]),
-    ("metrics", &["metrics", "server"]),
+    ("metrics", &["metrics"]),
     (
         "http",
         &[

@@ -20,7 +20,7 @@ async fn over_the_limit_the_oldest_idle_connection_of_the_peer_with_the_most_giv
     let mut only = harness.connect_from(([192, 0, 2, 9], 1).into());
     served(&mut only).await;
     let mut idle: Vec<_> = (1..1000).map(|_| harness.connect()).collect();
-    until(|| harness.stats.open() == 1000).await;
+    until(|| harness.metrics.open.get() == 1000).await;
 
     // Of a peer that has none yet, of the one with the most, and half a request is not at work.
     send(&mut idle[1], "GET / HT").await;
@@ -33,11 +33,17 @@ async fn over_the_limit_the_oldest_idle_connection_of_the_peer_with_the_most_giv
     }
     served(&mut idle[2]).await;
     served(&mut only).await;
-    assert_eq!((harness.stats.gave_way(), harness.stats.refused()), (2, 0));
-    assert_eq!(harness.stats.open(), 1000);
-    assert_eq!(harness.stats.accepted(), 1002);
+    assert_eq!(
+        (
+            harness.metrics.gave_way.get(),
+            harness.metrics.refused.get()
+        ),
+        (2, 0)
+    );
+    assert_eq!(harness.metrics.open.get(), 1000);
+    assert_eq!(harness.metrics.accepted.get(), 1002);
     drop(idle);
-    until(|| harness.stats.open() == 3).await;
+    until(|| harness.metrics.open.get() == 3).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -50,10 +56,16 @@ async fn a_connection_at_work_does_not_give_way_to_its_own_peer() {
     for held in &mut held {
         send(held, &GET.replacen('/', "/held", 1)).await;
     }
-    until(|| harness.stats.in_flight() == 2).await;
+    until(|| harness.metrics.in_flight() == 2).await;
     let mut refused = harness.connect();
     assert_eq!(refused.read(&mut [0]).await.unwrap(), 0);
-    assert_eq!((harness.stats.gave_way(), harness.stats.refused()), (0, 1));
+    assert_eq!(
+        (
+            harness.metrics.gave_way.get(),
+            harness.metrics.refused.get()
+        ),
+        (0, 1)
+    );
     // Another peer has none at all.
     served(&mut harness.connect_from(([192, 0, 2, 2], 1).into())).await;
     assert_eq!(seconds_until_closed(&mut held[0]).await, 0);
@@ -72,7 +84,7 @@ async fn accept_errors_back_off_and_go_on() {
     let aborted = io::ErrorKind::ConnectionAborted.into();
     harness.connections.send(Err(aborted)).unwrap();
     served(&mut harness.connect()).await;
-    assert_eq!(harness.stats.accept_errors(), 3);
+    assert_eq!(harness.metrics.accept_errors.get(), 3);
     let pauses = since.elapsed();
     assert!(pauses >= Duration::from_millis(300), "{pauses:?}");
     assert!(pauses < Duration::from_millis(310), "{pauses:?}");

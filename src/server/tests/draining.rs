@@ -23,7 +23,7 @@ async fn requests_in_flight_finish_and_idle_connections_end() {
     text(idle2.send_request(get2("/")).await.unwrap()).await;
     let (mut busy2, busy2_connection) = http2(harness.connect(), 1024).await;
     let held2 = tokio::spawn(busy2.send_request(get2("/held")));
-    until(|| harness.stats.in_flight() == 2).await;
+    until(|| harness.metrics.in_flight() == 2).await;
 
     let since = Instant::now();
     harness.phase.send_replace(Phase::Stopped);
@@ -55,7 +55,7 @@ async fn who_leaves_serves_on_and_sends_clients_elsewhere() {
     let (mut used2, used2_connection) = http2(harness.connect(), 1024).await;
     text(used2.send_request(get2("/")).await.unwrap()).await;
     let held2 = tokio::spawn(used2.clone().send_request(get2("/held")));
-    until(|| harness.stats.in_flight() == 1).await;
+    until(|| harness.metrics.in_flight() == 1).await;
 
     let since = Instant::now();
     harness.phase.send_replace(Phase::Leaving);
@@ -76,8 +76,8 @@ async fn who_leaves_serves_on_and_sends_clients_elsewhere() {
     used2_connection.await.unwrap().unwrap();
     assert_eq!(since.elapsed().as_secs(), 0);
 
-    // Who asks for nothing is only let go at the end.
-    assert_eq!(harness.stats.open(), 1);
+    // A client that sends no request is disconnected at the end.
+    assert_eq!(harness.metrics.open.get(), 1);
     assert_eq!(harness.stop().await, Drained::default());
     assert_eq!(seconds_until_closed(&mut idle).await, 0);
 }
@@ -90,8 +90,8 @@ async fn what_does_not_finish_is_cut_and_counted() {
     let (mut busy2, _connection) = http2(harness.connect(), 1024).await;
     let _held = tokio::spawn(busy2.send_request(get2("/held")));
     let _held = tokio::spawn(busy2.send_request(get2("/held")));
-    until(|| harness.stats.in_flight() == 3).await;
-    let stats = std::sync::Arc::clone(&harness.stats);
+    until(|| harness.metrics.in_flight() == 3).await;
+    let metrics = std::sync::Arc::clone(&harness.metrics);
     let since = Instant::now();
     let expected = Drained {
         connections: 2,
@@ -99,7 +99,7 @@ async fn what_does_not_finish_is_cut_and_counted() {
     };
     assert_eq!(harness.stop().await, expected);
     assert_eq!(since.elapsed().as_secs(), DRAIN.as_secs());
-    assert_eq!(stats.open(), 0);
+    assert_eq!(metrics.open.get(), 0);
     assert_eq!(busy.read(&mut [0]).await.unwrap(), 0);
 }
 
@@ -108,7 +108,7 @@ async fn half_a_head_holds_up_the_end_no_longer_than_a_head_may() {
     let harness = Harness::new();
     let mut client = harness.connect();
     send(&mut client, "GET / HTTP/1.1\r\nho").await;
-    until(|| harness.stats.open() > 0).await;
+    until(|| harness.metrics.open.get() > 0).await;
     let since = Instant::now();
     assert_eq!(harness.stop().await, Drained::default());
     assert_eq!(since.elapsed().as_secs(), HEADER.as_secs());

@@ -15,7 +15,7 @@ async fn a_silent_connection_is_closed() {
     let harness = Harness::new();
     let mut client = harness.connect();
     assert_eq!(seconds_until_closed(&mut client).await, HEADER.as_secs());
-    assert_eq!(harness.stats.timeouts(Timeout::Header), 1);
+    assert_eq!(harness.metrics.timeouts(Timeout::Header).get(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -37,8 +37,8 @@ async fn a_slow_head_is_closed_however_steadily_it_comes() {
         assert_eq!(seconds_until_closed(&mut reading).await, HEADER.as_secs());
         trickle.abort();
     }
-    assert_eq!(harness.stats.timeouts(Timeout::Header), 2);
-    assert_eq!(harness.stats.timeouts(Timeout::Idle), 0);
+    assert_eq!(harness.metrics.timeouts(Timeout::Header).get(), 2);
+    assert_eq!(harness.metrics.timeouts(Timeout::Idle).get(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -49,7 +49,7 @@ async fn a_head_that_stalls_on_a_kept_alive_connection_is_closed() {
     sleep(IDLE / 2).await;
     send(&mut client, "GET / HTTP/1.1\r\n").await;
     assert_eq!(seconds_until_closed(&mut client).await, HEADER.as_secs());
-    assert_eq!(harness.stats.timeouts(Timeout::Header), 1);
+    assert_eq!(harness.metrics.timeouts(Timeout::Header).get(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,8 +62,8 @@ async fn a_kept_alive_connection_lives_for_the_idle_timeout() {
     }
     served(&mut client).await;
     assert_eq!(seconds_until_closed(&mut client).await, IDLE.as_secs());
-    assert_eq!(harness.stats.timeouts(Timeout::Idle), 1);
-    assert_eq!(harness.stats.timeouts(Timeout::Header), 0);
+    assert_eq!(harness.metrics.timeouts(Timeout::Idle).get(), 1);
+    assert_eq!(harness.metrics.timeouts(Timeout::Header).get(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -72,10 +72,10 @@ async fn a_slow_handler_is_left_to_the_router() {
     let mut client = harness.connect();
     send(&mut client, "GET /held HTTP/1.1\r\nhost: berth\r\n\r\n").await;
     sleep(IDLE * 10).await;
-    assert_eq!(harness.stats.in_flight(), 1);
+    assert_eq!(harness.metrics.in_flight(), 1);
     harness.release.add_permits(1);
     assert_eq!(response(&mut client).await.1, "held");
-    assert_eq!(harness.stats.in_flight(), 0);
+    assert_eq!(harness.metrics.in_flight(), 0);
     assert_eq!(seconds_until_closed(&mut client).await, IDLE.as_secs());
 }
 
@@ -100,11 +100,11 @@ async fn a_client_that_reads_nothing_is_closed() {
     let mut client = harness.connect();
     send(&mut client, "GET /big HTTP/1.1\r\nhost: berth\r\n\r\n").await;
     let since = Instant::now();
-    while harness.stats.timeouts(Timeout::Write) == 0 {
+    while harness.metrics.timeouts(Timeout::Write).get() == 0 {
         sleep(Duration::from_secs(1)).await;
     }
     assert_eq!(since.elapsed().as_secs(), IDLE.as_secs() + 1);
-    assert_eq!(harness.stats.open(), 0);
+    assert_eq!(harness.metrics.open.get(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,8 +126,8 @@ async fn a_client_that_reads_slowly_is_served() {
     let since = Instant::now();
     client.read_to_end(&mut Vec::new()).await.unwrap();
     assert_eq!(since.elapsed().as_secs(), IDLE.as_secs());
-    assert_eq!(harness.stats.timeouts(Timeout::Write), 0);
-    assert_eq!(harness.stats.timeouts(Timeout::Idle), 1);
+    assert_eq!(harness.metrics.timeouts(Timeout::Write).get(), 0);
+    assert_eq!(harness.metrics.timeouts(Timeout::Idle).get(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,7 +138,7 @@ async fn a_panicking_handler_costs_one_request() {
     let (head, _) = response(&mut client).await;
     assert!(head.starts_with("HTTP/1.1 500 "), "{head}");
     served(&mut client).await;
-    assert_eq!(harness.stats.panics(), 1);
+    assert_eq!(harness.metrics.panics.get(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,8 +154,11 @@ async fn a_panicking_body_costs_one_connection() {
     .await;
     assert_eq!(seconds_until_closed(&mut client).await, 0);
     served(&mut other).await;
-    assert_eq!(harness.stats.panics(), 1);
-    assert_eq!((harness.stats.open(), harness.stats.in_flight()), (1, 0));
+    assert_eq!(harness.metrics.panics.get(), 1);
+    assert_eq!(
+        (harness.metrics.open.get(), harness.metrics.in_flight()),
+        (1, 0)
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,8 +26,8 @@ async fn an_idle_connection_is_closed_gracefully_despite_pings() {
     let since = Instant::now();
     connection.await.unwrap().unwrap();
     assert_eq!(since.elapsed().as_secs(), IDLE.as_secs());
-    assert_eq!(harness.stats.timeouts(Timeout::Idle), 1);
-    assert_eq!(harness.stats.timeouts(Timeout::Close), 0);
+    assert_eq!(harness.metrics.timeouts(Timeout::Idle).get(), 1);
+    assert_eq!(harness.metrics.timeouts(Timeout::Close).get(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,7 +59,10 @@ async fn a_response_held_back_by_flow_control_is_given_up() {
         );
         drop(unread);
         sleep(Duration::from_secs(1)).await;
-        assert_eq!((harness.stats.open(), harness.stats.in_flight()), (0, 0));
+        assert_eq!(
+            (harness.metrics.open.get(), harness.metrics.in_flight()),
+            (0, 0)
+        );
     }
 }
 
@@ -92,7 +95,7 @@ async fn a_partial_preface_is_a_slow_head() {
     let since = Instant::now();
     drop(client.read_to_end(&mut Vec::new()).await);
     assert_eq!(since.elapsed(), super::HEADER);
-    assert_eq!(harness.stats.timeouts(Timeout::Header), 1);
+    assert_eq!(harness.metrics.timeouts(Timeout::Header).get(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,8 +114,8 @@ async fn panics_cost_one_stream() {
         .unwrap_err();
     harness.release.add_permits(1);
     assert_eq!(text(held.await.unwrap().unwrap()).await, "held");
-    assert_eq!(harness.stats.panics(), 2);
-    assert_eq!(harness.stats.in_flight(), 0);
+    assert_eq!(harness.metrics.panics.get(), 2);
+    assert_eq!(harness.metrics.in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,8 +127,8 @@ async fn streams_end_with_their_connection() {
         tokio::spawn(async move { tokio::io::copy_bidirectional(&mut far, &mut pipe).await });
     let (mut requests, _connection) = http2(near, WINDOW).await;
     let held = tokio::spawn(requests.send_request(get2("/held")));
-    until(|| harness.stats.in_flight() > 0).await;
+    until(|| harness.metrics.in_flight() > 0).await;
     network.abort();
     held.await.unwrap().unwrap_err();
-    until(|| harness.stats.open() == 0 && harness.stats.in_flight() == 0).await;
+    until(|| harness.metrics.open.get() == 0 && harness.metrics.in_flight() == 0).await;
 }

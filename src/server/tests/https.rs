@@ -14,15 +14,15 @@ use super::{
     HANDSHAKE, Harness, get2, http2, mk_limits, mk_router, seconds_until_closed, send, served,
     text, until,
 };
-use crate::server::{Drained, Phase, Server, Timeout};
+use crate::server::{Drained, ListenerMetrics, Phase, Server, Timeout};
 use crate::tls::{CertificateStore, Material, TlsFiles};
 
 #[tokio::test]
 async fn both_protocols_are_served_over_sockets() {
     let (tls, trusted) = mk_tls();
     let router = mk_router(Arc::new(Semaphore::new(0)));
-    let server = Server::https(router, mk_limits(), tls);
-    let stats = server.stats();
+    let server = Server::https(router, mk_limits(), tls, ListenerMetrics::for_test());
+    let metrics = Arc::clone(&server.shared.metrics);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (phase, phases) = watch::channel(Phase::Serving);
@@ -32,7 +32,7 @@ async fn both_protocols_are_served_over_sockets() {
     let mut garbage = connect().await;
     send(&mut garbage, super::GET).await;
     drop(garbage.read_to_end(&mut Vec::new()).await);
-    assert_eq!(stats.failed_handshakes(), 1);
+    assert_eq!(metrics.failed_handshakes.get(), 1);
 
     let mut client = shake(connect().await, &trusted, "http/1.1").await;
     served(&mut client).await;
@@ -47,30 +47,34 @@ async fn both_protocols_are_served_over_sockets() {
     assert_eq!(seconds_until_closed(&mut client).await, 0);
     connection.await.unwrap().unwrap();
     TcpStream::connect(address).await.unwrap_err();
-    assert_eq!((stats.accepted(), stats.open()), (3, 0));
+    assert_eq!((metrics.accepted.get(), metrics.open.get()), (3, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_handshake_that_stalls_is_closed() {
     let (tls, trusted) = mk_tls();
-    let harness = Harness::with_server(|router| Server::https(router, mk_limits(), tls));
+    let harness = Harness::with_server(|router| {
+        Server::https(router, mk_limits(), tls, ListenerMetrics::for_test())
+    });
     let mut stalled = harness.connect();
     send(&mut stalled, "\u{16}").await;
     assert_eq!(
         seconds_until_closed(&mut stalled).await,
         HANDSHAKE.as_secs()
     );
-    assert_eq!(harness.stats.timeouts(Timeout::Handshake), 1);
-    assert_eq!(harness.stats.failed_handshakes(), 0);
+    assert_eq!(harness.metrics.timeouts(Timeout::Handshake).get(), 1);
+    assert_eq!(harness.metrics.failed_handshakes.get(), 0);
     served(&mut shake(harness.connect(), &trusted, "http/1.1").await).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_handshake_does_not_hold_up_the_end() {
     let (tls, _) = mk_tls();
-    let harness = Harness::with_server(|router| Server::https(router, mk_limits(), tls));
+    let harness = Harness::with_server(|router| {
+        Server::https(router, mk_limits(), tls, ListenerMetrics::for_test())
+    });
     let mut stalled = harness.connect();
-    until(|| harness.stats.open() > 0).await;
+    until(|| harness.metrics.open.get() > 0).await;
     assert_eq!(harness.stop().await, Drained::default());
     assert_eq!(seconds_until_closed(&mut stalled).await, 0);
 }

@@ -8,7 +8,7 @@ use crate::domain::{Agent, Provider};
 /// nodes with a DPU and, on OpenShift, with a smart NIC; a node has one of them (OVN-Kubernetes
 /// `helm/ovn-kubernetes/charts`, OpenShift's cluster-network-operator
 /// `bindata/network/ovn-kubernetes`). Open vSwitch's own pods, `ovs-node`, are not asked for: on
-/// OpenShift it is no pod, and elsewhere ovn-controller's readiness covers it.
+/// OpenShift it is not a pod, and elsewhere ovn-controller's readiness covers it.
 const fn apps(agent: Agent) -> &'static [&'static str] {
     match agent {
         Agent::Ovs => &["ovs", "ovs-dpdk"],

@@ -6,6 +6,7 @@ use ovsdb::Uuid;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use super::condition::Condition;
 use crate::decide::condition::CONDITION;
 use crate::domain::{self, ChassisClaim, MachineType, MachineTypes, Provider, Status};
 use crate::text::shorten;
@@ -76,30 +77,10 @@ impl<'a> Gather<'a> for Conditions {
     type Item = Condition<'a>;
 
     fn take(&mut self, condition: Self::Item) {
-        self.network_unavailable |=
-            condition.is("NetworkUnavailable") && condition.status.as_str() == "True";
+        self.network_unavailable |= condition.is_true("NetworkUnavailable");
         if self.published.is_none() {
             self.published = published(&condition);
         }
-    }
-}
-
-/// A condition of a node.
-#[derive(Debug, Deserialize)]
-struct Condition<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    status: Text<'a>,
-    #[serde(borrow, default)]
-    reason: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    message: Option<Text<'a>>,
-}
-
-impl Condition<'_> {
-    fn is(&self, kind: &str) -> bool {
-        self.kind.as_str() == kind
     }
 }
 

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::agent::{agent_of, bystanders};
+use super::condition::Condition;
 use crate::domain::{Agent, AgentState, Provider};
 use crate::wire::gather::{Gather, Gathered};
 use crate::wire::{Map, Text};
@@ -107,16 +108,8 @@ impl<'a> Gather<'a> for Ready {
     type Item = Condition<'a>;
 
     fn take(&mut self, condition: Self::Item) {
-        self.0 |= condition.kind.as_str() == "Ready" && condition.status.as_str() == "True";
+        self.0 |= condition.is_true("Ready");
     }
-}
-
-#[derive(Debug, Deserialize)]
-struct Condition<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Text<'a>,
-    #[serde(borrow)]
-    status: Text<'a>,
 }
 
 /// Of a pod's containers, those that are not ready.
@@ -332,7 +325,7 @@ mod tests {
             (&["ovnkube-controller"], NotReady),
             (&["sb-ovsdb"], NotReady),
             (&["northd"], NotReady),
-            // Nobody knows what it is for.
+            // Its purpose is not known.
             (&["newcomer"], NotReady),
             // The node is gone: the pod is not Ready, and its containers are as they were.
             (&[], NotReady),

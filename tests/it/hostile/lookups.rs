@@ -33,7 +33,7 @@ async fn a_flood_of_lookups_is_cut_to_its_share_and_the_scheduler_gets_its_own()
         assert_eq!(status, StatusCode::OK);
         errors.push(error(&answer).replace(&vmi, "VMI"));
     }
-    // Absent or not looked up, it is the same to the one who asks.
+    // The caller is not told whether it is absent or was not looked up.
     errors.dedup();
     assert_eq!(
         errors,

@@ -207,11 +207,11 @@ proptest! {
         ] {
             let body = json!({"Pod": {"metadata": metadata}, "NodeNames": [other]}).to_string();
             let answer = filter(&body, &Snapshot::from(&view), &Policy::default(), None).unwrap();
-            let reply: Value = serde_json::from_slice(&answer.reply.to_vec(&body)).unwrap();
+            let reply: Value = serde_json::from_slice(&answer.reply.to_vec()).unwrap();
             let error = reply["Error"].as_str().unwrap();
             prop_assert!(!error.is_empty() && error.chars().count() <= 410);
             prop_assert!(!error.chars().any(is_hostile), "{:?}", error);
-            let problem = answer.problem.unwrap();
+            let problem = answer.report.problem.unwrap();
             prop_assert!(!problem.chars().any(is_hostile), "{:?}", problem);
         }
         let review = json!({

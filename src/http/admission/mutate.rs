@@ -10,15 +10,14 @@ use axum::response::Response;
 use json_patch::Patch;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::time::Instant;
 
 use crate::cluster::View;
 use crate::config::Span;
 use crate::decide::inject::{self, Decision, Operation, Outcome, Surroundings};
-use crate::http::Service;
-use crate::http::lane::{Answered, Attempt, ByPeer};
 use crate::http::metrics::Surface;
 use crate::http::refusal::Refusal;
+use crate::http::{ClientPeer, Service};
+use crate::peer::Peer;
 use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};
 use crate::wire::Text;
 use crate::wire::admission::{self, Request, ReviewError};
@@ -27,28 +26,45 @@ use crate::wire::patch::{self, Anchor};
 use crate::wire::template;
 
 #[derive(Deserialize)]
-pub(super) struct Parameters {
+pub(in crate::http) struct Parameters {
     timeout: Option<String>,
 }
 
-pub(super) async fn handle(
+pub(in crate::http) async fn handle(
     State(service): State<Arc<Service>>,
-    peer: ByPeer,
+    ClientPeer(peer): ClientPeer,
     parameters: Result<Query<Parameters>, QueryRejection>,
     body: Body,
 ) -> Response {
-    match patience(service.handler_timeout, parameters) {
-        Ok(patience) => {
-            service
-                .admission
-                .run(&service, peer, patience, body, answer)
-                .await
-        }
-        Err(refusal) => service.refuse(Surface::Admission, &refusal),
-    }
+    let answered = answer(&service, peer, parameters, body).await;
+    answered.unwrap_or_else(|refusal| service.refuse(Surface::Admission, &refusal))
 }
 
-/// kube-apiserver says in the query how long it waits; an answer after that helps nobody.
+async fn answer(
+    service: &Arc<Service>,
+    peer: Peer,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let patience = patience(service.handler_timeout, parameters)?;
+    let request = service.admit_review(peer, patience, body).await?;
+    let worker = Arc::clone(service);
+    let answer = request
+        .run(move |text, _| Ok(mutate(text, &worker.snapshot()?.cluster)?))
+        .await?;
+    if let Some(problem) = &answer.problem {
+        service.log_problem(Surface::Admission, problem);
+    }
+    service.metrics.admission(
+        answer.kind,
+        answer.operation,
+        answer.outcome,
+        request.start().elapsed(),
+    );
+    request.respond(answer.json.into())
+}
+
+/// How long the answer may take: kube-apiserver says in the query how long it waits for it.
 fn patience(
     limit: Duration,
     parameters: Result<Query<Parameters>, QueryRejection>,
@@ -62,20 +78,6 @@ fn patience(
             Err(_) => Err(Refusal::BadTimeout(text)),
         },
     }
-}
-
-fn answer(service: &Service, text: &str, start: Instant, _: &Attempt) -> Result<Answered, Refusal> {
-    let answer = mutate(text, &service.snapshot()?.cluster)?;
-    if let Some(problem) = &answer.problem {
-        service.problem(Surface::Admission, problem);
-    }
-    service.metrics.admission(
-        answer.kind,
-        answer.operation,
-        answer.outcome,
-        start.elapsed(),
-    );
-    Ok(Answered::Reply(answer.json.into()))
 }
 
 /// An answered review.
@@ -96,11 +98,11 @@ pub struct MutateAnswer {
 /// Answers a review.
 ///
 /// # Errors
-/// The body is no review. An object that can't be read is no error: it is allowed as it is, with
+/// The body is not a review. An object that can't be read is not an error: it is allowed unchanged, with
 /// a warning, because berth must never be in the way of a VM.
 pub fn mutate(body: &str, view: &View) -> Result<MutateAnswer, ReviewError> {
     let request = admission::read(body)?;
-    let operation = request.operation();
+    let operation = request.operation;
     let kind = Kind::of(request.kind.group.as_str(), request.kind.kind.as_str());
     let is_vmi = kind == Some(Kind::VirtualMachineInstance);
     let before_reading = inject::before_reading(operation, request.is_subresource(), is_vmi);
@@ -130,14 +132,14 @@ fn decide(
     request: &Request<'_>,
     view: &View,
 ) -> Result<(Decision, Option<Patch>), String> {
-    if request.operation() == Operation::Update && !changes_template(kind, request)? {
+    if request.operation == Operation::Update && !changes_template(kind, request)? {
         return Ok((Decision::silent(Outcome::TemplateUnchanged), None));
     }
     let (subject, anchor) = read_object(kind, request.object)?;
     let mut decision = inject::decide(&subject, surroundings(request, view));
     let patch = (decision.outcome == Outcome::Patched)
         .then(|| patch::add_annotation(kind.template(), anchor));
-    drop_what_was_said(&mut decision, kind, request, view);
+    drop_repeated_warnings(&mut decision, kind, request, view);
     Ok((decision, patch))
 }
 
@@ -155,9 +157,9 @@ fn read_object(
     kubevirt::read(kind, object.get())
 }
 
-/// Drops the warnings that the object before the update gets as well: its author has had them.
-fn drop_what_was_said(decision: &mut Decision, kind: Kind, request: &Request<'_>, view: &View) {
-    if decision.warnings.is_empty() || request.operation() != Operation::Update {
+/// Drops the warnings that the object before the update gets as well: its author has seen them.
+fn drop_repeated_warnings(decision: &mut Decision, kind: Kind, request: &Request<'_>, view: &View) {
+    if decision.warnings.is_empty() || request.operation != Operation::Update {
         return;
     }
     if let Ok((before, _)) = read_object(kind, request.old_object) {
@@ -208,7 +210,7 @@ fn log(request: &Request<'_>, decision: &Decision, warnings: &[String]) {
         kind = shorten(request.kind.kind.as_str(), LONGEST_KIND),
         namespace = shorten_name(request.namespace.as_ref()),
         name = shorten_name(request.name.as_ref()),
-        operation = request.operation().name(),
+        operation = request.operation.name(),
         outcome = decision.outcome.name(),
         warnings = warnings.len(),
         "review answered"

@@ -7,15 +7,15 @@ pub mod extender;
 mod gather;
 pub mod kubevirt;
 mod map;
-pub mod names;
 pub mod objects;
 pub mod patch;
 pub mod preempt;
 pub mod prioritize;
 mod reply;
-mod scan;
 pub mod template;
 mod text;
+
+use serde::de::Error as _;
 
 use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};
 
@@ -26,24 +26,39 @@ pub use text::Text;
 /// Reads a JSON object. Serde takes an array for a struct as well; Kubernetes does not.
 fn read_object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, serde_json::Error> {
     if text.trim_ascii_start().starts_with('[') {
-        return Err(serde::de::Error::custom("expected an object, not an array"));
+        return Err(not_an_object());
     }
     serde_json::from_str(text)
 }
 
-/// What is wrong with a JSON object, and in which field of it: for people, who never saw the bytes.
-/// A second, slower reading, for when the first has failed.
-fn explain_object<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Option<String> {
-    if text.trim_ascii_start().starts_with('[') {
-        return None;
-    }
+fn not_an_object() -> serde_json::Error {
+    serde_json::Error::custom("expected an object, not an array")
+}
+
+/// Reads an object that could not be read once more, for the field that is wrong.
+fn error_with_path<'a, T: serde::Deserialize<'a>>(
+    text: &'a str,
+) -> Option<serde_path_to_error::Error<serde_json::Error>> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let error = serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()?;
-    let problem = shorten(error.inner(), LONGEST_TEXT);
-    let problem = problem.split(" at line ").next().unwrap_or_default();
-    Some(match shorten(error.path(), LONGEST_NAME).as_str() {
-        "." => problem.to_owned(),
-        path => format!("{problem} in {path}"),
+    serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()
+}
+
+/// Reads an object. The error is for people, who did not see the bytes: it names the field.
+///
+/// # Errors
+/// What is wrong, and the path of the field.
+pub fn read_or_explain<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<T, String> {
+    read_object(text).map_err(|error| {
+        let located = error_with_path::<T>(text).filter(|_| text.starts_with('{'));
+        let Some(located) = located else {
+            return shorten(error, LONGEST_TEXT);
+        };
+        let problem = shorten(located.inner(), LONGEST_TEXT);
+        let problem = problem.split(" at line ").next().unwrap_or_default();
+        match shorten(located.path(), LONGEST_NAME).as_str() {
+            "." => problem.to_owned(),
+            path => format!("{problem} in {path}"),
+        }
     })
 }
 

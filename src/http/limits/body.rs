@@ -7,7 +7,7 @@ use axum::body::{Body, HttpBody};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, sleep_until};
 
-use crate::http::budget::BudgetGuard;
+use super::budget::BudgetGuard;
 use crate::http::refusal::Refusal;
 
 /// What a request costs before a byte of its body has come, so that their number is bounded too.
@@ -17,9 +17,9 @@ pub(super) const BASE: usize = 4 << 10;
 /// take less.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// The bounds of a body.
+/// The limits of a body.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(super) struct BodyLimits {
     /// The most bytes.
     pub(super) limit: usize,
     /// The field of the configuration that sets the limit.
@@ -36,6 +36,14 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
+    /// So long from now on.
+    pub(super) fn after(patience: Duration) -> Self {
+        Self {
+            start: Instant::now(),
+            patience,
+        }
+    }
+
     pub(super) fn at(self) -> Instant {
         self.start + self.patience
     }
@@ -44,11 +52,11 @@ impl Deadline {
 /// Reads a whole body. Memory grows with what has come, not with what a header promises.
 pub(super) async fn read(
     mut body: Body,
-    bounds: Bounds,
+    limits: BodyLimits,
     deadline: Deadline,
     held: &mut BudgetGuard,
 ) -> Result<Vec<u8>, Refusal> {
-    let Bounds { limit, field, rate } = bounds;
+    let BodyLimits { limit, field, rate } = limits;
     let too_large = || Refusal::TooLarge { limit, field };
     if usize::try_from(body.size_hint().lower()).is_ok_and(|promised| promised > limit) {
         return Err(too_large());
@@ -136,7 +144,7 @@ mod tests {
     use hyper::body::Frame;
     use tokio::time::{Sleep, sleep};
 
-    use crate::http::budget::{Budget, Exhausted};
+    use super::super::budget::{Budget, Exhausted};
 
     /// A body that comes in parts and does not say how long it is.
     struct Frames(VecDeque<&'static str>);
@@ -201,17 +209,14 @@ mod tests {
         rate: usize,
         budget: &Arc<Budget>,
     ) -> Result<(Vec<u8>, BudgetGuard), Refusal> {
-        let bounds = Bounds {
+        let limits = BodyLimits {
             limit,
             field: "admissionBody",
             rate,
         };
-        let deadline = Deadline {
-            start: Instant::now(),
-            patience: Duration::from_secs(10),
-        };
+        let deadline = Deadline::after(Duration::from_secs(10));
         let mut held = budget.guard(PEER);
-        let bytes = read(body, bounds, deadline, &mut held).await?;
+        let bytes = read(body, limits, deadline, &mut held).await?;
         Ok((bytes, held))
     }
 

@@ -1,16 +1,16 @@
 //! What the requests of a surface may hold together, bytes or turns, and the share of one peer.
 //!
 //! One rule: a request gets more while what its connection and its address hold already, added up, is
-//! not more than what is left for the others. So nobody takes everything, a peer that is alone gets
+//! not more than what is left for the others. So no peer takes everything, a peer that is alone gets
 //! much, and the more peers there are the less each of them gets:
 //!
-//! | who asks for all it can get | holds at most |
+//! | a peer that asks for all it can get | holds at most |
 //! | --- | --- |
 //! | one connection | a third |
 //! | one address, over many connections | half |
 //! | many connections of each of *n* addresses | *n* parts of *n* + 1, together |
 //!
-//! What is left over is the room of a peer that has asked for nothing yet.
+//! What is left over is the room of a peer that has not asked yet.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -41,7 +41,7 @@ type Amounts<K> = HashMap<K, usize, RandomState>;
 
 /// Why a request gets no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Exhausted {
+pub(in crate::http) enum Exhausted {
     /// There is not so much left.
     Budget,
     /// What is left is for other peers.
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_budget_is_for_one_request_of_anybody() {
+    fn the_smallest_budget_admits_one_request_of_each_of_two_peers() {
         for limit in 1..=3 {
             let budget = Budget::new(limit);
             let mut first = budget.guard(mk_peer(1, 1));

@@ -4,8 +4,8 @@ use crate::decide::evaluate::{Candidate, SchedulingReason, Verdict};
 use crate::decide::explain::{Explained, Scored};
 use crate::decide::origin::Origin;
 use crate::domain::{AgentSet, Vmi};
+use crate::http::extender::vmi::pod_name;
 use crate::http::metrics::Verb;
-use crate::http::vmi::pod_name;
 use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};
 use crate::wire::objects::Pod;
 

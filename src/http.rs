@@ -1,60 +1,47 @@
-//! The HTTPS routes: decode, take a view, decide, record, encode. One file a surface.
+//! What the two listeners serve. Every handler admits the request within its caller's limits, takes a
+//! snapshot, decides, records and answers.
 
 mod admin;
-mod body;
-mod budget;
-mod decision;
-mod filter;
-mod held;
-mod lane;
+mod admission;
+mod extender;
+mod limits;
 mod metrics;
-mod mutate;
 #[cfg(feature = "null-route")]
 mod null;
-mod preempt;
-mod prioritize;
 mod refusal;
-mod scrape;
-mod vmi;
 
-use std::net::IpAddr;
-use std::num::NonZero;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, State};
 use axum::http::Method;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
-use crate::cluster::{Lookup, VmiReader};
+use crate::cluster::VmiReader;
 use crate::config::Limits;
 use crate::decide::policy::Policy;
-use crate::http::lane::{Attempt, Lane};
+use crate::http::extender::NoNodeFits;
+use crate::http::limits::{CallerLimits, Request, RequestLimiter, ServingThreads};
 use crate::http::refusal::Refusal;
+use crate::peer::{Grant, Peer};
 use crate::snapshot::{Snapshot, Stores};
 use crate::text::{LONGEST_TEXT, shorten};
 use crate::throttle::Throttle;
 
 pub use admin::admin_router;
-pub use filter::{FilterAnswer, filter};
+pub use admission::{MutateAnswer, mutate};
+pub use extender::{
+    CallReport, FilterAnswer, PreemptAnswer, PrioritizeAnswer, VmiRef, filter, preempt, prioritize,
+};
 pub use metrics::{ExtenderOutcome, Metrics, RefusalCause, Surface, Verb};
-pub use mutate::{MutateAnswer, mutate};
-pub use preempt::{PreemptAnswer, preempt};
-pub use prioritize::{PrioritizeAnswer, prioritize};
-pub use vmi::VmiRef;
 
 /// How often a kind of refusal, which callers can cause at will, is logged.
 const LOG_PERIOD: Duration = Duration::from_secs(1);
-
-/// How long an answer in which no node passes waits for something new, how often one may in the long
-/// run, and how many in a row.
-const HOPE: Duration = Duration::from_millis(150);
-const HOPE_EVERY: Duration = Duration::from_secs(2);
-const HOPES: u32 = 5;
 
 /// What the handlers share.
 #[derive(Debug)]
@@ -64,11 +51,9 @@ pub struct Service {
     policy: Policy,
     metrics: Metrics,
     handler_timeout: Duration,
-    admission: Lane,
-    extender: Lane,
-    next_hope: Mutex<Option<Instant>>,
-    /// All but one of the threads that serve connections may answer larger requests at a time.
-    serving_threads: Semaphore,
+    admission: RequestLimiter,
+    extender: RequestLimiter,
+    no_node_fits: NoNodeFits,
     refusals: [Mutex<Throttle>; RefusalCause::ALL.len()],
     problems: Mutex<Throttle>,
 }
@@ -85,12 +70,26 @@ impl Service {
         limits: &Limits,
     ) -> Arc<Self> {
         let throttle = || Mutex::new(Throttle::new(LOG_PERIOD));
+        let serving = ServingThreads::default();
+        let admission = CallerLimits {
+            body: limits.admission_body.bytes(),
+            body_field: "admissionBody",
+            body_rate: limits.body_rate.bytes(),
+            bytes: limits.admission_bodies_in_flight.bytes(),
+            requests: limits.admission_requests,
+        };
+        let extender = CallerLimits {
+            body: limits.extender_body.bytes(),
+            body_field: "extenderBody",
+            body_rate: limits.body_rate.bytes(),
+            bytes: limits.extender_bodies_in_flight.bytes(),
+            requests: limits.extender_requests,
+        };
         Arc::new(Self {
-            admission: Lane::admission(limits, &metrics),
-            extender: Lane::extender(limits, &metrics),
+            admission: RequestLimiter::new(Surface::Admission, admission, &serving, &metrics),
+            extender: RequestLimiter::new(Surface::Extender, extender, &serving, &metrics),
             handler_timeout: limits.handler_timeout.0,
-            serving_threads: Semaphore::new(serving_threads().saturating_sub(1)),
-            next_hope: Mutex::default(),
+            no_node_fits: NoNodeFits::default(),
             refusals: RefusalCause::ALL.map(|_| throttle()),
             problems: throttle(),
             stores,
@@ -111,52 +110,22 @@ impl Service {
         }
     }
 
-    /// Until when an answer in which no node passes may wait for something new. What wakes a rejected
-    /// pod in kube-scheduler comes to berth as well, and may come there first by a moment; the pod
-    /// would wait for the next thing that happens to a node. But kube-scheduler does one pod at a
-    /// time: only a small part of its time is taken, however many pods fit nowhere.
-    fn hope(&self, now: Instant) -> Option<Instant> {
-        let mut next = self
-            .next_hope
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let due = next.map_or(now, |next| next.max(now));
-        if due > now + HOPE_EVERY * (HOPES - 1) {
-            return None;
-        }
-        *next = Some(due + HOPE_EVERY);
-        Some(now + HOPE)
-    }
-
-    /// The VMI to read before an answer is final: one that was not asked for yet, where it can be.
-    fn to_read(&self, unknown: Option<VmiRef>, attempt: &Attempt) -> Option<VmiRef> {
-        unknown.filter(|_| attempt.lookup.is_none() && self.reader.is_some())
-    }
-
-    /// Records an answer to kube-scheduler.
-    fn extended(
+    /// Admits a request of kube-apiserver, which gives up after `patience`.
+    async fn admit_review(
         &self,
-        verb: Verb,
-        outcome: ExtenderOutcome,
-        problem: Option<&str>,
-        start: Instant,
-    ) {
-        if let Some(problem) = problem {
-            self.problem(Surface::Extender, problem);
-        }
-        self.metrics.extender(verb, outcome, start.elapsed());
+        peer: Peer,
+        patience: Duration,
+        body: Body,
+    ) -> Result<Request<'_>, Refusal> {
+        check_grant(peer.access.admission, "--client-ca")?;
+        self.admission.admit(peer.address, patience, body).await
     }
 
-    async fn read(&self, source: IpAddr, vmi: &VmiRef) -> Lookup {
-        let VmiRef {
-            namespace,
-            name,
-            uid,
-        } = vmi;
-        match &self.reader {
-            Some(reader) => reader.read(source, namespace, name, uid).await,
-            None => Lookup::Absent,
-        }
+    /// Admits a request of kube-scheduler.
+    async fn admit_call(&self, peer: Peer, body: Body) -> Result<Request<'_>, Refusal> {
+        check_grant(peer.access.extender, "--scheduler-client-ca")?;
+        let patience = self.handler_timeout;
+        self.extender.admit(peer.address, patience, body).await
     }
 
     /// Answers with a status, and says why, to the caller and in the log.
@@ -177,16 +146,19 @@ impl Service {
     }
 
     /// Logs what kept a well-formed request from a good answer.
-    fn problem(&self, surface: Surface, text: &str) {
+    fn log_problem(&self, surface: Surface, text: &str) {
         if let Some(unlogged) = pass(&self.problems) {
             tracing::warn!(surface = surface.name(), unlogged, "{text}");
         }
     }
 }
 
-/// How many threads serve connections: as many as the runtime starts.
-fn serving_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
+fn check_grant(grant: Grant, flag: &'static str) -> Result<(), Refusal> {
+    match grant {
+        Grant::Granted => Ok(()),
+        Grant::NoCertificate => Err(Refusal::NoCertificate(flag)),
+        Grant::OtherCertificate => Err(Refusal::OtherCertificate(flag)),
+    }
 }
 
 fn pass(throttle: &Mutex<Throttle>) -> Option<u64> {
@@ -194,13 +166,25 @@ fn pass(throttle: &Mutex<Throttle>) -> Option<u64> {
     throttle.pass()
 }
 
+/// The peer of a request, as the listener knows it.
+struct ClientPeer(Peer);
+
+impl<S: Sync> FromRequestParts<S> for ClientPeer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<Peer>().copied();
+        Ok(Self(peer.unwrap_or_default()))
+    }
+}
+
 /// The routes of the HTTPS listener.
 pub fn router(service: Arc<Service>) -> Router {
     let router = Router::new()
-        .route("/mutate", post(mutate::handle))
-        .route("/scheduler/filter", post(filter::handle))
-        .route("/scheduler/prioritize", post(prioritize::handle))
-        .route("/scheduler/preempt", post(preempt::handle));
+        .route("/mutate", post(admission::handle_mutate))
+        .route("/scheduler/filter", post(extender::handle_filter))
+        .route("/scheduler/prioritize", post(extender::handle_prioritize))
+        .route("/scheduler/preempt", post(extender::handle_preempt));
     #[cfg(feature = "null-route")]
     let router = router.route("/null", post(null::handle));
     router

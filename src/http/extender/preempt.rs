@@ -1,77 +1,69 @@
 //! `POST /scheduler/preempt`: on which of these nodes may pods be evicted for this one?
 //!
-//! A node that the guard rejects stays rejected whoever is evicted there, so that it is no candidate.
+//! Evicting pods does not change the verdict on a node, so that a rejected node is not a candidate.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use tokio::time::Instant;
 
 use crate::cluster::Lookup;
-use crate::decide::evaluate::{Evaluator, SchedulingReason};
+use crate::decide::evaluate::{Evaluator, SchedulingReason, VerdictCounts};
 use crate::decide::policy::Policy;
-use crate::http::Service;
-use crate::http::decision::{self, Details};
-use crate::http::lane::{Answered, Attempt, ByPeer};
-use crate::http::metrics::{ExtenderOutcome, Verb};
+use crate::http::extender::CallReport;
+use crate::http::extender::decision::{self, Details};
+use crate::http::extender::retry::RetryState;
+use crate::http::extender::vmi::{NoVmi, find_vmi, no_vmi};
+use crate::http::metrics::{ExtenderOutcome, Surface, Verb};
 use crate::http::refusal::Refusal;
-use crate::http::vmi::{NoVmi, VmiRef, find_vmi, no_vmi};
+use crate::http::{ClientPeer, Service};
+use crate::peer::Peer;
 use crate::snapshot::Snapshot;
 use crate::wire::extender::ArgsError;
 use crate::wire::preempt::{PreemptArgs, preempt_result};
 
-pub(super) async fn handle(
+pub(in crate::http) async fn handle(
     State(service): State<Arc<Service>>,
-    peer: ByPeer,
+    ClientPeer(peer): ClientPeer,
     body: Body,
 ) -> Response {
-    let patience = service.handler_timeout;
-    service
-        .extender
-        .run(&service, peer, patience, body, answer)
-        .await
+    let answered = answer(&service, peer, body).await;
+    answered.unwrap_or_else(|refusal| service.refuse(Surface::Extender, &refusal))
 }
 
-fn answer(
-    service: &Service,
-    text: &str,
-    start: Instant,
-    attempt: &Attempt,
-) -> Result<Answered, Refusal> {
-    let snapshot = service.snapshot()?;
-    let mut answer = preempt(text, &snapshot, &service.policy, attempt.lookup.as_ref())?;
-    if let Some(vmi) = service.to_read(answer.unknown.take(), attempt) {
-        return Ok(Answered::Unknown(vmi));
+async fn answer(service: &Arc<Service>, peer: Peer, body: Body) -> Result<Response, Refusal> {
+    let request = service.admit_call(peer, body).await?;
+    let mut retry = RetryState::default();
+    loop {
+        let (worker, lookup) = (Arc::clone(service), retry.lookup.clone());
+        let judging = request.run(move |text, _| {
+            let snapshot = worker.snapshot()?;
+            Ok(preempt(text, &snapshot, &worker.policy, lookup.as_ref())?)
+        });
+        let PreemptAnswer { report, json } = judging.await?;
+        if retry.look_up(service, &request, &report).await? {
+            continue;
+        }
+        service.record(Verb::Preempt, &report, request.start());
+        return request.respond(json.into());
     }
-    service.extended(
-        Verb::Preempt,
-        answer.outcome,
-        answer.problem.as_deref(),
-        start,
-    );
-    Ok(Answered::Reply(answer.json.into()))
 }
 
 /// An answered preempt call.
 #[derive(Debug)]
 pub struct PreemptAnswer {
     /// What came of it.
-    pub outcome: ExtenderOutcome,
-    /// Why there is no candidate at all, for the log.
-    pub problem: Option<String>,
-    /// The VMI that is not in the view, and that a look at the API server may bring.
-    pub unknown: Option<VmiRef>,
+    pub report: CallReport,
     /// The reply.
     pub json: Vec<u8>,
 }
 
-/// Answers a preempt call. Without the pod's VMI no node is a candidate: nobody is evicted for a pod
-/// that can't be judged, and the filter has said so already.
+/// Answers a preempt call. Without the pod's VMI no node is a candidate: no pod is evicted for one
+/// that can't be judged, and the filter has reported that already.
 ///
 /// # Errors
-/// The body is no preempt call. The protocol has no other way to say so.
+/// The body is not a preempt call. The protocol has no other way to report that.
 pub fn preempt(
     body: &str,
     snapshot: &Snapshot,
@@ -83,9 +75,7 @@ pub fn preempt(
         mut candidates,
     } = PreemptArgs::read(body)?;
     let answered = |outcome, json| PreemptAnswer {
-        outcome,
-        problem: None,
-        unknown: None,
+        report: CallReport::of(outcome, VerdictCounts::default()),
         json,
     };
     let Some(reason) = SchedulingReason::of(pod.is_launcher(), pod.belongs_to_migration(), policy)
@@ -97,14 +87,12 @@ pub fn preempt(
     let vmi = match find_vmi(&pod, &snapshot.cluster, lookup) {
         Ok(vmi) => vmi,
         Err(problem) => {
-            return Ok(PreemptAnswer {
-                problem: Some(no_vmi(&pod, &problem)),
-                unknown: match problem {
-                    NoVmi::Unknown(vmi) => Some(vmi),
-                    _ => None,
-                },
-                ..answered(ExtenderOutcome::VmiUnknown, preempt_result(&[]))
-            });
+            let mut answer = answered(ExtenderOutcome::VmiUnknown, preempt_result(&[]));
+            answer.report.problem = Some(no_vmi(&pod, &problem));
+            if let NoVmi::Unknown(vmi) = problem {
+                answer.report.unknown = Some(vmi);
+            }
+            return Ok(answer);
         }
     };
     let origin = snapshot.cluster.origin(vmi);

@@ -12,14 +12,14 @@ use super::activity::Activity;
 
 /// Lies above TLS, so that it sees requests and not records.
 #[derive(Debug)]
-pub(super) struct Watched<Io> {
+pub(super) struct ActivityIo<Io> {
     io: Io,
     activity: Arc<Activity>,
     /// Spares the everyday write the lock.
     blocked: bool,
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> Watched<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> ActivityIo<Io> {
     pub(super) fn new(io: Io, activity: Arc<Activity>) -> Self {
         Self {
             io,
@@ -57,7 +57,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Watched<Io> {
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for ActivityIo<Io> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -71,7 +71,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<Io> {
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<Io> {
+impl<Io: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ActivityIo<Io> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

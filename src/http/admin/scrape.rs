@@ -1,5 +1,5 @@
 //! The text that Prometheus scrapes: made once a second at most, away from the threads that serve,
-//! and shared by all who ask meanwhile.
+//! and shared by all requests that come meanwhile.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -39,7 +39,7 @@ pub(super) enum ScrapeError {
     Encode(String),
 }
 
-/// The current text, and who has got it.
+/// The current text, and how often each address got it.
 #[derive(Debug)]
 pub(super) struct Scrapes {
     registry: Registry,

@@ -1,11 +1,13 @@
 //! The open connections of a listener, and which of them gives way to one more.
 //!
 //! Where all allowed ones are open, the peer with the most gives one up: the one that is idle for the
-//! longest. So a peer that opens as many as it can keeps nobody out.
+//! longest. So a peer that opens as many as it can keeps no other peer out.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus::IntGauge;
 
 use super::activity::Activity;
 
@@ -13,6 +15,7 @@ use super::activity::Activity;
 #[derive(Debug)]
 pub(super) struct OpenConnections {
     limit: usize,
+    gauge: IntGauge,
     connections: Mutex<Connections>,
 }
 
@@ -28,7 +31,8 @@ struct Connection {
     activity: Arc<Activity>,
 }
 
-/// An open connection, which counts until this goes out of scope or it gives way.
+/// An open connection. It counts against the limit until this is dropped or it gives way, and in the
+/// gauge until this is dropped.
 #[derive(Debug)]
 pub(super) struct OpenConnection {
     id: u64,
@@ -44,9 +48,10 @@ pub(super) struct Admitted {
 }
 
 impl OpenConnections {
-    pub(super) fn new(limit: usize) -> Arc<Self> {
+    pub(super) fn new(limit: usize, gauge: IntGauge) -> Arc<Self> {
         Arc::new(Self {
             limit,
+            gauge,
             connections: Mutex::default(),
         })
     }
@@ -70,6 +75,7 @@ impl OpenConnections {
         let activity = Arc::clone(activity);
         let connection = Connection { address, activity };
         connections.by_id.insert(id, connection);
+        self.gauge.inc();
         Some(Admitted {
             connection: OpenConnection {
                 id,
@@ -117,6 +123,7 @@ impl Connections {
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.of.lock().by_id.remove(&self.id);
+        self.of.gauge.dec();
     }
 }
 
@@ -125,8 +132,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::server::ServerStats;
     use crate::server::activity::InFlight;
+    use crate::server::metrics::ListenerMetrics;
 
     fn address(last: u8) -> IpAddr {
         IpAddr::from([10, 0, 0, last])
@@ -135,18 +142,18 @@ mod tests {
     /// Opens one connection after the other, a second apart, where `true` is one at work, and says
     /// which of them gives way to one more.
     async fn check(name: &str, open: &[(u8, bool)], newcomer: u8, expect: Option<usize>) {
-        let connections = OpenConnections::new(open.len());
-        let stats = Arc::<ServerStats>::default();
+        let metrics = Arc::new(ListenerMetrics::for_test());
+        let connections = OpenConnections::new(open.len(), metrics.open.clone());
         let mut held = Vec::new();
         for (last, is_at_work) in open {
-            let activity = Activity::new(Arc::clone(&stats));
+            let activity = Activity::new(Arc::clone(&metrics));
             let work = is_at_work.then(|| InFlight::begin(Arc::clone(&activity)));
             let admitted = connections.admit(address(*last), &activity).unwrap();
             assert!(!admitted.in_place_of_another, "{name}");
             held.push((admitted, work));
             tokio::time::advance(Duration::from_secs(1)).await;
         }
-        let activity = Activity::new(Arc::clone(&stats));
+        let activity = Activity::new(Arc::clone(&metrics));
         let admitted = connections.admit(address(newcomer), &activity);
         assert_eq!(
             admitted
@@ -210,9 +217,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_gave_way_is_told_so() {
-        let connections = OpenConnections::new(1);
-        let stats = Arc::<ServerStats>::default();
-        let [first, second] = [(); 2].map(|()| Activity::new(Arc::clone(&stats)));
+        let metrics = Arc::new(ListenerMetrics::for_test());
+        let connections = OpenConnections::new(1, metrics.open.clone());
+        let [first, second] = [(); 2].map(|()| Activity::new(Arc::clone(&metrics)));
         let _first = connections.admit(address(1), &first).unwrap();
         let _second = connections.admit(address(2), &second).unwrap();
         first.gives_way.notified().await;

@@ -1,0 +1,253 @@
+//! `POST /scheduler/filter`: which of these nodes may the pod land on?
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::cluster::Lookup;
+use crate::cluster::view::NodeEntry;
+use crate::decide::checks::{Check, NOT_YET_KNOWN};
+use crate::decide::evaluate::{Candidate, Evaluator, SchedulingReason, VerdictCounts};
+use crate::decide::policy::{ClusterCapabilities, Policy};
+use crate::domain::{AgentSet, MachineType, NodeFacts, Provider};
+use crate::http::extender::CallReport;
+use crate::http::extender::decision::{self, Details};
+use crate::http::extender::retry::RetryState;
+use crate::http::extender::vmi::{NoVmi, find_vmi, no_vmi};
+use crate::http::metrics::{ExtenderOutcome, Surface, Verb};
+use crate::http::refusal::Refusal;
+use crate::http::{ClientPeer, Service};
+use crate::peer::Peer;
+use crate::snapshot::Snapshot;
+use crate::text::{LONGEST_TEXT, shorten};
+use crate::wire::Reply;
+use crate::wire::extender::{self, ArgsError, AskedNode, Failure, FilterArgs};
+
+pub(in crate::http) async fn handle(
+    State(service): State<Arc<Service>>,
+    ClientPeer(peer): ClientPeer,
+    body: Body,
+) -> Response {
+    let answered = answer(&service, peer, body).await;
+    answered.unwrap_or_else(|refusal| service.refuse(Surface::Extender, &refusal))
+}
+
+async fn answer(service: &Arc<Service>, peer: Peer, body: Body) -> Result<Response, Refusal> {
+    let request = service.admit_call(peer, body).await?;
+    let mut retry = RetryState::default();
+    loop {
+        // Before the snapshot is taken, so that no change comes in between.
+        let mut changes = service.stores.changes.subscribe();
+        let (worker, lookup) = (Arc::clone(service), retry.lookup.clone());
+        let judging = request.run(move |text, body| {
+            let snapshot = worker.snapshot()?;
+            let answer = filter(text, &snapshot, &worker.policy, lookup.as_ref())?;
+            Ok((answer.report, answer.reply.into_outgoing(body)))
+        });
+        let (report, reply) = judging.await?;
+        if retry.look_up(service, &request, &report).await?
+            || retry
+                .wait_for_change(service, &request, &report, &mut changes)
+                .await
+        {
+            continue;
+        }
+        service.record(Verb::Filter, &report, request.start());
+        service.metrics.nodes(report.outcome, &report.counts);
+        return request.respond(reply);
+    }
+}
+
+/// An answered filter call.
+#[derive(Debug)]
+pub struct FilterAnswer<'a> {
+    /// What came of it.
+    pub report: CallReport,
+    /// The reply.
+    pub reply: Reply<'a>,
+}
+
+impl FilterAnswer<'_> {
+    fn error(outcome: ExtenderOutcome, message: impl Display) -> Self {
+        let message = shorten(message, LONGEST_TEXT);
+        Self {
+            reply: extender::filter_error(&format!("berth: {message}")),
+            report: CallReport {
+                problem: Some(message),
+                ..CallReport::of(outcome, VerdictCounts::default())
+            },
+        }
+    }
+}
+
+/// Answers a filter call. A VMI that is not in the view is the one that was looked up for it.
+///
+/// # Errors
+/// The body is not of the extender's protocol. What is, and still can't be answered, gets an
+/// answer with `Error` set, which kube-scheduler shows.
+pub fn filter<'a>(
+    body: &'a str,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    lookup: Option<&Lookup>,
+) -> Result<FilterAnswer<'a>, ArgsError> {
+    match judge(body, snapshot, policy, lookup) {
+        Ok(answer) => Ok(answer),
+        Err(error) if error.is_protocol_error() => Err(error),
+        Err(error) => Ok(FilterAnswer::error(ExtenderOutcome::BadArgs, error)),
+    }
+}
+
+fn judge<'a>(
+    body: &'a str,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    lookup: Option<&Lookup>,
+) -> Result<FilterAnswer<'a>, ArgsError> {
+    let FilterArgs { pod, nodes: asked } = FilterArgs::read(body)?;
+    let Some(reason) = SchedulingReason::of(pod.is_launcher(), pod.belongs_to_migration(), policy)
+    else {
+        decision::not_guarded(Verb::Filter, &pod);
+        return Ok(FilterAnswer {
+            report: CallReport::of(ExtenderOutcome::NotGuarded, VerdictCounts::default()),
+            reply: asked.pass_all(body),
+        });
+    };
+    let vmi = match find_vmi(&pod, &snapshot.cluster, lookup) {
+        Ok(vmi) => vmi,
+        Err(problem) => {
+            let mut answer = FilterAnswer::error(ExtenderOutcome::VmiUnknown, &problem);
+            answer.report.problem = Some(no_vmi(&pod, &problem));
+            if let NoVmi::Unknown(vmi) = problem {
+                answer.report.unknown = Some(vmi);
+            }
+            return Ok(answer);
+        }
+    };
+    let origin = snapshot.cluster.origin(vmi);
+    let machine_type = origin.machine_type.and_then(MachineType::name);
+    let texts = Check::ALL.map(|check| check.text(machine_type));
+    let nodes = asked.read()?;
+    let unseen = unseen_nodes(&nodes, snapshot, policy.provider)?;
+    let capabilities = capabilities(snapshot, &unseen);
+    let evaluator = Evaluator::for_vm(policy, capabilities, reason, origin);
+    let mut run = FilterRun::new(&texts, policy.required_agents(snapshot.capabilities()));
+    let passed = run.evaluate(nodes, &unseen, snapshot, evaluator);
+    let counts = (run.counts.passed, run.not_passed());
+    let vmi = (vmi, origin);
+    decision::judged(Verb::Filter, &pod, vmi, reason, counts, &run.details);
+    Ok(FilterAnswer {
+        report: CallReport::of(ExtenderOutcome::Judged, run.counts),
+        reply: asked.filtered(body, &passed, &run.failed, &run.unresolvable),
+    })
+}
+
+/// Of nodes that came whole, the facts of those that the view does not have.
+fn unseen_nodes(
+    nodes: &[AskedNode<'_>],
+    snapshot: &Snapshot,
+    provider: Provider,
+) -> Result<Vec<Option<Box<NodeFacts>>>, ArgsError> {
+    let unseen = |(index, node): (usize, &AskedNode<'_>)| {
+        let entry = snapshot.cluster.node(node.name.as_str());
+        if !node.is_whole || entry.and_then(NodeEntry::facts).is_some() {
+            return Ok(None);
+        }
+        let facts = extender::node_facts(index, node.json, provider)?;
+        Ok(Some(Box::new(facts)))
+    };
+    nodes.iter().enumerate().map(unseen).collect()
+}
+
+/// What is true of the cluster as the view has it, with the nodes of the request that the view lacks.
+fn capabilities(snapshot: &Snapshot, unseen: &[Option<Box<NodeFacts>>]) -> ClusterCapabilities {
+    let mut capabilities = snapshot.capabilities();
+    capabilities.machine_types_seen |= unseen
+        .iter()
+        .flatten()
+        .any(|node| node.machine_types.is_labelled());
+    capabilities
+}
+
+/// Sorts nodes into those that pass and the two kinds that don't.
+struct FilterRun<'r> {
+    texts: &'r [Cow<'static, str>; Check::ALL.len()],
+    failed: Vec<Failure<'r>>,
+    unresolvable: Vec<Failure<'r>>,
+    counts: VerdictCounts,
+    details: Details,
+}
+
+impl<'r> FilterRun<'r> {
+    fn new(texts: &'r [Cow<'static, str>; Check::ALL.len()], required: AgentSet) -> Self {
+        Self {
+            texts,
+            failed: Vec::new(),
+            unresolvable: Vec::new(),
+            counts: VerdictCounts::default(),
+            details: Details::if_wanted(required),
+        }
+    }
+
+    /// The nodes that pass.
+    fn evaluate<'a: 'r>(
+        &mut self,
+        nodes: Vec<AskedNode<'a>>,
+        unseen: &[Option<Box<NodeFacts>>],
+        snapshot: &Snapshot,
+        mut evaluator: Evaluator<'_>,
+    ) -> Vec<AskedNode<'a>> {
+        let mut passed = Vec::with_capacity(nodes.len());
+        for (node, unseen) in nodes.into_iter().zip(unseen) {
+            let name = node.name.as_str();
+            let Some(candidate) = candidate(name, unseen.as_deref(), snapshot) else {
+                self.unknown(node);
+                continue;
+            };
+            let verdict = evaluator.evaluate(&candidate);
+            self.counts.add(Some(verdict));
+            let Some(first) = verdict.failed.first() else {
+                passed.push(node);
+                continue;
+            };
+            self.details.add(candidate, verdict);
+            self.unresolvable.push(Failure {
+                node: node.name,
+                text: &self.texts[first as usize],
+            });
+        }
+        passed
+    }
+
+    fn not_passed(&self) -> u64 {
+        (self.failed.len() + self.unresolvable.len()) as u64
+    }
+
+    fn unknown(&mut self, node: AskedNode<'r>) {
+        self.counts.add(None);
+        self.details.add_unknown(node.name.as_str());
+        self.failed.push(Failure {
+            node: node.name,
+            text: NOT_YET_KNOWN,
+        });
+    }
+}
+
+/// A node with what is known of it: by the view, or else by the request.
+fn candidate<'n>(
+    name: &'n str,
+    unseen: Option<&'n NodeFacts>,
+    snapshot: &'n Snapshot,
+) -> Option<Candidate<'n>> {
+    match unseen {
+        None => snapshot.candidate(name),
+        Some(node) => {
+            let agents = snapshot.cluster.node(name).map(NodeEntry::agents);
+            Some(snapshot.candidate_with(name, node, agents.unwrap_or_default()))
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Conditions of nodes and pods.
+
+use serde::Deserialize;
+
+use crate::wire::Text;
+
+/// A condition of an object.
+#[derive(Debug, Deserialize)]
+pub(super) struct Condition<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Text<'a>,
+    #[serde(borrow)]
+    pub(super) status: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) reason: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) message: Option<Text<'a>>,
+}
+
+impl Condition<'_> {
+    /// Whether it is of this type.
+    pub(super) fn is(&self, kind: &str) -> bool {
+        self.kind.as_str() == kind
+    }
+
+    /// Whether it is of this type, and holds.
+    pub(super) fn is_true(&self, kind: &str) -> bool {
+        self.is(kind) && self.status.as_str() == "True"
+    }
+}
