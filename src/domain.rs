@@ -159,7 +159,7 @@ pub struct NodeFacts {
     pub published: Option<Box<ChassisReady>>,
 }
 
-/// The node condition `OVNChassisReady`: what berth says of a node's chassis to all who look.
+/// The node condition `OVNChassisReady`: berth's verdict on a node's chassis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChassisReady {
     /// Whether the chassis can take over a VM's network.
@@ -177,7 +177,7 @@ pub enum Status {
     True,
     /// It does not.
     False,
-    /// Nobody can tell.
+    /// It is not known.
     Unknown,
 }
 
@@ -204,9 +204,9 @@ pub enum Southbound {
     Unknown,
     /// What was read is too old, and left out.
     LeftOut,
-    /// What was read is too old to pass anybody on it.
+    /// What was read is too old, and rejects every node.
     Stale,
-    /// There is no chassis of the name that the node claims.
+    /// No chassis has the name that the node claims.
     NoChassis,
     /// There is one.
     Chassis(ChassisRow),

@@ -202,7 +202,7 @@ async fn patch(client: &Client, write: &Write) -> Result<(), Fault> {
     let request = Request::new(Node::url_path(&(), None))
         .patch_subresource("status", &write.node, &params, &patch)
         .map_err(|error| Fault::from(&kube::Error::BuildRequest(error)))?;
-    // The node comes back whole, and nobody needs it.
+    // The response is the whole node, which is not needed.
     let answer = client.request_text(request).await;
     answer.map(drop).map_err(|error| Fault::from(&error))
 }

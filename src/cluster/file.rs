@@ -36,7 +36,7 @@ pub enum SnapshotError {
     },
 }
 
-/// Why a text is no snapshot.
+/// Why a text is not a snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
     /// It is empty, as what a failed `kubectl … > FILE` leaves.
@@ -48,7 +48,7 @@ pub enum FormatError {
     /// It is neither JSON nor YAML.
     #[error("not YAML: {0}")]
     NotYaml(String),
-    /// A document is no Kubernetes object.
+    /// A document is not a Kubernetes object.
     #[error(
         "document {document} is not a Kubernetes object: it has no kind; kubectl writes them with -o json or -o yaml"
     )]

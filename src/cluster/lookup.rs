@@ -1,5 +1,5 @@
-//! One VMI read from the API server, for a pod that comes before its VMI does: so often at most, and
-//! not again for a moment where it was not there.
+//! Look-ups of single VMIs at the API server, for pods that arrive before the watch delivers their VMI.
+//! Look-ups are limited in rate, and an absent VMI is not looked up again for a moment.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -148,7 +148,7 @@ impl VmiReader {
         }
         let reading = read(self.client.clone(), self.patience, namespace, name);
         let metrics = Arc::clone(&self.metrics);
-        // Counted by whoever is left: the one who began it may have given up.
+        // The read counts itself, because the request that began it may be gone.
         let count = move |lookup: &Lookup| {
             metrics.lookups(lookup.outcome()).inc();
         };

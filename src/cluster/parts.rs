@@ -1,6 +1,5 @@
-//! A stream of the API server's bytes to its objects, without I/O: a list into its items, a watch into
-//! its events. No more is held than one object; of one that is larger than any should be, only what
-//! names it.
+//! Splits the API server's byte stream into objects, without I/O: a list into items, a watch into events.
+//! It holds one object at a time. Of an object over the limit it keeps only the name.
 
 use memchr::memchr2;
 
@@ -272,7 +271,7 @@ impl Splitter {
         let part = if named.bytes > limit {
             Part::TooLarge(named)
         } else {
-            // What is between the value and the next comma is no part of it.
+            // Without the white space before the next comma.
             text.truncate(text.trim_ascii_end().len());
             Part::Whole(text)
         };

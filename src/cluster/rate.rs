@@ -1,4 +1,4 @@
-//! How often something may be done, for everybody together and for one source.
+//! A rate limit for all sources together, and one for each source.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -28,7 +28,7 @@ struct Rate {
     burst: u32,
 }
 
-/// When all that was taken is paid for by time; the past says that nothing is owed.
+/// When the taken permits are regained; `None` or a time in the past means that all are available.
 type Taken = Option<Instant>;
 
 impl Rate {
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_that_owe_nothing_are_forgotten() {
+    fn sources_without_recent_requests_are_forgotten() {
         let mut rate = SourceRate::per_second(10);
         let start = Instant::now();
         for second in 0..1000 {

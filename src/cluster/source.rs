@@ -1,5 +1,5 @@
-//! One kind of object as the API server tells of it: a list in pages, and then a watch, which goes on
-//! where it ended. Both are read as they come, an object at a time.
+//! The objects of one kind at the API server: a list in pages, then a watch that resumes where it ended.
+//! Both are read as a stream, one object at a time.
 //!
 //! kube's watcher has a whole page in memory, of objects that tenants make as large as they like.
 

@@ -118,7 +118,7 @@ impl View {
     }
 
     /// The binding of the interface that KubeVirt adds by default. KubeVirt itself refuses a second
-    /// CR; should there be two, the first by namespace and name holds, for every replica alike.
+    /// CR. If there are two, the first by namespace and name counts, so that replicas agree.
     #[must_use]
     pub fn default_binding(&self) -> DefaultBinding {
         let first = self.kubevirts.values().next();

@@ -1,8 +1,7 @@
-//! The watch: what happens in the cluster goes into the index, and every change becomes the view
-//! that requests read.
+//! Watches the cluster: events go into the index, and each change publishes a new view.
 //!
-//! A task for each kind lists, watches and starts over (`source`); one task has the index,
-//! so that nobody waits for a lock. What goes wrong is counted, and the last view stays.
+//! A task for each kind lists, watches and starts over (`source`). One task owns the index, so that no
+//! task waits for a lock. Failures are counted, and the last view stays.
 
 use std::panic::resume_unwind;
 use std::pin::pin;
@@ -55,13 +54,13 @@ enum Change {
     Listed(ObjectKind, Vec<Object>),
     /// An object is there.
     Applied(Object),
-    /// An object is gone, or can't be read, which comes to the same: the view is a function of what
-    /// is in the cluster now, so that two replicas never differ.
+    /// An object is gone or can't be read. Both remove it: the view depends only on the current state
+    /// of the cluster, so that replicas agree.
     Removed(ObjectKind, ObjectKey),
 }
 
-/// Watches the cluster for ever, and replaces `view` at every change. `changed` is told of each new
-/// view, in order.
+/// Watches the cluster until it is dropped, and replaces `view` at every change. Calls `changed` with
+/// each new view, in order.
 pub async fn watch(
     client: Client,
     network: Network,
@@ -86,7 +85,7 @@ pub async fn watch(
         let change = tokio::select! {
             biased;
             Some(ended) = tasks.join_next() => match ended {
-                // One that is gone leaves its kind as it was for ever: told as what it was.
+                // Without its task a kind would stay as it is: pass the panic on.
                 Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
                 _ => continue,
             },
@@ -116,7 +115,7 @@ struct Follow {
     changes: mpsc::Sender<Change>,
 }
 
-/// The index is gone: there is nobody to follow for.
+/// The index is gone, and the tasks end.
 struct Over;
 
 impl Follow {
@@ -367,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_at_once_is_done_one_after_the_other() {
+    fn watches_asked_for_at_once_begin_one_after_the_other() {
         let now = Instant::now();
         let mut pace = Pace::default();
         assert_eq!(pace.next(now), now);

@@ -1,5 +1,5 @@
-//! The node condition `OVNChassisReady`: a node's verdict, for all who look at the node. A change of
-//! its status wakes the pods that kube-scheduler could place nowhere.
+//! The node condition `OVNChassisReady`, which shows a node's verdict on the node. kube-scheduler retries
+//! pods that fit nowhere when its status changes.
 
 use std::borrow::Cow;
 
@@ -15,8 +15,8 @@ pub const CONDITION: &str = "OVNChassisReady";
 
 const OUT_OF_REACH: &str = "SouthboundOutOfReach";
 
-/// What the condition of a node is to be, where `published` is what it is. Only what it says changes
-/// it, and no age does, so that it is written only when something happens.
+/// The condition that a node should have, given the one that it has. It contains no ages, so that it
+/// changes only when something happens.
 #[must_use]
 pub fn condition(
     policy: &Policy,
@@ -28,8 +28,8 @@ pub fn condition(
     if let Some(check) = verdict.failed.first() {
         return against(check, candidate, policy.required_agents(cluster));
     }
-    // A replica that has just begun to look can't tell yet for how long a chassis has been behind, nor
-    // can any where all chassis fell behind together.
+    // A replica that has just started cannot tell yet how long a chassis has lagged. No replica can if
+    // all chassis fell behind at once.
     let may_be_late = candidate.southbound.row().is_some_and(|row| {
         row.behind.is_some()
             && (row.is_held || row.seen_for <= policy.allowed_lag)
@@ -41,7 +41,7 @@ pub fn condition(
         Some(before) if may_be_late && before.reason == Check::ChassisNotResponding.code_name() => {
             before.clone()
         }
-        // What is out of sight may be as bad as it was, and says nothing against what was good.
+        // Without the database, a good verdict stays.
         Some(before)
             if before.status == Status::True && candidate.southbound == Southbound::LeftOut =>
         {
@@ -56,7 +56,7 @@ pub fn condition(
     }
 }
 
-/// With what is left open by an OVN whose chassis do not report how far they are.
+/// The condition of a node that fails no check. Its message says if lag cannot be checked.
 fn ready(policy: &Policy, cluster: ClusterCapabilities) -> ChassisReady {
     let lag_is_unknown = cluster.southbound_counts
         && !cluster.lag_reported
@@ -69,7 +69,7 @@ fn ready(policy: &Policy, cluster: ClusterCapabilities) -> ChassisReady {
     new(Status::True, "ChassisReady", message)
 }
 
-/// The condition of a node that fails a check. Its reason is the name of the check.
+/// The condition of a node that fails a check, with the code name of the check as its reason.
 fn against(check: Check, candidate: &Candidate<'_>, required: AgentSet) -> ChassisReady {
     let Candidate {
         facts,

@@ -1,5 +1,5 @@
-//! The details behind a reason, for people who read logs. The reason texts leave them out, because
-//! those must not differ from node to node.
+//! Details of failed checks and of scores, for logs. The texts for kube-scheduler leave them out, because
+//! those texts must not differ between nodes.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ impl fmt::Display for Explained<'_> {
 }
 
 impl Explained<'_> {
-    /// What the node has instead, in brackets, where that says more than the name.
+    /// The relevant facts of the node in brackets, if they add to the name of the check.
     fn detail(&self, check: Check, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Candidate {
             facts,

@@ -1,9 +1,9 @@
-//! Where a VM comes from, and as what it runs there: what a node has to differ from and agree with to
-//! take it over.
+//! The source of a VM: the node that it runs on and its machine type there. A target must be another node
+//! and support that machine type.
 
 use crate::domain::{MachineType, Vmi};
 
-/// What is known of the place that a VM leaves.
+/// The node and machine type that a VM leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Origin<'a> {
     /// The node that it runs on, where it runs in this cluster.

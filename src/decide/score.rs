@@ -1,17 +1,16 @@
-//! The score: how good a node is for a VM beside the others that are asked about. Numbers are whole
-//! throughout, so that the same nodes have the same scores wherever they are computed.
+//! The score of a node for a VM, relative to the other candidates. All numbers are integers, so that every
+//! replica computes the same scores.
 //!
-//! Each input is measured against the best of the candidates, which has all of its weight; locality
-//! against the worst as well, which has nothing of it. An input that nobody knows, or that is the same
-//! for all, takes nothing from anybody.
+//! The best candidate in an input gets its whole weight, and the others a proportion of it. For locality,
+//! the worst candidate gets zero. An input that is unknown, or equal for all candidates, lowers no score.
 
 use std::time::Duration;
 
 /// The best score there is. kube-scheduler takes nothing above it.
 pub const BEST: u8 = 10;
 
-/// Whoever answers in less than this is quick, by how much does not matter much: a chassis is asked
-/// by way of two databases, and a busy one of them costs as much.
+/// Responses faster than this count as nearly equal: a probe passes two databases, and a busy database
+/// adds as much.
 const QUICK: Duration = Duration::from_millis(100);
 
 /// The parts of a whole.
@@ -125,14 +124,14 @@ impl Inputs {
     }
 }
 
-/// What an input comes to among some candidates.
+/// The effect of an input on the scores of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It tells candidates apart.
+    /// It differs between candidates.
     Decides,
     /// It is the same for all.
     Same,
-    /// It is known of nobody.
+    /// It is known for no candidate.
     Unknown,
     /// It has no weight.
     Off,
@@ -184,7 +183,7 @@ impl Scale {
         Self { weights, range }
     }
 
-    /// What an input comes to.
+    /// The effect of an input.
     #[must_use]
     pub const fn effect(&self, input: Input) -> Effect {
         if self.weights.of(input) == 0 {
@@ -211,15 +210,15 @@ impl Scale {
         u8::try_from(rounded).unwrap_or(BEST)
     }
 
-    /// How near a candidate comes to the best by an input. Where others are known and this one is not,
-    /// it is no better than the worst of them: nobody is preferred for what is not known of them.
+    /// The part of an input's weight that a candidate gets. A candidate for which the input is unknown
+    /// gets no more than the worst known one: missing data is no advantage.
     fn part(&self, input: Input, inputs: &Inputs) -> u64 {
         let Some(Range { worst, best }) = self.range[input as usize] else {
             return WHOLE;
         };
         let merit = inputs.merit(input).unwrap_or(worst);
-        // One switch more is worth all the weight where no node differs by more: who is not local at
-        // all has no part in it, however many switches are local everywhere.
+        // The candidate with the fewest local switches gets zero, also if it has some: a switch that is
+        // local everywhere does not distinguish candidates.
         let floor = if input == Input::Locality { worst } else { 0 };
         let merit = u128::from(merit.saturating_sub(floor));
         let best = u128::from(best.saturating_sub(floor));

@@ -51,7 +51,7 @@ fn params(name: &str) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::<String>::new())?;
     params.distinguished_name.push(DnType::CommonName, name);
     let now = OffsetDateTime::now_utc();
-    // An hour back, for whoever's clock is a little behind.
+    // An hour back, for clocks that are a little behind.
     params.not_before = now - Duration::hours(1);
     params.not_after = now + Duration::days(1);
     Ok(params)

@@ -1,5 +1,5 @@
-//! The chassis, as four tables say together: a state machine that is told of every change and makes
-//! views. What it costs depends on what changed alone.
+//! Builds views of the chassis from changes of four tables. The cost of an update depends only on what
+//! changed.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -71,7 +71,7 @@ pub fn not_judged(missing: &[Missing]) -> CheckSet {
         .collect()
 }
 
-/// Makes views of what is told.
+/// Builds views from changes of rows.
 #[derive(Debug)]
 pub struct ChassisIndex {
     /// Who answers later than this has been away.
@@ -98,7 +98,7 @@ struct Gone {
 }
 
 impl Gone {
-    fn went(&mut self, name: &Arc<str>, at: Duration) {
+    fn removed(&mut self, name: &Arc<str>, at: Duration) {
         self.forget(at);
         self.since.insert(Arc::clone(name), at);
         self.in_order.push_back((at, Arc::clone(name)));
@@ -184,7 +184,7 @@ impl ChassisIndex {
         self.apply(changes, now, false);
     }
 
-    /// The database has changed. Whether anything of it is told of here.
+    /// Applies changes of the database. Whether any of them concerns chassis.
     pub fn changed(&mut self, changes: &[Change], now: Instant) -> bool {
         self.apply(changes, now, true)
     }
@@ -230,8 +230,10 @@ impl ChassisIndex {
         for name in touched {
             self.refresh(&name, at, live);
         }
-        let ChassisView { bumps, restart, .. } = &self.view;
-        self.view.standstill = self.answers.standstill(bumps, *restart, self.allowed_lag);
+        let ChassisView {
+            history, restart, ..
+        } = &self.view;
+        self.view.standstill = self.answers.standstill(history, *restart, self.allowed_lag);
         any
     }
 
@@ -244,8 +246,8 @@ impl ChassisIndex {
 
     fn see_global(&mut self, at: Duration, live: bool) {
         match self.globals.values().filter_map(|row| row.nb_cfg).max() {
-            Some(nb_cfg) => self.view.bumps.see(nb_cfg, Bump { at, live }),
-            None => self.view.bumps.clear(),
+            Some(nb_cfg) => self.view.history.see(nb_cfg, Bump { at, live }),
+            None => self.view.history.clear(),
         }
         let off = self.globals.values().any(|row| row.updates_off);
         if std::mem::replace(&mut self.view.updates_off, off) && !off {
@@ -319,7 +321,7 @@ impl ChassisIndex {
         let mut new = self.chassis_of(name, old.as_ref(), at, live);
         match &mut new {
             Some(new) if old.is_none() && self.gone.came_back(name, at) => new.flapped = Some(at),
-            None if old.is_some() => self.gone.went(name, at),
+            None if old.is_some() => self.gone.removed(name, at),
             Some(_) | None => {}
         }
         if let Some(old) = &old
@@ -359,7 +361,7 @@ impl ChassisIndex {
             live && self.view.reports_lag()
                 && same.is_some_and(|same| same.nb_cfg.is_some() && same.nb_cfg < Some(*nb_cfg))
         });
-        let asked = answered.and_then(|nb_cfg| self.view.bumps.first_from(nb_cfg));
+        let asked = answered.and_then(|nb_cfg| self.view.history.first_from(nb_cfg));
         // How long the answer took says nothing where no chassis could answer for a while.
         let asked = asked.filter(|asked| asked.live && asked.at >= self.view.restart.to);
         let behind = answered.and_then(|_| {

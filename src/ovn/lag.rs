@@ -1,5 +1,5 @@
 //! How long a chassis is behind: when each value of `SB_Global.nb_cfg` was first seen, on a clock
-//! that runs only while berth is connected. What could not be seen is held against nobody.
+//! that runs only while berth is connected. Time without a connection is not counted as lag.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -108,11 +108,11 @@ impl Answers {
     /// [`FEWEST`] of them, however many there are.
     pub(super) fn standstill(
         &self,
-        bumps: &Bumps,
+        history: &NbCfgHistory,
         restart: Restart,
         allowed_lag: Duration,
     ) -> Option<Standstill> {
-        let since = |value| Some(restart.apply(bumps.first_after(Some(value))?.at));
+        let since = |value| Some(restart.apply(history.first_after(Some(value))?.at));
         let mut latest_first = self.0.iter().rev();
         let (latest, mut members) = latest_first.next().map(|(value, count)| (*value, *count))?;
         let latest = since(latest)?;
@@ -142,12 +142,12 @@ pub(super) struct Bump {
 
 /// All values seen, as far as anybody needs them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Bumps {
+pub(super) struct NbCfgHistory {
     seen: RedBlackTreeMapSync<i64, Bump>,
     current: Option<i64>,
 }
 
-impl Bumps {
+impl NbCfgHistory {
     /// The value now.
     pub(super) const fn current(&self) -> Option<i64> {
         self.current

@@ -1,5 +1,4 @@
-//! Where a VM's logical network is local already: a state machine that is told of every port and makes
-//! views. A port costs what it costs itself; a link between a switch and a router, which few changes
+//! Where a VM's logical network is local already: builds views from changes of ports. A port costs what it costs itself; a link between a switch and a router, which few changes
 //! are, costs the VPC that it is of.
 //!
 //! A chassis on which one port of a VPC is bound has all of it local: ovn-controller follows the links
@@ -105,7 +104,7 @@ impl Switches<'_> {
     }
 }
 
-/// Makes views of what is told.
+/// Builds views from changes of ports.
 #[derive(Debug, Default)]
 pub struct LocalityIndex {
     view: Locality,

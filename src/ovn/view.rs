@@ -1,5 +1,5 @@
 //! What the southbound database says of each chassis: an immutable snapshot, looked up by the
-//! chassis' name or its host's, and judged by the clock of whoever asks.
+//! chassis' name or its host's. The caller passes the time at which lag is evaluated.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
 
 use crate::decide::checks::{Check, CheckSet};
 use crate::domain::{ChassisIdentity, ChassisRow, Southbound};
-use crate::ovn::lag::{Bumps, Clock, Restart, Standstill};
+use crate::ovn::lag::{Clock, NbCfgHistory, Restart, Standstill};
 use crate::ovn::locality::Locality;
 use crate::sharded::ShardedMap;
 
-/// After this time nobody remembers that a chassis came and went: an ovn-controller that fails does so
+/// After this time a restart of a chassis no longer counts: an ovn-controller that fails does so
 /// every few minutes. One that ends in order takes its row along, and so has flapped as well.
 pub const SETTLED: Duration = Duration::from_mins(10);
 
@@ -52,7 +52,7 @@ pub struct Chassis {
     pub(super) remote: bool,
     pub(super) tunnel: bool,
     pub(super) nb_cfg: Option<i64>,
-    /// Since when it may be held against it that it is behind.
+    /// Lag before this time does not count.
     pub(super) since: Duration,
     pub(super) response: Option<Response>,
     /// When it was last seen to come back from something.
@@ -99,7 +99,7 @@ pub struct ChassisView {
     pub(super) hosts: HashTrieMapSync<Arc<str>, RedBlackTreeSetSync<Arc<str>>, RandomState>,
     /// How many hosts more than one chassis says it is on.
     pub(super) contested: usize,
-    pub(super) bumps: Bumps,
+    pub(super) history: NbCfgHistory,
     pub(super) clock: Clock,
     pub(super) restart: Restart,
     pub(super) standstill: Option<Standstill>,
@@ -238,7 +238,7 @@ impl ChassisView {
 
     /// Since when a chassis is behind, on the clock.
     pub(super) fn behind_since(&self, chassis: &Chassis) -> Option<Duration> {
-        let asked = self.bumps.first_after(chassis.nb_cfg)?;
+        let asked = self.history.first_after(chassis.nb_cfg)?;
         Some(self.restart.apply(asked.at.max(chassis.since)))
     }
 
@@ -272,6 +272,6 @@ impl ChassisView {
     /// What OVN asked last of every chassis.
     #[must_use]
     pub fn nb_cfg(&self) -> Option<i64> {
-        self.bumps.current()
+        self.history.current()
     }
 }

@@ -1,6 +1,6 @@
-//! What is published of each node, and what is to be: a state machine that says which conditions to
-//! write now. A node's change is written at once, its next one not before a while, and all together
-//! no faster than a rate: a rack that goes is no storm.
+//! Tracks the published condition of each node, and decides which conditions to write now. The first
+//! change of a node is written at once and the next one after a delay. All writes together are limited in
+//! rate, so that the loss of a rack does not flood the API server.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ pub struct Pace {
 pub struct ObservedNode<'a, F> {
     /// Its name.
     pub node: &'a str,
-    /// The condition that the API server told of last.
+    /// The condition in the last event of the watch.
     pub published: Option<&'a ChassisReady>,
     /// What the condition is to be, by what it is.
     pub decide: F,
@@ -58,8 +58,7 @@ pub struct PendingWrites {
     pub waiting: usize,
 }
 
-/// What is known of a write, where no watch tells of it, is not believed for longer: somebody else may
-/// have written since.
+/// How long a write counts that the watch has not confirmed: another client may have written since.
 const BELIEVED: Duration = Duration::from_secs(10);
 
 /// A node that changes again within so many debounces of its last change waits twice as long for the
@@ -72,7 +71,7 @@ const LONGEST: Duration = Duration::from_mins(5);
 /// The first wait of a node that could not be written; each one after it is twice as long.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// Knows what was written, which the API server's watch tells of only later.
+/// Remembers writes until the watch confirms them.
 #[derive(Debug)]
 pub struct ConditionTracker {
     pace: Pace,
@@ -86,7 +85,7 @@ pub struct ConditionTracker {
 struct Entry {
     /// As the watch has it.
     seen: Option<ChassisReady>,
-    /// As it is, as far as anybody knows: what was seen or written last.
+    /// What was seen or written last.
     is: Option<ChassisReady>,
     written: Option<Instant>,
     /// How long the last write keeps the next one waiting.
@@ -213,7 +212,7 @@ impl ConditionTracker {
     }
 }
 
-/// Whom pods wait for comes first, and better words for the same come last.
+/// Nodes that become ready come first, because pods may wait for them; changes of the message come last.
 fn urgency(write: &Write) -> u8 {
     match (write.change, write.condition.status) {
         (Change::Status, Status::True) => 0,

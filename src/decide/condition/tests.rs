@@ -254,7 +254,7 @@ fn an_agent_that_is_seen_nowhere_is_not_named() {
 }
 
 #[test]
-fn a_chassis_that_did_not_respond_stays_so_for_whoever_can_not_tell_yet() {
+fn a_new_replica_keeps_chassis_not_responding_until_it_can_tell() {
     let late = judge(&mk_facts(), READY, behind(31));
     let seen = |behind: Option<u64>, seen_for| {
         Southbound::Chassis(ChassisRow {

@@ -238,7 +238,7 @@ fn an_unlabelled_node_is_judged_as_configured() {
 }
 
 #[test]
-fn a_node_whose_labels_name_no_supported_type_is_labelled_all_the_same() {
+fn a_node_whose_labels_are_all_false_counts_as_labelled() {
     use WhenUnlabelled::{Allow, Auto, Exclude};
     for when_unlabelled in [Auto, Exclude, Allow] {
         check(

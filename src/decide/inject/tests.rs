@@ -104,7 +104,7 @@ fn an_object_opts_out_by_any_of_its_switches() {
 }
 
 #[test]
-fn who_opts_out_where_no_vmi_inherits_it_is_told() {
+fn an_opt_out_that_no_vmi_inherits_gets_a_warning() {
     let disabled = vec![Cow::Borrowed("disabled")];
     let above = Subject {
         outer_switches: disabled.clone(),

@@ -61,7 +61,7 @@ fn a_node_is_measured_against_the_best_in_each_input() {
 }
 
 #[test]
-fn what_is_local_outweighs_everything_else() {
+fn locality_outweighs_all_other_inputs() {
     for (more, less) in [(1, 0), (2, 1), (3, 2)] {
         check(
             &[
@@ -74,7 +74,7 @@ fn what_is_local_outweighs_everything_else() {
 }
 
 #[test]
-fn what_nobody_knows_is_held_against_nobody() {
+fn an_unknown_input_lowers_no_score() {
     check(&[Inputs::default(); 3], &[10, 10, 10]);
     let scale = Scale::new(Weights::default(), &[arriving(0), arriving(1)]);
     let effects = Input::ALL.map(|input| scale.effect(input));
@@ -90,7 +90,7 @@ fn what_nobody_knows_is_held_against_nobody() {
 }
 
 #[test]
-fn what_is_not_known_of_one_is_no_better_than_the_worst() {
+fn a_candidate_with_an_unknown_input_scores_like_the_worst() {
     check(&[local(1), local(0), Inputs::default()], &[10, 4, 4]);
     check(&[local(1), Inputs::default()], &[10, 10]);
 }

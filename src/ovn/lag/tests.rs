@@ -1,4 +1,4 @@
-//! Clocks, bumps, restarts and standstills.
+//! Clocks, history, restarts and standstills.
 
 use super::*;
 
@@ -6,20 +6,20 @@ const fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn mk_bumps(values: impl IntoIterator<Item = (i64, u64)>) -> Bumps {
-    let mut bumps = Bumps::default();
+fn mk_history(values: impl IntoIterator<Item = (i64, u64)>) -> NbCfgHistory {
+    let mut history = NbCfgHistory::default();
     for (value, seconds) in values {
         let bump = Bump {
             at: at(seconds),
             live: true,
         };
-        bumps.see(value, bump);
+        history.see(value, bump);
     }
-    bumps
+    history
 }
 
-fn since(bumps: &Bumps, value: Option<i64>) -> Option<Duration> {
-    bumps.first_after(value).map(|bump| bump.at)
+fn since(history: &NbCfgHistory, value: Option<i64>) -> Option<Duration> {
+    history.first_after(value).map(|bump| bump.at)
 }
 
 #[test]
@@ -38,8 +38,8 @@ fn the_clock_runs_only_while_it_is_started() {
 
 #[test]
 fn one_is_behind_since_the_first_value_that_it_did_not_answer() {
-    let bumps = mk_bumps([(3, 10), (4, 20), (4, 25), (7, 30)]);
-    assert_eq!(bumps.current(), Some(7));
+    let history = mk_history([(3, 10), (4, 20), (4, 25), (7, 30)]);
+    assert_eq!(history.current(), Some(7));
     for (value, expect) in [
         (None, Some(10)),
         (Some(2), Some(10)),
@@ -49,10 +49,10 @@ fn one_is_behind_since_the_first_value_that_it_did_not_answer() {
         (Some(7), None),
         (Some(8), None),
     ] {
-        assert_eq!(since(&bumps, value), expect.map(at), "{value:?}");
+        assert_eq!(since(&history, value), expect.map(at), "{value:?}");
     }
-    assert_eq!(bumps.first_from(5).map(|bump| bump.at), Some(at(30)));
-    assert_eq!(bumps.first_from(8), None);
+    assert_eq!(history.first_from(5).map(|bump| bump.at), Some(at(30)));
+    assert_eq!(history.first_from(8), None);
 }
 
 #[test]
@@ -80,13 +80,13 @@ fn lags_that_began_in_a_time_that_does_not_count_are_timed_from_its_end() {
 
 #[test]
 fn a_standstill_is_of_three_that_fell_behind_within_the_time_that_is_allowed() {
-    let bumps = mk_bumps([(1, 0), (2, 10), (3, 20), (4, 30)]);
+    let history = mk_history([(1, 0), (2, 10), (3, 20), (4, 30)]);
     let standstill = |answers: &[i64]| {
         let mut all = Answers::default();
         for answer in answers {
             all.add(*answer);
         }
-        let standstill = all.standstill(&bumps, Restart::default(), at(10));
+        let standstill = all.standstill(&history, Restart::default(), at(10));
         standstill.map(|all| (all.from.as_secs(), all.over.as_secs()))
     };
     for (answers, expect) in [
@@ -107,29 +107,29 @@ fn a_standstill_is_of_three_that_fell_behind_within_the_time_that_is_allowed() {
     }
     all.remove(4);
     all.remove(9);
-    let left = all.standstill(&bumps, Restart::default(), at(10));
+    let left = all.standstill(&history, Restart::default(), at(10));
     assert!(left.is_some(), "who keeps up has gone");
 }
 
 #[test]
 fn a_value_that_falls_begins_another_history() {
-    let bumps = mk_bumps([(3, 10), (4, 20), (2, 30)]);
-    assert_eq!(bumps.current(), Some(2));
-    assert_eq!(since(&bumps, None), Some(at(30)));
+    let history = mk_history([(3, 10), (4, 20), (2, 30)]);
+    assert_eq!(history.current(), Some(2));
+    assert_eq!(since(&history, None), Some(at(30)));
 }
 
 #[test]
 fn a_long_history_is_thinned_out_and_keeps_its_beginning_and_its_end() {
     let last = 100_000_i64;
-    let bumps = mk_bumps((0..=last).map(|value| (value, value.unsigned_abs())));
-    assert!(bumps.seen.size() <= MOST, "{}", bumps.seen.size());
-    assert_eq!(since(&bumps, Some(-1)), Some(at(0)));
+    let history = mk_history((0..=last).map(|value| (value, value.unsigned_abs())));
+    assert!(history.seen.size() <= MOST, "{}", history.seen.size());
+    assert_eq!(since(&history, Some(-1)), Some(at(0)));
     for value in last - 1000..last {
         let exact = at(value.unsigned_abs() + 1);
-        assert_eq!(since(&bumps, Some(value)), Some(exact));
+        assert_eq!(since(&history, Some(value)), Some(exact));
     }
     for value in (0..last).step_by(777) {
-        let since = since(&bumps, Some(value)).unwrap();
+        let since = since(&history, Some(value)).unwrap();
         assert!(since <= at(value.unsigned_abs() + 1), "{value}");
     }
 }

@@ -384,7 +384,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn whatever_changes_the_view_is_that_of_somebody_who_just_came(
+    fn after_any_changes_the_view_equals_that_of_a_fresh_copy(
         steps in prop::collection::vec(prop::collection::vec(any_row(), 1..4), 0..30),
     ) {
         let mut db = Db::new(&[]);

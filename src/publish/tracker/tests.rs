@@ -99,7 +99,7 @@ fn a_write_says_what_is_new_about_it() {
 }
 
 #[test]
-fn a_rack_is_written_at_the_rate_and_those_first_whom_pods_wait_for() {
+fn many_changes_are_written_at_the_rate_with_ready_nodes_first() {
     let good = mk_condition(True, "a");
     let [bad, other, unknown] = [(False, "b"), (False, "c"), (Unknown, "d")]
         .map(|(status, reason)| mk_condition(status, reason));
@@ -127,7 +127,7 @@ fn a_rack_is_written_at_the_rate_and_those_first_whom_pods_wait_for() {
 }
 
 #[test]
-fn what_is_decided_is_decided_on_what_was_written_and_not_on_what_a_watch_tells_late() {
+fn decisions_use_the_last_write_and_not_a_late_watch_event() {
     let (good, bad) = (mk_condition(True, "a"), mk_condition(False, "b"));
     let mut tracker = ConditionTracker::new(PACE);
     let now = Instant::now();
@@ -150,7 +150,7 @@ fn what_is_decided_is_decided_on_what_was_written_and_not_on_what_a_watch_tells_
 }
 
 #[test]
-fn a_write_that_no_watch_tells_of_is_not_believed_for_ever() {
+fn a_write_that_the_watch_does_not_confirm_is_repeated() {
     let (good, bad) = (mk_condition(True, "a"), mk_condition(False, "b"));
     let start = Instant::now();
     let mut tracker = ConditionTracker::new(PACE);
@@ -194,7 +194,7 @@ fn a_node_that_comes_and_goes_waits_longer_each_time_until_it_is_quiet() {
 }
 
 #[test]
-fn what_could_not_be_written_is_tried_again_after_a_while_that_grows() {
+fn a_failed_write_is_retried_after_waits_that_grow() {
     let bad = mk_condition(False, "b");
     let nodes = [mk_node("a", None, &bad)];
     let mut tracker = ConditionTracker::new(PACE);

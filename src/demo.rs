@@ -141,7 +141,7 @@ impl Certificates {
         };
         config.tls.cert_file = Some(write("tls.crt", &self.cert)?);
         config.tls.key_file = Some(write("tls.key", &self.key)?);
-        // Nobody is sent here by a Service, so there is nobody to wait for.
+        // No Service routes to the demo, so shutdown need not wait for endpoints to change.
         config.shutdown.delay = Span(Duration::from_millis(1));
         Ok(config)
     }
