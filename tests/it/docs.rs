@@ -4,6 +4,7 @@
 mod codes;
 mod configuration;
 mod demo;
+mod dependencies;
 mod links;
 mod operations;
 mod source;

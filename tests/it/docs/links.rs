@@ -126,3 +126,23 @@ fn tests_named_in_the_limits_page_exist() {
     }
     assert!(checked > 20, "{checked}");
 }
+
+/// `http/filter.rs` stands for `src/http/filter.rs`.
+#[test]
+fn source_files_named_in_documents_exist() {
+    let mut checked = 0;
+    for document in ["ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = without_code_blocks(&super::read(document));
+        for path in super::code_spans(&text) {
+            let is_source = Path::new(path).extension().is_some_and(|end| end == "rs");
+            let is_path = is_source && path.contains('/') || path.starts_with("src/");
+            if !is_path {
+                continue;
+            }
+            let exists = root().join(path).exists() || root().join("src").join(path).exists();
+            assert!(exists, "{document}: {path}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "{checked}");
+}
