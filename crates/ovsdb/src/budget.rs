@@ -1,6 +1,8 @@
 //! How much memory the rows of a database may take. It is charged while they are decoded, by what is
 //! made of them in the end, so that a server can't make a small message into a large cache.
 
+use crate::error::{Error, ErrorKind};
+
 /// The default limit of a [`MonitorSpec`](crate::MonitorSpec), in bytes: some 130,000 ports of OVN.
 pub const LIMIT: usize = 128 << 20;
 
@@ -24,10 +26,12 @@ pub(crate) const fn message(limit: usize) -> usize {
     limit / 4 * 3
 }
 
-/// More than the limit, which is given in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("its content takes more than {0} bytes")]
-pub struct TooLarge(pub usize);
+/// There is more than `limit` bytes.
+pub(crate) fn too_large(limit: usize) -> Error {
+    let message =
+        format!("the database is larger than the limit: its content takes more than {limit} bytes");
+    Error::new(ErrorKind::TooLarge, message)
+}
 
 /// What is left to be spent.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +45,9 @@ impl Budget {
         Self { limit, left: limit }
     }
 
-    pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), TooLarge> {
-        self.left = self.left.checked_sub(bytes).ok_or(TooLarge(self.limit))?;
+    pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), Error> {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or_else(|| too_large(self.limit))?;
         Ok(())
     }
 
@@ -59,9 +64,10 @@ mod tests {
     #[test]
     fn all_of_a_budget_can_be_spent_and_no_byte_more() {
         let mut budget = Budget::new(10);
-        assert_eq!(budget.spend(7), Ok(()));
-        assert_eq!(budget.spend(4), Err(TooLarge(10)));
-        assert_eq!(budget.spend(3), Ok(()));
-        assert_eq!(budget.spend(usize::MAX), Err(TooLarge(10)));
+        for (bytes, fits) in [(7, true), (4, false), (3, true), (usize::MAX, false)] {
+            assert_eq!(budget.spend(bytes).is_ok(), fits, "{bytes}");
+        }
+        let error = budget.spend(1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
     }
 }

@@ -3,14 +3,23 @@
 use std::fmt;
 use std::io;
 
-use crate::budget::TooLarge;
 use crate::frame::FrameError;
-use crate::json::JsonError;
 use crate::server_status::Unfit;
-use crate::table_cache::CacheError;
 
 /// Why a connection failed or ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum ErrorKind {
     /// No connection: the network, a name, or a server that is down.
     Connection,
@@ -32,30 +41,12 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
-        Self::Connection,
-        Self::Tls,
-        Self::Timeout,
-        Self::Closed,
-        Self::Unfit,
-        Self::Refused,
-        Self::Unreadable,
-        Self::TooLarge,
-    ];
+    pub const ALL: &[Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The name in snake case, for logs and metric labels.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Connection => "connection",
-            Self::Tls => "tls",
-            Self::Timeout => "timeout",
-            Self::Closed => "closed",
-            Self::Unfit => "unfit",
-            Self::Refused => "refused",
-            Self::Unreadable => "unreadable",
-            Self::TooLarge => "too_large",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -95,6 +86,15 @@ impl Error {
         Self::new(ErrorKind::Unreadable, message)
     }
 
+    /// The same with the place of what can't be read in front.
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        if self.kind == ErrorKind::Unreadable {
+            self.message.insert_str(0, ": ");
+            self.message.insert_str(0, place);
+        }
+        self
+    }
+
     /// A server refuses a request, in its own words.
     pub(crate) fn refused(method: &str, words: &str) -> Self {
         let message = format!("the server refuses {method}: {words}");
@@ -120,27 +120,11 @@ impl std::error::Error for Error {
     }
 }
 
-impl From<JsonError> for Error {
-    fn from(error: JsonError) -> Self {
-        Self::unreadable(format!("a message can't be read: {error}"))
-    }
-}
-
 impl From<FrameError> for Error {
     fn from(error: FrameError) -> Self {
         let kind = match error {
             FrameError::NotAnObject(_) => ErrorKind::Unreadable,
             FrameError::TooLong(_) | FrameError::TooDeep => ErrorKind::TooLarge,
-        };
-        Self::new(kind, error.to_string())
-    }
-}
-
-impl From<CacheError> for Error {
-    fn from(error: CacheError) -> Self {
-        let kind = match error {
-            CacheError::TooLarge(TooLarge(_)) => ErrorKind::TooLarge,
-            _ => ErrorKind::Unreadable,
         };
         Self::new(kind, error.to_string())
     }
@@ -158,8 +142,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_lists_the_kinds_in_their_order() {
-        let mut kinds = ErrorKind::ALL.iter().enumerate();
-        assert!(kinds.all(|(i, kind)| i == *kind as usize));
+    fn kinds_have_names_in_snake_case() {
+        let names: Vec<_> = ErrorKind::ALL.iter().map(|kind| kind.name()).collect();
+        let expect = "connection tls timeout closed unfit refused unreadable too_large";
+        assert_eq!(names.join(" "), expect);
     }
 }

@@ -8,47 +8,43 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::error::Error;
+
 /// How many characters of a text that is refused an error message quotes.
 const QUOTED: usize = 400;
 
-/// A text is not JSON, or not an object or an array.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct JsonError(String);
-
-impl From<serde_json::Error> for JsonError {
-    fn from(error: serde_json::Error) -> Self {
-        Self(quoted(&error.to_string()).into_owned())
-    }
-}
-
-/// Calls `each` for every entry of an object, in order, until it returns an error.
-pub(crate) fn entries<'a, E: From<JsonError>>(
+/// Calls `each` for every entry of an object, in order, until it returns an error. `what` is the object
+/// in an error about its JSON.
+pub(crate) fn entries<'a>(
+    what: &str,
     object: &'a str,
-    each: impl FnMut(&str, &'a RawValue) -> Result<(), E>,
-) -> Result<(), E> {
+    each: impl FnMut(&str, &'a RawValue) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut failed = None;
     let mut json = serde_json::Deserializer::from_str(object);
     let read = json.deserialize_map(Parts(each, &mut failed));
-    result(read.and_then(|()| json.end()), failed)
+    let read = read.and_then(|()| json.end());
+    failed.map_or_else(|| read.map_err(|error| unreadable(what, &error)), Err)
 }
 
-/// Calls `each` for every element of an array, in order, until it returns an error.
-pub(crate) fn elements<'a, E: From<JsonError>>(
+/// Calls `each` for every element of an array, in order, until it returns an error. `what` is the array
+/// in an error about its JSON.
+pub(crate) fn elements<'a>(
+    what: &str,
     array: &'a str,
-    mut each: impl FnMut(&'a RawValue) -> Result<(), E>,
-) -> Result<(), E> {
+    mut each: impl FnMut(&'a RawValue) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut failed = None;
     let mut json = serde_json::Deserializer::from_str(array);
     let read = json.deserialize_seq(Parts(|_: &str, element| each(element), &mut failed));
-    result(read.and_then(|()| json.end()), failed)
+    let read = read.and_then(|()| json.end());
+    failed.map_or_else(|| read.map_err(|error| unreadable(what, &error)), Err)
 }
 
-fn result<E: From<JsonError>>(read: serde_json::Result<()>, failed: Option<E>) -> Result<(), E> {
-    match failed {
-        Some(error) => Err(error),
-        None => read.map_err(|error| JsonError::from(error).into()),
-    }
+/// What a server sent is not the JSON that it has to be.
+pub(crate) fn unreadable(what: &str, error: &serde_json::Error) -> Error {
+    let error = error.to_string();
+    Error::unreadable(format!("{what} can't be read: {}", quoted(&error)))
 }
 
 /// The beginning of a text, for a message about it.
@@ -60,11 +56,11 @@ pub(crate) fn quoted(text: &str) -> Cow<'_, str> {
 }
 
 /// What to call for each part, and where its error goes.
-struct Parts<'f, F, E>(F, &'f mut Option<E>);
+struct Parts<'f, F>(F, &'f mut Option<Error>);
 
-impl<'de, F, E> Parts<'_, F, E>
+impl<'de, F> Parts<'_, F>
 where
-    F: FnMut(&str, &'de RawValue) -> Result<(), E>,
+    F: FnMut(&str, &'de RawValue) -> Result<(), Error>,
 {
     fn take<A: serde::de::Error>(&mut self, key: &str, part: &'de RawValue) -> Result<(), A> {
         (self.0)(key, part).map_err(|error| {
@@ -74,9 +70,9 @@ where
     }
 }
 
-impl<'de, F, E> Visitor<'de> for Parts<'_, F, E>
+impl<'de, F> Visitor<'de> for Parts<'_, F>
 where
-    F: FnMut(&str, &'de RawValue) -> Result<(), E>,
+    F: FnMut(&str, &'de RawValue) -> Result<(), Error>,
 {
     type Value = ();
 
@@ -107,57 +103,47 @@ struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 mod tests {
     use super::*;
 
-    #[derive(Debug, PartialEq)]
-    enum Refused {
-        Zero,
-        Json,
-    }
-
-    impl From<JsonError> for Refused {
-        fn from(_: JsonError) -> Self {
-            Self::Json
-        }
-    }
-
-    fn read(json: &str) -> Result<Vec<String>, Refused> {
+    fn read(json: &str) -> Result<Vec<String>, String> {
         let mut seen = Vec::new();
         let mut take = |part: String, value: &RawValue| {
             seen.push(part);
             match value.get() {
-                "0" => Err(Refused::Zero),
+                "0" => Err(Error::unreadable("zero")),
                 _ => Ok(()),
             }
         };
-        if json.starts_with('[') {
-            elements(json, |element| take(element.to_string(), element))?;
+        let read = if json.starts_with('[') {
+            elements("x", json, |element| take(element.to_string(), element))
         } else {
-            entries(json, |key, value| take(format!("{key}={value}"), value))?;
+            entries("x", json, |key, value| {
+                take(format!("{key}={value}"), value)
+            })
+        };
+        match read {
+            Ok(()) => Ok(seen),
+            Err(error) => Err(error.to_string()),
         }
-        Ok(seen)
     }
 
     #[test]
     fn parts_come_as_they_are_written_until_one_is_refused() {
         for (json, expect) in [
-            ("{}", Ok(&[][..])),
+            ("{}", &[][..]),
             (
                 r#"{"a":1,"\u0062":{"c":[2]},"a":3}"#,
-                Ok(&["a=1", "b={\"c\":[2]}", "a=3"]),
+                &["a=1", "b={\"c\":[2]}", "a=3"],
             ),
-            (
-                r#"[1,["set",[]],"x"]"#,
-                Ok(&["1", r#"["set",[]]"#, "\"x\""]),
-            ),
-            (r#"{"a":1,"b":0,"c":}"#, Err(Refused::Zero)),
-            (r"[0,]", Err(Refused::Zero)),
-            (r#"{"a":1,"b":}"#, Err(Refused::Json)),
-            ("[1,]", Err(Refused::Json)),
-            ("[1] 2", Err(Refused::Json)),
-            ("7", Err(Refused::Json)),
+            (r#"[1,["set",[]],"x"]"#, &["1", r#"["set",[]]"#, "\"x\""]),
         ] {
-            let read = read(json);
-            let parts = expect.map(|parts| parts.iter().map(|part| (*part).to_owned()).collect());
-            assert_eq!(read, parts, "{json}");
+            let expect = expect.iter().map(|part| (*part).to_owned()).collect();
+            assert_eq!(read(json), Ok(expect), "{json}");
+        }
+        for json in [r#"{"a":1,"b":0,"c":}"#, "[0,]"] {
+            assert_eq!(read(json), Err("zero".to_owned()), "{json}");
+        }
+        for json in [r#"{"a":1,"b":}"#, "[1,]", "[1] 2", "7"] {
+            let error = read(json).unwrap_err();
+            assert!(error.starts_with("x can't be read: "), "{error}");
         }
     }
 

@@ -12,7 +12,7 @@ mod connection;
 pub mod endpoint;
 pub mod error;
 pub mod frame;
-pub mod json;
+mod json;
 pub mod rpc;
 pub mod schema;
 pub mod server_status;

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind};
-use crate::json::{JsonError, quoted};
+use crate::json::{quoted, unreadable};
 
 /// A message, borrowed from its bytes.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ impl<'a> Message<'a> {
             id,
             result,
             error,
-        } = serde_json::from_slice(bytes).map_err(JsonError::from)?;
+        } = serde_json::from_slice(bytes).map_err(|error| unreadable("a message", &error))?;
         let params = params.unwrap_or(RawValue::NULL);
         match (method, id) {
             (Some(method), Some(id)) => Ok(Self::Request { method, params, id }),

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind};
-use crate::json::JsonError;
+use crate::json::unreadable;
 
 /// A table that a client follows, and of it these columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,10 +134,8 @@ impl Schema {
             let message = format!("the schema is longer than {LONGEST} bytes");
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        let document: Document = serde_json::from_str(text).map_err(|error| {
-            let error = JsonError::from(error);
-            Error::unreadable(format!("the schema can't be read: {error}"))
-        })?;
+        let document: Document =
+            serde_json::from_str(text).map_err(|error| unreadable("the schema", &error))?;
         let no_tables = || Error::unreadable("the schema has no tables");
         let tables = document.tables.ok_or_else(no_tables)?.into_iter();
         let tables = tables.map(|(name, Table { columns })| {
@@ -252,38 +250,36 @@ impl MonitorPlan {
     }
 }
 
-/// Types for tests.
-#[cfg(test)]
-impl ColumnType {
-    /// At most one value.
-    pub(crate) const fn maybe(key: Base) -> Self {
-        Self {
-            optional: true,
-            ..Self::one(key)
-        }
-    }
-
-    /// Any number of values.
-    pub(crate) const fn many(key: Base) -> Self {
-        Self {
-            optional: true,
-            composite: true,
-            ..Self::one(key)
-        }
-    }
-
-    /// Any number of keys with their values.
-    pub(crate) const fn map(key: Base, value: Base) -> Self {
-        Self {
-            value: Some(value),
-            ..Self::many(key)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl ColumnType {
+        /// At most one value.
+        pub(crate) const fn maybe(key: Base) -> Self {
+            Self {
+                optional: true,
+                ..Self::one(key)
+            }
+        }
+
+        /// Any number of values.
+        pub(crate) const fn many(key: Base) -> Self {
+            Self {
+                optional: true,
+                composite: true,
+                ..Self::one(key)
+            }
+        }
+
+        /// Any number of keys with their values.
+        pub(crate) const fn map(key: Base, value: Base) -> Self {
+            Self {
+                value: Some(value),
+                ..Self::many(key)
+            }
+        }
+    }
 
     const SCHEMA: &str = r#"{"name": "D", "version": "1.0.0", "tables": {"T": {"columns": {
         "name": {"type": "string"},

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind};
 use crate::rpc::{self, Message};
 use crate::schema::{Missing, MonitorColumns, MonitorPlan, Schema};
 use crate::server_status::{self, Demand, ServerStatus, Unfit};
-use crate::table_cache::{CacheError, Change, Row, TableCache, UpdateFormat};
+use crate::table_cache::{Change, Row, TableCache, UpdateFormat};
 use crate::uuid::Uuid;
 use crate::value::Datum;
 
@@ -222,32 +222,24 @@ impl Session {
     /// # Errors
     /// The conversation can't go on, and the connection is of no use.
     pub fn receive(&mut self, message: &[u8]) -> Result<Received, Error> {
+        let mut received = Received::default();
         match Message::parse(message)? {
-            Message::Request { method, params, id } => Ok(Received {
-                send: Some(rpc::answer(&method, params, id)?),
-                ..Received::default()
-            }),
+            Message::Request { method, params, id } => {
+                received.send = Some(rpc::answer(&method, params, id)?);
+            }
             Message::Notification { method, params } => {
-                let event = self.notified(&method, params)?;
-                Ok(Received {
-                    event,
-                    ..Received::default()
-                })
+                received.event = self.notified(&method, params)?;
             }
             Message::Reply { id, outcome } => {
                 let id: Option<u64> = id.get().parse().ok();
                 let awaits = id == Some(self.awaited);
-                let received = if awaits {
-                    self.replied(outcome)?
-                } else {
-                    Received::default()
-                };
-                Ok(Received {
-                    answered: awaits || id == Some(self.echo),
-                    ..received
-                })
+                received.answered = awaits || id == Some(self.echo);
+                if awaits {
+                    self.replied(outcome, &mut received)?;
+                }
             }
         }
+        Ok(received)
     }
 
     fn ask(&mut self, stage: Stage, method: &str, params: &Value) -> Vec<u8> {
@@ -315,7 +307,12 @@ impl Session {
         (group < self.spec.groups()).then_some(group)
     }
 
-    fn replied(&mut self, outcome: Result<&RawValue, &RawValue>) -> Result<Received, Error> {
+    fn replied(
+        &mut self,
+        outcome: Result<&RawValue, &RawValue>,
+        received: &mut Received,
+    ) -> Result<(), Error> {
+        let refused = |method, error| Err(Error::refused(method, &rpc::words(error)));
         let next = match (self.stage, outcome) {
             (Stage::StatusSchema, Ok(schema)) => {
                 let columns = [server_status::COLUMNS];
@@ -333,12 +330,7 @@ impl Session {
                 self.ask_for_schema()
             }
             (Stage::Schema, Ok(schema)) => {
-                let MonitorSpec {
-                    tables,
-                    large_tables,
-                    ..
-                } = self.spec;
-                let wanted = [tables, large_tables].concat();
+                let wanted = [self.spec.tables, self.spec.large_tables].concat();
                 let plan = MonitorPlan::new(&wanted, &Schema::parse(schema.get())?);
                 if !self.cache.plan(plan) {
                     self.forget_transactions();
@@ -349,36 +341,29 @@ impl Session {
             (Stage::Monitor(method, group), Ok(result)) => {
                 let changes = self.read_group(method, group, result)?;
                 self.keep_for_later(changes);
-                let Some(next) = self.group_after(group) else {
+                if let Some(next) = self.group_after(group) {
+                    self.ask_for_tables(method, next)
+                } else {
                     self.stage = Stage::Synced;
                     let changes = std::mem::take(&mut self.pending).into_iter();
                     let changes = changes.map(|((table, id), row)| Change { table, id, row });
-                    return Ok(Received {
-                        event: Some(SessionEvent::Synced {
-                            changes: changes.collect(),
-                            resumed: self.resumed,
-                        }),
-                        ..Received::default()
+                    received.event = Some(SessionEvent::Synced {
+                        changes: changes.collect(),
+                        resumed: self.resumed,
                     });
-                };
-                self.ask_for_tables(method, next)
-            }
-            (Stage::Status, Err(error)) => {
-                return Err(Error::refused(Method::Cond.name(), &rpc::words(error)));
-            }
-            (Stage::Schema, Err(error)) => {
-                return Err(Error::refused("get_schema", &rpc::words(error)));
+                    return Ok(());
+                }
             }
             (Stage::Monitor(method, group), Err(error)) => match method.fallback() {
                 Some(method) => self.ask_for_tables(method, group),
-                None => return Err(Error::refused(method.name(), &rpc::words(error))),
+                None => return refused(method.name(), error),
             },
-            (Stage::Synced, _) => return Ok(Received::default()),
+            (Stage::Status, Err(error)) => return refused(Method::Cond.name(), error),
+            (Stage::Schema, Err(error)) => return refused("get_schema", error),
+            (Stage::Synced, _) => return Ok(()),
         };
-        Ok(Received {
-            send: Some(next),
-            ..Received::default()
-        })
+        received.send = Some(next);
+        Ok(())
     }
 
     fn ask_for_schema(&mut self) -> Vec<u8> {
@@ -411,26 +396,24 @@ impl Session {
         group: usize,
         result: &RawValue,
     ) -> Result<Vec<Change>, Error> {
-        let (found, last, updates) = match method {
-            Method::CondSince => {
-                let reply = serde_json::from_str(result.get());
-                let (found, last, updates): (bool, &RawValue, &RawValue) = reply.map_err(|_| {
-                    let name = method.name();
-                    Error::unreadable(format!("the reply to {name} can't be read"))
-                })?;
-                (found, transaction(last), updates)
-            }
-            Method::Cond | Method::Plain => (false, None, result),
+        let (found, last, updates) = if method == Method::CondSince {
+            let reply: Result<(bool, &RawValue, &RawValue), _> = serde_json::from_str(result.get());
+            let (found, last, updates) = reply.map_err(|_| {
+                Error::unreadable(format!("the reply to {} can't be read", method.name()))
+            })?;
+            (found, transaction(last), updates)
+        } else {
+            (false, None, result)
         };
         let format = match method {
             Method::Plain => UpdateFormat::V1,
             Method::CondSince | Method::Cond => UpdateFormat::V2,
         };
         let spec = self.spec;
-        let selected = |table: &str| spec.group_of(table) == group;
         let changes = if found {
             self.cache.update(format, updates.get())
         } else {
+            let selected = |table: &str| spec.group_of(table) == group;
             self.cache.replace_tables(format, selected, updates.get())
         };
         self.last_transactions[group] = last;
@@ -439,11 +422,11 @@ impl Session {
     }
 
     /// After changes that can't be applied the next server is asked for everything.
-    fn applied(&mut self, changes: Result<Vec<Change>, CacheError>) -> Result<Vec<Change>, Error> {
+    fn applied(&mut self, changes: Result<Vec<Change>, Error>) -> Result<Vec<Change>, Error> {
         if changes.is_err() {
             self.forget_transactions();
         }
-        Ok(changes?)
+        changes
     }
 
     fn forget_transactions(&mut self) {

@@ -8,11 +8,12 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::budget::{self, Budget, TooLarge};
-use crate::json::{JsonError, entries, quoted};
+use crate::budget::{self, Budget, too_large};
+use crate::error::Error;
+use crate::json::{entries, quoted, unreadable};
 use crate::schema::{Column, MonitorPlan};
 use crate::uuid::Uuid;
-use crate::value::{Datum, ValueError};
+use crate::value::Datum;
 
 /// A row: one value for each column that is followed. Copies share their values.
 #[derive(Clone, Debug)]
@@ -60,38 +61,6 @@ pub struct Change {
     pub row: Option<Row>,
 }
 
-/// Why updates can't be applied. The cache stays as it was, and has to be read anew.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CacheError {
-    /// The updates are not of their form.
-    #[error("updates can't be read: {0}")]
-    Malformed(#[from] JsonError),
-    /// A row's id is none.
-    #[error("updates can't be read: {0:?} is no uuid")]
-    NotAnId(String),
-    /// A value is not of its column's type.
-    #[error("{table}.{column}: {cause}")]
-    Value {
-        /// The table.
-        table: &'static str,
-        /// The column.
-        column: &'static str,
-        /// What is wrong with the value.
-        cause: ValueError,
-    },
-    /// A row changes or goes that was never there.
-    #[error("{table}: row {id} changes and was never there")]
-    UnknownRow {
-        /// The table.
-        table: &'static str,
-        /// The row.
-        id: Uuid,
-    },
-    /// There is more than may be kept.
-    #[error("the database is larger than the limit: {0}")]
-    TooLarge(#[from] TooLarge),
-}
-
 /// The form of updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpdateFormat {
@@ -115,7 +84,11 @@ enum Edit<'a> {
 }
 
 impl<'a> Edit<'a> {
-    fn parse(format: UpdateFormat, json: &'a str, is_known: bool) -> Result<Self, JsonError> {
+    fn parse(
+        format: UpdateFormat,
+        json: &'a str,
+        is_known: bool,
+    ) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct RowUpdate<'a> {
             #[serde(borrow)]
@@ -200,11 +173,7 @@ impl TableCache {
     ///
     /// # Errors
     /// The updates can't be applied, and nothing is changed.
-    pub fn replace(
-        &mut self,
-        format: UpdateFormat,
-        updates: &str,
-    ) -> Result<Vec<Change>, CacheError> {
+    pub fn replace(&mut self, format: UpdateFormat, updates: &str) -> Result<Vec<Change>, Error> {
         self.replace_tables(format, |_| true, updates)
     }
 
@@ -217,7 +186,7 @@ impl TableCache {
         format: UpdateFormat,
         selected: impl Fn(&str) -> bool,
         updates: &str,
-    ) -> Result<Vec<Change>, CacheError> {
+    ) -> Result<Vec<Change>, Error> {
         let empty = Self {
             plan: self.plan.clone(),
             ..Self::with_limit(self.limit)
@@ -242,35 +211,31 @@ impl TableCache {
     ///
     /// # Errors
     /// The updates can't be applied, and nothing is changed.
-    pub fn update(
-        &mut self,
-        format: UpdateFormat,
-        updates: &str,
-    ) -> Result<Vec<Change>, CacheError> {
+    pub fn update(&mut self, format: UpdateFormat, updates: &str) -> Result<Vec<Change>, Error> {
         let changes = self.decode(format, updates)?;
         self.commit(changes)
     }
 
     /// Every row that the updates name, once, as they make it.
-    fn decode(&self, format: UpdateFormat, updates: &str) -> Result<Vec<Change>, CacheError> {
+    fn decode(&self, format: UpdateFormat, updates: &str) -> Result<Vec<Change>, Error> {
         let mut budget = Budget::new(self.limit);
         let mut changes = Vec::new();
-        entries(updates, |name, rows| {
+        entries(UPDATES, updates, |name, rows| {
             let Some(table) = self.plan.tables.iter().find(|table| table.name == name) else {
                 return Ok(());
             };
-            entries(rows.get(), |id, update| {
-                let id =
-                    Uuid::parse(id).ok_or_else(|| CacheError::NotAnId(quoted(id).into_owned()))?;
+            entries(UPDATES, rows.get(), |id, update| {
+                let id = Uuid::parse(id).ok_or_else(|| not_an_id(id))?;
                 let old = self.row(table.name, id);
-                let edit = Edit::parse(format, update.get(), old.is_some())?;
+                let edit = Edit::parse(format, update.get(), old.is_some())
+                    .map_err(|error| unreadable(UPDATES, &error))?;
                 budget.spend(budget::ROW)?;
                 changes.push(Change {
                     table: table.name,
                     id,
                     row: edited(table.name, id, &table.columns, old, &edit, &mut budget)?,
                 });
-                Ok::<_, CacheError>(())
+                Ok(())
             })
         })?;
         // Of a key that is there twice the last value counts.
@@ -282,7 +247,7 @@ impl TableCache {
 
     /// Takes what is different, unless it leaves more than may be kept. A row that is as it was stays
     /// the very same, which the caller may hold a copy of.
-    fn commit(&mut self, mut changes: Vec<Change>) -> Result<Vec<Change>, CacheError> {
+    fn commit(&mut self, mut changes: Vec<Change>) -> Result<Vec<Change>, Error> {
         changes.retain(|change| self.row(change.table, change.id) != change.row.as_ref());
         let size = |row: Option<&Row>| row.map_or(0, Row::size);
         let mut total = self.size;
@@ -290,7 +255,7 @@ impl TableCache {
             total = total.saturating_sub(size(self.row(table, *id))) + size(row.as_ref());
         }
         if total > self.limit {
-            return Err(TooLarge(self.limit).into());
+            return Err(too_large(self.limit));
         }
         self.size = total;
         for Change { table, id, row } in &changes {
@@ -308,6 +273,16 @@ impl TableCache {
     }
 }
 
+/// What is read, in an error about its JSON.
+const UPDATES: &str = "updates";
+
+fn not_an_id(id: &str) -> Error {
+    Error::unreadable(format!(
+        "{UPDATES} can't be read: {:?} is no uuid",
+        quoted(id)
+    ))
+}
+
 fn edited(
     table: &'static str,
     id: Uuid,
@@ -315,8 +290,11 @@ fn edited(
     old: Option<&Row>,
     edit: &Edit<'_>,
     budget: &mut Budget,
-) -> Result<Option<Row>, CacheError> {
-    let known = || old.ok_or(CacheError::UnknownRow { table, id });
+) -> Result<Option<Row>, Error> {
+    let known = || {
+        let message = || format!("{table}: row {id} changes and was never there");
+        old.ok_or_else(|| Error::unreadable(message()))
+    };
     let (json, old, by_difference) = match edit {
         Edit::Whole(json) => (json, None, false),
         Edit::Values(json) => (json, Some(known()?), false),
@@ -325,21 +303,14 @@ fn edited(
     };
     budget.spend(budget::COLUMN * columns.len())?;
     let mut values: Vec<Option<Datum>> = vec![None; columns.len()];
-    entries(json.get(), |name, json| {
+    entries(UPDATES, json.get(), |name, json| {
         let mut planned = columns.iter().zip(&mut values);
         let Some((column, value)) = planned.find(|(column, _)| column.name == name) else {
             return Ok(());
         };
         let parsed = Datum::parse(json.get(), column, budget);
-        *value = Some(parsed.map_err(|cause| match cause {
-            ValueError::TooLarge(error) => CacheError::TooLarge(error),
-            cause => CacheError::Value {
-                table,
-                column: column.name,
-                cause,
-            },
-        })?);
-        Ok::<_, CacheError>(())
+        *value = Some(parsed.map_err(|error| error.at(&format!("{table}.{name}")))?);
+        Ok(())
     })?;
     let values = columns.iter().zip(values).enumerate();
     let values =

@@ -3,12 +3,13 @@
 use std::cmp::Ordering;
 use std::slice;
 
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::{self, Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::budget::{self, Budget, TooLarge};
-use crate::json::{JsonError, elements};
+use crate::budget::{self, Budget};
+use crate::error::Error;
+use crate::json::elements;
 use crate::schema::{Base, Column, ColumnType};
 use crate::uuid::Uuid;
 
@@ -55,7 +56,7 @@ pub enum Atom {
 
 impl Atom {
     /// Reads a value of this type or, where none is given, of the type that it is written as.
-    fn parse(json: &str, base: Option<Base>) -> Result<Self, ValueError> {
+    fn parse(json: &str, base: Option<Base>) -> Result<Self, Error> {
         fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
             serde_json::from_str(json).ok()
         }
@@ -76,7 +77,7 @@ impl Atom {
                 _ => None,
             },
         };
-        atom.ok_or(ValueError::Atom(base))
+        atom.ok_or_else(|| Error::unreadable(format!("a value is no {base}")))
     }
 
     /// What it takes beside its place in a column, in bytes.
@@ -143,29 +144,6 @@ pub enum Datum {
     Map(Box<[(Atom, Atom)]>),
 }
 
-/// Why a value does not fit its column.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ValueError {
-    /// A single value of another type.
-    #[error("a value is no {0}")]
-    Atom(Base),
-    /// A map where a set is due.
-    #[error("a map stands where a set is due")]
-    NotASet,
-    /// Something else where a map is due.
-    #[error("something else stands where a map is due")]
-    NotAMap,
-    /// An element of a map that is not a pair.
-    #[error("an element of a map is no pair")]
-    NotAPair,
-    /// Not JSON at all.
-    #[error(transparent)]
-    Json(#[from] JsonError),
-    /// More than may be kept of a database.
-    #[error(transparent)]
-    TooLarge(#[from] TooLarge),
-}
-
 impl Datum {
     /// A set of values.
     pub fn set<A: Into<Atom>>(atoms: impl IntoIterator<Item = A>) -> Self {
@@ -189,11 +167,7 @@ impl Datum {
 
     /// Reads a value of a column, or of a map the keys that are kept. What is left out of every value
     /// and of every difference makes no difference to the rest.
-    pub(crate) fn parse(
-        json: &str,
-        column: &Column,
-        budget: &mut Budget,
-    ) -> Result<Self, ValueError> {
+    pub(crate) fn parse(json: &str, column: &Column, budget: &mut Budget) -> Result<Self, Error> {
         let ColumnType { key, value, .. } = column.kind;
         match (tagged(json), value) {
             (tagged, None) => Self::parse_set(json, tagged, Some(key), budget),
@@ -203,14 +177,14 @@ impl Datum {
             }
             // An empty set is an empty map as well.
             (Some(("set", list)), Some(_)) => {
-                elements(list, |_| Err(ValueError::NotAMap))?;
+                elements(VALUE, list, |_| Err(not_a_map()))?;
                 Ok(Self::Map([].into()))
             }
-            (_, Some(_)) => Err(ValueError::NotAMap),
+            (_, Some(_)) => Err(not_a_map()),
         }
     }
 
-    fn parse_untyped(json: &str) -> Result<Self, ValueError> {
+    fn parse_untyped(json: &str) -> Result<Self, Error> {
         let mut budget = Budget::new(usize::MAX);
         match tagged(json) {
             Some(("map", pairs)) => Self::parse_map(pairs, None, |_| true, &mut budget),
@@ -223,19 +197,19 @@ impl Datum {
         tagged: Option<(&str, &str)>,
         base: Option<Base>,
         budget: &mut Budget,
-    ) -> Result<Self, ValueError> {
+    ) -> Result<Self, Error> {
         match tagged {
             Some(("set", list)) => {
                 let mut atoms = Vec::new();
-                elements(list, |element| {
+                elements(VALUE, list, |element| {
                     let atom = Atom::parse(element.get(), base)?;
                     budget.spend(budget::ELEMENT + atom.size())?;
                     atoms.push(atom);
-                    Ok::<_, ValueError>(())
+                    Ok(())
                 })?;
                 Ok(Self::set(atoms))
             }
-            Some(("map", _)) => Err(ValueError::NotASet),
+            Some(("map", _)) => Err(Error::unreadable("a map stands where a set is due")),
             _ => {
                 let atom = Atom::parse(json, base)?;
                 budget.spend(atom.size())?;
@@ -249,17 +223,18 @@ impl Datum {
         bases: Option<(Base, Base)>,
         keeps: impl Fn(&str) -> bool,
         budget: &mut Budget,
-    ) -> Result<Self, ValueError> {
+    ) -> Result<Self, Error> {
         let (key_base, value_base) = bases.unzip();
         let mut kept = Vec::new();
-        elements(pairs, |pair| {
-            let (key, value) = two(pair.get()).ok_or(ValueError::NotAPair)?;
+        elements(VALUE, pairs, |pair| {
+            let (key, value) = two(pair.get())
+                .ok_or_else(|| Error::unreadable("an element of a map is no pair"))?;
             let (key, value) = (Atom::parse(key, key_base)?, Atom::parse(value, value_base)?);
             if !matches!(&key, Atom::String(name) if !keeps(name)) {
                 budget.spend(budget::ELEMENT + key.size() + value.size())?;
                 kept.push((key, value));
             }
-            Ok::<_, ValueError>(())
+            Ok(())
         })?;
         Ok(Self::map(kept))
     }
@@ -379,7 +354,7 @@ impl<A: Into<Atom>> From<A> for Datum {
 impl<'de> Deserialize<'de> for Datum {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = <Box<RawValue>>::deserialize(deserializer)?;
-        Self::parse_untyped(json.get()).map_err(D::Error::custom)
+        Self::parse_untyped(json.get()).map_err(de::Error::custom)
     }
 }
 
@@ -398,6 +373,13 @@ impl From<&Datum> for Value {
             }
         }
     }
+}
+
+/// What is read, in an error about its JSON.
+const VALUE: &str = "a value";
+
+fn not_a_map() -> Error {
+    Error::unreadable("something else stands where a map is due")
 }
 
 /// The tag and the list of a set or a map.
