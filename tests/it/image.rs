@@ -95,6 +95,7 @@ fn nothing_gets_into_the_image_unless_it_is_named() {
             "!Cargo.toml",
             "!Cargo.lock",
             "!src",
+            "!crates",
             "!benches",
             "!tests"
         ]
