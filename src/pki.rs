@@ -1,8 +1,8 @@
-//! Certificates that berth manages by itself: a long-lived CA and a short leaf in one Secret that
-//! the replicas share, and the `caBundle` of berth's own webhook configurations.
+//! Certificates that berth issues itself: a long-lived CA and a short-lived leaf in one Secret that the
+//! replicas share, and the `caBundle` of berth's own webhook configurations.
 //!
-//! [`contents`] is the Secret in berth's own terms, [`decide`] says what is to be changed in it and
-//! [`issue`] makes the change; [`bundle`] does the same for a webhook configuration. [`round`] puts
+//! [`contents`] reads and writes the Secret, [`decide`] decides what to change in it and [`issue`] makes
+//! the change; [`bundle`] does the same for a webhook configuration. [`round`] puts
 //! them in order, and [`CertificateController`] runs rounds at an API server.
 //!
 //! What always holds, for clocks that differ by less than [`SKEW`]: the published bundle trusts
@@ -43,9 +43,9 @@ use crate::tls::HostName;
 /// All names of a leaf.
 pub type Names = BTreeSet<HostName>;
 
-/// The most that a clock may be off. Two clocks may then differ by twice as much.
+/// How far a clock may be off. Two clocks may differ by twice as much.
 pub const SKEW: Duration = Duration::from_mins(30);
 
-/// How long before its making a certificate begins to be valid: whoever looks at it, and whoever
-/// made it, may be off by [`SKEW`].
+/// A certificate is valid from this long before it is made: the clocks of its maker and of its readers may
+/// each be off by [`SKEW`].
 pub const BACKDATE: Duration = Duration::from_hours(1);

@@ -84,7 +84,7 @@ fn client(mut config: Config, origin: String) -> Result<Connected, ClientError> 
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
-    // Who asks knows how long to wait, and counts what fails.
+    // The caller sets the time-out, and counts failures.
     config.default_retry = false;
     let namespace = config.default_namespace.clone();
     let url = config.cluster_url.to_string();

@@ -1,4 +1,4 @@
-//! What went wrong between berth and the API server, told apart by what somebody has to do about it.
+//! Errors of the API server, told apart by the remedy.
 
 use std::error::Error;
 use std::fmt;
@@ -15,11 +15,11 @@ use crate::tls;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Cause {
-    /// Nobody answers: the network, a name, a certificate, or a server that is down.
+    /// There is no connection: the network, a name, a certificate, or a server that is down.
     Connection,
-    /// Nobody answered in time.
+    /// There was no answer in time.
     Timeout,
-    /// 401: the server does not know who asks.
+    /// 401: the server does not accept the credentials.
     Unauthorized,
     /// 403: no rule of RBAC, nor another authorizer, allows the request.
     Forbidden,
@@ -37,7 +37,7 @@ pub enum Cause {
     DeniedByAdmission,
     /// 404: there is no such object, or its CRD is not installed.
     NotFound,
-    /// 409: somebody else was faster.
+    /// 409: another client wrote first.
     Conflict,
     /// 410: what was asked for is too old, as after a pause of a watch.
     Expired,

@@ -10,13 +10,13 @@ use crate::config::address::{ADMIN_PORT, HTTPS_PORT};
 use crate::config::{Config, ListenAddress};
 use crate::server::Limits;
 
-/// Enough for the kubelet, a few Prometheus servers and a person: nobody else belongs there.
+/// Enough for the kubelet, a few Prometheus servers and a person.
 pub(super) const ADMIN_CONNECTIONS: usize = 64;
 
-/// Short, so that connections that nobody uses do not keep the kubelet out, nor the process up.
+/// Short, so that unused connections keep neither the kubelet out nor the process up.
 pub(super) const ADMIN_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Where the two listeners listen, and who reaches them where that is a default that may surprise.
+/// The addresses of the two listeners, and their reach where that is a default that may surprise.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Listeners {
     pub(super) https: SocketAddr,

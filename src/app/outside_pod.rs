@@ -3,7 +3,7 @@
 use super::AppError;
 use crate::config::{Config, LeaderElection, Managed};
 
-/// A person who tries berth at a cluster does not expect it to write there.
+/// Refuses writes to a cluster that berth is only tried at.
 pub(super) fn check_writes(managed: &Managed) -> Result<(), AppError> {
     match &managed.secret_name {
         Some(secret) if !managed.outside_pod => Err(AppError::WritesOutsidePod {

@@ -106,8 +106,8 @@ impl Running {
         let is_soon = !certificates.are_to_come();
         let (serving, is_serving) = oneshot::channel();
         let watch_task = tokio::spawn(async move {
-            // Who has to wait for a certificate gets to know the cluster meanwhile. Else the first
-            // word is that berth serves, or why it does not.
+            // While berth waits for a certificate it lists the cluster. Otherwise the first log line is
+            // that berth serves, or why it does not.
             if is_soon && is_serving.await.is_err() {
                 return;
             }
@@ -159,8 +159,8 @@ impl Running {
         }
     }
 
-    /// Ends in order: say no to `/readyz`, go on serving until everyone has seen that, send who asks
-    /// meanwhile elsewhere, take no more connections, let requests in progress finish, and close the
+    /// Ends in order: fail `/readyz`, go on serving until the cluster has noticed while each answer
+    /// ends its connection, accept no more connections, let requests in progress finish, and close the
     /// admin port last.
     pub async fn shut_down(self) {
         let Self {
@@ -200,8 +200,8 @@ impl Running {
     }
 }
 
-/// Until requests are sent elsewhere.
+/// Waits until the service begins to shut down.
 async fn left(mut phases: signals::Receiver<Phase>) {
-    // Whoever holds the other end is gone: that is an end as well.
+    // An error means that the sender is gone, which is an end as well.
     let _ = phases.wait_for(|phase| *phase != Phase::Serving).await;
 }

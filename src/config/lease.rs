@@ -50,7 +50,7 @@ impl Default for Lease {
 /// A lease is renewed a few times before it ends.
 const SHORTEST_LEASE: Duration = Duration::from_secs(5);
 
-/// Nobody waits longer for a replica that is gone.
+/// A replica that is gone holds up the others for at most this long.
 const LONGEST_LEASE: Duration = Duration::from_mins(10);
 
 impl Lease {

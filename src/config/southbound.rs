@@ -49,7 +49,7 @@ pub struct Southbound {
     pub probe: Probe,
 }
 
-/// Who asks, by one more in the northbound database.
+/// The probe of all chassis, by way of the northbound database.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Probe {

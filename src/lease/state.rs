@@ -1,4 +1,4 @@
-//! Who holds the lease: a state machine without I/O, with the rules of client-go's leader election.
+//! The holder of the lease: a state machine without I/O, with the rules of client-go's leader election.
 //!
 //! Whether another replica's lease has expired depends on when this replica last saw it change, on its own
 //! monotonic clock. The times in the lease are for people: clocks of nodes are never compared.
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(state.step(at(start, 1)), Step::Renew);
         assert_eq!(state.held_until(at(start, 9)), Some(at(start, 10)));
         assert_eq!(state.held_until(at(start, 10)), None);
-        // It may still renew it, as long as nobody else took it.
+        // It may still renew it, as long as no other replica took it.
         assert_eq!(state.step(at(start, 60)), Step::Renew);
         state.record_write(mk_record("a", "2"), at(start, 60));
         assert_eq!(state.held_until(at(start, 69)), Some(at(start, 70)));

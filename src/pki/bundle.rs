@@ -32,7 +32,7 @@ const MAX_STRAYS: usize = 8;
 pub struct Configuration {
     /// Its name.
     pub name: String,
-    /// The annotation of somebody else who writes the same fields.
+    /// The annotation of another manager that writes the same fields.
     pub contested: Option<String>,
     version: String,
     webhooks: Vec<Webhook>,
@@ -41,7 +41,7 @@ pub struct Configuration {
 /// What was seen of a webhook configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// There is none of that name, so nobody calls because of it.
+    /// There is none of that name, so that it makes no API server call berth.
     Absent,
     /// It could not be read.
     Unknown,
@@ -101,7 +101,7 @@ impl Configuration {
     /// they do.
     ///
     /// It tests the version that was read, so that it fits no other order of the webhooks, and each
-    /// webhook's name, so that a person who reads it sees which one it is for.
+    /// webhook's name, so that a reader of the patch sees which one it is for.
     #[must_use]
     pub fn patch(&self, wanted: &[Id], strays: &BTreeSet<Id>) -> Option<Patch> {
         let mut operations = vec![test(&["metadata", "resourceVersion"], &self.version)];

@@ -221,7 +221,7 @@ pub struct Found {
     pub state: State,
     /// What is not.
     pub defects: Vec<Defect>,
-    /// Whether the API server lets nobody write it.
+    /// Whether the Secret is immutable.
     pub immutable: bool,
 }
 

@@ -71,7 +71,7 @@ pub struct Facts<'a> {
     pub now: Now,
 }
 
-/// The CAs that whoever calls berth trusts.
+/// The CAs that callers of berth trust.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Published {
     /// There is no webhook configuration that would have to trust anything.
@@ -205,7 +205,7 @@ pub fn decide(facts: Facts<'_>, policy: &Policy) -> Action {
         }
         None => changes.extend(renewal(facts, policy, leaf, signer)),
     }
-    // What is retired depends on who signs, so a change of that is written first.
+    // Which CAs retire depends on the one that signs, so a change of that is written first.
     if !changes.iter().any(changes_signer) {
         changes.extend(retired(facts).map(Change::Retire));
     }
@@ -279,8 +279,8 @@ impl Need {
     }
 }
 
-/// By this node's clock alone nobody can say which clock is off: who waits starts no fight. The API
-/// server's is the same for all, and the one that counts.
+/// Without the API server's time it is unknown which clock is wrong, and two replicas that both act would
+/// replace each other's work. The API server's time is the same for all replicas.
 fn from_the_future(now: Now) -> Need {
     match now.by {
         Source::ApiServer => Need::Now(IssueReason::FromTheFuture),

@@ -98,7 +98,7 @@ pub enum PkiError {
         /// What the API server said.
         fault: Fault,
     },
-    /// The Secret is somebody else's.
+    /// The Secret belongs to another owner.
     #[error(
         "{object} is not berth's: {why}; name another with --tls-secret, or delete this one, or label it {label}: {value} where berth may overwrite it",
         label = MANAGED_BY.0, value = MANAGED_BY.1
@@ -130,7 +130,7 @@ pub enum PkiError {
         /// The Secret.
         object: Object,
     },
-    /// Somebody else writes the same `caBundle`.
+    /// Another manager writes the same `caBundle`.
     #[error(
         "{object} has the annotation {annotation}, whose manager writes the same caBundle: remove the annotation, or leave the configuration out of tls.managed.webhookConfigurations"
     )]

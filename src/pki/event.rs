@@ -31,7 +31,7 @@ pub enum Event<'a> {
 pub enum Publication {
     /// A CA came or went, or the configuration is new.
     Rotated,
-    /// Somebody else had changed it.
+    /// Another client had changed it.
     Repaired,
 }
 

@@ -236,7 +236,7 @@ fn is_outdated(status: &Status) -> bool {
     is_conflict(status) || (status.code == 422 && !causes && !is_denied(status))
 }
 
-/// Changed, or made, by somebody else meanwhile.
+/// Another client has changed or created the object.
 fn is_conflict(status: &Status) -> bool {
     status.code == 409 && !is_denied(status)
 }

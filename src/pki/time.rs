@@ -1,4 +1,4 @@
-//! Points in time: whose clock says so, and how they are written.
+//! Points in time, and arithmetic on them that can't fail.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,26 +6,25 @@ use ::time::OffsetDateTime;
 
 pub(super) use crate::tls::utc;
 
-/// What time it is, and who says so.
+/// The time, and the clock that it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// The time.
     pub at: SystemTime,
-    /// Whose time it is.
+    /// The clock.
     pub by: Source,
 }
 
-/// Whose clock it is.
+/// A clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The API server's, which is the one that will look at the certificates, and the same for
-    /// every replica.
+    /// The API server's: it checks the certificates, and is the same for every replica.
     ApiServer,
-    /// This node's: another replica may well disagree.
+    /// This node's: it may differ from that of another replica.
     Local,
 }
 
-/// The last second of the year 9999, beyond which a certificate can't say a time.
+/// The last second of the year 9999, the latest that a certificate can have.
 const LAST: u64 = 253_402_300_799;
 
 /// `time` later by `by`, or as late as there is.
@@ -43,17 +42,17 @@ pub(super) fn between(from: SystemTime, to: SystemTime) -> Duration {
     to.duration_since(from).unwrap_or_default()
 }
 
-/// Seconds since 1970; what is before that is as good as that.
+/// Seconds since 1970; 0 for a time before that.
 pub(super) fn unix(time: SystemTime) -> u64 {
     between(UNIX_EPOCH, time).as_secs()
 }
 
-/// The time of so many seconds since 1970, if the system can tell it.
+/// The time this many seconds after 1970; `None` beyond the system's range.
 pub(super) fn from_unix(seconds: u64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds.min(LAST)))
 }
 
-/// The same time for the calendar; what no certificate can say is the last second it can.
+/// The calendar's time, at most the last second that a certificate can have.
 pub(super) fn date(time: SystemTime) -> OffsetDateTime {
     let seconds = i64::try_from(unix(time).min(LAST)).unwrap_or_default();
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)

@@ -155,7 +155,7 @@ impl LeafCertificate {
     }
 }
 
-/// A private key in PEM, that nobody prints.
+/// A private key in PEM. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Key {
     pem: Arc<str>,

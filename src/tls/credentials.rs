@@ -119,7 +119,7 @@ impl Leaf {
         }
     }
 
-    /// What those will stumble over who call berth.
+    /// What clients of berth will reject.
     fn warnings(&self, part: &PemPart) -> Vec<TlsWarning> {
         let part = || part.clone();
         let mut warnings = Vec::new();

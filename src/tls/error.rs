@@ -79,7 +79,7 @@ pub enum TlsError {
         /// How many there are.
         count: usize,
     },
-    /// The private key needs a passphrase, and nobody is there to type it.
+    /// The private key needs a passphrase, which berth can't ask for.
     #[error("the private key in {part} is encrypted; store it without a passphrase")]
     EncryptedKey {
         /// The part at fault.
@@ -259,7 +259,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// How a PEM section is damaged; says nothing of its content, which may be a key.
+/// How a PEM section is damaged, without its content, which may be a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PemFault {
     /// The line that opens a section is not well-formed.

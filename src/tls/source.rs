@@ -1,4 +1,4 @@
-//! Where the credentials come from: files alone, or a Secret that somebody else watches.
+//! Where the credentials come from: files, or a Secret that another component watches.
 
 use std::path::{Path, PathBuf};
 
