@@ -32,7 +32,7 @@ const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Which lease, and which replica.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ElectionConfig {
     /// The namespace of the lease.
     pub namespace: String,
     /// Its name.
@@ -60,13 +60,13 @@ pub struct LeaderElector {
 impl LeaderElector {
     /// Nothing is asked of the API server yet.
     #[must_use]
-    pub fn new(client: Client, settings: Settings, metrics: Metrics) -> Self {
-        let Settings {
+    pub fn new(client: Client, config: ElectionConfig, metrics: Metrics) -> Self {
+        let ElectionConfig {
             namespace,
             name,
             identity,
             duration,
-        } = settings;
+        } = config;
         let terms = Terms::of(duration);
         Self {
             leases: Api::namespaced(client, &namespace),

@@ -20,6 +20,7 @@ use crate::backoff::Backoff;
 use crate::decide::condition::{CONDITION, condition};
 use crate::decide::policy::Policy;
 use crate::domain::{ChassisReady, Status};
+use crate::failure_log::FailureLog;
 pub use crate::publish::metrics::Metrics;
 use crate::publish::tracker::{Change, ConditionTracker, ObservedNode, Pace, PendingWrites, Write};
 use crate::snapshot::Stores;
@@ -54,7 +55,7 @@ pub struct Publisher {
     metrics: Metrics,
     tracker: ConditionTracker,
     backoff: Backoff,
-    failing: Option<Cause>,
+    failures: FailureLog<Cause>,
 }
 
 impl Publisher {
@@ -74,7 +75,7 @@ impl Publisher {
             metrics,
             tracker: ConditionTracker::new(pace),
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
-            failing: None,
+            failures: FailureLog::default(),
         }
     }
 
@@ -134,21 +135,21 @@ impl Publisher {
                 report(&write);
                 self.metrics.writes(write.condition.status).inc();
                 self.tracker.record_write(write, now);
-                self.failing = None;
+                self.failures.clear();
             }
             Err(fault) => {
                 let (node, cause) = (write.node, fault.cause);
                 self.metrics.failures(cause).inc();
                 self.tracker.record_failure(&node, now);
-                if self.failing.replace(cause) == Some(cause) {
-                    tracing::debug!(node, cause = cause.name(), "{CONDITION} again: {fault}");
-                } else {
+                if self.failures.record(cause) {
                     tracing::warn!(
                         node,
                         cause = cause.name(),
                         "{CONDITION} can't be written, and who waits for it is not woken: {}",
                         fault.with_remedy(RIGHTS)
                     );
+                } else {
+                    tracing::debug!(node, cause = cause.name(), "{CONDITION} again: {fault}");
                 }
             }
         }

@@ -14,21 +14,19 @@ use ovsdb::ClientOptions;
 
 use super::AppError;
 use super::southbound::tls;
-use crate::config::Config;
-use crate::config::LeaderElection;
-use crate::decide::policy::Policy;
-use crate::lease::{self, LeaderElector, Settings};
+use crate::config::{Config, LeaderElection};
+use crate::lease::{self, ElectionConfig, LeaderElector};
 use crate::metrics::Registry;
 use crate::ovn::Probe;
 use crate::ovn::probe::ProbeMetrics;
 use crate::publish::tracker::Pace;
 use crate::publish::{self, Publisher};
-use crate::snapshot::{SouthboundStore, Stores};
+use crate::snapshot::Stores;
 
-/// How soon it is looked again whether everything is known, where nothing is heard.
+/// The longest wait between two looks at whether everything is known.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What there is to do, until `leaving`; it ends only then.
+/// The future that takes part in the election and runs the tasks, until `leaving`; it ends only then.
 pub(super) fn run(
     config: &Config,
     client: Option<&Client>,
@@ -37,44 +35,45 @@ pub(super) fn run(
     leaving: impl Future<Output = ()> + Send + 'static,
 ) -> Result<BoxFuture<'static, ()>, AppError> {
     let probed = config.southbound.probed().map_err(AppError::Refused)?;
-    let publishes = config.node_condition.publish;
+    let is_publishing = config.node_condition.publish;
     let client = match (config.lease.leader_election, client) {
         (LeaderElection::Never, _) | (LeaderElection::Auto, None) => return Ok(leaving.boxed()),
         (LeaderElection::Always, None) => return Err(AppError::NoLease),
         (LeaderElection::Auto | LeaderElection::Always, Some(client)) => client,
     };
-    if probed.is_none() && !publishes {
+    if probed.is_none() && !is_publishing {
         return Ok(leaving.boxed());
     }
-    let metrics = ProbeMetrics::register(registry)?;
-    let asking = probed.map(|endpoints| Asking {
-        options: ClientOptions {
-            tls: tls(&config.southbound),
-            ..ClientOptions::new(endpoints)
-        },
-        every: config.southbound.probe.interval.0,
-        metrics,
-        southbound: stores.southbound.clone(),
+    let options = probed.map(|endpoints| ClientOptions {
+        tls: tls(&config.southbound),
+        ..ClientOptions::new(endpoints)
     });
-    let metrics = publish::Metrics::register(registry)?;
-    let publishing = publishes.then(|| Publishing {
-        client: client.clone(),
-        stores: stores.clone(),
-        policy: config.policy(),
-        pace: Pace {
-            debounce: config.node_condition.debounce.0,
-            per_second: config.node_condition.writes_per_second,
-        },
-        metrics,
-    });
+    let every = config.southbound.probe.interval.0;
+    let probe_metrics = ProbeMetrics::register(registry)?;
+    let pace = Pace {
+        debounce: config.node_condition.debounce.0,
+        per_second: config.node_condition.writes_per_second,
+    };
+    let (policy, metrics) = (config.policy(), publish::Metrics::register(registry)?);
     let elector = elector(config, client, lease::Metrics::register(registry)?);
-    let stores = stores.clone();
+    let known = stores.clone();
+    let (client, stores) = (client.clone(), stores.clone());
+    // They begin anew each time that this replica becomes the leader.
     let tasks = move || {
-        let (asking, publishing) = (asking.clone(), publishing.clone());
-        async {
+        let publisher = is_publishing.then(|| {
+            let (client, stores) = (client.clone(), stores.clone());
+            Publisher::new(client, stores, policy.clone(), pace, metrics.clone())
+        });
+        let probe = options.clone().map(Probe::new);
+        let (probe_metrics, southbound) = (probe_metrics.clone(), stores.southbound.clone());
+        async move {
+            let responds = || {
+                let southbound = southbound.as_ref();
+                southbound.is_none_or(|source| !source.view.load().updates_are_off())
+            };
             tokio::select! {
-                never = ask(asking) => never,
-                never = publish(publishing) => never,
+                never = publish(publisher) => never,
+                never = ask(probe, every, &probe_metrics, responds) => never,
             }
         }
         .boxed()
@@ -84,74 +83,43 @@ pub(super) fn run(
         // A replica that does not know the cluster yet has nothing to publish.
         tokio::select! {
             () = &mut leaving => return,
-            () = everything_is_known(&stores) => {}
+            () = everything_is_known(&known) => {}
         }
         elector.run(leaving, tasks).await;
     };
     Ok(running.boxed())
 }
 
-#[derive(Clone)]
-struct Asking {
-    options: ClientOptions,
+async fn publish(publisher: Option<Publisher>) -> Infallible {
+    match publisher {
+        Some(mut publisher) => publisher.run().await,
+        None => pending().await,
+    }
+}
+
+async fn ask(
+    probe: Option<Probe>,
     every: Duration,
-    metrics: ProbeMetrics,
-    /// Where the answers are.
-    southbound: Option<SouthboundStore>,
-}
-
-async fn ask(asking: Option<Asking>) -> Infallible {
-    let Some(Asking {
-        options,
-        every,
-        metrics,
-        southbound,
-    }) = asking
-    else {
-        return pending().await;
-    };
-    let answers = || {
-        let southbound = southbound.as_ref();
-        southbound.is_none_or(|source| !source.view.load().updates_are_off())
-    };
-    Probe::new(options).run(every, &metrics, answers).await
-}
-
-#[derive(Clone)]
-struct Publishing {
-    client: Client,
-    stores: Stores,
-    policy: Policy,
-    pace: Pace,
-    metrics: publish::Metrics,
-}
-
-async fn publish(publishing: Option<Publishing>) -> Infallible {
-    let Some(Publishing {
-        client,
-        stores,
-        policy,
-        pace,
-        metrics,
-    }) = publishing
-    else {
-        return pending().await;
-    };
-    let mut publisher = Publisher::new(client, stores, policy, pace, metrics);
-    publisher.run().await
+    metrics: &ProbeMetrics,
+    responds: impl Fn() -> bool,
+) -> Infallible {
+    match probe {
+        Some(mut probe) => probe.run(every, metrics, responds).await,
+        None => pending().await,
+    }
 }
 
 fn elector(config: &Config, client: &Client, metrics: lease::Metrics) -> LeaderElector {
-    let settings = Settings {
+    let election = ElectionConfig {
         namespace: client.default_namespace().to_owned(),
         name: config.lease.name.to_string(),
         identity: identity(),
         duration: config.lease.duration.0,
     };
-    LeaderElector::new(client.clone(), settings, metrics)
+    LeaderElector::new(client.clone(), election, metrics)
 }
 
-/// The pod, and something that no other process has, nor this one after a restart.
+/// The pod, and a number that is another one in each process.
 fn identity() -> String {
     let host = env::var("HOSTNAME").unwrap_or_else(|_| "berth".to_owned());
     let random = RandomState::new().build_hasher().finish();

@@ -23,6 +23,7 @@ pub use crate::cluster::source::WATCH_SECONDS;
 use crate::cluster::source::{Event, Source};
 use crate::cluster::{Index, Metrics, View};
 use crate::domain::Network;
+use crate::failure_log::FailureLog;
 use crate::throttle::Throttle;
 
 /// Waits after a failure: as short as a restart of the API server is worth, as long as an API server
@@ -181,7 +182,8 @@ impl Follow {
                     // No CRD, no objects: an answer, but for one that takes objects away it takes
                     // two, in case a server says so that does not know its CRDs yet.
                     let is_empty = cause == Cause::NotFound
-                        && (trouble.failing == Some(cause) || self.metrics.lists(kind).get() == 0);
+                        && (trouble.failures.last() == Some(&cause)
+                            || self.metrics.lists(kind).get() == 0);
                     let wait = trouble.is_here(&fault);
                     if is_empty {
                         self.send(Change::Listed(kind, Vec::new())).await?;
@@ -222,7 +224,7 @@ struct Trouble {
     resource: WatchedResource,
     metrics: Arc<Metrics>,
     backoff: Backoff,
-    failing: Option<Cause>,
+    failures: FailureLog<Cause>,
     /// When a new list was due for the last time.
     expired: Option<Instant>,
     /// The server has said yes to a watch that goes on.
@@ -239,7 +241,7 @@ impl Trouble {
             resource,
             metrics,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
-            failing: None,
+            failures: FailureLog::default(),
             expired: None,
             is_open: false,
             opened: None,
@@ -255,7 +257,7 @@ impl Trouble {
         S: StreamExt<Item = Result<Event, Fault>> + Unpin,
     {
         let event = loop {
-            let (true, Some(opened)) = (self.failing.is_some(), self.opened) else {
+            let (true, Some(opened)) = (self.failures.last().is_some(), self.opened) else {
                 break events.next().await;
             };
             match timeout_at(opened + SETTLED, events.next()).await {
@@ -296,7 +298,7 @@ impl Trouble {
     }
 
     fn is_over(&mut self) {
-        if self.failing.take().is_some() {
+        if self.failures.clear() {
             self.backoff.reset();
             self.metrics.recovered(self.resource.kind);
             tracing::info!(kind = self.resource.kind.name(), "the watch goes on");
@@ -319,12 +321,12 @@ impl Trouble {
     /// Says what it is, once until it is another or over, and how long to wait.
     fn is_here(&mut self, fault: &Fault) -> Duration {
         self.metrics.failed(self.resource.kind, fault);
-        let known = self.failing.replace(fault.cause) == Some(fault.cause);
+        let is_new = self.failures.record(fault.cause);
         let wait = self.wait(fault.cause, Instant::now());
         let WatchedResource { plural, group, .. } = self.resource;
         let (kind, cause) = (self.resource.kind.name(), fault.cause.name());
         match fault.cause {
-            _ if known => tracing::debug!(kind, cause, "the watch fails again: {fault}"),
+            _ if !is_new => tracing::debug!(kind, cause, "the watch fails again: {fault}"),
             Cause::NotFound => tracing::info!(kind, "not installed: {}.{}", plural, group),
             Cause::Expired => {
                 tracing::info!(kind, "the watch starts over with a new list: {fault}");

@@ -12,6 +12,7 @@ use ovsdb::{
 use prometheus::{IntCounter, IntCounterVec};
 use tokio::time::{MissedTickBehavior, interval_at};
 
+use crate::failure_log::FailureLog;
 use crate::metrics::Registry;
 use crate::ovn::connection::message;
 
@@ -77,7 +78,7 @@ impl Probe {
     ) -> Infallible {
         let mut ticks = interval_at(tokio::time::Instant::now(), every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut failing = None;
+        let mut failures = FailureLog::default();
         let mut pauses = false;
         loop {
             ticks.tick().await;
@@ -95,14 +96,14 @@ impl Probe {
             match self.bump().await {
                 Ok(nb_cfg) => {
                     metrics.questions.inc();
-                    if failing.take().is_some() {
+                    if failures.clear() {
                         tracing::info!(nb_cfg, "the probe asks again");
                     }
                 }
                 Err(error) => {
                     let kind = error.kind();
                     metrics.failures.with_label_values(&[kind.name()]).inc();
-                    if failing.replace(kind) != Some(kind) {
+                    if failures.record(kind) {
                         let error = message(&error);
                         tracing::warn!(
                             cause = kind.name(),

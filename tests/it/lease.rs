@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use berth::api::Cause;
-use berth::lease::{LeaderElector, Metrics, Settings};
+use berth::lease::{ElectionConfig, LeaderElector, Metrics};
 use berth::metrics::Registry;
 use futures_util::FutureExt;
 use kube::Client;
@@ -70,13 +70,13 @@ impl Replica {
 
     fn start_with(client: Client, identity: &str, duties: &Arc<Duties>) -> Self {
         let metrics = Metrics::register(&Registry::default()).unwrap();
-        let settings = Settings {
+        let config = ElectionConfig {
             namespace: "berth".to_owned(),
             name: "berth".to_owned(),
             identity: identity.to_owned(),
             duration: DURATION,
         };
-        let elector = LeaderElector::new(client, settings, metrics.clone());
+        let elector = LeaderElector::new(client, config, metrics.clone());
         let (leave, left) = oneshot::channel::<()>();
         let duties = Arc::clone(duties);
         let duty = move || {
