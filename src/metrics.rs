@@ -3,7 +3,7 @@
 //! A component owns its metrics and registers them in the [`Registry`] that it is given. Every label
 //! value comes from an enum of that component, except the names of nodes and chassis.
 
-pub(crate) mod named;
+mod named;
 #[cfg(target_os = "linux")]
 mod process;
 
@@ -16,6 +16,8 @@ use prometheus::{
     Error, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     TextEncoder,
 };
+
+pub(crate) use named::NamedGauges;
 
 /// Where components register their metrics; clones are the same registry.
 ///

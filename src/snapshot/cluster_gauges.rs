@@ -8,7 +8,7 @@ use crate::cluster::ObjectKind;
 use crate::decide::checks::Check;
 use crate::decide::evaluate::Evaluator;
 use crate::decide::policy::Policy;
-use crate::metrics::named::NamedGauges;
+use crate::metrics::NamedGauges;
 use crate::snapshot::Stores;
 
 /// They are read off the view at every scrape, so that none is ever stale and a node that is gone

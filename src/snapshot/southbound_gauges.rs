@@ -4,7 +4,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts};
 
-use crate::metrics::named::NamedGauges;
+use crate::metrics::NamedGauges;
 use crate::snapshot::{Freshness, SouthboundStore};
 
 /// Reads the view, and the age of it, at every scrape.
