@@ -21,6 +21,7 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use strum::VariantArray;
 
 use crate::cluster::VmiReader;
 use crate::config::Limits;
@@ -54,7 +55,7 @@ pub struct Service {
     admission: RequestLimiter,
     extender: RequestLimiter,
     no_node_fits: NoNodeFits,
-    refusals: [Mutex<Throttle>; RefusalCause::ALL.len()],
+    refusals: [Mutex<Throttle>; RefusalCause::VARIANTS.len()],
     problems: Mutex<Throttle>,
 }
 
@@ -90,7 +91,7 @@ impl Service {
             extender: RequestLimiter::new(Surface::Extender, extender, &serving, &metrics),
             handler_timeout: limits.handler_timeout.0,
             no_node_fits: NoNodeFits::default(),
-            refusals: RefusalCause::ALL.map(|_| throttle()),
+            refusals: std::array::from_fn(|_| throttle()),
             problems: throttle(),
             stores,
             reader,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec};
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::decide::checks::Check;
 use crate::decide::evaluate::VerdictCounts;
@@ -17,7 +18,8 @@ const BUCKETS: [f64; 11] = [
 ];
 
 /// Who is served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Surface {
     /// kube-apiserver, at `/mutate`.
     Admission,
@@ -28,22 +30,16 @@ pub enum Surface {
 }
 
 impl Surface {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Admission, Self::Extender, Self::Other];
-
     /// The name in metric labels and logs.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Admission => "admission",
-            Self::Extender => "extender",
-            Self::Other => "other",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
 /// Why a request got no answer of its protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum RefusalCause {
     /// The request is not what the route takes.
     BadRequest,
@@ -64,36 +60,16 @@ pub enum RefusalCause {
 }
 
 impl RefusalCause {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::BadRequest,
-        Self::TooLarge,
-        Self::Timeout,
-        Self::Overloaded,
-        Self::PeerShare,
-        Self::Unauthorized,
-        Self::NotReady,
-        Self::NoRoute,
-    ];
-
     /// The name in metric labels and logs.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::BadRequest => "bad_request",
-            Self::TooLarge => "too_large",
-            Self::Timeout => "timeout",
-            Self::Overloaded => "overloaded",
-            Self::PeerShare => "peer_share",
-            Self::Unauthorized => "unauthorized",
-            Self::NotReady => "not_ready",
-            Self::NoRoute => "no_route",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
 /// What came of an extender call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum ExtenderOutcome {
     /// The pod is none that berth guards: every node passes, or scores 0.
     NotGuarded,
@@ -106,28 +82,16 @@ pub enum ExtenderOutcome {
 }
 
 impl ExtenderOutcome {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::NotGuarded,
-        Self::Judged,
-        Self::VmiUnknown,
-        Self::BadArgs,
-    ];
-
     /// The name in metric labels and logs.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NotGuarded => "not_guarded",
-            Self::Judged => "judged",
-            Self::VmiUnknown => "vmi_unknown",
-            Self::BadArgs => "bad_args",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
 /// What kube-scheduler asks an extender for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Verb {
     /// Which nodes may the pod land on?
     Filter,
@@ -138,17 +102,10 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Filter, Self::Prioritize, Self::Preempt];
-
     /// The name in metric labels and logs.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Filter => "filter",
-            Self::Prioritize => "prioritize",
-            Self::Preempt => "preempt",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -227,8 +184,8 @@ impl Metrics {
 
     /// A series that appears with its first event makes that event invisible to `rate()`.
     fn zero(&self) {
-        for verb in Verb::ALL {
-            for outcome in ExtenderOutcome::ALL {
+        for verb in Verb::VARIANTS {
+            for outcome in ExtenderOutcome::VARIANTS {
                 self.extender_requests
                     .with_label_values(&[verb.name(), outcome.name()]);
             }
@@ -251,8 +208,8 @@ impl Metrics {
                 }
             }
         }
-        for surface in Surface::ALL {
-            for cause in RefusalCause::ALL {
+        for surface in Surface::VARIANTS {
+            for cause in RefusalCause::VARIANTS {
                 self.refused
                     .with_label_values(&[surface.name(), cause.name()]);
             }

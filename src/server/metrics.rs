@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
+use strum::{IntoStaticStr, VariantArray};
 
 use crate::metrics::Registry;
 
@@ -60,8 +61,8 @@ impl ServerMetrics {
             failed_handshakes: failed("handshake"),
             accept_errors: failed("accept"),
             panics: self.panics.with_label_values(&[name]),
-            timeouts: Timeout::ALL.map(|timeout| {
-                let labels = [name, timeout.label()];
+            timeouts: std::array::from_fn(|index| {
+                let labels = [name, Timeout::VARIANTS[index].label()];
                 self.timeouts.with_label_values(&labels)
             }),
             in_flight: AtomicUsize::new(0),
@@ -86,7 +87,7 @@ pub struct ListenerMetrics {
     pub(super) accept_errors: IntCounter,
     /// Handlers and connections that panicked.
     pub(super) panics: IntCounter,
-    timeouts: [IntCounter; Timeout::ALL.len()],
+    timeouts: [IntCounter; Timeout::VARIANTS.len()],
     /// Requests whose response has not been handed over in full. It is not exported.
     pub(super) in_flight: AtomicUsize,
 }
@@ -103,7 +104,8 @@ impl ListenerMetrics {
 }
 
 /// Which wait the server gave up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum Timeout {
     /// For the TLS handshake.
     Handshake,
@@ -118,25 +120,10 @@ pub enum Timeout {
 }
 
 impl Timeout {
-    /// Every timeout, in the order of the enum.
-    pub const ALL: [Self; 5] = [
-        Self::Handshake,
-        Self::Header,
-        Self::Idle,
-        Self::Write,
-        Self::Close,
-    ];
-
     /// The value for a metric label.
     #[must_use]
     pub fn label(self) -> &'static str {
-        match self {
-            Self::Handshake => "handshake",
-            Self::Header => "header",
-            Self::Idle => "idle",
-            Self::Write => "write",
-            Self::Close => "close",
-        }
+        self.into()
     }
 }
 
