@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_read_leaves_its_neighbours_in_a_list() {
+    fn an_unreadable_item_of_a_list_leaves_its_neighbours() {
         let bad = r#"{"metadata":{"namespace":"default","name":"bad","uid":7}}"#;
         let list = format!(
             r#"{{"apiVersion":"kubevirt.io/v1","kind":"VirtualMachineInstanceList","metadata":{{"resourceVersion":"9"}},"items":[{bad},null,7,[],{{}},{WEB}]}}"#
@@ -204,8 +204,14 @@ mod tests {
                     "default/bad",
                     "invalid type: integer `7`, expected a string in metadata.uid"
                 ),
-                error("", "invalid type: null, expected an object"),
-                error("", "invalid type: integer `7`, expected an object"),
+                error(
+                    "",
+                    "invalid type: null, expected an object at line 1 column 4"
+                ),
+                error(
+                    "",
+                    "invalid type: integer `7`, expected an object at line 1 column 1"
+                ),
                 error("", "expected an object, not an array"),
                 error("", "missing field `metadata`"),
                 ("default/web".to_owned(), Ok(Some(web()))),
