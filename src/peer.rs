@@ -1,8 +1,8 @@
-//! The other end of a connection, as the listener knows it and the routes ask for it.
+//! The client of a connection: its address, and the routes that its certificate opens.
 
 use std::net::SocketAddr;
 
-/// The other end of a connection: an extension of each of its requests.
+/// The client of a connection. Each request carries it as an extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The source address, whose port tells its connections apart.

@@ -34,17 +34,17 @@ const RIGHTS: &str = "apply the ClusterRole berth-node-condition of berth's mani
 /// How long one write may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How soon the nodes are looked at again: where something was heard, or waits.
+/// The pause before the nodes are compared again, after a change or while writes wait.
 const SOON: Duration = Duration::from_millis(100);
 
-/// And where nothing was. A chassis falls behind without a word.
+/// The longest wait for a change: lag grows without an event.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Waits after a failure that is not of one node. Jitter adds up to as much again.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
-/// So many failures in a row are not of one node.
+/// After this many failures in a row, the cause is not a single node.
 const IN_VAIN: u32 = 3;
 
 /// Publishes what is known.
@@ -93,7 +93,7 @@ impl Publisher {
                     self.backoff.reset();
                     continue;
                 };
-                // One node may be gone, or be somebody's to keep; then the others go on.
+                // One node may be deleted or protected by a policy: the others are still written.
                 in_vain += 1;
                 if in_vain == IN_VAIN || concerns_all_nodes(fault.cause) {
                     sleep(self.backoff.next()).await;
@@ -102,7 +102,7 @@ impl Publisher {
             }
             self.metrics.waiting.set(number(late));
             if late == 0 {
-                // Whatever it is, a condition may follow from it.
+                // Any change can change a condition.
                 let _ = changes.next(TICK).await;
             }
             sleep(SOON).await;
@@ -158,7 +158,7 @@ impl Publisher {
 }
 
 impl Drop for Publisher {
-    /// Another replica sees to what waits.
+    /// The next leader writes the conditions that still wait.
     fn drop(&mut self) {
         self.metrics.waiting.set(0);
     }

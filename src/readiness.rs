@@ -1,4 +1,4 @@
-//! Whether berth can be sent requests: every condition holds, and it is not about to end.
+//! The conditions of `/readyz`.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use crate::text::shorten;
 /// The longest text of a condition: what each kind of object waits for, with the API server's words.
 const LONGEST: usize = 4_000;
 
-/// What has to be there before a request is answered well.
+/// A condition that must hold before berth receives requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// The cluster view has its first full state.
@@ -17,7 +17,7 @@ pub enum Condition {
     Southbound,
     /// The HTTPS listener takes connections.
     HttpsListener,
-    /// No signal to end has come.
+    /// No termination signal has arrived.
     NotDraining,
 }
 
@@ -59,7 +59,7 @@ impl fmt::Debug for Lack {
 }
 
 impl Default for Readiness {
-    /// What every service needs is not there yet, and nothing is ending.
+    /// The cluster view and the HTTPS listener are missing, and berth is not shutting down.
     fn default() -> Self {
         let lacks =
             |condition| matches!(condition, Condition::ClusterView | Condition::HttpsListener);

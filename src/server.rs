@@ -45,8 +45,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// How long requests in flight have to finish once the server is told to stop.
     pub drain_timeout: Duration,
-    /// How many connections may be open. For one more, the oldest idle one of the peer with the most
-    /// gives way; where none does it is dropped at once.
+    /// The limit of open connections. At the limit, a new connection closes the oldest idle one of
+    /// the peer with the most; if none may be closed, the new one is dropped at once.
     pub max_connections: usize,
 }
 

@@ -1,11 +1,11 @@
-//! Texts of others for people: as long as a person reads, on one line, and with nothing in them that
-//! a terminal or a log would act on.
+//! Shortens and escapes untrusted text for people, so that it fits on one line and a terminal or a
+//! log does not interpret it.
 
 use std::fmt::{self, Display, Write};
 
 use crate::escape::is_control;
 
-/// What is quoted of a text of others in an answer or a log line, in characters.
+/// The longest quotation of untrusted text in an answer or a log line, in characters.
 pub const LONGEST_TEXT: usize = 400;
 
 /// The longest name that Kubernetes gives an object, in characters.

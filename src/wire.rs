@@ -43,7 +43,7 @@ fn error_with_path<'a, T: serde::Deserialize<'a>>(
     serde_path_to_error::deserialize::<_, T>(&mut deserializer).err()
 }
 
-/// Reads an object. The error is for people, who did not see the bytes: it names the field.
+/// Reads an object. The error names the field, because its reader does not see the bytes.
 ///
 /// # Errors
 /// What is wrong, and the path of the field.

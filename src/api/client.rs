@@ -16,7 +16,7 @@ use crate::api::{Cause, Fault};
 use crate::tls;
 use crate::yaml;
 
-/// Why there is no way to an API server. Whether one answers shows only later.
+/// Why no client for the API server can be created. Whether the server answers is not checked.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The kubeconfig can't be used.

@@ -1,5 +1,5 @@
-//! What the log says of the cluster: that it is known, and which checks are off, in whole or in part,
-//! because it does not show what they look at.
+//! Logs when the snapshot of the cluster is complete, and which checks are off, in whole or in
+//! part, because the cluster lacks what they need.
 
 use crate::cluster::{ObjectKind, View};
 use crate::decide::checks::Check;
@@ -9,7 +9,7 @@ use crate::domain::{Agent, AgentSet, Provider};
 /// The checks that a cluster can turn off.
 const CHECKS: [Check; 2] = [Check::MachineType, Check::AgentsNotReady];
 
-/// What the log says then.
+/// The log line for each check that is off.
 fn texts(provider: Provider) -> [String; CHECKS.len()] {
     let agents: Vec<String> = provider
         .agents()
@@ -25,16 +25,16 @@ fn texts(provider: Provider) -> [String; CHECKS.len()] {
     ]
 }
 
-/// Says everything once, and again when it changes.
+/// Logs each state once, and again when it changes.
 #[derive(Debug)]
 pub(super) struct Announcer {
     policy: Policy,
     texts: [String; CHECKS.len()],
     known: bool,
     off: [bool; CHECKS.len()],
-    /// The agents that nodes don't need, while they need others.
+    /// The agents that are not required, while others are.
     unneeded: AgentSet,
-    /// That some nodes are labelled and some are not, since the machine-type check is on.
+    /// It was logged that only some nodes are labelled, since the machine-type check is on.
     labelled_in_part: bool,
 }
 
@@ -83,7 +83,7 @@ impl Announcer {
         self.look_at_labels(view);
     }
 
-    /// One kind of agent may be seen nowhere, and the other everywhere.
+    /// The cluster may have pods of one agent and none of another.
     fn look_at_agents(&mut self, view: &View) {
         let check = Check::AgentsNotReady;
         let required = self.policy.required_agents(view.capabilities());
@@ -116,8 +116,8 @@ impl Announcer {
         }
     }
 
-    /// The first node that is labelled turns the check on for all of them. Said once, and not of each
-    /// node that joins: it is unlabelled until KubeVirt has looked at it.
+    /// The first labelled node turns the check on for all nodes. This is logged once, not for each
+    /// node that joins: a new node is unlabelled until KubeVirt labels it.
     fn look_at_labels(&mut self, view: &View) {
         let check = Check::MachineType;
         if !self

@@ -37,7 +37,7 @@ pub enum AppError {
     /// A Secret to manage, and no API server that has it.
     #[error("--tls-secret needs an api server that has the secret, which --snapshot excludes")]
     NoApiServer,
-    /// Outside a pod nothing is written to a cluster without a word that says so.
+    /// Outside a pod, berth writes to a cluster only with an explicit setting.
     #[error(
         "--kubeconfig with --tls-secret would write secret {secret}{bundles} in that cluster: set --manage-certificates (tls.managed.outsidePod: true) to let it, or --tls-cert FILE and --tls-key FILE to serve without"
     )]

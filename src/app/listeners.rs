@@ -10,7 +10,7 @@ use crate::config::address::{ADMIN_PORT, HTTPS_PORT};
 use crate::config::{Config, ListenAddress};
 use crate::server::Limits;
 
-/// Enough for the kubelet, a few Prometheus servers and a person.
+/// Enough for the kubelet, a few Prometheus servers and manual requests.
 pub(super) const ADMIN_CONNECTIONS: usize = 64;
 
 /// Short, so that unused connections keep neither the kubelet out nor the process up.
@@ -26,7 +26,7 @@ pub(super) struct Listeners {
 
 impl Listeners {
     /// In a pod the default is every address: a Service, the kubelet and Prometheus come from outside.
-    /// Elsewhere a person tries berth, and the network is not theirs to serve unasked.
+    /// Elsewhere it is loopback, so that a trial exposes no port to the network.
     pub(super) fn of(config: &Config, in_pod: bool) -> Self {
         let host = if in_pod {
             Ipv4Addr::UNSPECIFIED

@@ -1,4 +1,4 @@
-//! A service that serves: what starts and ends, in order.
+//! Starts and stops the service, in order.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ use crate::snapshot::{Changes, Stores};
 use crate::snapshot::{ClusterGauges, SouthboundGauges};
 use crate::telemetry;
 
-/// A service that serves.
+/// A running service.
 #[derive(Debug)]
 pub struct Running {
     /// Where HTTPS is served.

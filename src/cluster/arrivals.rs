@@ -1,30 +1,30 @@
-//! Where migrations arrive: on which node the target pod of each migration in progress is. Pods and
-//! migrations come from watches of their own, in any order.
+//! Where migrations arrive: the node of the target pod of each migration in progress. Pods and
+//! migrations come from separate watches, in any order.
 //!
-//! Anybody may make a pod with KubeVirt's labels. So a pod is only a claim, and counts where three
-//! objects agree: the migration that its label names is in progress, the VMI that controls it is the
-//! one of that name now, and it is the VMI that the migration is about, all in one namespace. A
-//! migration has one target: of several pods that claim to be it, the first by name counts.
+//! Any user can create a pod with KubeVirt's labels. A pod therefore counts only if three objects
+//! of one namespace agree: the migration that its label names is in progress, the VMI that controls
+//! the pod exists with the same UID, and the migration is of that VMI. A migration has one target:
+//! if several pods claim to be it, the first by name counts.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::cluster::object::{Migration, ObjectKey, TargetPod};
 
-/// What target pods and migrations say. Which VMIs there are is asked for when it matters.
+/// The target pods and migrations. The UID of a VMI is passed in where it is needed.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     migrations: HashMap<ObjectKey, Migration>,
     targets: HashMap<ObjectKey, TargetPod>,
-    /// The UIDs of the migrations that are not over, by their VMI.
+    /// The UIDs of the migrations in progress, by their VMI.
     in_progress: HashMap<ObjectKey, BTreeSet<Box<str>>>,
-    /// What the pods that are bound claim. Every launcher that a migration made is one as long as
-    /// its VM runs, so that they share their texts with `targets`.
+    /// The claims of the bound pods. They share their strings with `targets`, because there can be
+    /// many: a launcher pod that a migration created stays bound as long as its VM runs.
     bound: BTreeSet<Claim>,
 }
 
-/// The pod of a migration of a VMI: where that is, and which of those that have its name one after
-/// another.
+/// The claim of a pod to be the target of a migration. The UID tells the VMI from earlier and later
+/// VMIs of the same name.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Claim {
     migration: Arc<str>,
@@ -50,7 +50,7 @@ impl Arrivals {
         self.targets.keys()
     }
 
-    /// The node on which a migration arrives, where the VMI of its name has this UID.
+    /// The node on which a migration of a VMI arrives, if the VMI has this UID.
     pub(super) fn node(&self, migration: &str, vmi: &ObjectKey, vmi_uid: &str) -> Option<&str> {
         if !self.in_progress.get(vmi)?.contains(migration) {
             return None;
@@ -70,7 +70,7 @@ impl Arrivals {
             .as_deref()
     }
 
-    /// The nodes on which migrations of a VMI arrive, where it has this UID: a node for each.
+    /// The nodes on which migrations of a VMI arrive, one for each, if the VMI has this UID.
     pub(super) fn nodes(&self, vmi: &ObjectKey, vmi_uid: &str) -> Vec<Box<str>> {
         let migrations = self.in_progress.get(vmi).into_iter().flatten();
         let nodes = migrations.filter_map(|migration| self.node(migration, vmi, vmi_uid));

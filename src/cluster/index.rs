@@ -1,6 +1,5 @@
-//! The index: a state machine that makes views. It is told what was applied, what was deleted and
-//! what a fresh list holds, in whatever order a watch brings that, and what it knows in the end
-//! depends on the last word about each object alone.
+//! The index: a state machine that builds views. Its input is applied objects, deleted objects and
+//! full lists, in any order. Its state depends only on the last event of each object.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,25 +8,25 @@ use crate::cluster::object::{AgentPod, Migration, Object, ObjectKey, ObjectKind,
 use crate::cluster::view::{NodeEntry, View};
 use crate::domain::{AgentState, DefaultBinding, MachineTypes, NodeFacts, Vmi};
 
-/// Every method says whether the view changed: most events of a watch change nothing that berth
-/// looks at.
+/// Builds views. Every method that takes events returns whether the view changed: most events of a
+/// watch change no field that berth reads.
 #[derive(Debug, Default)]
 pub struct Index {
     view: View,
     agent_pods: HashMap<ObjectKey, AgentPod>,
     arrivals: Arrivals,
-    /// The different sets of machine types, and how many nodes share each.
+    /// The distinct sets of machine types, and the number of nodes that share each.
     machine_types: HashMap<MachineTypes, usize>,
 }
 
 impl Index {
-    /// The view as it is now, for one atomic step of every reader.
+    /// The current view, to be swapped in atomically for every reader.
     #[must_use]
     pub fn view(&self) -> View {
         self.view.clone()
     }
 
-    /// An object is there, new or changed.
+    /// Adds or replaces an object.
     pub fn apply(&mut self, object: Object) -> bool {
         match object {
             Object::Node { name, facts } => self.apply_node(&name, facts),
@@ -43,7 +42,7 @@ impl Index {
         }
     }
 
-    /// An object is gone, or was never known.
+    /// Removes an object, if it is known.
     pub fn delete(&mut self, kind: ObjectKind, key: &ObjectKey) -> bool {
         let known = match kind {
             ObjectKind::Node => self.delete_node(key),
@@ -60,7 +59,7 @@ impl Index {
         known
     }
 
-    /// These are all objects of a kind.
+    /// Replaces all objects of a kind.
     pub fn reset(&mut self, kind: ObjectKind, objects: Vec<Object>) -> bool {
         let listed: HashSet<ObjectKey> = objects.iter().map(Object::key).collect();
         let mut changed = !std::mem::replace(&mut self.view.listed[kind as usize], true);
@@ -99,7 +98,7 @@ impl Index {
         }
     }
 
-    // ---- nodes, and what runs on them ----
+    // ---- nodes and agent pods ----
 
     fn apply_node(&mut self, name: &str, mut facts: NodeFacts) -> bool {
         let known = self.view.node(name).and_then(NodeEntry::facts);
@@ -131,7 +130,7 @@ impl Index {
         true
     }
 
-    /// Replaces a set of machine types by an equal one that is here already.
+    /// Replaces a set of machine types by an equal one that is already stored, to save memory.
     fn share(&mut self, machine_types: &mut MachineTypes) {
         if let Some((shared, _)) = self.machine_types.get_key_value(machine_types) {
             *machine_types = shared.clone();
@@ -181,14 +180,14 @@ impl Index {
             let count = match state {
                 AgentState::Ready => &mut pods.ready,
                 AgentState::NotReady => &mut pods.not_ready,
-                // A pod that is there is not missing; nothing reads one as such.
+                // Unreachable: an existing pod is never read as missing.
                 AgentState::Missing => return,
             };
             *count = count.saturating_add_signed(change);
         });
     }
 
-    /// An entry that says nothing is none, so that a view does not remember what is gone.
+    /// Edits the entry of a node, and removes an empty one: a view holds no deleted nodes.
     fn edit_node(&mut self, name: &str, edit: impl FnOnce(&mut NodeEntry)) {
         let nodes = &mut self.view.nodes;
         let mut entry = nodes.get(name).cloned().unwrap_or_default();
@@ -200,7 +199,7 @@ impl Index {
         }
     }
 
-    // ---- VMIs, their migrations and the target pods of these, in any order ----
+    // ---- VMIs, migrations and target pods, in any order ----
 
     fn apply_migration(&mut self, key: ObjectKey, migration: Migration) -> bool {
         let known = self.arrivals.migration(&key);
@@ -248,7 +247,7 @@ impl Index {
         true
     }
 
-    /// An edit that concerns one migration of one VMI.
+    /// Applies an edit of one migration of one VMI, and updates the node that it arrives on.
     fn edit_arrivals(
         &mut self,
         migration: &str,
@@ -308,7 +307,7 @@ impl Index {
         self.view.vmis.remove_mut(key)
     }
 
-    // ---- what stands for itself ----
+    // ---- kinds that depend on no other ----
 
     fn apply_namespace(&mut self, name: Box<str>, opts_out: bool) -> bool {
         let known = self.view.namespaces.get(&name);

@@ -1,4 +1,4 @@
-//! One thing that is in the cluster, cut down to what berth uses of it.
+//! An object of the cluster, reduced to what berth uses.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -7,13 +7,13 @@ use std::sync::Arc;
 use crate::domain::{Agent, AgentState, DefaultBinding, NodeFacts, Vmi};
 use crate::text::{LONGEST_TEXT, shorten};
 
-/// Where an object is: `namespace/name`, or its name alone where its kind has no namespaces. Its
-/// copies share the text.
+/// The key of an object: `namespace/name`, or only the name if its kind has no namespaces. Clones
+/// share the text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey(Arc<str>);
 
 impl ObjectKey {
-    /// The key of a namespaced object, or of one without where the namespace is empty.
+    /// The key of a namespaced object, or of a cluster-scoped one if the namespace is empty.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
         if namespace.is_empty() {
@@ -42,7 +42,7 @@ impl fmt::Display for ObjectKey {
     }
 }
 
-/// One thing that is in the cluster.
+/// An object of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Object {
     /// A node.
@@ -98,7 +98,7 @@ pub struct AgentPod {
     pub agent: Agent,
     /// The node that it runs on; `None` while it is not bound.
     pub node: Option<Box<str>>,
-    /// How it is.
+    /// Its state.
     pub state: AgentState,
 }
 
@@ -113,7 +113,7 @@ pub struct Migration {
     pub active: bool,
 }
 
-/// What berth uses of a migration's target pod. It says so itself, as any pod may.
+/// What berth uses of a migration's target pod. The pod itself claims this; it is not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetPod {
     /// The UID of the migration that made it.
@@ -173,7 +173,7 @@ impl ObjectKind {
 }
 
 impl Object {
-    /// What kind of object it is.
+    /// The object's kind.
     #[must_use]
     pub const fn kind(&self) -> ObjectKind {
         match self {
@@ -187,7 +187,7 @@ impl Object {
         }
     }
 
-    /// Where it is.
+    /// The object's key.
     #[must_use]
     pub fn key(&self) -> ObjectKey {
         match self {

@@ -1,7 +1,7 @@
 //! Watches the cluster: events go into the index, and each change publishes a new view.
 //!
-//! A task for each kind lists, watches and starts over (`source`). One task owns the index, so that no
-//! task waits for a lock. Failures are counted, and the last view stays.
+//! One task for each kind lists and watches, and lists again after a failure (`source`). One task
+//! owns the index, so that no lock is needed. Failures are counted, and the last view stays.
 
 use std::panic::resume_unwind;
 use std::pin::pin;
@@ -26,30 +26,30 @@ use crate::domain::Network;
 use crate::failure_log::FailureLog;
 use crate::throttle::Throttle;
 
-/// Waits after a failure: as short as a restart of the API server is worth, as long as an API server
-/// in distress needs. Jitter adds up to as much again.
+/// Waits after a failure: the first suits a restart of the API server, the longest spares an
+/// overloaded API server. Jitter adds up to as much again.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
 /// What to do where RBAC does not allow a list or a watch.
 pub const RIGHTS: &str = "apply the ClusterRole berth-view of berth's manifests";
 
-/// From one watch of a kind to the next, where nothing failed in between.
+/// The shortest time between two watches of a kind without a failure.
 const PACE: Duration = Duration::from_millis(500);
 
-/// Until a CRD that is not installed is asked for again, or a list that does not last.
+/// The wait before a retry if a CRD is not installed, or if lists keep expiring.
 const ABSENT_WAIT: Duration = Duration::from_secs(5);
 
-/// A watch that has not failed for so long goes well, also when nothing happens in it.
+/// After this time without a failure, a watch counts as healthy, even without an event.
 const SETTLED: Duration = Duration::from_secs(20);
 
 /// How often the objects of a kind that can't be read are named in the log.
 const UNREADABLE_LOG_PERIOD: Duration = Duration::from_secs(10);
 
-/// Changes on their way to the index; more make a watch wait, not berth grow.
+/// The capacity of the channel to the index. When it is full, watches wait: memory is bounded.
 const CHANGES: usize = 256;
 
-/// What a watch has to say.
+/// A message of a watch to the index.
 enum Change {
     /// All objects of a kind.
     Listed(ObjectKind, Vec<Object>),
@@ -250,8 +250,8 @@ impl Trouble {
         }
     }
 
-    /// The next event. Where nothing happens in a watch after a failure, only time tells that it goes
-    /// well again: for long enough the server has answered every watch that was asked for.
+    /// The next event. Without events after a failure, only time shows that the watch is healthy
+    /// again: the server has answered every watch for [`SETTLED`].
     async fn next<S>(&mut self, events: &mut S) -> Option<Result<Event, Fault>>
     where
         S: StreamExt<Item = Result<Event, Fault>> + Unpin,
@@ -310,7 +310,7 @@ impl Trouble {
         match cause {
             Cause::NotFound => ABSENT_WAIT,
             Cause::Expired => match self.expired.replace(now) {
-                // What was listed a moment ago is forgotten again: no list will help that soon.
+                // The last list has already expired: another one would not help yet.
                 Some(last) if now - last < SETTLED => ABSENT_WAIT,
                 _ => Duration::ZERO,
             },
@@ -318,7 +318,7 @@ impl Trouble {
         }
     }
 
-    /// Says what it is, once until it is another or over, and how long to wait.
+    /// Counts and logs a failure, a repeated one only at debug. Returns how long to wait.
     fn is_here(&mut self, fault: &Fault) -> Duration {
         self.metrics.failed(self.resource.kind, fault);
         let is_new = self.failures.record(fault.cause);

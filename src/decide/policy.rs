@@ -79,13 +79,13 @@ pub struct ClusterCapabilities {
     pub agents_seen: AgentSet,
     /// The southbound database is read, and what was read of it counts.
     pub southbound_counts: bool,
-    /// Chassis report how far they are in it, so that one that is behind shows.
+    /// Chassis report their `nb_cfg`, so that their lag is known.
     pub lag_reported: bool,
 }
 
 impl Policy {
-    /// The agents that a node needs: those of its provider that are seen anywhere in the cluster, or
-    /// all of them where the operator says so. An agent that is seen nowhere says nothing about a node.
+    /// The agents of the provider that a node needs. With [`WhenUnseen::Auto`], an agent without a
+    /// pod anywhere in the cluster is not required; with [`WhenUnseen::Exclude`], every agent is.
     #[must_use]
     pub fn required_agents(&self, cluster: ClusterCapabilities) -> AgentSet {
         let is_required = |agent: &_| match self.when_unseen {

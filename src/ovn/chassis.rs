@@ -74,17 +74,17 @@ pub fn not_judged(missing: &[Missing]) -> CheckSet {
 /// Builds views from changes of rows.
 #[derive(Debug)]
 pub struct ChassisIndex {
-    /// Who answers later than this has been away.
+    /// A chassis that responds later than this has flapped.
     allowed_lag: Duration,
     view: ChassisView,
     globals: HashMap<Uuid, Global>,
     chassis: HashMap<Uuid, ChassisRow>,
     private: HashMap<Uuid, PrivateRow>,
-    /// Of each encap, whether it has an address.
+    /// Whether each encap has an address.
     encaps: HashMap<Uuid, bool>,
-    /// The rows of the chassis that have an encap: one, but nothing in the database sees to that.
+    /// The chassis rows of each encap: normally one, but the schema does not enforce it.
     users: HashMap<Uuid, BTreeSet<Uuid>>,
-    /// The rows of a name: one, but for the moment in which a name is taken over.
+    /// The rows of each name: one of each table, except while another row takes the name over.
     rows_of: HashMap<Arc<str>, Rows>,
     answers: Answers,
     gone: Gone,

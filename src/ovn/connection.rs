@@ -164,7 +164,7 @@ impl ConnectionLog {
     }
 }
 
-/// An error for people: what a server sent is escaped, and TLS errors are explained.
+/// An error for the log: the server's text is escaped, and TLS errors are explained.
 pub(super) fn message(error: &Error) -> String {
     let text = tls::explain(error).unwrap_or_else(|| error.to_string());
     shorten(text, LONGEST_TEXT)

@@ -1,5 +1,5 @@
-//! How long a chassis is behind: when each value of `SB_Global.nb_cfg` was first seen, on a clock
-//! that runs only while berth is connected. Time without a connection is not counted as lag.
+//! How long a chassis has lagged: when each value of `SB_Global.nb_cfg` arrived, on a clock that
+//! runs only while berth is connected. Time that berth did not observe does not count.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use rpds::RedBlackTreeMapSync;
 
-/// More values than this are thinned out, the older ones.
+/// With more values than this, the older ones are thinned out.
 const MOST: usize = 4096;
 
-/// How many of the newest stay as they are.
+/// How many of the newest values are never thinned out.
 const NEWEST: usize = 1024;
 
-/// The time that the database was watched for.
+/// Measures how long berth has watched the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Clock {
     before: Duration,
@@ -32,7 +32,7 @@ impl Clock {
         self.running = None;
     }
 
-    /// The time watched until `now`.
+    /// The watched time until `now`.
     pub(super) fn at(&self, now: Instant) -> Duration {
         let running = self
             .running
@@ -41,7 +41,7 @@ impl Clock {
     }
 }
 
-/// Lags that began at `from` or later count from `to` alone: until then no chassis could catch up.
+/// A lag that began at `from` or later counts only from `to`: no chassis could catch up before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Restart {
     pub(super) from: Duration,
@@ -49,7 +49,7 @@ pub(super) struct Restart {
 }
 
 impl Restart {
-    /// Since when a lag that began at `since` counts.
+    /// When a lag that began at `since` starts to count.
     pub(super) fn apply(self, since: Duration) -> Duration {
         if since >= self.from {
             since.max(self.to)
@@ -58,8 +58,8 @@ impl Restart {
         }
     }
 
-    /// With one more that is later. Lags that the first one moved are moved by the second one as well,
-    /// where it is about the time that they were moved to.
+    /// Combines this restart with a later one. A lag that the first one moved to `later.from` or
+    /// later moves again.
     pub(super) fn then(self, later: Self) -> Self {
         Self {
             from: if self.to >= later.from {
@@ -72,21 +72,21 @@ impl Restart {
     }
 }
 
-/// So many chassis at least have to fall behind together before it is not they that are at fault.
+/// The minimum number of chassis for a standstill.
 const FEWEST: usize = 3;
 
-/// All chassis that ever answered fell behind within the lag that is allowed to each: the database,
-/// northd or OVN's configuration is at fault, and not so many nodes at once. What was judged of a
-/// chassis by its lag before stays until one of them answers.
+/// Every chassis that ever answered is behind, and at least [`FEWEST`] fell behind within one
+/// allowed lag. The cause is then the database, northd or OVN's configuration rather than so many
+/// nodes at once, so each of these chassis keeps its earlier verdict until one of them answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Standstill {
-    /// A chassis that fell behind earlier had failed by itself.
+    /// A chassis that fell behind before this time failed on its own.
     pub(super) from: Duration,
-    /// Later than this all of them are behind for longer than is allowed.
+    /// After this time, all chassis are behind for longer than the allowed lag.
     pub(super) over: Duration,
 }
 
-/// How many chassis answered each value last, of those that ever answered one.
+/// For each value, how many chassis answered it last. A chassis that never answered is not counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Answers(BTreeMap<i64, usize>);
 
@@ -104,8 +104,8 @@ impl Answers {
         }
     }
 
-    /// Whether they stand still, by when what they did not answer was asked. It looks at no more than
-    /// [`FEWEST`] of them, however many there are.
+    /// The standstill, if there is one: it depends on when the first unanswered value of each
+    /// chassis arrived. The cost is bounded by [`FEWEST`], not by the number of chassis.
     pub(super) fn standstill(
         &self,
         history: &NbCfgHistory,
@@ -134,13 +134,13 @@ impl Answers {
 /// A value of `SB_Global.nb_cfg` that was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bump {
-    /// When, on the clock.
+    /// When the value arrived, on the clock.
     pub(super) at: Duration,
-    /// It was seen to come, and was not there when the connection was made.
+    /// The value arrived over an open connection; it was not part of the initial state.
     pub(super) live: bool,
 }
 
-/// All values seen, as far as anybody needs them.
+/// The values that a lag can still refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct NbCfgHistory {
     seen: RedBlackTreeMapSync<i64, Bump>,
@@ -148,12 +148,12 @@ pub(super) struct NbCfgHistory {
 }
 
 impl NbCfgHistory {
-    /// The value now.
+    /// The current value.
     pub(super) const fn current(&self) -> Option<i64> {
         self.current
     }
 
-    /// The value is this. Values only rise; one that falls is that of another database.
+    /// Records the current value. Values only rise; a lower one comes from another database.
     pub(super) fn see(&mut self, value: i64, bump: Bump) {
         if self.current() == Some(value) {
             return;
@@ -172,9 +172,9 @@ impl NbCfgHistory {
         *self = Self::default();
     }
 
-    /// Since when a chassis that answered `value` has something to answer.
+    /// The first value that a chassis with `value` has not answered.
     pub(super) fn first_after(&self, value: Option<i64>) -> Option<Bump> {
-        // Nearly all of them, nearly always.
+        // The usual case: the chassis is up to date.
         if self.current <= value {
             return None;
         }
@@ -182,7 +182,7 @@ impl NbCfgHistory {
         self.first((from, Unbounded))
     }
 
-    /// When that came which a chassis answers with `value`.
+    /// When `value` arrived, or the first higher one that is still stored.
     pub(super) fn first_from(&self, value: i64) -> Option<Bump> {
         self.first((Included(value), Unbounded))
     }
@@ -191,8 +191,8 @@ impl NbCfgHistory {
         self.seen.range(range).next().map(|(_, bump)| *bump)
     }
 
-    /// Of every two old values the later one stays, with the time of the earlier: the oldest time
-    /// is never lost, and a lag is never told shorter than it is.
+    /// Keeps the later of every two old values, with the time of the earlier: the oldest time
+    /// stays, and no lag appears shorter than it is.
     fn thin_out(&mut self) {
         let old: Vec<_> = self.seen.iter().take(self.seen.size() - NEWEST).collect();
         let pairs = old

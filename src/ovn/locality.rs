@@ -1,9 +1,10 @@
-//! Where a VM's logical network is local already: builds views from changes of ports. A port costs what it costs itself; a link between a switch and a router, which few changes
-//! are, costs the VPC that it is of.
+//! On which chassis a VM's logical network is local: builds views from changes of ports. The cost
+//! of a port does not depend on the number of ports; a link between a switch and a router, which
+//! rarely changes, costs a pass over its VPC.
 //!
-//! A chassis on which one port of a VPC is bound has all of it local: ovn-controller follows the links
-//! from the port's switch to every router and switch behind them, and makes flows for each. What comes
-//! there next finds them made.
+//! A chassis on which one port of a VPC is bound has the whole VPC local: ovn-controller follows
+//! the links from the port's switch to every router and switch behind them, and installs flows for
+//! each. The next VM of the VPC on this chassis finds them installed.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,8 +15,8 @@ use rpds::HashTrieMapSync;
 
 use crate::ovn::view::Chassis;
 
-/// What there is to know of ports in the southbound database. Of the maps, which hold most of a row's
-/// bytes, three keys alone are kept.
+/// The columns of ports in the southbound database. The maps hold most of a row's bytes, so only
+/// three of their keys are kept.
 pub const WANTED: MonitorColumns = MonitorColumns {
     table: PORT_BINDING,
     columns: &[
@@ -31,11 +32,11 @@ pub const WANTED: MonitorColumns = MonitorColumns {
 
 const PORT_BINDING: &str = "Port_Binding";
 
-/// Without any of them nothing is known. Without the others there are no links, no second chassis, or
-/// only those ports of a VM that are named after it.
+/// Without any one of these columns, locality is unknown. Without one of the others, there are no
+/// links, no additional chassis, or only the ports that are named after their VM.
 const NEEDED: [&str; 3] = ["logical_port", "datapath", "chassis"];
 
-/// Whether what is missing in a database keeps from knowing what is local.
+/// Whether locality is unknown because of these missing tables and columns.
 #[must_use]
 pub fn is_lost(missing: &[Missing]) -> bool {
     missing.iter().any(|missing| {
@@ -43,15 +44,15 @@ pub fn is_lost(missing: &[Missing]) -> bool {
     })
 }
 
-/// How many ports something has on each chassis, by the chassis' row.
+/// The number of ports on each chassis, by the chassis' row.
 type Places = HashTrieMapSync<Uuid, u32>;
 
 /// An immutable snapshot of where logical networks are local. Only a [`LocalityIndex`] makes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Locality {
-    /// Of the ports of an owner, the switch of each, in order.
+    /// For each owner, the switch of each of its ports, sorted.
     switches: HashTrieMapSync<Arc<str>, Arc<[Uuid]>>,
-    /// Of switches and routers with links, the VPC: the least id in it.
+    /// For each switch or router with links, its VPC: the lowest id in it.
     vpcs: HashTrieMapSync<Uuid, Uuid>,
     places: HashTrieMapSync<Uuid, Places>,
     ports: usize,
@@ -63,7 +64,7 @@ pub struct Locality {
 pub struct Switches<'a>(Vec<Option<&'a Places>>);
 
 impl Locality {
-    /// The switches that the ports of a VM are on; `None` where nothing is known of any.
+    /// The switches of a VM's ports; `None` if no port of it is known.
     #[must_use]
     pub fn switches_of(&self, namespace: &str, vm: &str) -> Option<Switches<'_>> {
         if !self.is_known {
@@ -77,7 +78,7 @@ impl Locality {
         Some(Switches(switches.iter().map(places).collect()))
     }
 
-    /// How many ports there are.
+    /// The number of ports.
     #[must_use]
     pub const fn ports(&self) -> usize {
         self.ports
@@ -89,13 +90,13 @@ impl Locality {
 }
 
 impl Switches<'_> {
-    /// How many there are: one for each network of the VM, where no two share one.
+    /// The number of switches: one for each network of the VM, unless two networks share a switch.
     #[must_use]
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// How many of them are local on a chassis.
+    /// How many of the switches are local on a chassis.
     #[must_use]
     pub fn local_on(&self, chassis: &Chassis) -> usize {
         let places = self.0.iter().flatten();
@@ -108,13 +109,13 @@ impl Switches<'_> {
 #[derive(Debug, Default)]
 pub struct LocalityIndex {
     view: Locality,
-    /// The rows as they were last told, which share their values with the replica.
+    /// The last known rows, which share their values with the replica.
     ports: HashMap<Uuid, Row>,
     datapaths: HashMap<Uuid, Datapath>,
     patches: HashMap<Box<str>, Patch>,
 }
 
-/// A logical switch or router: what is bound on it where, and what it is linked to how often.
+/// A logical switch or router: its ports on each chassis, and its links to each other datapath.
 #[derive(Debug, Default)]
 struct Datapath {
     places: BTreeMap<Uuid, u32>,
@@ -128,7 +129,7 @@ struct Patch {
     peer: Box<str>,
 }
 
-/// What a row says.
+/// The decoded row of a port.
 struct Port {
     datapath: Uuid,
     chassis: BTreeSet<Uuid>,
@@ -146,8 +147,8 @@ impl LocalityIndex {
         self.view.clone()
     }
 
-    /// The replica is what is in the database: this is different from before, and that the database
-    /// does not have.
+    /// The replica is in sync with the database: `changes` are the differences from before, and
+    /// `missing` is what the database's schema lacks.
     pub fn synced(&mut self, changes: &[Change], missing: &[Missing]) {
         self.view.is_known = !is_lost(missing);
         self.changed(changes);
@@ -157,7 +158,7 @@ impl LocalityIndex {
     pub fn changed(&mut self, changes: &[Change]) {
         let ports = || changes.iter().filter(|change| change.table == PORT_BINDING);
         let mut relinked = Relinked::new();
-        // All that goes first: a name may go and come back in one change.
+        // Removals first: one change can delete a name and add it again.
         for Change { id, .. } in ports() {
             if let Some(old) = self.ports.remove(id).as_ref().and_then(Port::read) {
                 self.remove(old, &mut relinked);
@@ -239,7 +240,7 @@ impl LocalityIndex {
         }
     }
 
-    /// One port more or less of a switch or router is on a chassis.
+    /// Adds `change` to the number of ports that a switch or router has on a chassis.
     fn place(&mut self, datapath: Uuid, chassis: Uuid, change: i32) {
         self.edit(datapath, |known| {
             edit_count(&mut known.places, chassis, change);
@@ -263,7 +264,7 @@ impl LocalityIndex {
         }
     }
 
-    /// What is at the other end, where either end names the other.
+    /// The datapath at the other end, if each end names the other.
     fn peer_of(&self, name: &str, patch: &Patch) -> Option<Uuid> {
         let peer = self.patches.get(&patch.peer)?;
         (peer.peer.as_ref() == name).then_some(peer.datapath)
@@ -276,7 +277,7 @@ impl LocalityIndex {
         }
     }
 
-    /// A switch or router of which nothing is known is none.
+    /// Edits a switch or router, and removes it when it has neither ports nor links.
     fn edit(&mut self, id: Uuid, edit: impl FnOnce(&mut Datapath)) {
         let datapath = self.datapaths.entry(id).or_default();
         edit(datapath);
@@ -285,8 +286,8 @@ impl LocalityIndex {
         }
     }
 
-    /// Finds the VPCs of those whose links changed. Each part that a VPC fell into has one of them, so
-    /// that all of what was together is gone over.
+    /// Computes the VPCs of the datapaths whose links changed. Each part of a VPC that was split
+    /// has one of them, so all its former members are visited.
     fn relink(&mut self, mut relinked: Relinked) {
         let mut found = Vec::new();
         while let Some(first) = relinked.pop_first() {
@@ -337,7 +338,7 @@ impl LocalityIndex {
     }
 }
 
-/// A count of nothing is none.
+/// Adds `change` to a count, and removes the count at zero.
 fn edit_count(counts: &mut BTreeMap<Uuid, u32>, key: Uuid, change: i32) {
     match counts.entry(key) {
         Entry::Vacant(entry) => {
@@ -362,7 +363,7 @@ impl Port {
         let datapath = row.get("datapath")?.uuids().next()?;
         let chassis = ["chassis", "additional_chassis"].into_iter();
         let chassis = chassis.filter_map(|column| row.get(column));
-        // OVN-Kubernetes says no more than that it is one.
+        // OVN-Kubernetes only marks a port as a pod's: `pod` is then not `namespace/name`.
         let pod = row.get("external_ids").and_then(|ids| ids.entry("pod"));
         let pod = pod.filter(|pod| pod.contains('/'));
         // A port of a VM or a pod has no type.
@@ -376,9 +377,9 @@ impl Port {
     }
 }
 
-/// The end of a link that is the same on every chassis. A distributed gateway port is none: what is
-/// behind it is another network, and whether it becomes local with this one depends on the chassis and
-/// on OVN's version.
+/// The end of a link that is the same on every chassis. A distributed gateway port is excluded: it
+/// leads to another network, and whether that becomes local too depends on the chassis and on OVN's
+/// version.
 fn patch(row: &Row, kind: &str, datapath: Uuid) -> Option<Patch> {
     let options = row.get("options")?;
     if kind != "patch" || options.entry("chassis-redirect-port").is_some() {

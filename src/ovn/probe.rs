@@ -1,6 +1,5 @@
-//! The probe: a question to every chassis, by one more in the northbound database. northd carries
-//! it to `SB_Global.nb_cfg`, each ovn-controller answers in its `Chassis_Private`, and one that is
-//! dead does not. Kube-OVN itself does not ask.
+//! The probe increments `NB_Global.nb_cfg`. northd copies the value to `SB_Global.nb_cfg`, and
+//! every live ovn-controller copies it to its `Chassis_Private` row. Kube-OVN does not probe.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,15 +15,15 @@ use crate::failure_log::FailureLog;
 use crate::metrics::Registry;
 use crate::ovn::connection::message;
 
-/// The longest message of a server that is asked for a number, in bytes.
+/// The longest message of a server, in bytes: a reply holds little more than a number.
 const MESSAGE: usize = 64 * 1024;
 
 /// What the probe counts.
 #[derive(Clone, Debug)]
 pub struct ProbeMetrics {
-    /// Questions asked.
+    /// Probes that succeeded.
     pub questions: IntCounter,
-    /// Questions that could not be asked, by `cause`.
+    /// Probes that failed, by `cause`.
     pub failures: IntCounterVec,
 }
 
@@ -52,14 +51,14 @@ impl ProbeMetrics {
     }
 }
 
-/// Asks, over a new connection each time.
+/// Increments `NB_Global.nb_cfg`, over a new connection each time.
 #[derive(Debug)]
 pub struct Probe {
     transactor: Transactor,
 }
 
 impl Probe {
-    /// A probe by way of a northbound database.
+    /// A probe of the northbound database with these options.
     #[must_use]
     pub const fn new(options: ClientOptions) -> Self {
         Self {
@@ -67,9 +66,9 @@ impl Probe {
         }
     }
 
-    /// Asks at once and then at every interval, until it is dropped. Two that ask at a time do no
-    /// harm: every question is answered. While chassis do not answer by OVN's configuration
-    /// (`answers`), it does not ask: each question would still cost northd a round.
+    /// Probes at once and then at every interval, until the future is dropped. Concurrent probes do
+    /// no harm: chassis answer the highest value. While OVN's configuration keeps chassis from
+    /// answering (`answers` is false), it pauses: a probe would still cost northd a round.
     pub async fn run(
         &mut self,
         every: Duration,
@@ -115,12 +114,12 @@ impl Probe {
         }
     }
 
-    /// Asks once, by the first server that does it, and returns the value that chassis answer with.
+    /// Increments the value once, on the first server that accepts it, and returns the new value.
     ///
     /// # Errors
-    /// Of the last server that was tried.
+    /// The error of the last server that was tried.
     pub async fn bump(&mut self) -> Result<i64, Error> {
-        // A question that is asked twice does no harm.
+        // A second increment does no harm.
         let mut transaction = Transaction::new("OVN_Northbound").repeatable();
         let add = [Mutation::new("nb_cfg", Mutator::Add, 1)];
         let mutate = transaction.mutate("NB_Global", &[], &add);

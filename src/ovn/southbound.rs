@@ -27,9 +27,10 @@ pub const fn spec(leader_only: bool, locality: bool) -> MonitorSpec {
     }
 }
 
-/// Follows the database until the future is dropped, and replaces `view` at every change. `publish` is
-/// called with each new view, in order, except where ports alone have changed: these change by the
-/// thousand, and no rejected node passes by them. While no server is followed the last view stays.
+/// Follows the database until the future is dropped, and replaces `view` at every change. Calls
+/// `publish` with each new view, in order, unless only ports have changed: there are thousands of
+/// such changes, and ports do not decide which nodes pass. While no server is followed, the last
+/// view stays.
 pub async fn watch(
     options: ClientOptions,
     spec: MonitorSpec,

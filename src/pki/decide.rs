@@ -1,8 +1,8 @@
-//! What is to be changed in the Secret, and why: pure, from what is there and what time it is.
+//! Decides the changes to the Secret, and their reasons, from its state and the time. Pure.
 //!
-//! The order of a CA's rotation is what keeps every leaf trusted. A new CA is first made and added to
-//! the bundle (`next`), then published for [`Policy::overlap`], then promoted to sign, and the old one
-//! is retired when its last leaf is over.
+//! The order of a CA rotation keeps every leaf trusted. A new CA is first made and added to the
+//! bundle (`next`), then published for [`Policy::overlap`], then promoted to sign, and the old CA
+//! is retired when its last leaf has expired.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -165,7 +165,7 @@ impl Store {
     }
 }
 
-/// Why there is no good answer: the server's own words, or what is in the way of any.
+/// Why a request failed: the server's status, or what prevented an answer.
 pub(super) enum Failure {
     Status(Box<Status>),
     Other(Fault),

@@ -1,9 +1,9 @@
-//! What a connection is doing, and so until when it may go on doing it.
+//! What a connection is doing, and the deadline that follows from it.
 //!
 //! Hyper's own header timeout also runs between the requests of a kept-alive connection, so it
 //! cannot be shorter than the idle timeout. Here the bytes and the requests of a connection are
 //! reported by its IO wrapper and its service, and [`State::due`] tells the two apart.
-//! [`State`] knows no clock: every event brings its time.
+//! [`State`] reads no clock: every event carries its time.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,11 +21,11 @@ pub(super) struct State {
     protocol: Protocol,
     opened: Instant,
     served: bool,
-    /// Since when bytes have come that belong to no request yet.
+    /// When the first bytes arrived that belong to no request yet.
     head_since: Option<Instant>,
-    /// Requests a handler works on.
+    /// Requests in a handler.
     handling: usize,
-    /// Responses not yet handed over in full.
+    /// Responses that are not fully sent.
     sending: usize,
     /// The last time a response made progress or ended.
     progress: Instant,
@@ -37,7 +37,7 @@ pub(super) struct State {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protocol {
-    /// So many bytes came, all of them the start of the HTTP/2 preface.
+    /// The first bytes, this many, match the HTTP/2 preface.
     Unknown(usize),
     Http1,
     Http2,
@@ -84,8 +84,8 @@ impl State {
         self.progress = now;
     }
 
-    /// Whether the connection's task must be woken to see it: an HTTP/2 request ends in a task of
-    /// its own, all else happens while the connection is polled.
+    /// Whether the connection's task must be woken: an HTTP/2 request ends in its own task,
+    /// everything else happens while the connection is polled.
     pub(super) fn request_ended(&mut self, stage: Stage, now: Instant) -> bool {
         match stage {
             Stage::Handling => self.handling -= 1,
@@ -116,7 +116,7 @@ impl State {
         self.closing_since.get_or_insert(now);
     }
 
-    /// Since when nothing was done for it; `None` while a handler works.
+    /// When the connection last made progress; `None` while a handler works.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         (self.handling == 0).then_some(self.progress)
     }
@@ -125,8 +125,8 @@ impl State {
         self.handling + self.sending
     }
 
-    /// Until when the connection may go on as it is, and what it waits for in vain by then.
-    /// `None` while a handler works: how long that may take is for the router to say.
+    /// The deadline of the connection, and the timeout that then applies. `None` while a handler
+    /// works: the router limits the time of a handler.
     pub(super) fn due(&self, limits: &Limits) -> Option<(Instant, Timeout)> {
         let Limits {
             header_timeout,
@@ -148,7 +148,7 @@ impl State {
             return Some((since + header_timeout, Timeout::Close));
         }
         let head_since = match self.protocol {
-            // Frames without a stream, such as pings, are no sign of a request to come.
+            // Frames without a stream, such as pings, do not start a request.
             Protocol::Http2 if self.served => None,
             Protocol::Http1 | Protocol::Unknown(_) if self.served => self.head_since,
             Protocol::Http2 | Protocol::Http1 | Protocol::Unknown(_) => Some(self.opened),
@@ -172,7 +172,7 @@ fn identify(matched: usize, bytes: &[u8]) -> Protocol {
     }
 }
 
-/// How far a request in flight has come.
+/// The stage of a request in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Handling,
@@ -185,9 +185,9 @@ pub(super) struct Activity {
     state: Mutex<State>,
     /// Wakes the connection's task, see [`State::request_ended`].
     pub(super) ended: Notify,
-    /// Tells the connection's task that an HTTP/2 client has to go elsewhere.
+    /// Tells the connection's task that the HTTP/2 client must reconnect elsewhere.
     pub(super) leaving: Notify,
-    /// Tells the connection's task that another connection takes its place.
+    /// Tells the connection's task to close the connection for a new one.
     pub(super) gives_way: Notify,
     metrics: Arc<ListenerMetrics>,
 }
@@ -256,7 +256,7 @@ mod tests {
     const HEADER: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(100);
 
-    /// What is due after events, each at its second; one table, as the order of the rules matters.
+    /// The deadline after events at given seconds. One table, because the rules are ordered.
     #[test]
     fn due() {
         let check = |name: &str, expected: Option<(u64, Timeout)>, events: &[(u64, Event)]| {

@@ -1,7 +1,8 @@
-//! The open connections of a listener, and which of them gives way to one more.
+//! The open connections of a listener, and which one to close at the limit.
 //!
-//! Where all allowed ones are open, the peer with the most gives one up: the one that is idle for the
-//! longest. So a peer that opens as many as it can keeps no other peer out.
+//! At the limit, the peer with the most connections loses the one that has been idle for the
+//! longest. A peer that opens as many connections as it can therefore does not lock out other
+//! peers.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -31,8 +32,8 @@ struct Connection {
     activity: Arc<Activity>,
 }
 
-/// An open connection. It counts against the limit until this is dropped or it gives way, and in the
-/// gauge until this is dropped.
+/// An open connection. It counts against the limit until this is dropped or it is chosen to be
+/// closed, and in the gauge until this is dropped.
 #[derive(Debug)]
 pub(super) struct OpenConnection {
     id: u64,
@@ -43,7 +44,7 @@ pub(super) struct OpenConnection {
 #[derive(Debug)]
 pub(super) struct Admitted {
     pub(super) connection: OpenConnection,
-    /// Whether another one had to give way.
+    /// Whether another connection is closed for it.
     pub(super) in_place_of_another: bool,
 }
 
@@ -56,7 +57,7 @@ impl OpenConnections {
         })
     }
 
-    /// Takes one more; `None` where none gives way.
+    /// Admits a connection; `None` at the limit if no other connection may be closed.
     pub(super) fn admit(
         self: &Arc<Self>,
         address: IpAddr,
@@ -66,7 +67,7 @@ impl OpenConnections {
         let in_place_of_another = connections.by_id.len() >= self.limit;
         if in_place_of_another {
             let id = connections.gives_way(address)?;
-            // It counts no more from here on, and ends when its task gets to it.
+            // It no longer counts against the limit; its task closes it.
             let leaving = connections.by_id.remove(&id)?;
             leaving.activity.gives_way.notify_one();
         }
@@ -93,7 +94,7 @@ impl OpenConnections {
 }
 
 impl Connections {
-    /// Which connection gives way to a new one of this address.
+    /// The connection to close for a new one from this address.
     fn gives_way(&self, newcomer: IpAddr) -> Option<u64> {
         let mut counts: HashMap<IpAddr, usize> = HashMap::new();
         for connection in self.by_id.values() {
@@ -113,8 +114,8 @@ impl Connections {
         if let Some((_, id)) = idle.min() {
             return Some(id);
         }
-        // All of them are at work. One of them ends all the same if its peer keeps more than the other
-        // one gets.
+        // All of them have a request. Still close the oldest one if its peer has more connections
+        // than the newcomer will have.
         let is_more = most > of_newcomer + 1;
         is_more.then(|| of_most().map(|(id, _)| *id).min())?
     }
@@ -139,8 +140,8 @@ mod tests {
         IpAddr::from([10, 0, 0, last])
     }
 
-    /// Opens one connection after the other, a second apart, where `true` is one at work, and says
-    /// which of them gives way to one more.
+    /// Opens connections one second apart, where `true` means at work, and checks which one is
+    /// closed for a newcomer.
     async fn check(name: &str, open: &[(u8, bool)], newcomer: u8, expect: Option<usize>) {
         let metrics = Arc::new(ListenerMetrics::for_test());
         let connections = OpenConnections::new(open.len(), metrics.open.clone());
@@ -173,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_oldest_idle_connection_of_the_peer_with_the_most_gives_way() {
+    async fn the_oldest_idle_connection_of_the_peer_with_the_most_is_closed() {
         const IDLE: bool = false;
         const WORK: bool = true;
         for (name, open, newcomer, expect) in [
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_gave_way_is_told_so() {
+    async fn a_connection_to_be_closed_is_notified() {
         let metrics = Arc::new(ListenerMetrics::for_test());
         let connections = OpenConnections::new(1, metrics.open.clone());
         let [first, second] = [(); 2].map(|()| Activity::new(Arc::clone(&metrics)));

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_with_a_file_is_said_before_anybody_is_asked() {
+    fn file_errors_are_reported_before_connecting() {
         let dir = tempfile::tempdir().unwrap();
         let Issued { cert, signing_key } = generate_simple_self_signed(["ovn".to_owned()]).unwrap();
         let other = KeyPair::generate().unwrap();

@@ -1,4 +1,4 @@
-//! A launcher pod's VMI, or why it is not there to judge by.
+//! A launcher pod's VMI, or why it is not available.
 
 use std::fmt;
 
@@ -32,11 +32,11 @@ impl fmt::Display for VmiRef {
     }
 }
 
-/// Why a pod's VMI is not there to judge by. The text is for the caller: it does not tell whether a VMI
-/// is in the cluster, which anybody could ask for then.
+/// Why a pod's VMI is not available. The text is part of the response, which must not reveal to any
+/// client which VMIs exist.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoVmi {
-    /// The pod does not say which it is.
+    /// No VMI controls the pod.
     #[error("pod {0} has the labels of a virt-launcher, but no VirtualMachineInstance controls it")]
     Unowned(String),
     /// It is not in the view, and was not looked up.
@@ -48,7 +48,7 @@ pub(super) enum NoVmi {
 }
 
 impl NoVmi {
-    /// The text for the log, which tells what the caller is not told.
+    /// The text for the log, with the reason that the response omits.
     pub(super) fn details(&self) -> String {
         let why = match self {
             Self::Unowned(_) | Self::Unknown(_) => return self.to_string(),

@@ -309,7 +309,7 @@ fn a_vm_is_known_by_its_ports_ids_or_else_by_their_name() {
     ] {
         assert_eq!(Db::new(&[(1, row.clone())]).local(vm), expect, "{row}");
     }
-    // Whoever has ids is not mistaken for somebody of the name.
+    // A VM with ports that have ids is not looked up by name as well.
     let db = Db::new(&[(1, port("ns/web", 1, &[1])), (2, named("web.ns", ""))]);
     assert_eq!(db.local("ns/web"), "1:1 of 1");
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::server::Limits;
 
 #[tokio::test(start_paused = true)]
-async fn over_the_limit_the_oldest_idle_connection_of_the_peer_with_the_most_gives_way() {
+async fn over_the_limit_the_oldest_idle_connection_of_the_peer_with_the_most_is_closed() {
     let harness = Harness::with_limits(Limits {
         max_connections: 1000,
         ..mk_limits()
