@@ -40,7 +40,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     };
     let facts = Facts {
         state: &found.state,
-        faults: &found.faults,
+        defects: &found.defects,
         restored: false,
         published: &Published::Everything,
         serving: None,
@@ -53,7 +53,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     if let Ok(state) = carry_out(&changes, found.state, &policy, now.at) {
         let written = contents::write(&state, Some(&secret), "ns", "berth-tls");
         let again = contents::read(&written).expect("it is berth's");
-        assert_eq!(again.faults, []);
+        assert_eq!(again.defects, []);
         assert!(again.state.leaf.is_some());
     }
 });

@@ -153,8 +153,11 @@ fn unseen_nodes(
     provider: Provider,
 ) -> Result<Vec<Option<Box<NodeFacts>>>, ArgsError> {
     let unseen = |(index, node): (usize, &AskedNode<'_>)| {
+        if !node.is_whole {
+            return Ok(None);
+        }
         let entry = snapshot.cluster.node(node.name.as_str());
-        if !node.is_whole || entry.and_then(NodeEntry::facts).is_some() {
+        if entry.and_then(NodeEntry::facts).is_some() {
             return Ok(None);
         }
         let facts = extender::node_facts(index, node.json, provider)?;
