@@ -83,7 +83,9 @@ async fn an_api_server_of_a_p521_ca_is_named_in_words_with_what_berth_takes() {
             (fault.cause, fault.to_string()),
             (
                 Cause::Connection,
-                format!("a certificate in the peer's chain is signed by {by}, {takes}")
+                format!(
+                    "https://{server}: a certificate in the peer's chain is signed by {by}, {takes}"
+                )
             )
         );
     }

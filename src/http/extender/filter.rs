@@ -1,6 +1,7 @@
 //! `POST /scheduler/filter`: which of these nodes may the pod land on?
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use axum::response::Response;
 use crate::cluster::Lookup;
 use crate::cluster::view::NodeEntry;
 use crate::decide::checks::{Check, NOT_YET_KNOWN};
-use crate::decide::evaluate::{Candidate, Evaluator, SchedulingReason, VerdictCounts};
+use crate::decide::evaluate::{Evaluator, SchedulingReason, VerdictCounts};
 use crate::decide::policy::{ClusterCapabilities, Policy};
 use crate::domain::{AgentSet, MachineType, NodeFacts, Provider};
 use crate::http::extender::CallReport;
@@ -132,11 +133,16 @@ fn judge<'a>(
     let machine_type = origin.machine_type.and_then(MachineType::name);
     let texts = Check::ALL.map(|check| check.text(machine_type));
     let nodes = asked.read()?;
-    let unseen = unseen_nodes(&nodes, snapshot, policy.provider)?;
+    // In a loop of its own, in which the processor waits for the memory of several nodes at a time.
+    let entries: Vec<_> = nodes
+        .iter()
+        .map(|node| snapshot.cluster.node(node.name.as_str()))
+        .collect();
+    let unseen = unseen_nodes(&nodes, &entries, policy.provider)?;
     let capabilities = capabilities(snapshot, &unseen);
     let evaluator = Evaluator::for_vm(policy, capabilities, reason, origin);
     let mut run = FilterRun::new(&texts, policy.required_agents(snapshot.capabilities()));
-    let passed = run.evaluate(nodes, &unseen, snapshot, evaluator);
+    let passed = run.evaluate(nodes, &entries, &unseen, snapshot, evaluator);
     let counts = (run.counts.passed, run.not_passed());
     let vmi = (vmi, origin);
     decision::judged(Verb::Filter, &pod, vmi, reason, counts, &run.details);
@@ -146,33 +152,28 @@ fn judge<'a>(
     })
 }
 
-/// Of nodes that came whole, the facts of those that the view does not have.
+/// Of nodes that came whole, the facts of those that the view does not have, by their place in the
+/// call.
 fn unseen_nodes(
     nodes: &[AskedNode<'_>],
-    snapshot: &Snapshot,
+    entries: &[Option<&NodeEntry>],
     provider: Provider,
-) -> Result<Vec<Option<Box<NodeFacts>>>, ArgsError> {
-    let unseen = |(index, node): (usize, &AskedNode<'_>)| {
-        if !node.is_whole {
-            return Ok(None);
-        }
-        let entry = snapshot.cluster.node(node.name.as_str());
-        if entry.and_then(NodeEntry::facts).is_some() {
-            return Ok(None);
-        }
-        let facts = extender::node_facts(index, node.json, provider)?;
-        Ok(Some(Box::new(facts)))
-    };
-    nodes.iter().enumerate().map(unseen).collect()
+) -> Result<HashMap<usize, NodeFacts>, ArgsError> {
+    let places = nodes.iter().zip(entries).enumerate();
+    let unseen = places
+        .filter(|(_, (node, entry))| node.is_whole && entry.and_then(NodeEntry::facts).is_none());
+    unseen
+        .map(|(place, (node, _))| {
+            let facts = extender::node_facts(place, node.json, provider)?;
+            Ok((place, facts))
+        })
+        .collect()
 }
 
 /// What is true of the cluster as the view has it, with the nodes of the request that the view lacks.
-fn capabilities(snapshot: &Snapshot, unseen: &[Option<Box<NodeFacts>>]) -> ClusterCapabilities {
+fn capabilities(snapshot: &Snapshot, unseen: &HashMap<usize, NodeFacts>) -> ClusterCapabilities {
     let mut capabilities = snapshot.capabilities();
-    capabilities.machine_types_seen |= unseen
-        .iter()
-        .flatten()
-        .any(|node| node.machine_types.is_labelled());
+    capabilities.machine_types_seen |= unseen.values().any(|node| node.machine_types.is_labelled());
     capabilities
 }
 
@@ -200,17 +201,24 @@ impl<'r> FilterRun<'r> {
     fn evaluate<'a: 'r>(
         &mut self,
         nodes: Vec<AskedNode<'a>>,
-        unseen: &[Option<Box<NodeFacts>>],
+        entries: &[Option<&NodeEntry>],
+        unseen: &HashMap<usize, NodeFacts>,
         snapshot: &Snapshot,
         mut evaluator: Evaluator<'_>,
     ) -> Vec<AskedNode<'a>> {
         let mut passed = Vec::with_capacity(nodes.len());
-        for (node, unseen) in nodes.into_iter().zip(unseen) {
+        for (place, (node, entry)) in nodes.into_iter().zip(entries).enumerate() {
             let name = node.name.as_str();
-            let Some(candidate) = candidate(name, unseen.as_deref(), snapshot) else {
+            let facts = match entry.and_then(NodeEntry::facts) {
+                None => unseen.get(&place),
+                known => known,
+            };
+            let Some(facts) = facts else {
                 self.unknown(node);
                 continue;
             };
+            let agents = entry.map(NodeEntry::agents).unwrap_or_default();
+            let candidate = snapshot.candidate_with(name, facts, agents);
             let verdict = evaluator.evaluate(&candidate);
             self.counts.add(Some(verdict));
             let Some(first) = verdict.failed.first() else {
@@ -237,20 +245,5 @@ impl<'r> FilterRun<'r> {
             node: node.name,
             text: NOT_YET_KNOWN,
         });
-    }
-}
-
-/// A node with what is known of it: by the view, or else by the request.
-fn candidate<'n>(
-    name: &'n str,
-    unseen: Option<&'n NodeFacts>,
-    snapshot: &'n Snapshot,
-) -> Option<Candidate<'n>> {
-    match unseen {
-        None => snapshot.candidate(name),
-        Some(node) => {
-            let agents = snapshot.cluster.node(name).map(NodeEntry::agents);
-            Some(snapshot.candidate_with(name, node, agents.unwrap_or_default()))
-        }
     }
 }
