@@ -34,14 +34,14 @@ fn these_are_all_rights() {
         ),
     ]);
     let own_secret = json!([named(
-        rule("", &["secrets"], &["get", "list", "watch", "update"]),
+        rule("", &["secrets"], &["get", "watch", "update"]),
         "berth-tls"
     )]);
     let webhook = named(
         rule(
             "admissionregistration.k8s.io",
             &["mutatingwebhookconfigurations"],
-            &["get", "list", "watch", "patch"],
+            &["get", "watch", "patch"],
         ),
         "berth",
     );
