@@ -34,6 +34,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::decide::policy::Policy;
+use crate::decide::score::Weights;
 use crate::domain;
 use crate::yaml;
 
@@ -97,7 +98,9 @@ pub struct Config {
     /// How the extender ranks the nodes that pass: the weight of each score input, from 0 to 100.
     /// With the defaults, which add up to 10, a weight is the number of points that an input can
     /// contribute to the score.
-    pub scoring: Scoring,
+    #[serde(deserialize_with = "Scoring::deserialize")]
+    #[schemars(with = "Scoring")]
+    pub scoring: Weights,
     /// Limits for requests and connections.
     pub limits: Limits,
     /// What happens after SIGTERM.
@@ -177,7 +180,7 @@ impl Config {
         self.southbound.check()?;
         self.node_condition.check()?;
         self.lease.check()?;
-        self.scoring.check()?;
+        Scoring::check(&self.scoring)?;
         self.machine_type.check()?;
         self.agents.check()
     }
@@ -256,7 +259,7 @@ impl Config {
             equivalents: self.machine_type.equivalents.clone(),
             when_unseen: self.agents.when_unseen,
             allowed_lag: self.southbound.allowed_lag.0,
-            weights: self.scoring.weights(),
+            weights: self.scoring,
         }
     }
 }

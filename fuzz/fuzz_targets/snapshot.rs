@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     if let Ok(text) = std::str::from_utf8(data) {
-        for provider in Provider::ALL {
+        for &provider in Provider::ALL {
             let _ = file::parse(text, &provider.into());
         }
     }

@@ -98,7 +98,7 @@ impl Announcer {
             AgentSet::default()
         };
         let before = std::mem::replace(&mut self.unneeded, unneeded);
-        for agent in Agent::ALL {
+        for &agent in Agent::ALL {
             let (check, name) = (check.name(), agent.name());
             if unneeded.contains(agent) && !before.contains(agent) {
                 tracing::warn!(

@@ -91,7 +91,8 @@ pub(super) fn follow(
 /// The kinds that the view still waits for, each with what its list fails of.
 fn not_listed(view: &View, metrics: &Metrics) -> String {
     let waiting = ObjectKind::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|kind| !view.is_listed(*kind));
     let texts: Vec<String> = waiting
         .map(|kind| match metrics.fault(kind) {

@@ -29,8 +29,9 @@ pub(super) struct WatchedResource {
 
 impl WatchedResource {
     /// Everything that is watched in a cluster with this network.
-    pub(super) fn all(network: &Network) -> [Self; ObjectKind::ALL.len()] {
-        ObjectKind::ALL.map(|kind| Self::new(kind, network))
+    pub(super) fn all(network: &Network) -> Vec<Self> {
+        let kinds = ObjectKind::ALL.iter();
+        kinds.map(|kind| Self::new(*kind, network)).collect()
     }
 
     /// The VMIs of one namespace.
@@ -41,7 +42,7 @@ impl WatchedResource {
         }
     }
 
-    fn new(kind: ObjectKind, network: &Network) -> Self {
+    pub(super) fn new(kind: ObjectKind, network: &Network) -> Self {
         let (group, plural) = match kind {
             ObjectKind::Node => ("", "nodes"),
             ObjectKind::AgentPod | ObjectKind::TargetPod => ("", "pods"),
@@ -245,7 +246,8 @@ mod tests {
     #[test]
     fn a_kind_is_asked_for_where_the_api_server_has_it() {
         let network = Network::default();
-        let paths = WatchedResource::all(&network).map(|resource| resource.path());
+        let resources = WatchedResource::all(&network);
+        let paths: Vec<_> = resources.iter().map(WatchedResource::path).collect();
         assert_eq!(
             paths,
             [

@@ -57,9 +57,9 @@ impl Metrics {
                 "VMIs that no watch had brought when their pods came, by what a read of them came to; limited and remembered were not read: too many were, or it was absent a moment ago.",
                 &["outcome"],
             )?,
-            faults: ObjectKind::ALL.map(|_| Mutex::default()),
+            faults: Default::default(),
         };
-        for kind in ObjectKind::ALL {
+        for &kind in ObjectKind::ALL {
             for vec in [&metrics.lists, &metrics.starts, &metrics.unreadable] {
                 vec.with_label_values(&[kind.name()]);
             }

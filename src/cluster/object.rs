@@ -4,6 +4,8 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+use strum::{IntoStaticStr, VariantArray};
+
 use crate::domain::{Agent, AgentState, DefaultBinding, NodeFacts, Vmi};
 use crate::text::{LONGEST_TEXT, shorten};
 
@@ -127,7 +129,8 @@ pub struct TargetPod {
 }
 
 /// The kinds of [`Object`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, VariantArray, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum ObjectKind {
     /// Nodes.
     Node,
@@ -142,33 +145,18 @@ pub enum ObjectKind {
     /// Namespaces.
     Namespace,
     /// The KubeVirt CR.
+    #[strum(serialize = "kubevirt")]
     KubeVirt,
 }
 
 impl ObjectKind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::Node,
-        Self::AgentPod,
-        Self::Vmi,
-        Self::Migration,
-        Self::TargetPod,
-        Self::Namespace,
-        Self::KubeVirt,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The name in metric labels and logs.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Node => "node",
-            Self::AgentPod => "agent_pod",
-            Self::Vmi => "vmi",
-            Self::Migration => "migration",
-            Self::TargetPod => "target_pod",
-            Self::Namespace => "namespace",
-            Self::KubeVirt => "kubevirt",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -170,7 +170,7 @@ impl View {
         let is_seen = |agent: &Agent| self.agent_pods[*agent as usize] > 0;
         ClusterCapabilities {
             machine_types_seen: self.labelled_nodes > 0,
-            agents_seen: Agent::ALL.into_iter().filter(is_seen).collect(),
+            agents_seen: Agent::ALL.iter().copied().filter(is_seen).collect(),
             southbound_counts: false,
             lag_reported: false,
         }

@@ -11,8 +11,13 @@ use crate::decide::score::{Input, Weights};
 
 /// How the nodes that pass are told apart: the weight of each input of a score, from 0 to 100, beside
 /// the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Deserialize, JsonSchema)]
+#[serde(
+    remote = "Weights",
+    default = "Weights::default",
+    deny_unknown_fields,
+    rename_all = "camelCase"
+)]
 pub struct Scoring {
     /// The weight of nodes where the VM's logical switches are already in use. Needs
     /// `southbound.endpoints`. With 0, berth does not read the ports of the database.
@@ -58,44 +63,9 @@ fn weight<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     deserializer.deserialize_u32(Weight)
 }
 
-impl Default for Scoring {
-    fn default() -> Self {
-        let Weights {
-            locality,
-            arriving,
-            response,
-            stability,
-        } = Weights::default();
-        Self {
-            locality,
-            arriving,
-            response,
-            stability,
-        }
-    }
-}
-
 impl Scoring {
-    /// The weights in the score's own terms.
-    #[must_use]
-    pub const fn weights(self) -> Weights {
-        let Self {
-            locality,
-            arriving,
-            response,
-            stability,
-        } = self;
-        Weights {
-            locality,
-            arriving,
-            response,
-            stability,
-        }
-    }
-
     /// Refuses what no score can be made of.
-    pub fn check(self) -> Result<(), Refusal> {
-        let weights = self.weights();
+    pub fn check(weights: &Weights) -> Result<(), Refusal> {
         if Input::ALL.iter().all(|input| weights.of(*input) == 0) {
             return Err(Refusal::Combination(
                 "scoring: every weight is 0, and no node could be told from another; to have no scores, leave prioritizeVerb out of kube-scheduler's configuration"

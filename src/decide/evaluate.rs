@@ -1,6 +1,8 @@
 //! The verdict on a node: may this VM land there? The filter, preemption, the node condition and the
 //! gauges all ask here. Every active check is made, so that a verdict has every reason.
 
+use strum::IntoStaticStr;
+
 use crate::decide::checks::{Check, CheckSet};
 use crate::decide::origin::Origin;
 use crate::decide::policy::{ClusterCapabilities, Policy, WhenUnlabelled};
@@ -9,9 +11,11 @@ use crate::domain::{
 };
 
 /// Why a pod of a VM is being scheduled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum SchedulingReason {
     /// It is the target of a live migration.
+    #[strum(serialize = "migration")]
     MigrationTarget,
     /// It is the first launch of a VM.
     Launch,
@@ -30,11 +34,8 @@ impl SchedulingReason {
 
     /// The name in logs.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::MigrationTarget => "migration",
-            Self::Launch => "launch",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use strum::{IntoStaticStr, VariantArray};
+
 use crate::domain::{Binding, DefaultBinding};
 
 /// The annotation that KubeVirt looks for: its presence allows the live migration of a VMI whose
@@ -55,7 +57,8 @@ pub struct Surroundings {
 }
 
 /// What came of a review. The names are metric labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, VariantArray, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     /// The annotation is added.
     Patched,
@@ -86,38 +89,12 @@ pub enum Outcome {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Self; 12] = [
-        Self::Patched,
-        Self::AlreadyAnnotated,
-        Self::OptedOut,
-        Self::NotBridge,
-        Self::LeftToVmi,
-        Self::OtherOperation,
-        Self::TemplateUnchanged,
-        Self::ExistingVmi,
-        Self::Subresource,
-        Self::Deleting,
-        Self::OtherKind,
-        Self::Unreadable,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The name in metric labels and logs.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Patched => "patched",
-            Self::AlreadyAnnotated => "already_annotated",
-            Self::OptedOut => "opted_out",
-            Self::NotBridge => "not_bridge",
-            Self::LeftToVmi => "left_to_vmi",
-            Self::OtherOperation => "other_operation",
-            Self::TemplateUnchanged => "template_unchanged",
-            Self::ExistingVmi => "existing_vmi",
-            Self::Subresource => "subresource",
-            Self::Deleting => "deleting",
-            Self::OtherKind => "other_kind",
-            Self::Unreadable => "unreadable",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 

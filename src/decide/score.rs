@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use strum::{IntoStaticStr, VariantArray};
+
 /// The best score there is. kube-scheduler takes nothing above it.
 pub const BEST: u8 = 10;
 
@@ -17,7 +19,8 @@ const QUICK: Duration = Duration::from_millis(100);
 const WHOLE: u64 = 1000;
 
 /// What a score is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 #[repr(u8)]
 pub enum Input {
     /// How many of the VM's logical switches are local on the chassis already.
@@ -32,22 +35,12 @@ pub enum Input {
 
 impl Input {
     /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::Locality,
-        Self::Arriving,
-        Self::Response,
-        Self::Stability,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The name in metric labels, logs and the configuration.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Locality => "locality",
-            Self::Arriving => "arriving",
-            Self::Response => "response",
-            Self::Stability => "stability",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -125,7 +118,8 @@ impl Inputs {
 }
 
 /// The effect of an input on the scores of one call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Effect {
     /// It differs between candidates.
     Decides,
@@ -139,17 +133,12 @@ pub enum Effect {
 
 impl Effect {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Decides, Self::Same, Self::Unknown, Self::Off];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The name in metric labels.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Decides => "decides",
-            Self::Same => "same",
-            Self::Unknown => "unknown",
-            Self::Off => "off",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -171,15 +160,15 @@ impl Scale {
     /// The scale of these candidates, in whatever order.
     #[must_use]
     pub fn new(weights: Weights, candidates: &[Inputs]) -> Self {
-        let range = Input::ALL.map(|input| {
-            let merits = candidates.iter().filter_map(|inputs| inputs.merit(input));
-            merits.fold(None, |range: Option<Range>, merit| {
-                Some(Range {
+        let mut range: [Option<Range>; Input::ALL.len()] = Default::default();
+        for (range, input) in range.iter_mut().zip(Input::ALL) {
+            for merit in candidates.iter().filter_map(|inputs| inputs.merit(*input)) {
+                *range = Some(Range {
                     worst: range.map_or(merit, |range| range.worst.min(merit)),
                     best: range.map_or(merit, |range| range.best.max(merit)),
-                })
-            })
-        });
+                });
+            }
+        }
         Self { weights, range }
     }
 
@@ -199,12 +188,12 @@ impl Scale {
     /// The score of one of the candidates, from 0 to [`BEST`].
     #[must_use]
     pub fn score(&self, inputs: &Inputs) -> u8 {
-        let weigh = |input| {
-            let weight = u64::from(self.weights.of(input));
-            (weight * self.part(input, inputs), weight * WHOLE)
-        };
-        let weighed = Input::ALL.map(weigh).into_iter();
-        let (sum, most) = weighed.fold((0, 0), |(sum, most), (one, full)| (sum + one, most + full));
+        let (mut sum, mut most) = (0, 0);
+        for input in Input::ALL {
+            let weight = u64::from(self.weights.of(*input));
+            sum += weight * self.part(*input, inputs);
+            most += weight * WHOLE;
+        }
         let scaled = 2 * u64::from(BEST) * sum + most;
         let rounded = scaled.checked_div(2 * most).unwrap_or_default();
         u8::try_from(rounded).unwrap_or(BEST)

@@ -270,7 +270,7 @@ impl Metrics {
 
     /// A prioritize call was scored.
     pub fn scored(&self, scale: &Scale) {
-        for input in Input::ALL {
+        for &input in Input::ALL {
             self.inputs
                 .with_label_values(&[input.name(), scale.effect(input).name()])
                 .inc();

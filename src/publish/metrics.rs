@@ -37,7 +37,7 @@ impl Metrics {
                 "Nodes whose condition is not yet what it is to be.",
             )?,
         };
-        for status in Status::ALL {
+        for &status in Status::ALL {
             metrics.writes(status).reset();
         }
         for cause in Cause::ALL {

@@ -92,7 +92,7 @@ impl Collector for ClusterGauges {
             chassis,
             ..
         } = self;
-        for kind in ObjectKind::ALL {
+        for &kind in ObjectKind::ALL {
             let count = i64::try_from(view.count(kind)).unwrap_or(i64::MAX);
             objects.with_label_values(&[kind.name()]).set(count);
             let listed = i64::from(view.is_listed(kind));

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::decide::inject::Subject;
 use crate::domain::Binding;
@@ -12,7 +13,19 @@ use crate::wire::patch::Anchor;
 use crate::wire::{Map, Text, read_or_explain};
 
 /// A kind that berth injects into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    VariantArray,
+    IntoStaticStr,
+    EnumString,
+)]
 pub enum Kind {
     /// `kubevirt.io` `VirtualMachine`.
     VirtualMachine,
@@ -26,19 +39,13 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::VirtualMachine,
-        Self::VirtualMachineInstance,
-        Self::VirtualMachineInstanceReplicaSet,
-        Self::VirtualMachinePool,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The kind of this group and name, in whatever version.
     #[must_use]
     pub fn of(group: &str, kind: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|known| known.group() == group && known.name() == kind)
+        let kind: Self = kind.parse().ok()?;
+        (kind.group() == group).then_some(kind)
     }
 
     /// Its API group.
@@ -54,13 +61,8 @@ impl Kind {
 
     /// Its name.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::VirtualMachine => "VirtualMachine",
-            Self::VirtualMachineInstance => "VirtualMachineInstance",
-            Self::VirtualMachineInstanceReplicaSet => "VirtualMachineInstanceReplicaSet",
-            Self::VirtualMachinePool => "VirtualMachinePool",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// The way from the object's root to the VMI template, or to the VMI itself.

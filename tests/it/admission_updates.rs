@@ -177,7 +177,7 @@ fn rewritten(value: &Value) -> String {
 
 #[test]
 fn the_order_of_keys_and_white_space_are_no_change_of_a_template() {
-    for kind in Kind::ALL {
+    for &kind in Kind::ALL {
         let mut old = mk_object(kind);
         let template = kind
             .template()

@@ -182,7 +182,7 @@ fn index(events: &[Event]) -> Index {
 
 /// As a replica that starts now lists it.
 fn listed(mut index: Index, objects: &[Object]) -> View {
-    for kind in ObjectKind::ALL {
+    for &kind in ObjectKind::ALL {
         let of_kind = objects.iter().filter(|object| object.kind() == kind);
         index.reset(kind, of_kind.cloned().collect());
     }
@@ -247,7 +247,7 @@ proptest! {
         prop_assert_eq!(&watched, &fresh);
         let before_that: View = {
             let mut index = index(&events);
-            for kind in ObjectKind::ALL {
+            for &kind in ObjectKind::ALL {
                 let of_kind = objects.iter().filter(|object| object.kind() == kind);
                 let known = index.view().is_listed(kind);
                 let changed = index.reset(kind, of_kind.cloned().collect());

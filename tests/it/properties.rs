@@ -377,7 +377,7 @@ fn objects((nodes, vmi): &Cluster) -> Vec<Object> {
             name: (*name).into(),
             facts: facts.clone(),
         });
-        for (agent, state) in Agent::ALL.into_iter().zip(states) {
+        for (&agent, state) in Agent::ALL.iter().zip(states) {
             if *state != AgentState::Missing {
                 objects.push(Object::AgentPod {
                     key: ObjectKey::new("kube-system", &format!("{}-{name}", agent.name())),

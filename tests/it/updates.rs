@@ -27,7 +27,7 @@ pub(crate) fn all() -> Vec<Update> {
     let table: Value = serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap();
     let mut updates = Vec::new();
     for row in table["updates"].as_array().unwrap() {
-        for kind in Kind::ALL {
+        for &kind in Kind::ALL {
             let is_of = |kinds: &Value| kinds.as_array().unwrap().contains(&json!(kind.name()));
             let has_template = kind != Kind::VirtualMachineInstance;
             if has_template && row.get("kinds").is_none_or(is_of) {

@@ -33,7 +33,7 @@ async fn the_first_lists_make_the_view_that_a_snapshot_makes() {
     load(&server);
     let mut watching = Watching::start(&server).await;
     assert_eq!(watching.until_complete().await, view(&cluster()));
-    for kind in ObjectKind::ALL {
+    for &kind in ObjectKind::ALL {
         assert_eq!(watching.metrics.lists(kind).get(), 1, "{kind:?}");
     }
 }

@@ -407,7 +407,7 @@ fn a_list_is_all_there_is_of_its_kind_and_of_no_other() {
 #[test]
 fn a_view_is_complete_when_every_kind_was_listed() {
     let mut index = Index::default();
-    for kind in ObjectKind::ALL {
+    for &kind in ObjectKind::ALL {
         assert!(!index.view().is_complete());
         assert!(index.reset(kind, vec![]), "that a kind is known is news");
         assert!(index.view().is_listed(kind));

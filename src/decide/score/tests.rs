@@ -77,7 +77,10 @@ fn locality_outweighs_all_other_inputs() {
 fn an_unknown_input_lowers_no_score() {
     check(&[Inputs::default(); 3], &[10, 10, 10]);
     let scale = Scale::new(Weights::default(), &[arriving(0), arriving(1)]);
-    let effects = Input::ALL.map(|input| scale.effect(input));
+    let effects: Vec<_> = Input::ALL
+        .iter()
+        .map(|input| scale.effect(*input))
+        .collect();
     assert_eq!(
         effects,
         [

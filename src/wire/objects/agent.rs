@@ -76,7 +76,8 @@ mod tests {
             ("ovnkube-control-plane", None, None),
         ] {
             assert_eq!(
-                Provider::ALL.map(|provider| agent_of(provider, app)),
+                [Provider::KubeOvn, Provider::OvnKubernetes]
+                    .map(|provider| agent_of(provider, app)),
                 [by_kube_ovn, by_ovn_kubernetes],
                 "{app}"
             );
@@ -86,7 +87,7 @@ mod tests {
     #[test]
     fn the_pods_of_a_provider_are_selected_by_all_of_its_labels() {
         assert_eq!(
-            Provider::ALL.map(agent_selector),
+            [Provider::KubeOvn, Provider::OvnKubernetes].map(agent_selector),
             [
                 "app in (ovs,ovs-dpdk,kube-ovn-cni)",
                 "app in (ovnkube-node,ovnkube-node-dpu-host,ovnkube-node-smart-nic)",

@@ -116,9 +116,7 @@ fn published(condition: &Condition<'_>) -> Option<domain::ChassisReady> {
         let text = text.as_ref().map(Text::as_str);
         shorten(text.unwrap_or_default(), LONGEST_MESSAGE).into()
     };
-    let status = Status::ALL
-        .into_iter()
-        .find(|status| status.name() == condition.status.as_str());
+    let status = condition.status.as_str().parse();
     Some(domain::ChassisReady {
         status: status.unwrap_or(Status::Unknown),
         reason: text(&condition.reason),
@@ -318,7 +316,7 @@ mod tests {
                 node.into_facts(provider).1.chassis
             };
             assert_eq!(
-                Provider::ALL.map(claim),
+                [Provider::KubeOvn, Provider::OvnKubernetes].map(claim),
                 [by_kube_ovn, by_ovn_kubernetes],
                 "{node}"
             );

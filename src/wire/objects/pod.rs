@@ -128,11 +128,8 @@ impl<'a> Gather<'a> for Unready {
         if container.ready {
             return;
         }
-        let all = Agent::ALL.into_iter().flat_map(bystanders).copied();
-        match all
-            .into_iter()
-            .find(|name| *name == container.name.as_str())
-        {
+        let mut all = Agent::ALL.iter().flat_map(|agent| bystanders(*agent));
+        match all.find(|name| **name == container.name.as_str()) {
             None => self.others = true,
             Some(name) if !self.bystanders.contains(&name) => self.bystanders.push(name),
             Some(_) => {}
@@ -307,7 +304,7 @@ mod tests {
             ),
             (r#"{"metadata":{}}"#.to_owned(), AgentState::NotReady),
         ] {
-            for agent in Agent::ALL {
+            for &agent in Agent::ALL {
                 assert_eq!(mk_pod(&pod).agent_state(agent), expect, "{pod}");
             }
         }
