@@ -316,7 +316,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-fn sources<'a>(
+pub(crate) fn sources<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let mut next = Some(error);

@@ -1,10 +1,8 @@
 //! The cluster listed once, for a command that answers and ends. Lists are read as the watch reads
 //! them: in pages, with one object in memory at a time.
 
-use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::join_all;
 use kube::Client;
 use tokio::time::timeout;
@@ -12,7 +10,7 @@ use tokio::time::timeout;
 use crate::api::{Cause, Fault};
 use crate::cluster::kinds::{Observed, WatchedResource};
 use crate::cluster::object::{Object, ObjectKey, ObjectKind};
-use crate::cluster::source::{Event, Source};
+use crate::cluster::source::Source;
 use crate::cluster::watch::RIGHTS;
 use crate::cluster::{Index, View};
 use crate::domain::Network;
@@ -103,21 +101,17 @@ struct Listed {
 
 /// One full list of a kind.
 async fn list(source: Source) -> Result<Listed, Fault> {
-    let mut events = pin!(source.events());
-    let mut listed = Listed::default();
     let mut restarts = 0;
-    while let Some(event) = events.next().await {
-        match event {
-            // Again, where the last one broke off.
-            Ok(Event::ListBegins) => listed = Listed::default(),
-            Ok(Event::Listed(Observed { key, object, .. })) => match object {
-                Ok(object) => listed.objects.extend(object),
-                Err(error) => listed.unreadable.push((key, error)),
-            },
-            Ok(_) => break,
+    loop {
+        let mut listed = Listed::default();
+        let list = source.list(|Observed { key, object, .. }| match object {
+            Ok(object) => listed.objects.extend(object),
+            Err(error) => listed.unreadable.push((key, error)),
+        });
+        match list.await {
+            Ok(_) => return Ok(listed),
             Err(fault) if fault.cause == Cause::Expired && restarts < RESTARTS => restarts += 1,
             Err(fault) => return Err(fault),
         }
     }
-    Ok(listed)
 }

@@ -4,11 +4,9 @@
 //! kube's watcher has a whole page in memory, of objects that tenants make as large as they like.
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use futures_util::{Stream, stream};
 use http_body_util::{BodyExt, Collected, Limited};
 use kube::Client;
 use kube::api::{GetParams, ListParams, WatchParams};
@@ -17,9 +15,10 @@ use kube::core::{Request, Status};
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use crate::api::fault::sources;
 use crate::api::{Cause, Fault};
 use crate::cluster::kinds::{Observed, WatchedResource};
-use crate::cluster::parts::{Document, LARGEST_OBJECT, Parsed, Part, Splitter};
+use crate::cluster::parts::{Document, LARGEST_OBJECT, NotAnObject, Parsed, Part, Splitter};
 
 /// After how many seconds the server ends a watch, which then goes on where it was. A connection
 /// that was lost without a word is noticed after that.
@@ -34,46 +33,20 @@ const PAGE: u32 = 500;
 /// The longest answer that is read for what it says of a failure.
 const LONGEST_FAILURE: usize = 64 << 10;
 
-/// What happens to the objects of a kind.
+/// An event of a watch.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// A list begins; what an earlier one brought without an end counts for nothing.
-    ListBegins,
-    /// An object of the list.
-    Listed(Observed),
-    /// The list is whole.
-    ListEnds,
-    /// A watch is about to be asked for.
-    WatchBegins,
-    /// The server has said yes to it.
-    WatchOpens,
     /// An object is there, new or changed.
     Applied(Observed),
     /// An object is gone.
     Deleted(Observed),
 }
 
-/// Where the objects of a kind come from.
+/// Lists and watches the objects of one kind.
 pub(super) struct Source {
     client: Client,
     request: Request,
     resource: WatchedResource,
-}
-
-/// How far it has come.
-enum State {
-    /// Nothing is known.
-    Empty,
-    /// The next page of a list is to be asked for.
-    Page(Option<String>),
-    /// A page is being read.
-    Items(Parts),
-    /// All that was at this version is known.
-    Listed(String),
-    /// A watch from this version is to be asked for.
-    Asking(String),
-    /// What happens after this version is being read.
-    Watching(String, Parts),
 }
 
 impl Source {
@@ -85,17 +58,50 @@ impl Source {
         }
     }
 
-    /// What happens to them. After an error it goes on: where it was if that can be, else with a new
-    /// list.
-    pub(super) fn events(&self) -> impl Stream<Item = Result<Event, Fault>> {
-        stream::unfold(State::Empty, move |mut state| async move {
-            loop {
-                let event;
-                (event, state) = self.step(state).await;
-                if let Some(event) = event {
-                    return Some((event, state));
+    /// Lists all objects, page by page. Returns the version of the list, from which a watch goes on.
+    pub(super) async fn list(&self, mut each: impl FnMut(Observed)) -> Result<String, Fault> {
+        let mut parameters = ListParams {
+            label_selector: self.resource.selector.clone(),
+            limit: Some(PAGE),
+            ..ListParams::default()
+        };
+        loop {
+            let mut parts = Parts::new(self.send(self.request.list(&parameters)).await?);
+            let page = loop {
+                match parts.next().await? {
+                    Some(Parsed::Item(part)) => each(self.resource.observe(part)),
+                    Some(Parsed::Document(page)) => break page,
+                    None => return Err(Fault::new(Cause::Unreadable, "the list has no end")),
                 }
+            };
+            // Read to its end, so that the connection can be used again.
+            while let Ok(Some(_)) = parts.next().await {}
+            let ListMeta {
+                resource_version,
+                next,
+            } = serde_json::from_slice(&page.metadata).unwrap_or_default();
+            parameters.continue_token = next.filter(|next| !next.is_empty());
+            if parameters.continue_token.is_none() {
+                let version = resource_version.filter(|version| !version.is_empty());
+                return version.ok_or_else(|| no_version("a list"));
             }
+        }
+    }
+
+    /// Opens a watch of what happens after a version, and keeps the version up to date. Where only a
+    /// new list helps after an error, the version is then empty.
+    pub(super) async fn watch<'a>(&'a self, version: &'a mut String) -> Result<Watch<'a>, Fault> {
+        let parameters = WatchParams {
+            label_selector: self.resource.selector.clone(),
+            timeout: Some(WATCH_SECONDS),
+            bookmarks: true,
+            ..WatchParams::default()
+        };
+        let body = self.send(self.request.watch(&parameters, version)).await?;
+        Ok(Watch {
+            resource: &self.resource,
+            parts: Parts::new(body),
+            version,
         })
     }
 
@@ -121,118 +127,6 @@ impl Source {
         ))
     }
 
-    async fn step(&self, state: State) -> (Option<Result<Event, Fault>>, State) {
-        match state {
-            State::Empty => (Some(Ok(Event::ListBegins)), State::Page(None)),
-            State::Page(next) => match self.list(next).await {
-                Ok(body) => (None, State::Items(Parts::new(body))),
-                Err(fault) => (Some(Err(fault)), State::Empty),
-            },
-            State::Items(mut parts) => match parts.next().await {
-                Ok(Some(Parsed::Item(part))) => (
-                    Some(Ok(Event::Listed(self.resource.observe(part)))),
-                    State::Items(parts),
-                ),
-                Ok(Some(Parsed::Document(list))) => {
-                    parts.end().await;
-                    page_ends(&list)
-                }
-                Ok(None) => (
-                    Some(Err(Fault::new(Cause::Unreadable, "the list has no end"))),
-                    State::Empty,
-                ),
-                Err(fault) => (Some(Err(fault.into_fault())), State::Empty),
-            },
-            State::Listed(version) => (Some(Ok(Event::WatchBegins)), State::Asking(version)),
-            State::Asking(version) => match self.watch(&version).await {
-                Ok(body) => (
-                    Some(Ok(Event::WatchOpens)),
-                    State::Watching(version, Parts::new(body)),
-                ),
-                Err(fault) => (Some(Err(fault)), State::Listed(version)),
-            },
-            State::Watching(version, mut parts) => {
-                match timeout(SILENCE, parts.next()).await {
-                    Ok(Ok(Some(Parsed::Document(event)))) => self.happened(event, version, parts),
-                    // No event has items.
-                    Ok(Ok(Some(Parsed::Item(_)))) => (None, State::Watching(version, parts)),
-                    Ok(Err(fault)) if !fault.is_an_end() => {
-                        (Some(Err(fault.into_fault())), State::Listed(version))
-                    }
-                    // It is over, or as good as over.
-                    Ok(Ok(None) | Err(_)) | Err(_) => (None, State::Listed(version)),
-                }
-            }
-        }
-    }
-
-    /// An event of a watch.
-    fn happened(
-        &self,
-        event: Document,
-        version: String,
-        parts: Parts,
-    ) -> (Option<Result<Event, Fault>>, State) {
-        let watching = |version| State::Watching(version, parts);
-        let kind: &[u8] = event.event.trim_ascii();
-        let object = event.object;
-        if kind == br#""ERROR""# {
-            let Some(Part::Whole(status)) = object else {
-                return (Some(Err(no_event())), watching(version));
-            };
-            let status = serde_json::from_slice::<Status>(&status).unwrap_or_default();
-            // What happened since this version is not known any more.
-            let state = if status.code == 410 {
-                State::Empty
-            } else {
-                watching(version)
-            };
-            return (Some(Err(Fault::from(&status))), state);
-        }
-        if kind == br#""BOOKMARK""# {
-            // An object of no name, but for its version.
-            let next = match object {
-                Some(Part::Whole(object)) => serde_json::from_slice::<Bookmark>(&object).ok(),
-                Some(Part::TooLarge(_)) | None => None,
-            };
-            let next = next.and_then(|Bookmark { metadata }| metadata.resource_version);
-            return (None, watching(next.unwrap_or(version)));
-        }
-        let event: fn(Observed) -> Event = match kind {
-            br#""ADDED""# | br#""MODIFIED""# => Event::Applied,
-            br#""DELETED""# => Event::Deleted,
-            _ => return (Some(Err(no_event())), watching(version)),
-        };
-        let Some(observed) = object.map(|object| self.resource.observe(object)) else {
-            return (Some(Err(no_version("an object"))), State::Empty);
-        };
-        if observed.version.is_empty() {
-            return (Some(Err(no_version("an object"))), State::Empty);
-        }
-        let version = observed.version.clone();
-        (Some(Ok(event(observed))), watching(version))
-    }
-
-    async fn list(&self, next: Option<String>) -> Result<Body, Fault> {
-        let parameters = ListParams {
-            label_selector: self.resource.selector.clone(),
-            limit: Some(PAGE),
-            continue_token: next,
-            ..ListParams::default()
-        };
-        self.send(self.request.list(&parameters)).await
-    }
-
-    async fn watch(&self, version: &str) -> Result<Body, Fault> {
-        let parameters = WatchParams {
-            label_selector: self.resource.selector.clone(),
-            timeout: Some(WATCH_SECONDS),
-            bookmarks: true,
-            ..WatchParams::default()
-        };
-        self.send(self.request.watch(&parameters, version)).await
-    }
-
     async fn send(
         &self,
         request: Result<hyper::Request<Vec<u8>>, kube::core::request::Error>,
@@ -256,6 +150,64 @@ impl Source {
     }
 }
 
+/// An open watch.
+pub(super) struct Watch<'a> {
+    resource: &'a WatchedResource,
+    parts: Parts,
+    version: &'a mut String,
+}
+
+impl Watch<'_> {
+    /// The next event; `None` once the server has ended the watch, or is silent for too long. The watch
+    /// is of no use after an error.
+    pub(super) async fn next(&mut self) -> Result<Option<Event>, Fault> {
+        loop {
+            let document = match timeout(SILENCE, self.parts.next()).await {
+                Ok(Ok(Some(Parsed::Document(document)))) => document,
+                // No event has items.
+                Ok(Ok(Some(Parsed::Item(_)))) => continue,
+                Ok(Err(broken)) if !broken.is_an_end() => return Err(broken.into()),
+                Ok(Ok(None) | Err(_)) | Err(_) => return Ok(None),
+            };
+            if let Some(event) = self.event(document)? {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    /// The event in a document; `None` for a bookmark.
+    fn event(&mut self, document: Document) -> Result<Option<Event>, Fault> {
+        let event: fn(Observed) -> Event = match (document.event.trim_ascii(), &document.object) {
+            (br#""ERROR""#, Some(Part::Whole(status))) => {
+                let status = serde_json::from_slice::<Status>(status);
+                return Err(Fault::from(&status.unwrap_or_default()));
+            }
+            (br#""BOOKMARK""#, object) => {
+                // An object without a name, but with a version.
+                if let Some(Part::Whole(object)) = object
+                    && let Ok(Bookmark { metadata }) = serde_json::from_slice(object)
+                    && let Some(version) = metadata.resource_version
+                {
+                    *self.version = version;
+                }
+                return Ok(None);
+            }
+            (br#""ADDED""# | br#""MODIFIED""#, _) => Event::Applied,
+            (br#""DELETED""#, _) => Event::Deleted,
+            _ => {
+                self.version.clear();
+                return Err(Fault::from(&Status::default()));
+            }
+        };
+        let observed = document.object.map(|object| self.resource.observe(object));
+        self.version.clear();
+        let observed = observed.filter(|observed| !observed.version.is_empty());
+        let observed = observed.ok_or_else(|| no_version("an object"))?;
+        self.version.clone_from(&observed.version);
+        Ok(Some(event(observed)))
+    }
+}
+
 #[derive(Deserialize)]
 struct Bookmark {
     metadata: ListMeta,
@@ -270,30 +222,10 @@ struct ListMeta {
     next: Option<String>,
 }
 
-fn page_ends(list: &Document) -> (Option<Result<Event, Fault>>, State) {
-    let ListMeta {
-        resource_version,
-        next,
-    } = serde_json::from_slice(&list.metadata).unwrap_or_default();
-    let filled = |text: &String| !text.is_empty();
-    match (next.filter(filled), resource_version.filter(filled)) {
-        (Some(next), _) => (None, State::Page(Some(next))),
-        (None, Some(version)) => (Some(Ok(Event::ListEnds)), State::Listed(version)),
-        (None, None) => (Some(Err(no_version("a list"))), State::Empty),
-    }
-}
-
 fn no_version(what: &str) -> Fault {
     Fault::new(
         Cause::Unreadable,
         format!("{what} came without a resourceVersion"),
-    )
-}
-
-fn no_event() -> Fault {
-    Fault::new(
-        Cause::Unreadable,
-        "an event of a watch is no Kubernetes object",
     )
 }
 
@@ -313,11 +245,6 @@ impl Parts {
         }
     }
 
-    /// Reads to the end, so that the connection can be used again.
-    async fn end(&mut self) {
-        while let Ok(Some(_)) = self.next().await {}
-    }
-
     async fn next(&mut self) -> Result<Option<Parsed>, Broken> {
         loop {
             if let Some(parsed) = self.parsed.pop_front() {
@@ -326,22 +253,22 @@ impl Parts {
             let Some(frame) = self.body.frame().await else {
                 return Ok(None);
             };
-            let Ok(data) = frame.map_err(Broken::Connection)?.into_data() else {
+            let Ok(data) = frame?.into_data() else {
                 continue;
             };
             let parsed = &mut self.parsed;
-            let pushed = self.splitter.push(&data, |part| parsed.push_back(part));
-            pushed.map_err(|error| {
-                Broken::Unreadable(Fault::new(Cause::Unreadable, error.to_string()))
-            })?;
+            self.splitter.push(&data, |part| parsed.push_back(part))?;
         }
     }
 }
 
 /// An answer that can't be read to its end.
+#[derive(Debug, thiserror::Error)]
 enum Broken {
-    Connection(kube::Error),
-    Unreadable(Fault),
+    #[error(transparent)]
+    Connection(#[from] kube::Error),
+    #[error(transparent)]
+    Unreadable(#[from] NotAnObject),
 }
 
 impl Broken {
@@ -350,27 +277,20 @@ impl Broken {
         let Self::Connection(error) = self else {
             return false;
         };
-        let mut source: Option<&(dyn Error + 'static)> = Some(error);
-        while let Some(error) = source {
-            let ended = error.downcast_ref::<io::Error>().is_some_and(|error| {
-                matches!(
-                    error.kind(),
-                    io::ErrorKind::UnexpectedEof | io::ErrorKind::TimedOut
-                )
-            });
-            // hyper's own, of a body in chunks.
-            if ended || error.to_string().contains("unexpected EOF during chunk") {
-                return true;
-            }
-            source = error.source();
-        }
-        false
+        sources(error).any(|error| {
+            let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+            matches!(io, Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::TimedOut))
+                // hyper's own, of a body in chunks.
+                || error.to_string().contains("unexpected EOF during chunk")
+        })
     }
+}
 
-    fn into_fault(self) -> Fault {
-        match self {
-            Self::Connection(error) => Fault::from(&error),
-            Self::Unreadable(fault) => fault,
+impl From<Broken> for Fault {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Connection(error) => Self::from(&error),
+            Broken::Unreadable(error) => Self::new(Cause::Unreadable, error.to_string()),
         }
     }
 }

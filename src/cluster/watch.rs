@@ -4,16 +4,14 @@
 //! owns the index, so that no lock is needed. Failures are counted, and the last view stays.
 
 use std::panic::resume_unwind;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::StreamExt;
 use kube::Client;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::api::{Cause, Fault};
 use crate::backoff::Backoff;
@@ -77,7 +75,7 @@ pub async fn watch(
     };
     let mut tasks = JoinSet::new();
     for resource in WatchedResource::all(&network) {
-        follow.spawn(&mut tasks, resource);
+        tasks.spawn(follow.clone().run(resource));
     }
     drop(follow);
 
@@ -116,91 +114,97 @@ struct Follow {
     changes: mpsc::Sender<Change>,
 }
 
-/// The index is gone, and the tasks end.
-struct Over;
-
 impl Follow {
-    fn spawn(&self, tasks: &mut JoinSet<()>, resource: WatchedResource) {
-        let trouble = Trouble::new(resource.clone(), Arc::clone(&self.metrics));
+    async fn run(self, resource: WatchedResource) {
+        let mut trouble = Trouble::new(resource.clone(), Arc::clone(&self.metrics));
         let source = Source::new(self.client.clone(), resource);
-        let follow = self.clone();
-        tasks.spawn(async move {
-            let Err(Over) = follow.run(&source, trouble).await;
-        });
-    }
-
-    async fn run(
-        &self,
-        source: &Source,
-        mut trouble: Trouble,
-    ) -> Result<std::convert::Infallible, Over> {
         loop {
-            self.list_and_watch(source, &mut trouble).await?;
-        }
-    }
-
-    /// Until only a new list helps.
-    async fn list_and_watch(&self, source: &Source, trouble: &mut Trouble) -> Result<(), Over> {
-        let kind = trouble.resource.kind;
-        let mut events = pin!(source.events());
-        let mut listed = Vec::new();
-        while let Some(event) = trouble.next(&mut events).await {
-            match event {
-                // A list is about to be asked for, again where the last one broke off.
-                Ok(Event::ListBegins) => listed.clear(),
-                Ok(Event::WatchBegins) => {
-                    self.metrics.starts(kind).inc();
-                    // A server that ends watches at once is not asked in a loop.
-                    sleep_until(trouble.pace.next(Instant::now())).await;
-                }
-                Ok(Event::WatchOpens) => {}
-                Ok(Event::Listed(observed)) => {
-                    if let (_, Some(object)) = trouble.take(observed) {
-                        listed.push(object);
-                    }
-                }
-                Ok(Event::ListEnds) => {
-                    self.metrics.lists(kind).inc();
-                    trouble.is_over();
-                    let objects = std::mem::take(&mut listed);
-                    self.send(Change::Listed(kind, objects)).await?;
-                }
-                Ok(Event::Applied(observed)) => {
-                    trouble.is_over();
-                    let change = match trouble.take(observed) {
-                        (_, Some(object)) => Change::Applied(object),
-                        (key, None) => Change::Removed(kind, key),
-                    };
-                    self.send(change).await?;
-                }
-                Ok(Event::Deleted(Observed { key, .. })) => {
-                    trouble.is_over();
-                    self.send(Change::Removed(kind, key)).await?;
-                }
+            let mut version = match self.list(&source, &mut trouble).await {
+                Ok(version) => version,
                 Err(fault) => {
-                    let cause = fault.cause;
-                    // No CRD, no objects: an answer, but for one that takes objects away it takes
-                    // two, in case a server says so that does not know its CRDs yet.
-                    let is_empty = cause == Cause::NotFound
-                        && (trouble.failures.last() == Some(&cause)
-                            || self.metrics.lists(kind).get() == 0);
-                    let wait = trouble.is_here(&fault);
-                    if is_empty {
-                        self.send(Change::Listed(kind, Vec::new())).await?;
-                    }
-                    sleep(wait).await;
+                    self.wait_after(&fault, &mut trouble).await;
+                    continue;
+                }
+            };
+            while !version.is_empty() {
+                if let Err(fault) = self.watch(&source, &mut version, &mut trouble).await {
+                    self.wait_after(&fault, &mut trouble).await;
                     // A watch does not recover from these by itself.
-                    if matches!(cause, Cause::NotFound | Cause::Expired) {
-                        return Ok(());
+                    if matches!(fault.cause, Cause::NotFound | Cause::Expired) {
+                        break;
                     }
                 }
             }
         }
-        Ok(())
     }
 
-    async fn send(&self, change: Change) -> Result<(), Over> {
-        self.changes.send(change).await.map_err(|_| Over)
+    /// Lists all objects. Returns the version of the list.
+    async fn list(&self, source: &Source, trouble: &mut Trouble) -> Result<String, Fault> {
+        let kind = trouble.resource.kind;
+        let mut objects = Vec::new();
+        let each = |observed| objects.extend(trouble.take(observed).1);
+        let version = source.list(each).await?;
+        self.metrics.lists(kind).inc();
+        trouble.is_over();
+        self.send(Change::Listed(kind, objects)).await;
+        Ok(version)
+    }
+
+    /// Watches until the server ends the watch.
+    async fn watch(
+        &self,
+        source: &Source,
+        version: &mut String,
+        trouble: &mut Trouble,
+    ) -> Result<(), Fault> {
+        let kind = trouble.resource.kind;
+        self.metrics.starts(kind).inc();
+        // A server that ends watches at once is not asked in a loop.
+        sleep_until(trouble.pace.next(Instant::now())).await;
+        let mut watch = source.watch(version).await?;
+        let opened = *trouble.opened.get_or_insert_with(Instant::now);
+        loop {
+            let event = tokio::select! {
+                event = watch.next() => event?,
+                // Without events after a failure, only time shows that the watch is healthy again.
+                () = sleep_until(opened + SETTLED), if trouble.failures.last().is_some() => {
+                    trouble.is_over();
+                    continue;
+                }
+            };
+            let Some(event) = event else {
+                return Ok(());
+            };
+            trouble.is_over();
+            let change = match event {
+                Event::Applied(observed) => match trouble.take(observed) {
+                    (_, Some(object)) => Change::Applied(object),
+                    (key, None) => Change::Removed(kind, key),
+                },
+                Event::Deleted(Observed { key, .. }) => Change::Removed(kind, key),
+            };
+            self.send(change).await;
+        }
+    }
+
+    /// Counts and logs a failure, and waits until it makes sense to try again.
+    async fn wait_after(&self, fault: &Fault, trouble: &mut Trouble) {
+        let kind = trouble.resource.kind;
+        // No CRD, no objects: an answer, but for one that takes objects away it takes two, in case a
+        // server says so that does not know its CRDs yet.
+        let is_empty = fault.cause == Cause::NotFound
+            && (trouble.failures.last() == Some(&fault.cause)
+                || self.metrics.lists(kind).get() == 0);
+        let wait = trouble.is_here(fault);
+        if is_empty {
+            self.send(Change::Listed(kind, Vec::new())).await;
+        }
+        sleep(wait).await;
+    }
+
+    async fn send(&self, change: Change) {
+        // Without the index there is no view to update, and the task is about to be dropped.
+        let _ = self.changes.send(change).await;
     }
 }
 
@@ -227,9 +231,7 @@ struct Trouble {
     failures: FailureLog<Cause>,
     /// When a new list was due for the last time.
     expired: Option<Instant>,
-    /// The server has said yes to a watch that goes on.
-    is_open: bool,
-    /// When the first watch after a failure was opened.
+    /// When the first watch after a failure was opened. The server has answered every watch since.
     opened: Option<Instant>,
     pace: Pace,
     unreadable_log: Throttle,
@@ -243,39 +245,10 @@ impl Trouble {
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             failures: FailureLog::default(),
             expired: None,
-            is_open: false,
             opened: None,
             pace: Pace::default(),
             unreadable_log: Throttle::new(UNREADABLE_LOG_PERIOD),
         }
-    }
-
-    /// The next event. Without events after a failure, only time shows that the watch is healthy
-    /// again: the server has answered every watch for [`SETTLED`].
-    async fn next<S>(&mut self, events: &mut S) -> Option<Result<Event, Fault>>
-    where
-        S: StreamExt<Item = Result<Event, Fault>> + Unpin,
-    {
-        let event = loop {
-            let (true, Some(opened)) = (self.failures.last().is_some(), self.opened) else {
-                break events.next().await;
-            };
-            match timeout_at(opened + SETTLED, events.next()).await {
-                Ok(event) => break event,
-                Err(_) if self.is_open => self.is_over(),
-                Err(_) => self.opened = None,
-            }
-        };
-        match event {
-            Some(Ok(Event::WatchOpens)) => {
-                self.is_open = true;
-                self.opened.get_or_insert_with(Instant::now);
-            }
-            Some(Ok(Event::WatchBegins)) => self.is_open = false,
-            Some(Ok(Event::ListBegins) | Err(_)) => (self.is_open, self.opened) = (false, None),
-            _ => {}
-        }
-        event
     }
 
     /// The object, unless it is of no use, or can't be read, which is counted and logged.
@@ -321,6 +294,7 @@ impl Trouble {
     /// Counts and logs a failure, a repeated one only at debug. Returns how long to wait.
     fn is_here(&mut self, fault: &Fault) -> Duration {
         self.metrics.failed(self.resource.kind, fault);
+        self.opened = None;
         let is_new = self.failures.record(fault.cause);
         let wait = self.wait(fault.cause, Instant::now());
         let WatchedResource { plural, group, .. } = self.resource;
@@ -353,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_list_that_expires_at_once_is_not_asked_for_in_a_loop() {
-        let [node, ..] = WatchedResource::all(&Network::default());
+        let node = WatchedResource::new(ObjectKind::Node, &Network::default());
         let metrics = Metrics::register(&Registry::default()).unwrap();
         let mut trouble = Trouble::new(node, Arc::new(metrics));
         let mut now = Instant::now();
