@@ -47,24 +47,18 @@ pub struct Request<'a> {
     #[serde(borrow)]
     pub uid: Text<'a>,
     /// What the object is.
-    #[serde(borrow)]
     pub kind: GroupKind<'a>,
     /// The name, where it is known already.
-    #[serde(borrow, default)]
     pub name: Option<Text<'a>>,
     /// The namespace; empty for what has none.
-    #[serde(borrow, default)]
     pub namespace: Option<Text<'a>>,
-    #[serde(borrow, default)]
     sub_resource: Option<Text<'a>>,
     /// What is about to happen.
     #[serde(with = "OperationName")]
     pub operation: Operation,
     /// The object as it came.
-    #[serde(borrow, default)]
     pub object: Option<&'a RawValue>,
     /// The object as it is stored, for an update.
-    #[serde(borrow, default)]
     pub old_object: Option<&'a RawValue>,
 }
 
@@ -75,7 +69,6 @@ pub struct GroupKind<'a> {
     #[serde(borrow, default)]
     pub group: Text<'a>,
     /// The kind.
-    #[serde(borrow)]
     pub kind: Text<'a>,
 }
 
@@ -103,9 +96,8 @@ impl Request<'_> {
 struct Review<'a> {
     #[serde(borrow, default)]
     kind: Text<'a>,
-    #[serde(borrow, default)]
+    #[serde(default)]
     api_version: Text<'a>,
-    #[serde(borrow, default)]
     request: Option<&'a RawValue>,
 }
 

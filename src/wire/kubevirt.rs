@@ -82,17 +82,14 @@ impl Kind {
 /// What is wrong and in which field, when a field that berth uses is missing or of a wrong type.
 pub fn read(kind: Kind, object: &str) -> Result<(Subject<'_>, Anchor), String> {
     match kind {
-        Kind::VirtualMachine => {
+        // A replica set has the same fields, but for the instancetype and the preference.
+        Kind::VirtualMachine | Kind::VirtualMachineInstanceReplicaSet => {
             let VirtualMachine { metadata, spec } = read_or_explain(object)?;
             Ok(spec.subject(&[&metadata]))
         }
         Kind::VirtualMachineInstance => {
             let vmi: Template<'_> = read_or_explain(object)?;
             Ok(vmi.subject(&[], false))
-        }
-        Kind::VirtualMachineInstanceReplicaSet => {
-            let ReplicaSet { metadata, spec } = read_or_explain(object)?;
-            Ok(spec.template.subject(&[&metadata], false))
         }
         Kind::VirtualMachinePool => {
             let Pool { metadata, spec } = read_or_explain(object)?;
@@ -117,9 +114,7 @@ struct VirtualMachine<'a> {
 struct VirtualMachineSpec<'a> {
     #[serde(borrow)]
     template: Template<'a>,
-    #[serde(default)]
     instancetype: Option<IgnoredAny>,
-    #[serde(default)]
     preference: Option<IgnoredAny>,
 }
 
@@ -128,19 +123,6 @@ impl<'a> VirtualMachineSpec<'a> {
         let by_reference = self.instancetype.is_some() || self.preference.is_some();
         self.template.subject(outer, by_reference)
     }
-}
-
-#[derive(Deserialize)]
-struct ReplicaSet<'a> {
-    #[serde(borrow)]
-    metadata: Metadata<'a>,
-    spec: ReplicaSetSpec<'a>,
-}
-
-#[derive(Deserialize)]
-struct ReplicaSetSpec<'a> {
-    #[serde(borrow)]
-    template: Template<'a>,
 }
 
 #[derive(Deserialize)]
@@ -159,7 +141,7 @@ struct PoolSpec<'a> {
 
 #[derive(Deserialize)]
 struct VirtualMachineTemplate<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     metadata: Option<Metadata<'a>>,
     spec: VirtualMachineSpec<'a>,
 }
@@ -167,7 +149,7 @@ struct VirtualMachineTemplate<'a> {
 /// A VMI, or the template of one.
 #[derive(Deserialize)]
 struct Template<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     metadata: Option<Metadata<'a>>,
     spec: VmiSpec<'a>,
 }
@@ -201,11 +183,9 @@ impl<'a> Template<'a> {
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     labels: Option<Map<Marks<'a>>>,
-    #[serde(borrow, default)]
     annotations: Option<Map<Marks<'a>>>,
-    #[serde(default)]
     deletion_timestamp: Option<IgnoredAny>,
 }
 
@@ -225,16 +205,12 @@ impl<'a> Metadata<'a> {
 }
 
 /// The labels or annotations that mean something to the injection.
-#[derive(Default, Deserialize)]
-struct Marks<'a> {
-    #[serde(
-        borrow,
-        default,
-        rename = "kubevirt.io/allow-pod-bridge-network-live-migration"
-    )]
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Marks<'a> {
+    #[serde(borrow, rename = "kubevirt.io/allow-pod-bridge-network-live-migration")]
     allow: Option<Text<'a>>,
-    #[serde(borrow, default, rename = "berth.dev/inject")]
-    inject: Option<Text<'a>>,
+    #[serde(rename = "berth.dev/inject")]
+    pub(super) inject: Option<Text<'a>>,
 }
 
 /// The networks and the interfaces of one VMI. QEMU has room for some dozens.
@@ -242,24 +218,22 @@ const MOST_INTERFACES: usize = 1000;
 
 #[derive(Deserialize)]
 struct VmiSpec<'a> {
-    #[serde(default)]
     domain: Option<Domain<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     networks: Option<AtMost<MOST_INTERFACES, Network<'a>>>,
 }
 
 #[derive(Deserialize)]
 struct Domain<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     devices: Option<Devices<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Devices<'a> {
-    #[serde(default)]
     autoattach_pod_interface: Option<bool>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     interfaces: Option<AtMost<MOST_INTERFACES, Interface<'a>>>,
 }
 
@@ -267,7 +241,6 @@ struct Devices<'a> {
 struct Network<'a> {
     #[serde(borrow)]
     name: Text<'a>,
-    #[serde(default)]
     pod: Option<IgnoredAny>,
 }
 
@@ -276,11 +249,8 @@ struct Network<'a> {
 struct Interface<'a> {
     #[serde(borrow)]
     name: Text<'a>,
-    #[serde(default)]
     bridge: Option<IgnoredAny>,
-    #[serde(default)]
     masquerade: Option<IgnoredAny>,
-    #[serde(default)]
     passt_binding: Option<IgnoredAny>,
 }
 

@@ -80,11 +80,9 @@ impl<'a> PreemptArgs<'a> {
         #[derive(Deserialize)]
         #[serde(rename_all = "PascalCase")]
         struct ExtenderPreemptionArgs<'a> {
-            #[serde(borrow, default)]
+            #[serde(borrow)]
             pod: Option<&'a RawValue>,
-            #[serde(borrow, default)]
             node_name_to_victims: Option<ByNode<'a, WholeVictims<'a>>>,
-            #[serde(borrow, default)]
             node_name_to_meta_victims: Option<ByNode<'a, &'a RawValue>>,
         }
 

@@ -76,9 +76,8 @@ struct Object<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Spec<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     template: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     virtual_machine_template: Option<&'a RawValue>,
 }
 

@@ -9,11 +9,8 @@ use crate::wire::Text;
 pub(super) struct Condition<'a> {
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
-    #[serde(borrow)]
     pub(super) status: Text<'a>,
-    #[serde(borrow, default)]
     pub(super) reason: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub(super) message: Option<Text<'a>>,
 }
 

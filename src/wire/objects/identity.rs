@@ -18,9 +18,7 @@ pub struct Identity<'a> {
 struct Metadata<'a> {
     #[serde(borrow)]
     name: Text<'a>,
-    #[serde(borrow, default)]
     namespace: Option<Text<'a>>,
-    #[serde(borrow, default)]
     resource_version: Option<Text<'a>>,
 }
 

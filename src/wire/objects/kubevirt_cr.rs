@@ -8,26 +8,26 @@ use crate::wire::Text;
 /// The KubeVirt CR.
 #[derive(Debug, Deserialize)]
 pub struct KubeVirt<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     spec: Option<KubeVirtSpec<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct KubeVirtSpec<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     configuration: Option<Configuration<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Configuration<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     network: Option<NetworkConfiguration<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct NetworkConfiguration<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     default_network_interface: Option<Text<'a>>,
 }
 

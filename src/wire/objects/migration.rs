@@ -9,9 +9,7 @@ use crate::wire::Text;
 pub struct Migration<'a> {
     #[serde(borrow)]
     metadata: MigrationMetadata<'a>,
-    #[serde(borrow, default)]
     spec: Option<MigrationSpec<'a>>,
-    #[serde(borrow, default)]
     status: Option<MigrationStatus<'a>>,
 }
 
@@ -24,13 +22,13 @@ struct MigrationMetadata<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MigrationSpec<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     vmi_name: Option<Text<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct MigrationStatus<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     phase: Option<Text<'a>>,
 }
 

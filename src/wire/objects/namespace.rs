@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::decide::inject::INJECT_DISABLED;
+use crate::wire::kubevirt::Marks;
 use crate::wire::{Map, Text};
 
 /// A Namespace.
@@ -16,16 +17,8 @@ pub struct Namespace<'a> {
 struct NamespaceMetadata<'a> {
     #[serde(borrow)]
     name: Text<'a>,
-    #[serde(borrow, default)]
-    labels: Option<Map<Switch<'a>>>,
-    #[serde(borrow, default)]
-    annotations: Option<Map<Switch<'a>>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Switch<'a> {
-    #[serde(borrow, default, rename = "berth.dev/inject")]
-    inject: Option<Text<'a>>,
+    labels: Option<Map<Marks<'a>>>,
+    annotations: Option<Map<Marks<'a>>>,
 }
 
 impl Namespace<'_> {
@@ -40,7 +33,7 @@ impl Namespace<'_> {
     pub fn opts_out(&self) -> bool {
         [&self.metadata.labels, &self.metadata.annotations]
             .into_iter()
-            .filter_map(|switch| switch.as_ref()?.0.inject.as_ref())
+            .filter_map(|marks| marks.as_ref()?.0.inject.as_ref())
             .any(|value| value.as_str() == INJECT_DISABLED)
     }
 }

@@ -25,7 +25,6 @@ const MOST_MACHINE_TYPES: usize = 1000;
 pub struct Node<'a> {
     #[serde(borrow)]
     metadata: NodeMetadata<'a>,
-    #[serde(default)]
     status: Option<NodeStatus>,
 }
 
@@ -33,19 +32,17 @@ pub struct Node<'a> {
 struct NodeMetadata<'a> {
     #[serde(borrow)]
     name: Text<'a>,
-    #[serde(default)]
     labels: Option<MachineTypeLabels>,
-    #[serde(borrow, default)]
     annotations: Option<Map<NodeAnnotations<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct NodeAnnotations<'a> {
     /// Kube-OVN `pkg/util/const.go`, `ChassisAnnotation`.
-    #[serde(borrow, default, rename = "ovn.kubernetes.io/chassis")]
+    #[serde(borrow, rename = "ovn.kubernetes.io/chassis")]
     kube_ovn: Option<Text<'a>>,
     /// OVN-Kubernetes `go-controller/pkg/util/node_annotations.go`, `OvnNodeChassisID`.
-    #[serde(borrow, default, rename = "k8s.ovn.org/node-chassis-id")]
+    #[serde(rename = "k8s.ovn.org/node-chassis-id")]
     ovn_kubernetes: Option<Text<'a>>,
 }
 
@@ -62,7 +59,6 @@ impl<'a> NodeAnnotations<'a> {
 
 #[derive(Debug, Deserialize)]
 struct NodeStatus {
-    #[serde(default)]
     conditions: Option<Gathered<Conditions>>,
 }
 

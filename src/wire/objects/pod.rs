@@ -14,9 +14,7 @@ use crate::wire::{Map, Text};
 pub struct Pod<'a> {
     #[serde(borrow)]
     metadata: PodMetadata<'a>,
-    #[serde(borrow, default)]
     spec: Option<PodSpec<'a>>,
-    #[serde(borrow, default)]
     status: Option<PodStatus<'a>>,
 }
 
@@ -25,38 +23,30 @@ pub struct Pod<'a> {
 struct PodMetadata<'a> {
     #[serde(borrow, default)]
     name: Text<'a>,
-    #[serde(borrow, default)]
-    namespace: Text<'a>,
-    #[serde(borrow, default)]
-    labels: Option<Map<PodLabels<'a>>>,
-    #[serde(borrow, default)]
-    owner_references: Option<Gathered<VmiController<'a>>>,
     #[serde(default)]
+    namespace: Text<'a>,
+    labels: Option<Map<PodLabels<'a>>>,
+    owner_references: Option<Gathered<VmiController<'a>>>,
     deletion_timestamp: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
 struct PodLabels<'a> {
-    #[serde(borrow, default, rename = "kubevirt.io")]
+    #[serde(borrow, rename = "kubevirt.io")]
     kubevirt: Option<Text<'a>>,
-    #[serde(borrow, default, rename = "kubevirt.io/migrationJobUID")]
+    #[serde(rename = "kubevirt.io/migrationJobUID")]
     migration_job: Option<Text<'a>>,
-    #[serde(borrow, default)]
     app: Option<Text<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct OwnerReference<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     api_version: Text<'a>,
-    #[serde(borrow, default)]
     kind: Text<'a>,
-    #[serde(borrow, default)]
     name: Text<'a>,
-    #[serde(borrow, default)]
     uid: Text<'a>,
-    #[serde(default)]
     controller: Option<bool>,
 }
 
@@ -85,18 +75,16 @@ impl OwnerReference<'_> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PodSpec<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     node_name: Option<Text<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct PodStatus<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     phase: Option<Text<'a>>,
-    #[serde(default)]
     conditions: Option<Gathered<Ready>>,
-    #[serde(default)]
     container_statuses: Option<Gathered<Unready>>,
 }
 
@@ -131,7 +119,7 @@ impl<'a> Gather<'a> for Unready {
         let mut all = Agent::ALL.iter().flat_map(|agent| bystanders(*agent));
         match all.find(|name| **name == container.name.as_str()) {
             None => self.others = true,
-            Some(name) if !self.bystanders.contains(&name) => self.bystanders.push(name),
+            Some(name) if !self.bystanders.contains(name) => self.bystanders.push(name),
             Some(_) => {}
         }
     }

@@ -11,9 +11,7 @@ use crate::wire::{Map, Text};
 pub struct Vmi<'a> {
     #[serde(borrow)]
     metadata: VmiMetadata<'a>,
-    #[serde(borrow, default)]
     spec: Option<VmiSpec<'a>>,
-    #[serde(borrow, default)]
     status: Option<VmiStatus<'a>>,
 }
 
@@ -21,60 +19,52 @@ pub struct Vmi<'a> {
 struct VmiMetadata<'a> {
     #[serde(borrow)]
     namespace: Text<'a>,
-    #[serde(borrow)]
     name: Text<'a>,
-    #[serde(borrow)]
     uid: Text<'a>,
-    #[serde(borrow, default)]
     annotations: Option<Map<VmiAnnotations<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct VmiAnnotations<'a> {
     /// KubeVirt `api/core/v1/types.go`, `CreateMigrationTarget`.
-    #[serde(borrow, default, rename = "kubevirt.io/create-migration-target")]
+    #[serde(borrow, rename = "kubevirt.io/create-migration-target")]
     create_migration_target: Option<Text<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct VmiSpec<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     domain: Option<Domain<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Domain<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     machine: Option<Machine<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Machine<'a> {
-    #[serde(borrow, default, rename = "type")]
+    #[serde(borrow, rename = "type")]
     machine_type: Option<Text<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct VmiStatus<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     phase: Option<Text<'a>>,
-    #[serde(borrow, default)]
     machine: Option<Machine<'a>>,
-    #[serde(borrow, default)]
     node_name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     migration_state: Option<MigrationState<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MigrationState<'a> {
-    #[serde(default)]
     completed: Option<bool>,
-    #[serde(default)]
     failed: Option<bool>,
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     source_state: Option<SourceState<'a>>,
 }
 
@@ -84,13 +74,11 @@ struct MigrationState<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SourceState<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow)]
     node: Option<Text<'a>>,
-    #[serde(borrow, default)]
     domain_name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     domain_namespace: Option<Text<'a>>,
-    #[serde(borrow, default, rename = "virtualMachineInstanceUID")]
+    #[serde(rename = "virtualMachineInstanceUID")]
     vmi_uid: Option<Text<'a>>,
 }
 
