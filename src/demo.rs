@@ -1,30 +1,33 @@
 //! `berth demo`: the real service on a captured cluster, spoken to over HTTPS with requests that a
 //! real kube-apiserver and kube-scheduler sent, with every answer checked.
 
-mod certificates;
 mod client;
+mod play;
 mod steps;
 mod table;
 
-use std::fmt::Write as _;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::fmt::{Display, Write as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{AppError, Cluster, Running};
 use crate::cluster::ObjectKind;
 use crate::cluster::file::{self, FormatError};
-use crate::config::ListenAddress;
-use crate::config::LogLevel;
-use crate::config::Span;
-use crate::config::{Config, Log};
-use crate::demo::certificates::Certificates;
+use crate::config::{Config, ListenAddress, Log, LogLevel, Span};
 use crate::demo::client::Client;
+use crate::demo::play::Answer;
 use crate::demo::steps::{CLUSTER, Call, Step};
+use crate::pki::change::{Change, IssueReason};
+use crate::pki::contents::{self, Part};
+use crate::pki::decide::Policy;
+use crate::pki::issue::{IssueError, carry_out};
+use crate::pki::state::State;
 use crate::telemetry;
+use crate::tls::HostName;
 
 /// Why the demo did not come to its end, or came to a bad one.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +37,7 @@ pub enum DemoError {
     Sample(#[from] FormatError),
     /// No certificate could be made.
     #[error("certificates: {0}")]
-    Certificates(#[from] rcgen::Error),
+    Certificates(#[from] IssueError),
     /// A file could not be written.
     #[error("the demo's own files: {0}")]
     Files(#[source] io::Error),
@@ -54,9 +57,18 @@ pub enum DemoError {
     Unexpected(usize),
 }
 
+impl DemoError {
+    fn call(method: &str, path: &str, problem: &impl Display) -> Self {
+        Self::Call {
+            request: format!("{method} {path}"),
+            problem: problem.to_string(),
+        }
+    }
+}
+
 /// Runs the demo. `say` takes what is to be printed, piece by piece.
 pub async fn run(keep: bool, say: impl FnMut(&str)) -> Result<(), DemoError> {
-    play(&steps::all(), keep, say).await
+    play(&steps::all()?, keep, say).await
 }
 
 async fn play(steps: &[Step], keep: bool, mut say: impl FnMut(&str)) -> Result<(), DemoError> {
@@ -69,15 +81,13 @@ async fn play(steps: &[Step], keep: bool, mut say: impl FnMut(&str)) -> Result<(
         .prefix("berth-demo-")
         .tempdir()
         .map_err(DemoError::Files)?;
-    let certificates = Certificates::make()?;
-    let config = certificates
-        .write(folder.path())
-        .map_err(DemoError::Files)?;
+    issue_certificate(folder.path())?;
+    let config = config(folder.path());
     let view = file::parse(CLUSTER, &config.network())?;
     let nodes = view.count(ObjectKind::Node);
     let vmis = view.count(ObjectKind::Vmi);
     let running = Running::start(config, Cluster::Snapshot(view)).await?;
-    let client = Client::new(&running, &certificates);
+    let client = Client::new(&running, folder.path().join(CA)).map_err(AppError::Tls)?;
 
     say(&format!(
         "berth {}: the service, on a cluster of {nodes} nodes and {vmis} VMs that was captured with a\n\
@@ -88,10 +98,10 @@ async fn play(steps: &[Step], keep: bool, mut say: impl FnMut(&str)) -> Result<(
     let mut wrong = 0;
     for (number, step) in steps.iter().enumerate() {
         let played = step.play(&client).await?;
-        asked += played.asked;
-        wrong += played.unexpected.len();
+        asked += played.answers.len();
         say(&format!("\n{}. {}", number + 1, played.text));
-        for problem in played.unexpected {
+        for problem in played.answers.iter().filter_map(Answer::problem) {
+            wrong += 1;
             say(&format!("   NOT AS EXPECTED: {problem}\n"));
         }
     }
@@ -124,42 +134,61 @@ async fn ended_by_signal() -> io::Result<()> {
     Ok(())
 }
 
-impl Certificates {
-    /// Writes what the service and curl need, and gives the configuration that uses it.
-    fn write(&self, folder: &Path) -> io::Result<Config> {
-        let write = |name: &str, contents: &str| {
-            let path = folder.join(name);
-            std::fs::write(&path, contents)?;
-            Ok::<_, io::Error>(path)
-        };
-        write("ca.crt", &self.ca)?;
-        let loopback = ListenAddress(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let mut config = Config {
-            listen: Some(loopback),
-            admin_listen: Some(loopback),
-            ..Config::default()
-        };
-        config.tls.cert_file = Some(write("tls.crt", &self.cert)?);
-        config.tls.key_file = Some(write("tls.key", &self.key)?);
-        // No Service routes to the demo, so shutdown need not wait for endpoints to change.
-        config.shutdown.delay = Span(Duration::from_millis(1));
-        Ok(config)
+const CA: &str = Part::Bundle.name();
+const CERT: &str = Part::Leaf.name();
+const KEY: &str = Part::LeafKey.name();
+
+/// Issues a certificate for loopback, and writes it with its CA for the service and curl.
+fn issue_certificate(folder: &Path) -> Result<(), DemoError> {
+    const DAY: Duration = Duration::from_hours(24);
+    let names = [
+        HostName::Dns("localhost".to_owned()),
+        HostName::Ip(Ipv4Addr::LOCALHOST.into()),
+        HostName::Ip(Ipv6Addr::LOCALHOST.into()),
+    ];
+    let policy = Policy {
+        names: names.into(),
+        leaf_lifetime: DAY,
+        ca_lifetime: DAY,
+        jitter: 0.0,
+    };
+    let changes = [
+        Change::MakeSigner(IssueReason::First),
+        Change::IssueLeaf(IssueReason::First, policy.names.clone()),
+    ];
+    let state = carry_out(&changes, State::default(), &policy, SystemTime::now())?;
+    let parts = contents::write(&state, None, "", "")
+        .data
+        .unwrap_or_default();
+    for name in [CA, CERT, KEY] {
+        let bytes = parts.get(name).map_or(&[][..], |bytes| &bytes.0);
+        fs::write(folder.join(name), bytes).map_err(DemoError::Files)?;
     }
+    Ok(())
+}
+
+fn config(folder: &Path) -> Config {
+    let loopback = ListenAddress(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let mut config = Config {
+        listen: Some(loopback),
+        admin_listen: Some(loopback),
+        ..Config::default()
+    };
+    config.tls.cert_file = Some(folder.join(CERT));
+    config.tls.key_file = Some(folder.join(KEY));
+    // No Service routes to the demo, so shutdown need not wait for endpoints to change.
+    config.shutdown.delay = Span(Duration::from_millis(1));
+    config
 }
 
 /// The curl commands, with the requests as files.
 fn keep_text(running: &Running, folder: &Path, steps: &[Step]) -> Result<String, DemoError> {
     let Running { https, admin, .. } = running;
-    let ca = folder.join("ca.crt");
+    let ca = folder.join(CA);
     let mut text = String::from("\nThe service goes on. Ask it yourself, in another terminal:\n\n");
-    let mut seen = Vec::new();
-    let requests: Vec<_> = steps.iter().map(Step::requests).collect::<Result<_, _>>()?;
-    for Call { path, name, body } in requests.into_iter().flatten() {
-        if seen.contains(&name) {
-            continue;
-        }
+    for Call { path, name, body } in steps.iter().flat_map(Step::calls) {
         let file = folder.join(format!("{name}.json"));
-        std::fs::write(&file, body.as_bytes()).map_err(DemoError::Files)?;
+        fs::write(&file, body.as_bytes()).map_err(DemoError::Files)?;
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
@@ -168,7 +197,6 @@ fn keep_text(running: &Running, folder: &Path, steps: &[Step]) -> Result<String,
             https.port(),
             file.display()
         );
-        seen.push(name);
     }
     let _ = writeln!(
         text,
@@ -181,7 +209,7 @@ fn keep_text(running: &Running, folder: &Path, steps: &[Step]) -> Result<String,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::steps::Expected;
+    use crate::demo::steps::Question;
 
     async fn output(steps: &[Step]) -> (String, Result<(), DemoError>) {
         let mut text = String::new();
@@ -191,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_answer_is_the_expected_one() {
-        let (text, result) = output(&steps::all()).await;
+        let (text, result) = output(&steps::all().unwrap()).await;
         assert!(result.is_ok(), "{text}");
         assert!(text.contains("answers are as expected"), "{text}");
         assert!(
@@ -202,16 +230,16 @@ mod tests {
 
     #[tokio::test]
     async fn one_wrong_answer_of_any_step_fails_the_demo() {
-        let count = steps::all().len();
+        let count = steps::all().unwrap().len();
         for broken in 0..count {
-            let mut steps = steps::all();
-            match &mut steps[broken] {
-                Step::Reviews(reviews) => reviews.rows[0].expected = Expected::Untouched,
-                Step::Filter(filter) => filter.expected[0].1 = "something else",
-                Step::Prioritize(prioritize) => prioritize.expected[0].1 = 3,
-                Step::Unknown(unknown) => unknown.expected = "something else",
-                Step::Operations(operations) => operations.series[0].1 = "99",
-            }
+            let mut steps = steps::all().unwrap();
+            *match &mut steps[broken].question {
+                Question::Reviews(reviews) => &mut reviews[0].expected,
+                Question::Filter(_, rows)
+                | Question::Prioritize(_, rows)
+                | Question::Admin(rows) => &mut rows[0].1,
+                Question::UnknownVmi(_, expected) => expected,
+            } = "something else";
             let (text, result) = output(&steps).await;
             assert!(
                 matches!(result, Err(DemoError::Unexpected(1))),

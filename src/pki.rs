@@ -1,8 +1,8 @@
 //! Certificates that berth issues itself: a long-lived CA and a short-lived leaf in one Secret that the
 //! replicas share, and the `caBundle` of berth's own webhook configurations.
 //!
-//! [`contents`] reads and writes the Secret, [`decide`] decides what to change in it and [`issue`] makes
-//! the change; [`bundle`] does the same for a webhook configuration. [`round`] puts
+//! [`contents`] reads and writes the Secret, [`decide`] decides on each [`change`] of its [`state`] and
+//! [`issue`] makes it; [`bundle`] does the same for a webhook configuration. [`round`] puts
 //! them in order, and [`CertificateController`] runs rounds at an API server.
 //!
 //! What always holds, for clocks that differ by less than [`SKEW`]: the published bundle trusts
@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub mod bundle;
+pub mod change;
 mod clock;
 pub mod contents;
 mod controller;
@@ -23,6 +24,7 @@ pub mod issue;
 mod metrics;
 mod reporter;
 pub mod round;
+pub mod state;
 mod store;
 mod time;
 mod watch;

@@ -7,9 +7,10 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use berth::pki::contents::{self, Part, State};
+use berth::pki::contents::{self, Part};
 use berth::pki::decide::{Action, Facts, Policy, Published, decide};
 use berth::pki::issue::carry_out;
+use berth::pki::state::State;
 use berth::pki::{Now, Source};
 use k8s_openapi::ByteString;
 use libfuzzer_sys::fuzz_target;

@@ -12,9 +12,9 @@ use super::AppError;
 use crate::config::Config;
 use crate::config::Managed;
 use crate::metrics::Registry;
-use crate::pki::contents::Leaf;
 use crate::pki::decide::Policy;
 use crate::pki::round::Task;
+use crate::pki::state::Leaf;
 use crate::pki::{self, CertificateController, Clock, ControllerConfig};
 use crate::tls::{
     self, CertificateStore, ClientCas, HostName, Material, NameError, TlsFiles, TlsSecret,

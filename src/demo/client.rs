@@ -1,7 +1,7 @@
 //! An HTTPS client that asks as kube-apiserver and kube-scheduler do: HTTP/1.1, POST, JSON.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -10,86 +10,70 @@ use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::app::Running;
 use crate::demo::DemoError;
-use crate::demo::certificates::Certificates;
+use crate::demo::steps::{Call, MUTATE};
+use crate::tls::{ClientFiles, TlsError};
 
 /// The client of one running service.
 pub(super) struct Client {
     https: SocketAddr,
     admin: SocketAddr,
-    root: rustls::pki_types::CertificateDer<'static>,
+    tls: TlsConnector,
 }
 
 /// Anything that can go wrong between here and the service, which is this process.
 type Problem = Box<dyn std::error::Error + Send + Sync>;
 
 impl Client {
-    pub(super) fn new(running: &Running, certificates: &Certificates) -> Self {
-        Self {
+    pub(super) fn new(running: &Running, ca: PathBuf) -> Result<Self, TlsError> {
+        let files = ClientFiles { ca, identity: None };
+        Ok(Self {
             https: running.https,
             admin: running.admin,
-            root: certificates.ca_der.clone(),
-        }
+            tls: files.load()?.into(),
+        })
     }
 
-    /// Posts to the HTTPS listener; the answer has a status of 200.
-    pub(super) async fn post(
-        &self,
-        path: &str,
-        agent: &'static str,
-        body: &str,
-    ) -> Result<String, DemoError> {
-        let request = Request::post(path)
-            .header(USER_AGENT, agent)
-            .header(CONTENT_TYPE, "application/json")
-            .header(HOST, "localhost");
+    /// Posts to the HTTPS listener and decodes the response, which has a status of 200.
+    pub(super) async fn post<T: DeserializeOwned>(&self, call: &Call) -> Result<T, DemoError> {
+        let Call { path, body, .. } = call;
+        let agent = match *path {
+            MUTATE => "kube-apiserver-admission",
+            _ => "kube-scheduler",
+        };
         let answer = async {
+            let request = Request::post(*path)
+                .header(USER_AGENT, agent)
+                .header(CONTENT_TYPE, "application/json")
+                .header(HOST, "localhost")
+                .body(Full::from(body.clone().into_owned()))?;
             let stream = TcpStream::connect(self.https).await?;
-            let tls = self.connector()?;
-            let stream = tls
-                .connect(ServerName::try_from("localhost")?, stream)
-                .await?;
-            send(stream, request.body(Full::from(body.to_owned()))?).await
+            let name = ServerName::try_from("localhost")?;
+            let body = send(self.tls.connect(name, stream).await?, request).await?;
+            serde_json::from_str(&body).map_err(|error| format!("{error}: {body}").into())
         };
         answer
             .await
-            .map_err(|problem| failed("POST", path, &problem))
+            .map_err(|problem: Problem| DemoError::call("POST", path, &problem))
     }
 
-    /// Gets from the admin listener; the answer has a status of 200.
+    /// Gets from the admin listener; the response has a status of 200.
     pub(super) async fn get(&self, path: &str) -> Result<String, DemoError> {
-        let request = Request::get(path).header(HOST, "localhost");
         let answer = async {
-            let stream = TcpStream::connect(self.admin).await?;
-            send(stream, request.body(Full::default())?).await
+            let request = Request::get(path)
+                .header(HOST, "localhost")
+                .body(Full::default())?;
+            send(TcpStream::connect(self.admin).await?, request).await
         };
         answer
             .await
-            .map_err(|problem| failed("GET", path, &problem))
-    }
-
-    fn connector(&self) -> Result<TlsConnector, Problem> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.root.clone())?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(TlsConnector::from(Arc::new(config)))
-    }
-}
-
-fn failed(method: &str, path: &str, problem: &Problem) -> DemoError {
-    DemoError::Call {
-        request: format!("{method} {path}"),
-        problem: problem.to_string(),
+            .map_err(|problem| DemoError::call("GET", path, &problem))
     }
 }
 

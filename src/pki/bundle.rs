@@ -12,8 +12,9 @@ use json_patch::{AddOperation, Patch, PatchOperation, TestOperation};
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use serde_json::Value;
 
-use super::contents::{CERT_MANAGER, State};
+use super::contents::CERT_MANAGER;
 use super::decide::Published;
+use super::state::State;
 use super::time::{between, later};
 use super::x509::{Id, LeafCertificate, base64, certificates};
 

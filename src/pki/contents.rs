@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::SystemTime;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
+use strum::IntoStaticStr;
 
+use super::state::{Issuer, Leaf, State, Trusted};
 use super::time;
-use super::x509::{Authority, Id, Key, LeafCertificate, certificates};
+use super::x509::{Authority, Key, LeafCertificate, certificates};
 
 /// The label that makes a Secret berth's own.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "berth");
@@ -67,7 +68,8 @@ impl Part {
 }
 
 /// Something in the Secret that is not as berth left it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Defect {
     /// A part is not there, while others are.
     Missing(Part),
@@ -80,12 +82,8 @@ pub enum Defect {
 impl Defect {
     /// The name in metric labels.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Missing(_) => "missing",
-            Self::Unreadable(_) => "unreadable",
-            Self::Stranger(_) => "stranger",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -102,116 +100,20 @@ impl fmt::Display for Defect {
 }
 
 /// Why a Secret is not berth's to write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Foreign {
-    /// It lacks the label, or has another's name in it.
-    Label(Option<String>),
+    /// It lacks the label.
+    #[error("it has no label {label}: {value}", label = MANAGED_BY.0, value = MANAGED_BY.1)]
+    Unlabelled,
+    /// The label has another name in it.
+    #[error("its label {label} is {0:?}, not {value:?}", label = MANAGED_BY.0, value = MANAGED_BY.1)]
+    Label(String),
     /// It is of another type.
+    #[error("its type is {0}, not {TYPE}")]
     Type(String),
     /// cert-manager writes it.
+    #[error("it has the annotation {0}")]
     CertManager(String),
-}
-
-impl fmt::Display for Foreign {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (label, value) = MANAGED_BY;
-        match self {
-            Self::Label(None) => write!(f, "it has no label {label}: {value}"),
-            Self::Label(Some(other)) => write!(f, "its label {label} is {other:?}, not {value:?}"),
-            Self::Type(other) => write!(f, "its type is {other}, not {TYPE}"),
-            Self::CertManager(annotation) => write!(f, "it has the annotation {annotation}"),
-        }
-    }
-}
-
-/// What the Secret holds, each part checked against the others.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    /// The CAs that are to be trusted.
-    pub bundle: Vec<Trusted>,
-    /// The CA that signs; it is in the bundle.
-    pub signer: Option<Issuer>,
-    /// The CA that is to sign once everyone trusts it; it is in the bundle.
-    pub next: Option<Issuer>,
-    /// The leaf, signed by a CA of the bundle.
-    pub leaf: Option<Leaf>,
-}
-
-/// A CA of the bundle.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trusted {
-    /// The CA.
-    pub authority: Authority,
-    /// The end of the last leaf that it signed; for one that signed none, its making.
-    pub leaves_until: SystemTime,
-}
-
-/// A CA that can sign.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issuer {
-    /// Its certificate in the bundle.
-    pub id: Id,
-    /// Its private key.
-    pub key: Key,
-}
-
-/// The leaf and its private key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leaf {
-    /// The certificate.
-    pub certificate: LeafCertificate,
-    /// Its private key.
-    pub key: Key,
-    /// The CA that signed it.
-    pub issuer: Id,
-}
-
-impl State {
-    /// A CA of the bundle.
-    #[must_use]
-    pub fn trusted(&self, id: &Id) -> Option<&Trusted> {
-        self.bundle
-            .iter()
-            .find(|trusted| trusted.authority.id == *id)
-    }
-
-    /// The CA that an issuer is.
-    #[must_use]
-    pub fn authority(&self, issuer: &Issuer) -> Option<&Authority> {
-        self.trusted(&issuer.id).map(|trusted| &trusted.authority)
-    }
-
-    /// The state with what it lacks put back from what was known before.
-    ///
-    /// Only a CA or a leaf that is gone is put back: one that is there has come later.
-    #[must_use]
-    pub fn or(mut self, known: &Self) -> Self {
-        let (lost_signer, lost_leaf) = (self.signer.is_none(), self.leaf.is_none());
-        if !lost_signer && !lost_leaf {
-            return self;
-        }
-        for trusted in &known.bundle {
-            match self
-                .bundle
-                .iter_mut()
-                .find(|own| own.authority.id == trusted.authority.id)
-            {
-                Some(own) => own.leaves_until = own.leaves_until.max(trusted.leaves_until),
-                None => self.bundle.push(trusted.clone()),
-            }
-        }
-        if lost_signer {
-            self.signer.clone_from(&known.signer);
-            self.next = self.next.or_else(|| known.next.clone());
-        }
-        if self.next.as_ref().map(|next| &next.id) == self.signer.as_ref().map(|ca| &ca.id) {
-            self.next = None;
-        }
-        if lost_leaf {
-            self.leaf.clone_from(&known.leaf);
-        }
-        self
-    }
 }
 
 /// A Secret as it was read.
@@ -269,26 +171,25 @@ pub fn read(secret: &Secret) -> Result<Found, Foreign> {
 }
 
 fn check_owner(secret: &Secret) -> Result<(), Foreign> {
-    let (label, value) = MANAGED_BY;
-    let annotations = secret.metadata.annotations.iter().flatten();
-    for (key, _) in annotations {
-        if key.starts_with(CERT_MANAGER) {
-            return Err(Foreign::CertManager(key.clone()));
-        }
+    let ObjectMeta {
+        labels,
+        annotations,
+        ..
+    } = &secret.metadata;
+    let mut annotations = annotations.iter().flatten().map(|(key, _)| key);
+    if let Some(key) = annotations.find(|key| key.starts_with(CERT_MANAGER)) {
+        return Err(Foreign::CertManager(key.clone()));
     }
-    let found = secret
-        .metadata
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(label));
-    if found.is_none_or(|found| found != value) {
-        return Err(Foreign::Label(found.cloned()));
+    let (label, value) = MANAGED_BY;
+    match labels.iter().flatten().find(|(key, _)| *key == label) {
+        None => return Err(Foreign::Unlabelled),
+        Some((_, found)) if found != value => return Err(Foreign::Label(found.clone())),
+        Some(_) => {}
     }
     match secret.type_.as_deref() {
-        None | Some("" | TYPE) => {}
-        Some(other) => return Err(Foreign::Type(other.to_owned())),
+        None | Some("" | TYPE) => Ok(()),
+        Some(other) => Err(Foreign::Type(other.to_owned())),
     }
-    Ok(())
 }
 
 struct Reader<'a> {
@@ -371,11 +272,8 @@ impl<'a> Reader<'a> {
     /// A CA of which nothing is known may have signed leaves as long as itself.
     fn horizon(&mut self, authorities: Vec<Authority>, leaf: Option<&Leaf>) -> Vec<Trusted> {
         let known = self.bytes(Part::Horizon).and_then(|text| {
-            let known = match serde_json::from_slice::<Value>(text) {
-                Ok(Value::Object(map)) => Some(map),
-                _ => None,
-            };
-            self.found(Part::Horizon, known)
+            let known = serde_json::from_slice::<BTreeMap<String, Value>>(text);
+            self.found(Part::Horizon, known.ok())
         });
         let trusted = authorities.into_iter().map(|authority| {
             let until = known
@@ -437,19 +335,10 @@ fn bytes(state: &State, part: Part) -> Option<Vec<u8>> {
             .map(|trusted| trusted.authority.id.pem())
             .collect(),
         Part::Horizon => {
-            let known: serde_json::Map<String, Value> = bundle
+            let known = bundle
                 .iter()
-                .map(
-                    |Trusted {
-                         authority,
-                         leaves_until,
-                     }| {
-                        let until = Value::from(time::unix(*leaves_until));
-                        (authority.id.serial().to_owned(), until)
-                    },
-                )
-                .collect();
-            Value::Object(known).to_string()
+                .map(|ca| (ca.authority.id.serial(), time::unix(ca.leaves_until)));
+            known.collect::<Value>().to_string()
         }
         Part::SignerKey => signer.as_ref()?.key.pem().to_owned(),
         Part::NextKey => next.as_ref()?.key.pem().to_owned(),

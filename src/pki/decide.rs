@@ -5,16 +5,14 @@
 //! is retired when its last leaf has expired.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use super::Names;
-use strum::{IntoStaticStr, VariantArray};
-
-use super::contents::{Defect, Issuer, Leaf, State, Trusted};
+use super::change::{Change, IssueReason};
+use super::contents::Defect;
+use super::state::{Leaf, State, Trusted};
 use super::time::{between, earlier, later};
 use super::x509::{Authority, Id, Validity};
-use super::{BACKDATE, Now, SKEW, Source};
+use super::{BACKDATE, Names, Now, SKEW, Source};
 
 /// The most CAs in a bundle; beyond it those whose leaves end first are given up.
 const MAX_BUNDLE: usize = 8;
@@ -42,6 +40,11 @@ impl Policy {
     #[must_use]
     pub fn overlap(&self) -> Duration {
         self.ca_lifetime / 6
+    }
+
+    /// When a CA that was made as the next one begins to sign.
+    pub(super) fn signs_from(&self, next: &Authority) -> SystemTime {
+        later(next.validity.made(), self.overlap())
     }
 
     /// When something of this validity is to be replaced.
@@ -114,71 +117,6 @@ pub enum Action {
     Write(Vec<Change>),
 }
 
-/// One change of the Secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Put back what was there before.
-    Restore,
-    /// Write it again without what is wrong in it.
-    Repair(Defect),
-    /// Trust the CA of a leaf that is served.
-    Trust(Authority, SystemTime),
-    /// Make a CA that signs from now on.
-    MakeSigner(IssueReason),
-    /// Make a CA that is to be published first.
-    MakeNext(IssueReason),
-    /// Let the next CA sign.
-    Promote(IssueReason),
-    /// Sign a leaf for these names.
-    IssueLeaf(IssueReason, Names),
-    /// Trust a CA no more.
-    Retire(Id),
-}
-
-/// Why a certificate is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
-#[strum(serialize_all = "snake_case")]
-pub enum IssueReason {
-    /// There was none.
-    First,
-    /// Two thirds of its life are over.
-    Renewal,
-    /// The CA that signs is another one.
-    NewCa,
-    /// It was lost or damaged.
-    Lost,
-    /// It is no longer valid.
-    Expired,
-    /// It begins in the future, which a clock that was off has made.
-    FromTheFuture,
-    /// It lacks a name that is configured.
-    Names,
-}
-
-impl IssueReason {
-    /// The name in metric labels and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-}
-
-/// As a log line says it.
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Restore => f.write_str("put back what was lost"),
-            Self::Repair(defect) => write!(f, "mended: {defect}"),
-            Self::Trust(ca, _) => write!(f, "trusted ca {} of a served leaf", ca.id.serial()),
-            Self::MakeSigner(why) => write!(f, "made a ca ({})", why.name()),
-            Self::MakeNext(why) => write!(f, "made the next ca ({})", why.name()),
-            Self::Promote(why) => write!(f, "let the next ca sign ({})", why.name()),
-            Self::IssueLeaf(why, _) => write!(f, "issued a leaf ({})", why.name()),
-            Self::Retire(id) => write!(f, "retired ca {}", id.serial()),
-        }
-    }
-}
-
 /// Decides.
 #[must_use]
 pub fn decide(facts: Facts<'_>, policy: &Policy) -> Action {
@@ -190,23 +128,18 @@ pub fn decide(facts: Facts<'_>, policy: &Policy) -> Action {
     changes.extend(trust(facts));
 
     let leaf = Need::of(facts, policy);
-    let signer = usable(facts, facts.state.signer.as_ref());
-    let next = usable(facts, facts.state.next.as_ref());
-    match authority(facts, policy, leaf, signer, next) {
-        Some(change) => {
-            let issues = matches!(change, Change::MakeSigner(_) | Change::Promote(_));
-            changes.push(change);
-            if issues {
-                let why = leaf.why().unwrap_or(IssueReason::NewCa);
-                changes.push(issue(facts, policy, why));
-            } else {
-                changes.extend(renewal(facts, policy, leaf, signer));
-            }
-        }
-        None => changes.extend(renewal(facts, policy, leaf, signer)),
+    let signer = facts.state.signing_ca().filter(|ca| usable(ca, facts.now));
+    let next = facts.state.next_ca().filter(|ca| usable(ca, facts.now));
+    let of_ca = authority(facts, policy, leaf, signer, next);
+    changes.extend(of_ca.clone());
+    if of_ca.as_ref().is_some_and(Change::replaces_signer) {
+        let why = leaf.why().unwrap_or(IssueReason::NewCa);
+        changes.push(issue(facts, policy, why));
+    } else {
+        changes.extend(renewal(facts, policy, leaf, signer));
     }
     // Which CAs retire depends on the one that signs, so a change of that is written first.
-    if !changes.iter().any(changes_signer) {
+    if of_ca.is_none() {
         changes.extend(retired(facts).map(Change::Retire));
     }
 
@@ -216,13 +149,6 @@ pub fn decide(facts: Facts<'_>, policy: &Policy) -> Action {
     } else {
         Action::Write(changes)
     }
-}
-
-fn changes_signer(change: &Change) -> bool {
-    matches!(
-        change,
-        Change::MakeSigner(_) | Change::MakeNext(_) | Change::Promote(_)
-    )
 }
 
 /// A Secret that was written anew may not know the CA of a leaf that is still served.
@@ -250,12 +176,12 @@ impl Need {
     fn of(facts: Facts<'_>, policy: &Policy) -> Self {
         let now = facts.now;
         let Some(leaf) = &facts.state.leaf else {
-            let first = facts.state.bundle.is_empty() && facts.defects.is_empty();
-            return Self::Now(if first {
+            let why = if is_empty(facts) {
                 IssueReason::First
             } else {
                 IssueReason::Lost
-            });
+            };
+            return Self::Now(why);
         };
         let validity = leaf.certificate.validity;
         if validity.is_over(now.at) {
@@ -288,13 +214,10 @@ fn from_the_future(now: Now) -> Need {
     }
 }
 
-/// A CA that can sign now.
-fn usable<'a>(facts: Facts<'a>, issuer: Option<&'a Issuer>) -> Option<&'a Authority> {
-    let authority = facts.state.authority(issuer?)?;
-    let validity = authority.validity;
-    let over = validity.is_over(facts.now.at);
-    let to_come = validity.is_to_come(facts.now.at) && facts.now.by == Source::ApiServer;
-    (!over && !to_come).then_some(authority)
+/// Whether a CA can sign now.
+fn usable(ca: &Authority, now: Now) -> bool {
+    let is_to_come = ca.validity.is_to_come(now.at) && now.by == Source::ApiServer;
+    !ca.validity.is_over(now.at) && !is_to_come
 }
 
 /// What is to happen to the CAs.
@@ -313,13 +236,13 @@ fn authority(
         }
         (Some(signer), Some(next)) => {
             let spent = between(now, signer.validity.not_after) < policy.leaf_lifetime;
-            let ready = overlapped(policy, next, now) || (spent && leaf != Need::Nothing);
+            let ready = policy.signs_from(next) <= now || (spent && leaf != Need::Nothing);
             (ready && facts.published.has(&next.id))
                 .then_some(Change::Promote(IssueReason::Renewal))
         }
         // Its key is gone. The leaf that it signed goes on meanwhile.
         (None, Some(next)) => {
-            let ready = overlapped(policy, next, now) || leaf != Need::Nothing;
+            let ready = policy.signs_from(next) <= now || leaf != Need::Nothing;
             let trusted = facts.published.has(&next.id);
             ((ready && trusted) || matches!(leaf, Need::Now(_)))
                 .then_some(Change::Promote(lost(facts)))
@@ -333,18 +256,17 @@ fn authority(
 
 /// Why there is no CA that signs.
 fn lost(facts: Facts<'_>) -> IssueReason {
-    let State { bundle, signer, .. } = facts.state;
-    let signer = signer.as_ref().and_then(|ca| facts.state.authority(ca));
-    match signer {
+    match facts.state.signing_ca() {
         Some(ca) if ca.validity.is_over(facts.now.at) => IssueReason::Expired,
         Some(_) => IssueReason::FromTheFuture,
-        None if bundle.is_empty() && facts.defects.is_empty() => IssueReason::First,
+        None if is_empty(facts) => IssueReason::First,
         None => IssueReason::Lost,
     }
 }
 
-fn overlapped(policy: &Policy, next: &Authority, now: SystemTime) -> bool {
-    later(next.validity.made(), policy.overlap()) <= now
+/// Whether nothing was ever issued.
+fn is_empty(facts: Facts<'_>) -> bool {
+    facts.state.bundle.is_empty() && facts.defects.is_empty()
 }
 
 /// Another leaf of the CA that signs, unless both would end with that CA.
@@ -407,35 +329,30 @@ fn in_use(facts: Facts<'_>, id: &Id) -> bool {
 
 /// When time alone brings a change.
 fn next_change(facts: Facts<'_>, policy: &Policy) -> SystemTime {
-    let now = facts.now.at;
-    let State {
-        bundle,
-        signer,
-        next,
-        leaf,
-    } = facts.state;
-    let leaf = leaf.iter().flat_map(|leaf| {
-        let validity = leaf.certificate.validity;
-        let due = policy.due(validity, policy.leaf_lifetime);
-        [due, validity.not_after]
-    });
-    let signer = signer
+    let Facts { state, now, .. } = facts;
+    let mut times = Vec::new();
+    if let Some(Leaf { certificate, .. }) = &state.leaf {
+        let validity = certificate.validity;
+        times.extend([
+            policy.due(validity, policy.leaf_lifetime),
+            validity.not_after,
+        ]);
+    }
+    if let Some(Authority { validity, .. }) = state.signing_ca() {
+        times.extend([
+            policy.due(*validity, policy.ca_lifetime),
+            validity.not_after,
+        ]);
+    }
+    times.extend(state.next_ca().map(|ca| policy.signs_from(ca)));
+    let idle = state
+        .bundle
         .iter()
-        .filter_map(|signer| facts.state.authority(signer));
-    let signer = signer.flat_map(|signer| {
-        let due = policy.due(signer.validity, policy.ca_lifetime);
-        [due, signer.validity.not_after]
-    });
-    let next = next.iter().filter_map(|next| facts.state.authority(next));
-    let next = next.map(|next| later(next.validity.made(), policy.overlap()));
-    let idle = bundle
-        .iter()
-        .filter(|trusted| !in_use(facts, &trusted.authority.id))
-        .map(|trusted| later(later(trusted.leaves_until, SKEW), Duration::from_secs(1)));
-    leaf.chain(signer)
-        .chain(next)
-        .chain(idle)
-        .filter(|time| now < *time)
+        .filter(|ca| !in_use(facts, &ca.authority.id));
+    times.extend(idle.map(|ca| later(later(ca.leaves_until, SKEW), Duration::from_secs(1))));
+    times.retain(|time| now.at < *time);
+    times
+        .into_iter()
         .min()
-        .unwrap_or_else(|| later(now, BACKDATE))
+        .unwrap_or_else(|| later(now.at, BACKDATE))
 }

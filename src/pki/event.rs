@@ -1,21 +1,36 @@
-//! What happens to the certificates, for metrics; the log has the details.
+//! What happens to the certificates, for the log and the metrics.
 
 use std::time::SystemTime;
 
 use strum::{IntoStaticStr, VariantArray};
 
-use super::decide::Change;
+use super::change::Change;
 use super::error::PkiError;
 
 /// Something that happened.
 #[derive(Debug)]
-pub enum Event<'a> {
-    /// The Secret was written, with this change among others.
-    Changed(&'a Change),
-    /// A webhook configuration's `caBundle` was written.
-    Published(Publication),
+pub enum Event {
+    /// The Secret was written with these changes.
+    Wrote {
+        /// The changes, in their order.
+        changes: Vec<Change>,
+        /// When the next CA begins to sign, where there is one.
+        next_signs: Option<SystemTime>,
+    },
+    /// The `caBundle` of a webhook configuration was written.
+    Published {
+        /// The name of the configuration.
+        configuration: String,
+        /// Why.
+        why: Publication,
+    },
+    /// There is no webhook configuration of this name; reported once until there is.
+    Absent {
+        /// The name.
+        configuration: String,
+    },
     /// Something went wrong.
-    Failed(&'a PkiError),
+    Failed(PkiError),
     /// What the Secret holds at the end of a round.
     Holds {
         /// When the CA that signs expires.

@@ -10,8 +10,9 @@ use rustls::pki_types::CertificateDer;
 
 use super::BACKDATE;
 use super::Names;
-use super::contents::{Issuer, Leaf, State, Trusted};
-use super::decide::{Change, Policy};
+use super::change::Change;
+use super::decide::Policy;
+use super::state::{Issuer, Leaf, State, Trusted};
 use super::time::{date, earlier, later, utc};
 use super::x509::{Authority, Key, LeafCertificate};
 use crate::tls::HostName;
@@ -41,7 +42,7 @@ pub fn carry_out(
         match change {
             // Both are done by writing the state as it is.
             Change::Restore | Change::Repair(_) => {}
-            Change::Trust(authority, until) => trust(&mut state, authority, *until),
+            Change::Trust(authority, until) => state.trust(authority, *until),
             Change::MakeSigner(_) => state.signer = Some(make(&mut state, policy, now)?),
             Change::MakeNext(_) => state.next = Some(make(&mut state, policy, now)?),
             Change::Promote(_) => state.signer = state.next.take(),
@@ -50,20 +51,6 @@ pub fn carry_out(
         }
     }
     Ok(state)
-}
-
-fn trust(state: &mut State, authority: &Authority, leaves_until: SystemTime) {
-    let known = state
-        .bundle
-        .iter_mut()
-        .find(|trusted| trusted.authority == *authority);
-    match known {
-        Some(known) => known.leaves_until = known.leaves_until.max(leaves_until),
-        None => state.bundle.push(Trusted {
-            authority: authority.clone(),
-            leaves_until,
-        }),
-    }
 }
 
 /// A CA of its own name, first in the bundle.

@@ -3,8 +3,8 @@
 use prometheus::IntCounterVec;
 use strum::VariantArray;
 
+use super::change::{Change, IssueReason};
 use super::contents::{Defect, Part};
-use super::decide::{Change, IssueReason};
 use super::{Event, PkiError, Publication};
 use crate::metrics::{Registry, TimeGauge};
 
@@ -88,11 +88,12 @@ impl Metrics {
         }
     }
 
-    /// Takes in what happened.
-    pub fn observe(&self, event: &Event<'_>) {
+    /// Counts what happened.
+    pub fn observe(&self, event: &Event) {
         match event {
-            Event::Changed(change) => self.changed(change),
-            Event::Published(why) => self.bundles.with_label_values(&[why.name()]).inc(),
+            Event::Wrote { changes, .. } => changes.iter().for_each(|change| self.changed(change)),
+            Event::Published { why, .. } => self.bundles.with_label_values(&[why.name()]).inc(),
+            Event::Absent { .. } => {}
             Event::Failed(error) => self.errors.with_label_values(&[error.label()]).inc(),
             Event::Holds {
                 ca_expires,

@@ -1,38 +1,71 @@
-//! What happens to the certificates, told to the metrics and, where it fails, to the log.
+//! Reports what happens to the certificates to the metrics and the log.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
+use super::change::Change;
 use super::error::PkiError;
-use super::event::Event;
+use super::event::{Event, Publication};
+use super::time::utc;
 use crate::failure_log::FailureLog;
 
 /// How often the same error is logged.
 const REMIND: Duration = Duration::from_mins(5);
 
-/// Tells of what happens; the same error is logged once in a while.
+/// Reports what happens; the same error is logged once in a while.
 pub(super) struct Reporter {
-    observe: Box<dyn Fn(&Event<'_>) + Send + Sync>,
+    /// The Secret, as log lines name it.
+    secret: String,
+    observe: Box<dyn Fn(&Event) + Send + Sync>,
     errors: Mutex<(FailureLog<String>, Instant)>,
 }
 
 impl Reporter {
-    pub(super) fn new(observe: impl Fn(&Event<'_>) + Send + Sync + 'static) -> Self {
+    pub(super) fn new(secret: String, observe: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self {
+            secret,
             observe: Box::new(observe),
             errors: Mutex::new((FailureLog::default(), Instant::now())),
         }
     }
 
-    pub(super) fn tell(&self, event: &Event<'_>) {
+    pub(super) fn report(&self, event: &Event) {
         (self.observe)(event);
+        match event {
+            Event::Wrote {
+                changes,
+                next_signs,
+            } => {
+                let secret = &self.secret;
+                let next_signs = next_signs.map(utc);
+                let is_repair = changes.iter().any(Change::is_repair);
+                let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+                let changes = changes.join("; ");
+                if is_repair {
+                    warn!(secret, changes, next_signs, "repaired certificates");
+                } else {
+                    info!(secret, changes, next_signs, "wrote certificates");
+                }
+            }
+            Event::Published { configuration, why } => match why {
+                Publication::Rotated => info!(configuration, "published the ca"),
+                Publication::Repaired => {
+                    warn!(configuration, "repaired the caBundle that somebody changed");
+                }
+            },
+            Event::Absent { configuration } => info!(
+                configuration,
+                "there is no mutatingwebhookconfiguration of this name, so berth keeps no caBundle in it: see tls.managed.webhookConfigurations where yours has another name"
+            ),
+            Event::Failed(error) => self.log_error(error),
+            Event::Holds { .. } => {}
+        }
     }
 
-    pub(super) fn failed(&self, error: &PkiError) {
-        self.tell(&Event::Failed(error));
+    fn log_error(&self, error: &PkiError) {
         let text = error.to_string();
         let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         let (log, since) = &mut *errors;
@@ -50,8 +83,9 @@ impl Reporter {
         }
     }
 
-    /// What comes after a good round is news.
-    pub(super) fn forget(&self) {
+    /// Reports that a round succeeded after others that failed: the next error is logged at once.
+    pub(super) fn recovered(&self) {
+        info!(secret = self.secret, "certificates are managed again");
         let mut errors = self.errors.lock().unwrap_or_else(PoisonError::into_inner);
         errors.0.clear();
     }

@@ -6,78 +6,22 @@
 
 use std::time::SystemTime;
 
-use json_patch::Patch;
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 
-use super::Now;
 use super::bundle::{ObservedBundles, Seen, wanted};
-use super::contents::{self, Leaf, State};
-use super::decide::{Action, Change, Facts, Policy, Serving, decide};
+use super::change::Change;
+use super::contents;
+use super::decide::{Action, Facts, Policy, Serving, decide};
 use super::error::{Object, PkiError};
-use super::event::Publication;
+use super::event::{Event, Publication};
 use super::issue::{self, IssueError};
-use super::time::{later, utc};
-use super::x509::{Id, Validity};
+use super::state::{Leaf, State};
+use super::store::{ApiServer, WriteError};
+use super::time::utc;
+use super::x509::Id;
 
 /// How often a round begins again because another client wrote first.
 const MAX_ATTEMPTS: u32 = 8;
-
-/// The API server, as a round sees it.
-#[expect(async_fn_in_trait, reason = "each caller knows its implementation")]
-pub trait ApiServer {
-    /// What time it is.
-    fn now(&self) -> Now;
-
-    /// Reads a webhook configuration; `None` if there is none of this name.
-    async fn read_configuration(
-        &mut self,
-        name: &str,
-    ) -> Result<Option<MutatingWebhookConfiguration>, PkiError>;
-
-    /// Reads the Secret; `None` if there is none.
-    async fn read_secret(&mut self) -> Result<Option<Secret>, PkiError>;
-
-    /// Replaces the Secret if it still has this version, or creates it where there is no version.
-    async fn write_secret(&mut self, secret: &Secret) -> Result<(), WriteError>;
-
-    /// Patches a webhook configuration; `None` if it is gone.
-    async fn patch_configuration(
-        &mut self,
-        name: &str,
-        patch: Patch,
-    ) -> Result<Option<MutatingWebhookConfiguration>, WriteError>;
-}
-
-/// Why something was not written.
-#[derive(Debug)]
-pub enum WriteError {
-    /// Another client changed it after it was read.
-    Conflict,
-    /// Anything else.
-    Failed(PkiError),
-}
-
-/// What there is to tell of a round.
-#[derive(Debug)]
-pub enum Report {
-    /// The Secret was written with these changes.
-    Wrote(Vec<Change>),
-    /// A configuration was written.
-    Published {
-        /// Its name.
-        configuration: String,
-        /// Why.
-        why: Publication,
-    },
-    /// There is no configuration of this name; said once until there is.
-    Absent {
-        /// The name.
-        configuration: String,
-    },
-    /// Something went wrong.
-    Failed(PkiError),
-}
 
 /// What a replica manages.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,6 +36,16 @@ pub struct Task {
     pub policy: Policy,
 }
 
+impl Task {
+    /// The Secret.
+    pub(super) fn object(&self) -> Object {
+        Object::Secret {
+            namespace: self.namespace.clone(),
+            name: self.secret.clone(),
+        }
+    }
+}
+
 /// What a replica knows from its rounds.
 #[derive(Debug)]
 pub struct Replica {
@@ -100,11 +54,18 @@ pub struct Replica {
     known: State,
     serving: Option<Serving>,
     observed: ObservedBundles,
-    /// What each configuration was last seen or made to trust.
-    published: Vec<Option<Vec<Id>>>,
-    /// Which configurations were not there when they were last read.
-    absent: Vec<bool>,
-    reports: Vec<Report>,
+    configurations: Vec<Configuration>,
+    events: Vec<Event>,
+}
+
+/// What a replica knows of one webhook configuration.
+#[derive(Debug)]
+struct Configuration {
+    name: String,
+    /// What it was last seen or made to trust.
+    published: Option<Vec<Id>>,
+    /// Whether it was not there when it was last read.
+    is_absent: bool,
 }
 
 /// Another client wrote this object first: the round begins again.
@@ -114,34 +75,24 @@ impl Replica {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(task: Task) -> Self {
-        let count = task.configurations.len();
+        let configurations = task.configurations.iter().map(|name| Configuration {
+            name: name.clone(),
+            published: None,
+            is_absent: false,
+        });
         Self {
+            configurations: configurations.collect(),
             task,
             known: State::default(),
             serving: None,
             observed: ObservedBundles::default(),
-            published: vec![None; count],
-            absent: vec![false; count],
-            reports: Vec::new(),
+            events: Vec::new(),
         }
     }
 
-    /// What the Secret held when it was last seen.
-    #[must_use]
-    pub fn known(&self) -> &State {
-        &self.known
-    }
-
-    /// When the next CA begins to sign, where there is one.
-    #[must_use]
-    pub fn next_signs(&self) -> Option<SystemTime> {
-        let next = self.known.authority(self.known.next.as_ref()?)?;
-        Some(later(next.validity.made(), self.task.policy.overlap()))
-    }
-
-    /// What there is to tell since the last call.
-    pub fn reports(&mut self) -> Vec<Report> {
-        std::mem::take(&mut self.reports)
+    /// What happened since the last call.
+    pub fn events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
     }
 
     /// One round. `serve` is given a new leaf, and says whether it took it. Returns when time alone
@@ -164,6 +115,10 @@ impl Replica {
                 Err(Conflict(_)) => {}
             }
         }
+        self.events.push(Event::Holds {
+            ca_expires: self.known.signing_ca().map(|ca| ca.validity.not_after),
+            next_signs: self.next_signs(&self.known),
+        });
         let now = api.now().at;
         // Without a decision the next round makes one.
         let until = until.unwrap_or(now);
@@ -177,14 +132,20 @@ impl Replica {
         serve: &mut impl FnMut(&Leaf, SystemTime) -> bool,
     ) -> Result<Option<SystemTime>, Conflict> {
         let mut seen = Vec::new();
-        for (index, name) in self.task.configurations.clone().iter().enumerate() {
+        for configuration in &mut self.configurations {
+            let name = &configuration.name;
             seen.push(match api.read_configuration(name).await {
-                Ok(configuration) => {
-                    self.notice_absence(index, configuration.is_none());
-                    Seen::of(configuration.as_ref())
+                Ok(found) => {
+                    let was_absent = configuration.is_absent;
+                    configuration.is_absent = found.is_none();
+                    if configuration.is_absent && !was_absent {
+                        let configuration = name.clone();
+                        self.events.push(Event::Absent { configuration });
+                    }
+                    Seen::of(found.as_ref())
                 }
                 Err(error) => {
-                    self.failed(error);
+                    self.events.push(Event::Failed(error));
                     Seen::Unknown
                 }
             });
@@ -207,15 +168,6 @@ impl Replica {
         Ok(until)
     }
 
-    /// Whether a configuration that was read is not there.
-    fn notice_absence(&mut self, index: usize, is_absent: bool) {
-        let was_absent = std::mem::replace(&mut self.absent[index], is_absent);
-        if is_absent && !was_absent {
-            let configuration = self.task.configurations[index].clone();
-            self.reports.push(Report::Absent { configuration });
-        }
-    }
-
     /// Decides, and writes the Secret where it has to change. What goes on afterwards, if anything does.
     async fn keep(
         &mut self,
@@ -226,7 +178,7 @@ impl Replica {
         let found = match secret.map(contents::read).transpose() {
             Ok(found) => found.unwrap_or_default(),
             Err(why) => {
-                let object = self.object();
+                let object = self.task.object();
                 self.failed(PkiError::Foreign { object, why });
                 return Ok(None);
             }
@@ -243,9 +195,16 @@ impl Replica {
             now,
         };
         let action = decide(facts, &self.task.policy);
+        let object = self.task.object();
         if found.immutable {
             let own = found.state.leaf.map(|leaf| leaf.certificate.validity);
-            self.failed_immutable(own, now.at);
+            self.failed(match own.filter(|leaf| !leaf.is_over(now.at)) {
+                Some(leaf) => PkiError::ReadOnly {
+                    object,
+                    until: utc(leaf.not_after),
+                },
+                None => PkiError::Immutable { object },
+            });
             return Ok(Kept::unwritten(state));
         }
         let changes = match action {
@@ -258,14 +217,17 @@ impl Replica {
         let (written, new) = match self.make(secret, state.clone(), &changes, now.at) {
             Ok(made) => made,
             Err(cause) => {
-                let object = self.object();
                 self.failed(PkiError::NotIssued { object, cause });
                 return Ok(Kept::unwritten(state));
             }
         };
         match api.write_secret(&new).await {
             Ok(()) => {
-                self.reports.push(Report::Wrote(changes));
+                let next_signs = self.next_signs(&written);
+                self.events.push(Event::Wrote {
+                    changes,
+                    next_signs,
+                });
                 Ok(Some(Kept {
                     state: written,
                     until: None,
@@ -275,20 +237,12 @@ impl Replica {
                 self.failed(error);
                 Ok(Kept::unwritten(state))
             }
-            Err(WriteError::Conflict) => Err(Conflict(self.object())),
+            Err(WriteError::Conflict) => Err(Conflict(object)),
         }
     }
 
-    /// The Secret can't be written; its leaf, of this validity, may still be served.
-    fn failed_immutable(&mut self, leaf: Option<Validity>, now: SystemTime) {
-        let object = self.object();
-        self.failed(match leaf.filter(|leaf| !leaf.is_over(now)) {
-            Some(leaf) => PkiError::ReadOnly {
-                object,
-                until: utc(leaf.not_after),
-            },
-            None => PkiError::Immutable { object },
-        });
+    fn next_signs(&self, state: &State) -> Option<SystemTime> {
+        state.next_ca().map(|ca| self.task.policy.signs_from(ca))
     }
 
     /// The state with the changes made, and the Secret that holds it.
@@ -321,45 +275,44 @@ impl Replica {
         seen: &mut [Seen],
     ) -> Result<(), Conflict> {
         let wanted = wanted(&self.known);
-        for (index, seen) in seen.iter_mut().enumerate() {
+        for (known, seen) in self.configurations.iter_mut().zip(seen) {
             let Seen::There(configuration) = &*seen else {
                 continue;
             };
-            let name = configuration.name.clone();
-            let strays = self.observed.strays(&name, api.now().at);
+            let name = &configuration.name;
+            let strays = self.observed.strays(name, api.now().at);
             let Some(patch) = configuration.patch(&wanted, &strays) else {
-                self.published[index] = Some(wanted.clone());
+                known.published = Some(wanted.clone());
                 continue;
             };
             let object = Object::Configuration { name: name.clone() };
             if let Some(annotation) = configuration.contested.clone() {
-                self.failed(PkiError::Contested { object, annotation });
+                let error = PkiError::Contested { object, annotation };
+                self.events.push(Event::Failed(error));
                 continue;
             }
-            *seen = match api.patch_configuration(&name, patch).await {
-                Ok(configuration) => {
-                    if configuration.is_some() {
-                        self.published(index, name, &wanted);
+            *seen = match api.patch_configuration(name, patch).await {
+                Ok(patched) => {
+                    if patched.is_some() {
+                        let before = known.published.replace(wanted.clone());
+                        let why = if before.as_ref() == Some(&wanted) {
+                            Publication::Repaired
+                        } else {
+                            Publication::Rotated
+                        };
+                        let configuration = name.clone();
+                        self.events.push(Event::Published { configuration, why });
                     }
-                    Seen::of(configuration.as_ref())
+                    Seen::of(patched.as_ref())
                 }
                 Err(WriteError::Failed(error)) => {
-                    self.failed(error);
+                    self.events.push(Event::Failed(error));
                     Seen::Unknown
                 }
                 Err(WriteError::Conflict) => return Err(Conflict(object)),
             };
         }
         Ok(())
-    }
-
-    fn published(&mut self, index: usize, configuration: String, wanted: &[Id]) {
-        let before = self.published[index].replace(wanted.to_vec());
-        let why = match before {
-            Some(before) if before == wanted => Publication::Repaired,
-            _ => Publication::Rotated,
-        };
-        self.reports.push(Report::Published { configuration, why });
     }
 
     /// Serves the Secret's leaf, if callers trust it.
@@ -391,20 +344,13 @@ impl Replica {
                 authority: ca.authority.clone(),
             });
         } else {
-            let object = self.object();
+            let object = self.task.object();
             self.failed(PkiError::NotTaken { object });
         }
     }
 
     fn failed(&mut self, error: PkiError) {
-        self.reports.push(Report::Failed(error));
-    }
-
-    fn object(&self) -> Object {
-        Object::Secret {
-            namespace: self.task.namespace.clone(),
-            name: self.task.secret.clone(),
-        }
+        self.events.push(Event::Failed(error));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The API server as a round sees it, over HTTP.
+//! What a round asks of the API server, and the same over HTTP.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use kube::{Api, Client, Resource};
 use super::Now;
 use super::clock::Clock;
 use super::error::{Object, PkiError, Verb};
-use super::round::{ApiServer, Task, WriteError};
+use super::round::Task;
 use crate::api::{self, Fault};
 
 /// The field manager that the API server records.
@@ -26,9 +26,45 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// More than an API server stores of one object.
 const MAX_BODY: usize = 4 << 20;
 
+/// The API server, as a round sees it.
+#[expect(async_fn_in_trait, reason = "each caller knows its implementation")]
+pub trait ApiServer {
+    /// What time it is.
+    fn now(&self) -> Now;
+
+    /// Reads a webhook configuration; `None` if there is none of this name.
+    async fn read_configuration(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<MutatingWebhookConfiguration>, PkiError>;
+
+    /// Reads the Secret; `None` if there is none.
+    async fn read_secret(&mut self) -> Result<Option<Secret>, PkiError>;
+
+    /// Replaces the Secret if it still has this version, or creates it where there is no version.
+    async fn write_secret(&mut self, secret: &Secret) -> Result<(), WriteError>;
+
+    /// Patches a webhook configuration; `None` if it is gone.
+    async fn patch_configuration(
+        &mut self,
+        name: &str,
+        patch: Patch,
+    ) -> Result<Option<MutatingWebhookConfiguration>, WriteError>;
+}
+
+/// Why something was not written.
+#[derive(Debug)]
+pub enum WriteError {
+    /// Another client changed it after it was read.
+    Conflict,
+    /// Anything else.
+    Failed(PkiError),
+}
+
 /// The Secret and the configurations at an API server.
 pub(super) struct Store {
     client: Client,
+    /// The Secret.
     namespace: String,
     name: String,
     configurations: Api<MutatingWebhookConfiguration>,

@@ -16,10 +16,12 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::contents::{self, Part, State};
-use super::decide::{Change, IssueReason, Policy};
+use super::change::{Change, IssueReason};
+use super::contents::{self, Part};
+use super::decide::Policy;
 use super::issue::carry_out;
-use super::round::WriteError;
+use super::state::State;
+use super::store::WriteError;
 use super::x509::Id;
 use super::{Now, Source};
 use crate::tls::HostName;

@@ -17,6 +17,7 @@ use tracing::debug;
 
 use super::controller::{POLL, RETRY};
 use super::error::{Object, Verb};
+use super::event::Event;
 use super::reporter::Reporter;
 use super::round::Task;
 use super::store::{self, Failure};
@@ -38,23 +39,20 @@ pub(super) fn watch(
     reporter: &Arc<Reporter>,
 ) -> JoinSet<()> {
     let mut watches = JoinSet::new();
-    let hear = |object, name: &str| Watch {
+    let new = |object, name: &str| Watch {
         object,
         name: name.to_owned(),
         version: None,
         changed: Arc::clone(changed),
         reporter: Arc::clone(reporter),
     };
-    let secret = Object::Secret {
-        namespace: task.namespace.clone(),
-        name: task.secret.clone(),
-    };
+    let secret = task.object();
     let secrets: Api<PartialObjectMeta<Secret>> = Api::namespaced(client.clone(), &task.namespace);
-    watches.spawn(hear(secret, &task.secret).run(secrets));
+    watches.spawn(new(secret, &task.secret).run(secrets));
     for name in &task.configurations {
         let all: Api<PartialObjectMeta<MutatingWebhookConfiguration>> = Api::all(client.clone());
         let object = Object::Configuration { name: name.clone() };
-        watches.spawn(hear(object, name).run(all));
+        watches.spawn(new(object, name).run(all));
     }
     watches
 }
@@ -125,7 +123,7 @@ impl Watch {
             Failure::Status(status) if status.code == 403 => {
                 let failure = Failure::Status(status);
                 let error = store::error(Verb::Watch, self.object.clone(), failure);
-                self.reporter.failed(&error);
+                self.reporter.report(&Event::Failed(error));
             }
             Failure::Status(status) => {
                 debug!(object = %self.object, %status, "a watch begins again");

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use berth::pki::contents::{self, Found, State};
+use berth::pki::contents::{self, Found};
 use berth::pki::decide::Policy;
 use berth::pki::round::Task;
+use berth::pki::state::{Leaf, State};
 use berth::pki::{CertificateController, Clock, ControllerConfig, Event};
 use berth::tls::{CertificateStore, HostName, Material, TlsSecret};
 use k8s_openapi::api::core::v1::Secret;
@@ -98,7 +99,7 @@ impl World {
             };
             let store = Arc::new(CertificateStore::new(secret, material).unwrap());
             *served.lock().unwrap() = Some(Arc::clone(&store));
-            let serve = move |leaf: &contents::Leaf, now| {
+            let serve = move |leaf: &Leaf, now| {
                 let cert = leaf.certificate.id.pem().into_bytes();
                 let key = leaf.key.pem().as_bytes().to_vec();
                 store.offer_pair(cert.clone(), key, now);
@@ -279,17 +280,21 @@ struct Told {
 }
 
 impl Told {
-    fn hear(&self, event: &Event<'_>) {
-        let what = match event {
-            Event::Changed(change) => change.to_string(),
-            Event::Published(why) => why.name().to_owned(),
+    fn hear(&self, event: &Event) {
+        let names = match event {
+            Event::Wrote { changes, .. } => changes.iter().map(ToString::to_string).collect(),
+            Event::Published { why, .. } => vec![why.name().to_owned()],
+            Event::Absent { configuration } => vec![format!("absent: {configuration}")],
             Event::Failed(error) => {
                 self.errors.lock().unwrap().push(error.to_string());
-                error.label().to_owned()
+                vec![error.label().to_owned()]
             }
-            Event::Holds { .. } => "round".to_owned(),
+            Event::Holds { .. } => vec!["round".to_owned()],
         };
-        *self.counts.lock().unwrap().entry(what).or_default() += 1;
+        let mut counts = self.counts.lock().unwrap();
+        for name in names {
+            *counts.entry(name).or_default() += 1;
+        }
     }
 
     fn count(&self, what: &str) -> usize {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use super::super::Names;
-use super::super::contents::{Defect, Part, State};
-use super::super::decide::{
-    Action, Change, Facts, IssueReason, Policy, Published, Serving, decide,
-};
+use super::super::change::{Change, IssueReason};
+use super::super::contents::{Defect, Part};
+use super::super::decide::{Action, Facts, Policy, Published, Serving, decide};
+use super::super::state::State;
 use super::super::{Now, SKEW, Source};
 use super::{DAY, HOUR, mk_changed, mk_now, mk_policy, mk_state, start};
 use crate::tls::HostName;

@@ -18,10 +18,13 @@ use proptest::sample::Index;
 use proptest::strategy::Union;
 
 use super::super::bundle::{Configuration, wanted};
-use super::super::contents::{self, Leaf, Part};
+use super::super::contents::{self, Part};
 use super::super::decide::Policy;
 use super::super::error::{Object, PkiError, Verb};
-use super::super::round::{ApiServer, Replica, Report, Task, WriteError};
+use super::super::event::Event;
+use super::super::round::{Replica, Task};
+use super::super::state::Leaf;
+use super::super::store::{ApiServer, WriteError};
 use super::super::{Now, SKEW, Source};
 use crate::api::{self, Fault};
 
@@ -102,8 +105,8 @@ impl Line {
                 true
             };
             replica.round(&mut api, &mut serve).await;
-            let reports = replica.reports();
-            let wrote = reports.iter().filter(|it| matches!(it, Report::Wrote(_)));
+            let events = replica.events();
+            let wrote = events.iter().filter(|it| matches!(it, Event::Wrote { .. }));
             self.wrote.set(self.wrote.get() + wrote.count());
             self.ask(Effect::Rest).await;
         }

@@ -8,9 +8,11 @@ use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 
 use super::super::Now;
-use super::super::contents::Leaf;
 use super::super::error::PkiError;
-use super::super::round::{ApiServer, Replica, Report, Task, WriteError};
+use super::super::event::Event;
+use super::super::round::{Replica, Task};
+use super::super::state::Leaf;
+use super::super::store::{ApiServer, WriteError};
 use super::{Api, DAY, mk_configuration, mk_now, mk_policy, mk_secret, mk_state, start};
 
 /// What came of a round.
@@ -92,11 +94,11 @@ fn round(
     };
     let round = replica.round(&mut immediate, &mut serve).now_or_never();
     assert!(round.is_some(), "nothing is waited for");
-    let reports = replica.reports().into_iter();
-    let said = reports.filter_map(|report| match report {
-        Report::Failed(error) => Some(format!("{}: {error}", error.label())),
-        Report::Absent { configuration } => Some(format!("absent: {configuration}")),
-        Report::Wrote(_) | Report::Published { .. } => None,
+    let events = replica.events().into_iter();
+    let said = events.filter_map(|event| match event {
+        Event::Failed(error) => Some(format!("{}: {error}", error.label())),
+        Event::Absent { configuration } => Some(format!("absent: {configuration}")),
+        Event::Wrote { .. } | Event::Published { .. } | Event::Holds { .. } => None,
     });
     Done {
         served,

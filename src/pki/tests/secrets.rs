@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 
-use super::super::contents::{Defect, Foreign, Found, Part, State, read, write};
-use super::super::decide::{Change, IssueReason};
+use super::super::change::{Change, IssueReason};
+use super::super::contents::{Defect, Foreign, Found, Part, read, write};
+use super::super::state::State;
 use super::{DAY, mk_changed, mk_secret, mk_secret_with, mk_state, start};
 
 #[test]
@@ -221,7 +222,7 @@ fn a_secret_of_somebody_else_is_not_read() {
     }
     assert_eq!(
         read(&Secret::default()),
-        Err(Foreign::Label(None)),
+        Err(Foreign::Unlabelled),
         "an empty one is not berth's either"
     );
 }
