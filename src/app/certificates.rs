@@ -17,7 +17,7 @@ use crate::pki::round::Task;
 use crate::pki::state::Leaf;
 use crate::pki::{self, CertificateController, Clock, ControllerConfig};
 use crate::tls::{
-    self, CertificateStore, ClientCas, HostName, Material, NameError, TlsFiles, TlsSecret,
+    self, CertificateStore, ClientCas, HostName, Material, NameError, PairSource, PemPair,
 };
 
 /// Certificates that are there, or will be.
@@ -27,7 +27,7 @@ pub(super) enum Certificates {
 }
 
 pub(super) struct ManagedSecret {
-    secret: TlsSecret,
+    source: tls::Source,
     client_cas: ClientCas,
     task: Task,
     client: Client,
@@ -43,16 +43,17 @@ impl Certificates {
     /// Refuses what can be refused before anything is served.
     pub(super) fn open(config: &Config, client: Option<&Client>) -> Result<Self, AppError> {
         let tls = &config.tls;
-        let client_ca = tls.client_ca_file.clone();
-        let scheduler_ca = tls.scheduler_client_ca_file.clone();
+        let source = |pair| tls::Source {
+            pair,
+            client_ca: tls.client_ca_file.clone(),
+            scheduler_ca: tls.scheduler_client_ca_file.clone(),
+        };
         match (&tls.cert_file, &tls.key_file, &tls.managed.secret_name) {
             (Some(cert), Some(key), None) => {
-                let files = TlsFiles {
+                let files = source(PairSource::Files {
                     cert: cert.clone(),
                     key: key.clone(),
-                    client_ca,
-                    scheduler_ca,
-                };
+                });
                 Ok(Self::Files(Arc::new(CertificateStore::open(files)?)))
             }
             (None, None, Some(name)) => {
@@ -60,15 +61,13 @@ impl Certificates {
                 // That of the pod, or of the kubeconfig.
                 let namespace = client.default_namespace().to_owned();
                 let task = task(&tls.managed, name.as_str(), &namespace)?;
-                let secret = TlsSecret {
+                let source = source(PairSource::Secret {
                     namespace,
                     name: name.to_string(),
-                    client_ca,
-                    scheduler_ca,
-                };
+                });
                 Ok(Self::Managed(Box::new(ManagedSecret {
-                    client_cas: secret.read_client_cas()?,
-                    secret,
+                    client_cas: source.read()?.client_cas,
+                    source,
                     task,
                     client,
                 })))
@@ -120,7 +119,7 @@ impl ManagedSecret {
         managed: pki::Metrics,
     ) -> Result<Served, AppError> {
         let Self {
-            secret,
+            source,
             client_cas,
             task,
             client,
@@ -132,14 +131,11 @@ impl ManagedSecret {
         };
         let mut controller =
             CertificateController::new(&client, config, move |event| managed.observe(event));
-        let (cert, key) = pair(&controller.first().await);
         let material = Material {
-            cert,
-            key,
-            client_ca: client_cas.client,
-            scheduler_ca: client_cas.scheduler,
+            pair: PemPair::from(&controller.first().await),
+            client_cas,
         };
-        let store = Arc::new(CertificateStore::new(secret, material)?);
+        let store = Arc::new(CertificateStore::new(source, material)?);
         metrics.show_expiry(&store);
         let offered = Arc::clone(&store);
         let told = metrics.clone();
@@ -185,16 +181,10 @@ fn jitter() -> f64 {
 }
 
 fn offer(store: &CertificateStore, leaf: &Leaf, now: SystemTime, metrics: &tls::Metrics) -> bool {
-    let (cert, key) = pair(leaf);
-    let outcome = store.offer_pair(cert.clone(), key, now);
+    let pair = PemPair::from(leaf);
+    let outcome = store.offer_pair(pair.clone(), now);
     metrics.record_reload(store, &outcome);
-    store.serves(&cert)
-}
-
-/// As PEM, for the TLS layer.
-fn pair(leaf: &Leaf) -> (Vec<u8>, Vec<u8>) {
-    let cert = leaf.certificate.id.pem().into_bytes();
-    (cert, leaf.key.pem().as_bytes().to_vec())
+    store.serves(&pair.cert)
 }
 
 async fn reload(store: Arc<CertificateStore>, interval: Duration, metrics: tls::Metrics) {

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use super::x509::{Authority, Id, Key, LeafCertificate};
+use crate::tls::PemPair;
 
 /// What the Secret holds, each part checked against the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,16 @@ pub struct Leaf {
     pub key: Key,
     /// The CA that signed it.
     pub issuer: Id,
+}
+
+/// As PEM, for the TLS layer.
+impl From<&Leaf> for PemPair {
+    fn from(leaf: &Leaf) -> Self {
+        Self {
+            cert: leaf.certificate.id.pem().into_bytes(),
+            key: leaf.key.pem().as_bytes().to_vec(),
+        }
+    }
 }
 
 impl State {

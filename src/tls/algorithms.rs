@@ -10,6 +10,8 @@ use x509_parser::asn1_rs::{FromDer, Oid};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::public_key::PublicKey;
 
+use super::KeyKind;
+
 /// The keys that berth can sign with: those of its own certificates.
 pub const SIGNS: &str = "RSA of 2048, 3072 or 4096 bits, ECDSA on P-256 or P-384, or Ed25519";
 
@@ -21,6 +23,8 @@ pub const VERIFIES: &str = "RSA of 2048 to 8192 bits with SHA-256, SHA-384 or SH
 pub(super) struct KeyAlgorithm {
     /// As people say it.
     pub(super) name: String,
+    /// Its kind, if berth knows it.
+    pub(super) kind: Option<KeyKind>,
     /// Whether berth can sign with the private key that belongs to it.
     pub(super) signs: bool,
     /// Whether berth can verify what is signed with that private key.
@@ -43,22 +47,27 @@ impl KeyAlgorithm {
     }
 
     fn named(algorithm: &Oid<'_>, curve: Option<&Oid<'_>>, bits: Option<usize>) -> Self {
-        let (name, signs, verifies) = match (&*algorithm.to_id_string(), bits) {
+        let (name, kind, signs, verifies) = match (&*algorithm.to_id_string(), bits) {
             (RSA, Some(bits)) => (
                 format!("RSA of {bits} bits"),
+                Some(KeyKind::Rsa),
                 [2048, 3072, 4096].contains(&bits),
                 (2048..=8192).contains(&bits),
             ),
             (EC, _) => {
                 let curve = curve.map(Oid::to_id_string).unwrap_or_default();
                 let known = [P256, P384].contains(&&*curve);
-                (format!("ECDSA on {}", name(&curve)), known, known)
+                let name = format!("ECDSA on {}", name(&curve));
+                (name, Some(KeyKind::Ecdsa), known, known)
             }
-            (ED25519, _) => (name(ED25519), true, true),
-            (other, _) => (name(other), false, false),
+            (ED25519, _) => (name(ED25519), Some(KeyKind::Ed25519), true, true),
+            // A key that can't be read has no size.
+            (RSA, None) => (name(RSA), Some(KeyKind::Rsa), false, false),
+            (other, _) => (name(other), None, false, false),
         };
         Self {
             name,
+            kind,
             signs,
             verifies,
         }

@@ -19,7 +19,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::credentials::{authorities, read_pair};
-use super::files::{read_file, read_stable};
+use super::source::{read_file, read_stable};
 use super::{PemPart, Role, TlsError};
 
 /// Where a client's credentials are.
@@ -51,15 +51,12 @@ impl ClientFiles {
     /// system.
     pub fn load(&self) -> Result<Arc<ClientConfig>, TlsError> {
         let ca = PemPart::file(Role::ServerCa, &self.ca);
-        let material = read_stable(|| self.read_once())?
-            .ok_or_else(|| TlsError::Unstable { part: ca.clone() })?;
+        let material = read_stable(&ca, || self.read_once())?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let (roots, _) = authorities(&ca, &material.ca)?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13, &TLS12])
-            .map_err(|error| TlsError::Setup {
-                cause: error.to_string(),
-            })?
+            .map_err(|error| TlsError::Setup(error.to_string()))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(ChainVerifier {
                 roots,

@@ -7,7 +7,6 @@
 //! | | set | takes any certificate, or none | open | of the scheduler CA |
 //! | set | set | takes certificates of either CA alone | of the client CA | of the scheduler CA |
 
-use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
@@ -18,7 +17,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
 
 use super::credentials::authorities;
-use super::{Material, Role, Source, TlsError, TlsWarning};
+use super::{ClientCas, Role, Source, TlsError, TlsWarning};
 use crate::peer::{Access, Grant};
 
 type Verifier = Arc<dyn ClientCertVerifier>;
@@ -33,7 +32,7 @@ pub(super) struct ClientAuth {
 impl ClientAuth {
     pub(super) fn parse(
         source: &Source,
-        material: &Material,
+        cas: &ClientCas,
         provider: &Arc<CryptoProvider>,
     ) -> Result<(Self, Vec<TlsWarning>), TlsError> {
         let mut warnings = Vec::new();
@@ -46,8 +45,8 @@ impl ClientAuth {
             verifier(roots, provider).map(Some)
         };
         let auth = Self {
-            client: verifier(Role::ClientCa, &material.client_ca)?,
-            scheduler: verifier(Role::SchedulerCa, &material.scheduler_ca)?,
+            client: verifier(Role::ClientCa, &cas.client)?,
+            scheduler: verifier(Role::SchedulerCa, &cas.scheduler)?,
         };
         Ok((auth, warnings))
     }
@@ -102,9 +101,7 @@ fn grant(verifier: &Verifier, chain: Option<&[CertificateDer<'_>]>) -> Grant {
 fn verifier(roots: RootCertStore, provider: &Arc<CryptoProvider>) -> Result<Verifier, TlsError> {
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
         .build()
-        .map_err(|error| TlsError::Setup {
-            cause: error.to_string(),
-        })
+        .map_err(|error| TlsError::Setup(error.to_string()))
 }
 
 /// The handshake where routes differ in the certificates that they need. In each case the client
@@ -176,14 +173,5 @@ impl ClientCertVerifier for Handshake {
         self.signatures()
             .map(|verifier| verifier.supported_verify_schemes())
             .unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for ClientAuth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientAuth")
-            .field("client", &self.client.is_some())
-            .field("scheduler", &self.scheduler.is_some())
-            .finish()
     }
 }

@@ -9,14 +9,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
 use rustls::{InconsistentKeys, RootCertStore, ServerConfig, ServerConnection, SignatureAlgorithm};
-use x509_parser::oid_registry::{
-    OID_KEY_TYPE_EC_PUBLIC_KEY, OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519,
-};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::algorithms::KeyAlgorithm;
 use super::client_auth::ClientAuth;
-use super::{KeyKind, Material, PemPart, Role, Source, TlsError, TlsWarning, pem};
+use super::{KeyKind, Material, PemPair, PemPart, Role, Source, TlsError, TlsWarning, pem};
 use crate::peer::Access;
 
 /// What a server needs to speak TLS: every part checked, and the key known to fit the certificate.
@@ -36,12 +33,7 @@ pub struct Credentials {
 impl Credentials {
     /// Checks `material`; `source` serves only to name the culprit in an error.
     pub fn parse(source: &Source, material: &Material) -> Result<Self, TlsError> {
-        let Material {
-            cert,
-            key,
-            client_ca: _,
-            scheduler_ca: _,
-        } = material;
+        let PemPair { cert, key } = &material.pair;
         let cert_part = source.part(Role::Certificate);
         let key_part = source.part(Role::Key);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -51,10 +43,8 @@ impl Credentials {
 
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&TLS13, &TLS12])
-            .map_err(|error| TlsError::Setup {
-                cause: error.to_string(),
-            })?;
-        let (client_auth, unusable) = ClientAuth::parse(source, material, &provider)?;
+            .map_err(|error| TlsError::Setup(error.to_string()))?;
+        let (client_auth, unusable) = ClientAuth::parse(source, &material.client_cas, &provider)?;
         warnings.extend(unusable);
         let builder = match client_auth.handshake() {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
@@ -92,7 +82,6 @@ pub(super) struct Leaf {
     not_before: SystemTime,
     not_after: SystemTime,
     algorithm: KeyAlgorithm,
-    key_kind: Option<KeyKind>,
     has_names: bool,
     is_for_servers: bool,
     /// The place of the first certificate, from 1, that its issuer does not follow.
@@ -108,7 +97,6 @@ impl Leaf {
             not_before: system_time(validity.not_before.timestamp()),
             not_after: system_time(validity.not_after.timestamp()),
             algorithm: KeyAlgorithm::of(certificate),
-            key_kind: key_kind(certificate),
             has_names: names.is_some_and(|names| {
                 let mut names = names.value.general_names.iter();
                 names
@@ -121,19 +109,15 @@ impl Leaf {
 
     /// What clients of berth will reject.
     fn warnings(&self, part: &PemPart) -> Vec<TlsWarning> {
-        let part = || part.clone();
-        let mut warnings = Vec::new();
-        if !self.has_names {
-            warnings.push(TlsWarning::NoNames { part: part() });
-        }
-        if !self.is_for_servers {
-            warnings.push(TlsWarning::NotForServers { part: part() });
-        }
-        if let Some(number) = self.unordered {
-            let part = part();
-            warnings.push(TlsWarning::Unordered { part, number });
-        }
-        warnings
+        let no_names = !self.has_names;
+        let not_for_servers = !self.is_for_servers;
+        let warnings = [
+            no_names.then(|| TlsWarning::NoNames(part.clone())),
+            not_for_servers.then(|| TlsWarning::NotForServers(part.clone())),
+            self.unordered
+                .map(|number| TlsWarning::Unordered(part.clone(), number)),
+        ];
+        warnings.into_iter().flatten().collect()
     }
 }
 
@@ -151,14 +135,14 @@ pub(super) fn read_pair(
         .map_err(|_| {
             let part = key_part.clone();
             if leaf.algorithm.signs {
-                return TlsError::UnusableKey { part };
+                return TlsError::UnusableKey(part);
             }
             let algorithm = leaf.algorithm.name.clone();
             TlsError::UnsupportedKey { part, algorithm }
         })?;
     let pair = CertifiedKey::new(chain, key);
     check_order(&cert_part, &key_part, &pair)?;
-    check_pair(cert_part, leaf.key_kind, key_part, &pair)?;
+    check_pair(cert_part, leaf.algorithm.kind, key_part, &pair)?;
     Ok((pair, leaf))
 }
 
@@ -170,7 +154,7 @@ fn check_chain(part: &PemPart, chain: &[CertificateDer<'_>]) -> Result<Leaf, Tls
         parsed.push(certificate);
     }
     let first = parsed.first();
-    let first = first.ok_or_else(|| TlsError::NoCertificate { part: part.clone() })?;
+    let first = first.ok_or_else(|| TlsError::NoCertificate(part.clone()))?;
     let is_followed = |pair: &[X509Certificate<'_>]| matches!(pair, [of, by] if of.issuer().as_raw() == by.subject().as_raw());
     let unordered = parsed.windows(2).position(|pair| !is_followed(pair));
     Ok(Leaf {
@@ -272,17 +256,6 @@ fn not_x509(part: &PemPart, index: usize) -> TlsError {
         number: index + 1,
         cause: "it is not X.509".to_owned(),
     }
-}
-
-fn key_kind(certificate: &X509Certificate<'_>) -> Option<KeyKind> {
-    let algorithm = &certificate.public_key().algorithm.algorithm;
-    [
-        (OID_PKCS1_RSAENCRYPTION, KeyKind::Rsa),
-        (OID_KEY_TYPE_EC_PUBLIC_KEY, KeyKind::Ecdsa),
-        (OID_SIG_ED25519, KeyKind::Ed25519),
-    ]
-    .into_iter()
-    .find_map(|(oid, kind)| (*algorithm == oid).then_some(kind))
 }
 
 /// A time before 1970 becomes 1970: both are long past.

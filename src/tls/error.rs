@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::algorithms::{SIGNS, VERIFIES};
+use super::source::MAX_FILE_BYTES;
 
 /// A reason to refuse credentials, at start or at a reload.
 ///
@@ -12,79 +13,37 @@ use super::algorithms::{SIGNS, VERIFIES};
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The file does not exist or may not be read.
-    #[error(
-        "cannot read {part}: {cause}; mount the secret, or correct the path or its permissions"
-    )]
-    Unreadable {
-        /// The part at fault.
-        part: PemPart,
-        /// What the system said.
-        cause: io::Error,
-    },
+    #[error("cannot read {0}: {1}; mount the secret, or correct the path or its permissions")]
+    Unreadable(PemPart, io::Error),
     /// The file is far larger than any certificate bundle, so the path is probably wrong.
-    #[error("{part} is larger than {limit} bytes; point the path at a PEM file")]
-    TooLarge {
-        /// The part at fault.
-        part: PemPart,
-        /// The most that is read, in bytes.
-        limit: u64,
-    },
-    /// Something writes the files faster than they can be read twice alike.
+    #[error("{0} is larger than {MAX_FILE_BYTES} bytes; point the path at a PEM file")]
+    TooLarge(PemPart),
+    /// Something writes the files faster than they can be read twice alike. The part stands for the set.
     #[error(
-        "{part} and the files beside it keep changing while they are read; write them all at once"
+        "{0} and the files beside it keep changing while they are read; write them all at once"
     )]
-    Unstable {
-        /// The certificate, standing for the set.
-        part: PemPart,
-    },
+    Unstable(PemPart),
     /// The file is there but holds nothing, as a secret does whose issuer has not run yet.
-    #[error("{part} is empty; wait for the issuer to fill the secret, or write PEM into it")]
-    Empty {
-        /// The part at fault.
-        part: PemPart,
-    },
+    #[error("{0} is empty; wait for the issuer to fill the secret, or write PEM into it")]
+    Empty(PemPart),
     /// A PEM section in the file is damaged.
-    #[error("{part} is not valid PEM: {fault}; write it again from its source")]
-    MalformedPem {
-        /// The part at fault.
-        part: PemPart,
-        /// What is wrong with the section.
-        fault: PemFault,
-    },
+    #[error("{0} is not valid PEM: {1}; write it again from its source")]
+    MalformedPem(PemPart, PemFault),
     /// No certificate in a file that must hold one.
-    #[error("no certificate in {part}; write a PEM section CERTIFICATE into it")]
-    NoCertificate {
-        /// The part at fault.
-        part: PemPart,
-    },
+    #[error("no certificate in {0}; write a PEM section CERTIFICATE into it")]
+    NoCertificate(PemPart),
     /// No private key in the key file.
-    #[error("no private key in {part}; write a PEM section PRIVATE KEY into it")]
-    NoKey {
-        /// The part at fault.
-        part: PemPart,
-    },
-    /// The file holds what another should: the two paths are probably swapped.
-    #[error("{part} holds a {found} instead; check that the paths are not swapped")]
-    WrongKind {
-        /// The part at fault.
-        part: PemPart,
-        /// What was found in it.
-        found: &'static str,
-    },
-    /// More than one private key, and no way to tell which is meant.
-    #[error("{part} holds {count} private keys; keep the one that belongs to the certificate")]
-    ManyKeys {
-        /// The part at fault.
-        part: PemPart,
-        /// How many there are.
-        count: usize,
-    },
+    #[error("no private key in {0}; write a PEM section PRIVATE KEY into it")]
+    NoKey(PemPart),
+    /// The file holds what another should, which is named: the two paths are probably swapped.
+    #[error("{0} holds a {1} instead; check that the paths are not swapped")]
+    WrongKind(PemPart, &'static str),
+    /// More than one private key, this many, and no way to tell which is meant.
+    #[error("{0} holds {1} private keys; keep the one that belongs to the certificate")]
+    ManyKeys(PemPart, usize),
     /// The private key needs a passphrase, which berth can't ask for.
-    #[error("the private key in {part} is encrypted; store it without a passphrase")]
-    EncryptedKey {
-        /// The part at fault.
-        part: PemPart,
-    },
+    #[error("the private key in {0} is encrypted; store it without a passphrase")]
+    EncryptedKey(PemPart),
     /// A certificate section does not hold a certificate that can be used.
     #[error("cannot use certificate {number} in {part}: {cause}; have it issued again")]
     BadCertificate {
@@ -96,11 +55,8 @@ pub enum TlsError {
         cause: String,
     },
     /// The private key is damaged.
-    #[error("cannot use the private key in {part}: it is damaged; have it issued again as {SIGNS}")]
-    UnusableKey {
-        /// The part at fault.
-        part: PemPart,
-    },
+    #[error("cannot use the private key in {0}: it is damaged; have it issued again as {SIGNS}")]
+    UnusableKey(PemPart),
     /// The private key is of a kind or size that berth can't sign with.
     #[error(
         "cannot use the private key in {part}: it is for {algorithm}, with which berth can't sign; have it issued again as {SIGNS}"
@@ -157,30 +113,19 @@ pub enum TlsError {
         /// The key.
         key: PemPart,
     },
-    /// A reload brought an expired certificate while the one in use is still valid.
-    #[error("{part} expired at {not_after}; renew it, the certificate in use is still valid")]
-    Expired {
-        /// The certificate.
-        part: PemPart,
-        /// The end of its validity, in UTC.
-        not_after: String,
-    },
-    /// A reload brought a certificate whose time has not come while the one in use is still valid.
+    /// A reload brought a certificate that has expired, at this time in UTC, while the one in use is
+    /// still valid.
+    #[error("{0} expired at {1}; renew it, the certificate in use is still valid")]
+    Expired(PemPart, String),
+    /// A reload brought a certificate that is valid only from this time in UTC, while the one in use is
+    /// still valid.
     #[error(
-        "{part} is valid from {not_before} on; check the clock of this node, the certificate in use is still valid"
+        "{0} is valid from {1} on; check the clock of this node, the certificate in use is still valid"
     )]
-    NotYetValid {
-        /// The certificate.
-        part: PemPart,
-        /// The beginning of its validity, in UTC.
-        not_before: String,
-    },
+    NotYetValid(PemPart, String),
     /// The TLS library refused the settings, which no file can cause.
-    #[error("cannot set up tls: {cause}; report this as a defect")]
-    Setup {
-        /// What the library said.
-        cause: String,
-    },
+    #[error("cannot set up tls: {0}; report this as a defect")]
+    Setup(String),
 }
 
 /// A part of the credentials, as messages name it.
@@ -233,70 +178,48 @@ impl fmt::Display for Place {
 }
 
 /// What a part is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum Role {
     /// The serving certificate and its chain.
+    #[strum(to_string = "certificate")]
     Certificate,
     /// The private key of the serving certificate.
+    #[strum(to_string = "key")]
     Key,
     /// The authorities whose client certificates are accepted.
+    #[strum(to_string = "client ca")]
     ClientCa,
     /// The authorities whose client certificates open `/scheduler/…`.
+    #[strum(to_string = "scheduler client ca")]
     SchedulerCa,
     /// The authorities whose server certificates are accepted, where berth is the client.
+    #[strum(to_string = "server ca")]
     ServerCa,
 }
 
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Certificate => "certificate",
-            Self::Key => "key",
-            Self::ClientCa => "client ca",
-            Self::SchedulerCa => "scheduler client ca",
-            Self::ServerCa => "server ca",
-        })
-    }
-}
-
 /// How a PEM section is damaged, without its content, which may be a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum PemFault {
     /// The line that opens a section is not well-formed.
+    #[strum(to_string = "a BEGIN line is malformed")]
     Start,
     /// A section is opened and never closed.
+    #[strum(to_string = "a section has no END line")]
     End,
     /// What is between the lines is not base64.
+    #[strum(to_string = "a section is not base64")]
     Base64,
 }
 
-impl fmt::Display for PemFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Start => "a BEGIN line is malformed",
-            Self::End => "a section has no END line",
-            Self::Base64 => "a section is not base64",
-        })
-    }
-}
-
 /// The algorithm of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum KeyKind {
     /// RSA of any size.
+    #[strum(to_string = "RSA")]
     Rsa,
     /// ECDSA on any curve.
+    #[strum(to_string = "ECDSA")]
     Ecdsa,
     /// Ed25519.
     Ed25519,
-}
-
-impl fmt::Display for KeyKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Rsa => "RSA",
-            Self::Ecdsa => "ECDSA",
-            Self::Ed25519 => "Ed25519",
-        })
-    }
 }

@@ -21,18 +21,15 @@ pub(super) fn certificates(
     }
     match certificates.is_empty() {
         false => Ok(certificates),
-        true if holds_key => Err(TlsError::WrongKind {
-            part: part.clone(),
-            found: "private key",
-        }),
-        true => Err(TlsError::NoCertificate { part: part.clone() }),
+        true if holds_key => Err(TlsError::WrongKind(part.clone(), "private key")),
+        true => Err(TlsError::NoCertificate(part.clone())),
     }
 }
 
 /// The only private key in the text.
 pub(super) fn private_key(part: &PemPart, text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
     if is_encrypted(text) {
-        return Err(TlsError::EncryptedKey { part: part.clone() });
+        return Err(TlsError::EncryptedKey(part.clone()));
     }
     let mut keys = Vec::new();
     let mut holds_certificate = false;
@@ -45,30 +42,19 @@ pub(super) fn private_key(part: &PemPart, text: &[u8]) -> Result<PrivateKeyDer<'
     }
     match (keys.len(), keys.pop()) {
         (1, Some(key)) => Ok(key),
-        (count, Some(_)) => Err(TlsError::ManyKeys {
-            part: part.clone(),
-            count,
-        }),
-        (_, None) if holds_certificate => Err(TlsError::WrongKind {
-            part: part.clone(),
-            found: "certificate",
-        }),
-        (_, None) => Err(TlsError::NoKey { part: part.clone() }),
+        (count, Some(_)) => Err(TlsError::ManyKeys(part.clone(), count)),
+        (_, None) if holds_certificate => Err(TlsError::WrongKind(part.clone(), "certificate")),
+        (_, None) => Err(TlsError::NoKey(part.clone())),
     }
 }
 
 /// Sections of known kinds; others, such as `EC PARAMETERS`, are passed over.
 fn sections(part: &PemPart, text: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, TlsError> {
     if text.trim_ascii().is_empty() {
-        return Err(TlsError::Empty { part: part.clone() });
+        return Err(TlsError::Empty(part.clone()));
     }
     <(SectionKind, Vec<u8>)>::pem_slice_iter(text)
-        .map(|section| {
-            section.map_err(|error| TlsError::MalformedPem {
-                part: part.clone(),
-                fault: fault(&error),
-            })
-        })
+        .map(|section| section.map_err(|error| TlsError::MalformedPem(part.clone(), fault(&error))))
         .collect()
 }
 

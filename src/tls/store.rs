@@ -8,8 +8,7 @@ use time::OffsetDateTime;
 use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
-use super::source::Update;
-use super::{Credentials, Material, Role, Source, TlsError, TlsFiles};
+use super::{ClientCas, Credentials, Material, PairSource, PemPair, Role, Source, TlsError};
 
 /// Holds the credentials for new connections; a connection keeps those it began with.
 ///
@@ -53,6 +52,21 @@ impl ReloadOutcome {
     }
 }
 
+/// What is new of the credentials; what is `None` stays as it is.
+pub(super) struct Update {
+    pair: Option<PemPair>,
+    client_cas: Option<ClientCas>,
+}
+
+impl From<Material> for Update {
+    fn from(Material { pair, client_cas }: Material) -> Self {
+        Self {
+            pair: Some(pair),
+            client_cas: Some(client_cas),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Seen {
     /// What the credentials in use were made of.
@@ -71,14 +85,13 @@ struct Refusal {
 impl CertificateStore {
     /// Loads the files for the first time. An expired leaf is served, with a warning: a server
     /// that is up and says why its clients fail is better than one that does not start.
-    pub fn open(files: TlsFiles) -> Result<Self, TlsError> {
-        let material = files.read()?;
-        Self::new(files, material)
+    pub fn open(source: Source) -> Result<Self, TlsError> {
+        let material = source.read()?;
+        Self::new(source, material)
     }
 
-    /// As [`Self::open`], with material that is at hand; later changes come by [`Self::offer`].
-    pub fn new(source: impl Into<Source>, material: Material) -> Result<Self, TlsError> {
-        let source = source.into();
+    /// As [`Self::open`], with material that is at hand; a later pair comes by [`Self::offer_pair`].
+    pub fn new(source: Source, material: Material) -> Result<Self, TlsError> {
         let credentials = Credentials::parse(&source, &material)?;
         warn_of_trouble(&source, &credentials, SystemTime::now());
         Ok(Self {
@@ -105,25 +118,31 @@ impl CertificateStore {
 
     /// Looks at the files once. Blocks on the file system.
     pub fn reload(&self) -> ReloadOutcome {
-        self.judge(self.source.read(), SystemTime::now())
-    }
-
-    /// Takes `material` if it is new and good, as [`Self::reload`] does with what it reads.
-    pub fn offer(&self, material: Material) -> ReloadOutcome {
-        self.judge(Ok(Update::All(material)), SystemTime::now())
+        let update = self.source.read().map(|read| match self.source.pair {
+            PairSource::Files { .. } => Update::from(read),
+            PairSource::Secret { .. } => Update {
+                pair: None,
+                ..read.into()
+            },
+        });
+        self.judge(update, SystemTime::now())
     }
 
     /// Takes another certificate and key beside the client authorities in use, by a clock of the
     /// caller's.
-    pub fn offer_pair(&self, cert: Vec<u8>, key: Vec<u8>, now: SystemTime) -> ReloadOutcome {
-        self.judge(Ok(Update::Pair { cert, key }), now)
+    pub fn offer_pair(&self, pair: PemPair, now: SystemTime) -> ReloadOutcome {
+        let update = Update {
+            pair: Some(pair),
+            client_cas: None,
+        };
+        self.judge(Ok(update), now)
     }
 
     /// Whether this certificate is in use.
     #[must_use]
     pub fn serves(&self, cert: &[u8]) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.taken.cert == cert
+        seen.taken.pair.cert == cert
     }
 
     /// Looks at the files every `interval`, for ever, and tells `observe` of each change: of
@@ -148,7 +167,12 @@ impl CertificateStore {
     /// and reported only if the content or the verdict is another one.
     pub(super) fn judge(&self, read: Result<Update, TlsError>, now: SystemTime) -> ReloadOutcome {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let material = match read.map(|update| update.onto(&seen.taken)) {
+        let taken = seen.taken.clone();
+        let read = read.map(|Update { pair, client_cas }| Material {
+            pair: pair.unwrap_or(taken.pair),
+            client_cas: client_cas.unwrap_or(taken.client_cas),
+        });
+        let material = match read {
             Ok(material) if material == seen.taken => {
                 seen.refused = None;
                 return ReloadOutcome::Unchanged;
@@ -179,17 +203,13 @@ impl CertificateStore {
             let current = self.current.load();
             (current.not_before..=current.not_after).contains(&now)
         };
+        let part = self.source.part(Role::Certificate);
         if in_use_is_valid && now < credentials.not_before {
-            return Err(TlsError::NotYetValid {
-                part: self.source.part(Role::Certificate),
-                not_before: utc(credentials.not_before),
-            });
+            let from = utc(credentials.not_before);
+            return Err(TlsError::NotYetValid(part, from));
         }
         if in_use_is_valid && credentials.not_after < now {
-            return Err(TlsError::Expired {
-                part: self.source.part(Role::Certificate),
-                not_after: utc(credentials.not_after),
-            });
+            return Err(TlsError::Expired(part, utc(credentials.not_after)));
         }
         Ok(credentials)
     }

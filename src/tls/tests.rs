@@ -16,11 +16,12 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::files::read_stable;
-use super::source::Update;
+use super::source::read_stable;
+use super::{
+    CertificateStore, ClientCas, Credentials, Material, PairSource, PemPair, ReloadOutcome, Role,
+    Source, TlsError,
+};
 use crate::peer::{Access, Grant};
-
-use super::{CertificateStore, Material, ReloadOutcome, TlsError, TlsFiles, TlsSecret};
 
 const RSA_A: &str = include_str!("testdata/rsa_a.pkcs8.b64");
 const RSA_A_PKCS1: &str = include_str!("testdata/rsa_a.pkcs1.b64");
@@ -311,7 +312,7 @@ fn a_missing_file_is_named() {
             "cannot read {role} DIR/{name}: No such file or directory (os error 2); mount the secret, or correct the path or its permissions"
         );
         assert_eq!(
-            mount.without_dir(&mount.files(true).load().unwrap_err()),
+            mount.without_dir(&load(&mount.files(true)).unwrap_err()),
             expected
         );
         symlink(format!("..data/{name}"), mount.dir.path().join(name)).unwrap();
@@ -338,7 +339,7 @@ fn every_key_format_and_chain_is_taken() {
         // one file for both
         (combined.clone(), combined),
     ] {
-        let credentials = Mount::new(&Pair { cert, key }, None).files(false).load();
+        let credentials = load(&Mount::new(&Pair { cert, key }, None).files(false));
         let config = credentials.unwrap().config;
         assert_eq!(config.alpn_protocols, [b"h2".as_slice(), b"http/1.1"]);
     }
@@ -347,15 +348,19 @@ fn every_key_format_and_chain_is_taken() {
 #[test]
 fn a_swap_between_two_reads_is_read_again() {
     let mut reads = ["old cert, new key", "new", "new", "unread"].into_iter();
-    let read = read_stable(|| Ok::<_, ()>(reads.next().unwrap()));
-    assert_eq!(read, Ok(Some("new")));
+    let part = mk_files().part(Role::Certificate);
+    let read = read_stable(&part, || Ok(reads.next().unwrap()));
+    assert_eq!(read.unwrap(), "new");
 
     let mut count = 0;
-    let read = read_stable(|| {
+    let read = read_stable(&part, || {
         count += 1;
-        Ok::<_, ()>(count)
+        Ok(count)
     });
-    assert_eq!(read, Ok(None));
+    assert_eq!(
+        read.unwrap_err().to_string(),
+        "certificate file /tls.crt and the files beside it keep changing while they are read; write them all at once"
+    );
     assert_eq!(count, 5);
 }
 
@@ -401,7 +406,9 @@ fn a_refusal_is_reported_once_per_content() {
             cert: cert.to_owned(),
             key: good.key.clone(),
         };
-        store.offer(pair.material()).label()
+        store
+            .offer_pair(pair.material().pair, SystemTime::now())
+            .label()
     };
     assert_eq!(look("bad"), "refused");
     assert_eq!(look("bad"), "unchanged");
@@ -551,8 +558,10 @@ async fn each_bundle_opens_its_own_routes() {
         ),
     ] {
         let material = Material {
-            client_ca: with_client_ca.then(|| client_ca.pem().into_bytes()),
-            scheduler_ca: with_scheduler_ca.then(|| scheduler_ca.pem().into_bytes()),
+            client_cas: ClientCas {
+                client: with_client_ca.then(|| client_ca.pem().into_bytes()),
+                scheduler: with_scheduler_ca.then(|| scheduler_ca.pem().into_bytes()),
+            },
             ..server.material()
         };
         let store = CertificateStore::new(mk_files(), material).unwrap();
@@ -580,22 +589,20 @@ async fn a_pair_that_is_handed_over_goes_with_the_client_ca_of_the_file() {
     let (ours, theirs) = (mk_authority(), mk_authority());
     let [first, second] = [mk_pair(), mk_pair()];
     let mount = Mount::new(&first, Some(&ours.pem()));
-    let secret = TlsSecret {
-        namespace: "ns".to_owned(),
-        name: "berth-tls".to_owned(),
-        client_ca: mount.files(true).client_ca,
-        scheduler_ca: None,
+    let source = Source {
+        pair: PairSource::Secret {
+            namespace: "ns".to_owned(),
+            name: "berth-tls".to_owned(),
+        },
+        ..mount.files(true)
     };
     let material = Material {
-        client_ca: secret.read_client_cas().unwrap().client,
+        client_cas: source.read().unwrap().client_cas,
         ..first.material()
     };
-    let store = CertificateStore::new(secret, material).unwrap();
+    let store = CertificateStore::new(source, material).unwrap();
     let (known, stranger) = (mk_client(&ours), mk_client(&theirs));
-    let offer = |pair: &Pair| {
-        let Material { cert, key, .. } = pair.material();
-        store.offer_pair(cert, key, SystemTime::now())
-    };
+    let offer = |pair: &Pair| store.offer_pair(pair.material().pair, SystemTime::now());
     assert_eq!(offer(&second).label(), "reloaded");
     assert_eq!(offer(&second).label(), "unchanged");
     assert!(store.serves(second.cert.as_bytes()) && !store.serves(first.cert.as_bytes()));
@@ -636,13 +643,11 @@ async fn both_protocol_versions_are_spoken() {
 fn debug_shows_no_key() {
     let pair = mk_pair();
     let store = mk_store(&pair);
-    store.offer(
-        Pair {
-            cert: String::new(),
-            ..mk_pair()
-        }
-        .material(),
-    );
+    let empty = Pair {
+        cert: String::new(),
+        ..mk_pair()
+    };
+    store.offer_pair(empty.material().pair, SystemTime::now());
     let shown = format!("{store:?} {:?}", pair.material());
     assert!(!shown.contains("PRIVATE"), "{shown}");
     // Nor as a list of bytes.
@@ -657,10 +662,11 @@ struct Pair {
 impl Pair {
     fn material(&self) -> Material {
         Material {
-            cert: self.cert.clone().into_bytes(),
-            key: self.key.clone().into_bytes(),
-            client_ca: None,
-            scheduler_ca: None,
+            pair: PemPair {
+                cert: self.cert.clone().into_bytes(),
+                key: self.key.clone().into_bytes(),
+            },
+            ..Material::default()
         }
     }
 }
@@ -730,24 +736,30 @@ fn mk_issued(issuer: &CertifiedIssuer<'_, KeyPair>, params: &CertificateParams) 
 /// What is said of a pair that is taken.
 fn warnings(pair: &Pair, client_ca: Option<&str>) -> Vec<String> {
     let mount = Mount::new(pair, client_ca);
-    let credentials = mount.files(client_ca.is_some()).load().unwrap();
+    let credentials = load(&mount.files(client_ca.is_some())).unwrap();
     let said = credentials.warnings.iter().map(ToString::to_string);
     let dir = mount.dir.path().to_string_lossy();
     said.map(|text| text.replace(&*dir, "DIR")).collect()
 }
 
 fn judge(store: &CertificateStore, pair: &Pair, now: SystemTime) -> ReloadOutcome {
-    store.judge(Ok(Update::All(pair.material())), now)
+    store.judge(Ok(pair.material().into()), now)
 }
 
 fn mk_store(pair: &Pair) -> CertificateStore {
     CertificateStore::new(mk_files(), pair.material()).unwrap()
 }
 
-fn mk_files() -> TlsFiles {
-    TlsFiles {
-        cert: "/tls.crt".into(),
-        key: "/tls.key".into(),
+fn load(source: &Source) -> Result<Credentials, TlsError> {
+    Credentials::parse(source, &source.read()?)
+}
+
+fn mk_files() -> Source {
+    Source {
+        pair: PairSource::Files {
+            cert: "/tls.crt".into(),
+            key: "/tls.key".into(),
+        },
         client_ca: None,
         scheduler_ca: None,
     }
@@ -771,7 +783,7 @@ fn load_error(cert: &str, key: &str, client_ca: Option<&str>) -> String {
         key: key.to_owned(),
     };
     let mount = Mount::new(&pair, client_ca);
-    let error = mount.files(client_ca.is_some()).load().unwrap_err();
+    let error = load(&mount.files(client_ca.is_some())).unwrap_err();
     mount.without_dir(&error)
 }
 
@@ -805,11 +817,13 @@ impl Mount {
         fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
     }
 
-    fn files(&self, with_client_ca: bool) -> TlsFiles {
+    fn files(&self, with_client_ca: bool) -> Source {
         let dir = self.dir.path();
-        TlsFiles {
-            cert: dir.join("tls.crt"),
-            key: dir.join("tls.key"),
+        Source {
+            pair: PairSource::Files {
+                cert: dir.join("tls.crt"),
+                key: dir.join("tls.key"),
+            },
             client_ca: with_client_ca.then(|| dir.join("ca.crt")),
             scheduler_ca: None,
         }

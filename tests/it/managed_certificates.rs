@@ -14,7 +14,7 @@ use berth::pki::decide::Policy;
 use berth::pki::round::Task;
 use berth::pki::state::{Leaf, State};
 use berth::pki::{CertificateController, Clock, ControllerConfig, Event};
-use berth::tls::{CertificateStore, HostName, Material, TlsSecret};
+use berth::tls::{CertificateStore, HostName, Material, PairSource, PemPair, Source};
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -85,25 +85,24 @@ impl World {
         let served = Arc::clone(&store);
         let task = tokio::spawn(async move {
             let first = controller.first().await;
-            let secret = TlsSecret {
-                namespace: NAMESPACE.to_owned(),
-                name: SECRET.to_owned(),
+            let source = Source {
+                pair: PairSource::Secret {
+                    namespace: NAMESPACE.to_owned(),
+                    name: SECRET.to_owned(),
+                },
                 client_ca: None,
                 scheduler_ca: None,
             };
             let material = Material {
-                cert: first.certificate.id.pem().into_bytes(),
-                key: first.key.pem().as_bytes().to_vec(),
-                client_ca: None,
-                scheduler_ca: None,
+                pair: PemPair::from(&first),
+                ..Material::default()
             };
-            let store = Arc::new(CertificateStore::new(secret, material).unwrap());
+            let store = Arc::new(CertificateStore::new(source, material).unwrap());
             *served.lock().unwrap() = Some(Arc::clone(&store));
             let serve = move |leaf: &Leaf, now| {
-                let cert = leaf.certificate.id.pem().into_bytes();
-                let key = leaf.key.pem().as_bytes().to_vec();
-                store.offer_pair(cert.clone(), key, now);
-                store.serves(&cert)
+                let pair = PemPair::from(leaf);
+                store.offer_pair(pair.clone(), now);
+                store.serves(&pair.cert)
             };
             controller.run(serve).await;
         });

@@ -15,7 +15,7 @@ use super::{
     text, until,
 };
 use crate::server::{Drained, ListenerMetrics, Phase, Server, Timeout};
-use crate::tls::{CertificateStore, Material, TlsFiles};
+use crate::tls::{CertificateStore, Material, PairSource, PemPair, Source};
 
 #[tokio::test]
 async fn both_protocols_are_served_over_sockets() {
@@ -81,19 +81,22 @@ async fn a_handshake_does_not_hold_up_the_end() {
 
 fn mk_tls() -> (Arc<CertificateStore>, CertificateDer<'static>) {
     let issued = rcgen::generate_simple_self_signed(["berth.test".to_owned()]).unwrap();
-    let files = TlsFiles {
-        cert: "/tls.crt".into(),
-        key: "/tls.key".into(),
+    let source = Source {
+        pair: PairSource::Files {
+            cert: "/tls.crt".into(),
+            key: "/tls.key".into(),
+        },
         client_ca: None,
         scheduler_ca: None,
     };
     let material = Material {
-        cert: issued.cert.pem().into_bytes(),
-        key: issued.signing_key.serialize_pem().into_bytes(),
-        client_ca: None,
-        scheduler_ca: None,
+        pair: PemPair {
+            cert: issued.cert.pem().into_bytes(),
+            key: issued.signing_key.serialize_pem().into_bytes(),
+        },
+        ..Material::default()
     };
-    let store = CertificateStore::new(files, material).unwrap();
+    let store = CertificateStore::new(source, material).unwrap();
     (Arc::new(store), issued.cert.der().clone())
 }
 
