@@ -9,3 +9,6 @@ pub mod inject;
 pub mod origin;
 pub mod policy;
 pub mod score;
+
+#[cfg(test)]
+mod tests;

@@ -81,7 +81,8 @@ fn against(check: Check, candidate: &Candidate<'_>, required: AgentSet) -> Chass
         Check::ChassisNotRegistered => match &facts.chassis {
             ChassisClaim::Missing => "the node has no annotation that names its chassis".into(),
             ChassisClaim::Malformed(claim) => {
-                format!("the node's annotation names no chassis: \"{claim}\" is no UUID").into()
+                format!("the node's annotation does not name a chassis: \"{claim}\" is not a UUID")
+                    .into()
             }
             ChassisClaim::Registered(name) => {
                 format!("the southbound database has no chassis {name}").into()
@@ -114,7 +115,7 @@ fn against(check: Check, candidate: &Candidate<'_>, required: AgentSet) -> Chass
             return new(
                 Status::False,
                 OUT_OF_REACH,
-                "the southbound database is out of reach, and nobody passes (onStale: Reject)",
+                "the southbound database is out of reach, and every node is rejected (onStale: Reject)",
             );
         }
         Check::ChassisNotResponding => {

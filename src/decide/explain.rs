@@ -60,7 +60,9 @@ impl Explained<'_> {
                 }
             }
             Check::ChassisNotRegistered => match &facts.chassis {
-                ChassisClaim::Malformed(claim) => write!(f, " (annotation \"{claim}\" is no UUID)"),
+                ChassisClaim::Malformed(claim) => {
+                    write!(f, " (annotation \"{claim}\" is not a UUID)")
+                }
                 ChassisClaim::Missing => f.write_str(" (annotation missing)"),
                 ChassisClaim::Registered(name) => write!(f, " (no chassis {name})"),
             },

@@ -22,7 +22,7 @@ const MESSAGE: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct ProbeMetrics {
     /// Probes that succeeded.
-    pub questions: IntCounter,
+    pub probes: IntCounter,
     /// Probes that failed, by `cause`.
     pub failures: IntCounterVec,
 }
@@ -34,13 +34,13 @@ impl ProbeMetrics {
     /// A metric of the same name is registered already: a defect.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self {
-            questions: registry.counter(
+            probes: registry.counter(
                 "berth_probe_questions_total",
-                "Questions to all chassis, asked in the northbound database.",
+                "Probes of all chassis, through the northbound database.",
             )?,
             failures: registry.counters(
                 "berth_probe_failures_total",
-                "Questions to all chassis that could not be asked, by cause.",
+                "Probes of all chassis that failed, by cause.",
                 &["cause"],
             )?,
         };
@@ -94,7 +94,7 @@ impl Probe {
             }
             match self.bump().await {
                 Ok(nb_cfg) => {
-                    metrics.questions.inc();
+                    metrics.probes.inc();
                     if failures.clear() {
                         tracing::info!(nb_cfg, "the probe asks again");
                     }

@@ -112,7 +112,7 @@ async fn ovn_chassis_that_are_told_not_to_answer_are_not_behind_and_not_asked() 
         }),
     );
     assert!(asking.await.is_err());
-    assert_eq!(stats.questions.get(), 0);
+    assert_eq!(stats.probes.get(), 0);
 
     lab.nbctl_without_chassis(&[
         "remove",
@@ -551,7 +551,7 @@ async fn ovn_probe_asks_at_its_interval_by_the_server_that_does_it() {
         .until("it is asked", |f| f.view().nb_cfg() >= Some(3))
         .await;
     running.abort();
-    assert!(stats.questions.get() >= 3);
+    assert!(stats.probes.get() >= 3);
 
     let mut lost = mk_probe(&format!("unix:{}", nowhere.display()));
     assert_eq!(lost.bump().await.unwrap_err().kind(), ErrorKind::Connection);

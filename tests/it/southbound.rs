@@ -345,7 +345,7 @@ async fn ovn_chassis_that_is_killed_is_rejected_when_it_did_not_answer_and_the_o
     following.until(&[UNCLAIMED]).await;
 
     lab.kill_controller("el9-1");
-    let last = stats.questions.get();
+    let last = stats.probes.get();
     let late = ("el9-1", "OVN chassis not responding");
     following.only_until(&[UNCLAIMED], &[late, UNCLAIMED]).await;
     // It was timed from the first question that it could not answer.

@@ -12,9 +12,9 @@ use crate::budget;
 use crate::connection::Connection;
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::error::{Error, ErrorKind};
-use crate::schema::Missing;
+use crate::schema::{Missing, MonitorSpec};
 use crate::server_status::ServerStatus;
-use crate::session::{MonitorSpec, Received, Session, SessionEvent};
+use crate::session::{Received, Session, SessionEvent};
 use crate::table_cache::Change;
 use crate::tls::Tls;
 

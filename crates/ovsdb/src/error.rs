@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 
 use crate::frame::FrameError;
-use crate::server_status::Unfit;
 
 /// Why a connection failed or ended.
 #[derive(
@@ -29,7 +28,8 @@ pub enum ErrorKind {
     Timeout,
     /// The server closed the connection.
     Closed,
-    /// The server is not fit to be used, and another may be: see [`Unfit`].
+    /// The server is not fit to be used, and another may be: it lacks the database, is cut off from its
+    /// cluster, or is not its leader.
     Unfit,
     /// The server refuses a request.
     Refused,
@@ -54,7 +54,8 @@ impl ErrorKind {
 ///
 /// The message may quote, at bounded length, what the server sent, control characters included:
 /// escape it where a terminal or a log would act on them.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 pub struct Error {
     kind: ErrorKind,
     message: String,
@@ -101,22 +102,16 @@ impl Error {
         Self::new(ErrorKind::Refused, message)
     }
 
+    /// A server is not fit to be used.
+    pub(crate) fn unfit(why: impl fmt::Display) -> Self {
+        let message = format!("the server is left for the next: {why}");
+        Self::new(ErrorKind::Unfit, message)
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|error| error as _)
     }
 }
 
@@ -127,13 +122,6 @@ impl From<FrameError> for Error {
             FrameError::TooLong(_) | FrameError::TooDeep => ErrorKind::TooLarge,
         };
         Self::new(kind, error.to_string())
-    }
-}
-
-impl From<Unfit> for Error {
-    fn from(unfit: Unfit) -> Self {
-        let message = format!("the server is left for the next: {unfit}");
-        Self::new(ErrorKind::Unfit, message)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether a server is fit to be used, by what its `_Server` database says of a database. A member of
 //! a cluster that has lost the others goes on to answer reads, with what it last knew.
 
+use crate::error::Error;
 use crate::schema::MonitorColumns;
 use crate::uuid::Uuid;
 use crate::value::Datum;
@@ -34,31 +35,6 @@ pub struct ServerStatus {
     pub index: Option<i64>,
 }
 
-/// Why a server is left for the next.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
-    /// It has no such database.
-    #[error("it has no database {0}")]
-    NoDatabase(String),
-    /// It has not joined its cluster, or not reached its source, yet.
-    #[error("it has no schema of {0} yet")]
-    NotJoined(String),
-    /// It is cut off from most of its cluster, or from its source.
-    #[error("it is disconnected from its cluster")]
-    Disconnected,
-    /// Another member leads, and only the leader will do.
-    #[error("it is not the leader of its cluster")]
-    NotLeader,
-    /// It is behind what another server of the same cluster was at before.
-    #[error("it is at index {index} of its cluster's log, and another was at {seen}")]
-    Behind {
-        /// Where it is.
-        index: i64,
-        /// Where another was.
-        seen: i64,
-    },
-}
-
 /// What is demanded of a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Demand<'a> {
@@ -72,18 +48,25 @@ pub(crate) struct Demand<'a> {
 
 impl Demand<'_> {
     /// Judges a server by the columns of the database's row in `_Server.Database`.
+    ///
+    /// # Errors
+    /// The server has not joined its cluster yet, is cut off from most of it, does not lead it, or is
+    /// behind another server of it.
     pub(crate) fn judge<'r>(
         &self,
         column: impl Fn(&str) -> Option<&'r Datum>,
-    ) -> Result<ServerStatus, Unfit> {
+    ) -> Result<ServerStatus, Error> {
         // A column that an old server lacks is no reason against it.
         let flag = |name| column(name).and_then(Datum::boolean).unwrap_or(true);
         if column("schema").is_some_and(|schema| schema.text().is_none()) {
-            return Err(Unfit::NotJoined(self.database.to_owned()));
+            return Err(Error::unfit(format!(
+                "it has no schema of {} yet",
+                self.database
+            )));
         }
         // A database that is in no cluster is always connected.
         if !flag("connected") {
-            return Err(Unfit::Disconnected);
+            return Err(Error::unfit("it is disconnected from its cluster"));
         }
         let id = |name| column(name).and_then(|id| id.uuids().next());
         let status = ServerStatus {
@@ -95,13 +78,15 @@ impl Demand<'_> {
             return Ok(status);
         }
         if self.leader_only && !flag("leader") {
-            return Err(Unfit::NotLeader);
+            return Err(Error::unfit("it is not the leader of its cluster"));
         }
         if let (Some(index), Some(seen)) = (status.index, self.last.index)
             && status.cluster == self.last.cluster
             && index < seen
         {
-            return Err(Unfit::Behind { index, seen });
+            return Err(Error::unfit(format!(
+                "it is at index {index} of its cluster's log, and another was at {seen}"
+            )));
         }
         Ok(status)
     }
@@ -148,13 +133,18 @@ mod tests {
         row
     }
 
-    fn judge(row: &Columns, leader_only: bool, last: ServerStatus) -> Result<ServerStatus, Unfit> {
-        Demand {
+    fn judge(row: &Columns, leader_only: bool, last: ServerStatus) -> Result<ServerStatus, String> {
+        let demand = Demand {
             database: "D",
             leader_only,
             last,
-        }
-        .judge(|name| row.get(name))
+        };
+        let judged = demand.judge(|name| row.get(name));
+        judged.map_err(|error| error.to_string())
+    }
+
+    fn unfit(why: &str) -> Result<ServerStatus, String> {
+        Err(format!("the server is left for the next: {why}"))
     }
 
     #[test]
@@ -174,9 +164,14 @@ mod tests {
                 mk_clustered(&[]),
                 false,
                 status(8),
-                Err(Unfit::Behind { index: 7, seen: 8 }),
+                unfit("it is at index 7 of its cluster's log, and another was at 8"),
             ),
-            (mk_clustered(&[]), true, none, Err(Unfit::NotLeader)),
+            (
+                mk_clustered(&[]),
+                true,
+                none,
+                unfit("it is not the leader of its cluster"),
+            ),
             (
                 mk_clustered(&[("leader", true.into())]),
                 true,
@@ -187,13 +182,13 @@ mod tests {
                 mk_clustered(&[("connected", false.into())]),
                 false,
                 none,
-                Err(Unfit::Disconnected),
+                unfit("it is disconnected from its cluster"),
             ),
             (
                 mk_clustered(&[("schema", Datum::Set([].into()))]),
                 false,
                 none,
-                Err(Unfit::NotJoined("D".to_owned())),
+                unfit("it has no schema of D yet"),
             ),
         ] {
             assert_eq!(judge(&row, leader_only, last), expect);
@@ -211,6 +206,9 @@ mod tests {
         let none = ServerStatus::default();
         let relay = |connected| mk_row("D", "relay", connected, false);
         assert_eq!(judge(&relay(true), true, none), Ok(none));
-        assert_eq!(judge(&relay(false), false, none), Err(Unfit::Disconnected));
+        assert_eq!(
+            judge(&relay(false), false, none),
+            unfit("it is disconnected from its cluster")
+        );
     }
 }

@@ -7,69 +7,29 @@
 //! is refused by `monitor_cond`, or by `monitor`, which every server knows. A large table is asked for
 //! by itself, after the others, so that no reply has to hold everything.
 
+mod stage;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::budget;
 use crate::error::{Error, ErrorKind};
 use crate::rpc::{self, Message};
-use crate::schema::{Missing, MonitorColumns, MonitorPlan, Schema};
-use crate::server_status::{self, Demand, ServerStatus, Unfit};
+use crate::schema::{Missing, MonitorPlan, MonitorSpec, Schema};
+use crate::server_status::{self, Demand, ServerStatus};
 use crate::table_cache::{Change, Row, TableCache, UpdateFormat};
 use crate::uuid::Uuid;
 use crate::value::Datum;
+
+use stage::{Method, Stage};
 
 /// The monitor of what the server says about itself. Those of the followed tables are numbered.
 const STATUS_MONITOR: &str = "status";
 
 /// What a server may say about itself, in bytes: a row and a schema for each of its databases.
 const STATUS_LIMIT: usize = 8 << 20;
-
-/// What is followed, of whatever server.
-#[derive(Clone, Copy, Debug)]
-pub struct MonitorSpec {
-    /// The database.
-    pub database: &'static str,
-    /// The tables that are asked for together, and so never differ by a transaction.
-    pub tables: &'static [MonitorColumns],
-    /// The tables of which each is asked for by itself, after the others.
-    pub large_tables: &'static [MonitorColumns],
-    /// Only the leader of a cluster will do.
-    pub leader_only: bool,
-    /// What may be kept of it, in bytes as [`budget`] counts them. A message may have three quarters of
-    /// it.
-    pub limit: usize,
-}
-
-impl MonitorSpec {
-    /// A spec of tables that are asked for together, from any server, with the default
-    /// [limit](budget::LIMIT).
-    #[must_use]
-    pub const fn new(database: &'static str, tables: &'static [MonitorColumns]) -> Self {
-        Self {
-            database,
-            tables,
-            large_tables: &[],
-            leader_only: false,
-            limit: budget::LIMIT,
-        }
-    }
-
-    /// How often the server is asked for tables.
-    const fn groups(&self) -> usize {
-        1 + self.large_tables.len()
-    }
-
-    /// In which of the groups a table is.
-    fn group_of(&self, table: &str) -> usize {
-        let mut large = self.large_tables.iter();
-        let at = large.position(|wanted| wanted.table == table);
-        at.map_or(0, |at| at + 1)
-    }
-}
 
 /// What a message leads to.
 #[derive(Debug, Default, PartialEq)]
@@ -96,43 +56,6 @@ pub enum SessionEvent {
     Changed(Vec<Change>),
 }
 
-/// What was asked last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    StatusSchema,
-    Status,
-    Schema,
-    /// By a method, for the tables of a group.
-    Monitor(Method, usize),
-    Synced,
-}
-
-/// The ways to ask for tables, best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Method {
-    CondSince,
-    Cond,
-    Plain,
-}
-
-impl Method {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::CondSince => "monitor_cond_since",
-            Self::Cond => "monitor_cond",
-            Self::Plain => "monitor",
-        }
-    }
-
-    const fn fallback(self) -> Option<Self> {
-        match self {
-            Self::CondSince => Some(Self::Cond),
-            Self::Cond => Some(Self::Plain),
-            Self::Plain => None,
-        }
-    }
-}
-
 /// A conversation, and what was learned in it and in those before it.
 #[derive(Debug)]
 pub struct Session {
@@ -151,7 +74,7 @@ pub struct Session {
     /// All groups so far had only to send what changed.
     resumed: bool,
     /// What has changed since the last event, until all groups are there.
-    pending: BTreeMap<(&'static str, Uuid), Option<Row>>,
+    pending: BTreeMap<(&'static str, Uuid), Change>,
 }
 
 impl Session {
@@ -251,25 +174,24 @@ impl Session {
 
     fn notified(&mut self, method: &str, params: &RawValue) -> Result<Option<SessionEvent>, Error> {
         let (monitor, last, updates, format): (_, _, &RawValue, _) = match method {
-            "update" => {
-                let (monitor, updates) = read(method, params)?;
-                (monitor, None, updates, UpdateFormat::V1)
-            }
-            "update2" => {
-                let (monitor, updates) = read(method, params)?;
-                (monitor, None, updates, UpdateFormat::V2)
+            "update" | "update2" => {
+                let (monitor, updates) = read("params of", method, params)?;
+                let format = if method == "update" {
+                    UpdateFormat::V1
+                } else {
+                    UpdateFormat::V2
+                };
+                (monitor, None, updates, format)
             }
             "update3" => {
-                let (monitor, last, updates) = read(method, params)?;
+                let (monitor, last, updates) = read("params of", method, params)?;
                 (monitor, transaction(last), updates, UpdateFormat::V2)
             }
             "monitor_canceled" => {
-                let (monitor,) = read(method, params)?;
+                let (monitor,) = read("params of", method, params)?;
+                let message = "the server has taken the database away";
                 return match self.group_named(monitor) {
-                    Some(_) => Err(Error::new(
-                        ErrorKind::Unfit,
-                        "the server has taken the database away",
-                    )),
+                    Some(_) => Err(Error::new(ErrorKind::Unfit, message)),
                     None => Ok(None),
                 };
             }
@@ -284,7 +206,7 @@ impl Session {
             return Ok(None);
         };
         let changes = self.cache.update(format, updates.get());
-        let changes = self.applied(changes)?;
+        let changes = changes.inspect_err(|_| self.forget_transactions())?;
         if format == UpdateFormat::V2 {
             self.last_transactions[group] = last;
         }
@@ -297,7 +219,7 @@ impl Session {
 
     fn keep_for_later(&mut self, changes: Vec<Change>) {
         let changes = changes.into_iter();
-        let changes = changes.map(|Change { table, id, row }| ((table, id), row));
+        let changes = changes.map(|change| ((change.table, change.id), change));
         self.pending.extend(changes);
     }
 
@@ -320,7 +242,7 @@ impl Session {
                 let requests = plan.requests(|_| true);
                 self.about.plan(plan);
                 let params = json!([server_status::DATABASE, STATUS_MONITOR, requests]);
-                self.ask(Stage::Status, Method::Cond.name(), &params)
+                self.ask(Stage::Status, Method::MonitorCond.name(), &params)
             }
             // A server from before there was anything to ask it about itself.
             (Stage::StatusSchema, Err(_)) => self.ask_for_schema(),
@@ -336,7 +258,7 @@ impl Session {
                     self.forget_transactions();
                 }
                 self.resumed = true;
-                self.ask_for_tables(Method::CondSince, 0)
+                self.ask_for_tables(Method::MonitorCondSince, 0)
             }
             (Stage::Monitor(method, group), Ok(result)) => {
                 let changes = self.read_group(method, group, result)?;
@@ -345,10 +267,9 @@ impl Session {
                     self.ask_for_tables(method, next)
                 } else {
                     self.stage = Stage::Synced;
-                    let changes = std::mem::take(&mut self.pending).into_iter();
-                    let changes = changes.map(|((table, id), row)| Change { table, id, row });
+                    let changes = std::mem::take(&mut self.pending);
                     received.event = Some(SessionEvent::Synced {
-                        changes: changes.collect(),
+                        changes: changes.into_values().collect(),
                         resumed: self.resumed,
                     });
                     return Ok(());
@@ -358,7 +279,7 @@ impl Session {
                 Some(method) => self.ask_for_tables(method, group),
                 None => return refused(method.name(), error),
             },
-            (Stage::Status, Err(error)) => return refused(Method::Cond.name(), error),
+            (Stage::Status, Err(error)) => return refused(Method::MonitorCond.name(), error),
             (Stage::Schema, Err(error)) => return refused("get_schema", error),
             (Stage::Synced, _) => return Ok(()),
         };
@@ -377,8 +298,8 @@ impl Session {
         let name = group.to_string();
         let last = self.last_transactions[group].unwrap_or(Uuid::ZERO);
         let params = match method {
-            Method::CondSince => json!([spec.database, name, requests, last.to_string()]),
-            Method::Cond | Method::Plain => json!([spec.database, name, requests]),
+            Method::MonitorCondSince => json!([spec.database, name, requests, last.to_string()]),
+            Method::MonitorCond | Method::Monitor => json!([spec.database, name, requests]),
         };
         self.ask(Stage::Monitor(method, group), method.name(), &params)
     }
@@ -396,18 +317,15 @@ impl Session {
         group: usize,
         result: &RawValue,
     ) -> Result<Vec<Change>, Error> {
-        let (found, last, updates) = if method == Method::CondSince {
-            let reply: Result<(bool, &RawValue, &RawValue), _> = serde_json::from_str(result.get());
-            let (found, last, updates) = reply.map_err(|_| {
-                Error::unreadable(format!("the reply to {} can't be read", method.name()))
-            })?;
+        let (found, last, updates) = if method == Method::MonitorCondSince {
+            let (found, last, updates) = read("reply to", method.name(), result)?;
             (found, transaction(last), updates)
         } else {
             (false, None, result)
         };
         let format = match method {
-            Method::Plain => UpdateFormat::V1,
-            Method::CondSince | Method::Cond => UpdateFormat::V2,
+            Method::Monitor => UpdateFormat::V1,
+            Method::MonitorCondSince | Method::MonitorCond => UpdateFormat::V2,
         };
         let spec = self.spec;
         let changes = if found {
@@ -418,22 +336,15 @@ impl Session {
         };
         self.last_transactions[group] = last;
         self.resumed &= found;
-        self.applied(changes)
+        changes.inspect_err(|_| self.forget_transactions())
     }
 
-    /// After changes that can't be applied the next server is asked for everything.
-    fn applied(&mut self, changes: Result<Vec<Change>, Error>) -> Result<Vec<Change>, Error> {
-        if changes.is_err() {
-            self.forget_transactions();
-        }
-        changes
-    }
-
+    /// The next server is asked for everything, as after changes that can't be applied.
     fn forget_transactions(&mut self) {
         self.last_transactions.fill(None);
     }
 
-    fn judge(&mut self) -> Result<(), Unfit> {
+    fn judge(&mut self) -> Result<(), Error> {
         let demand = Demand {
             database: self.spec.database,
             leader_only: self.spec.leader_only,
@@ -442,7 +353,8 @@ impl Session {
         let rows = self.about.rows(server_status::COLUMNS.table);
         let is_it = |row: &Row| row.get("name").and_then(Datum::text) == Some(demand.database);
         let row = rows.map(|(_, row)| row).find(|row| is_it(row));
-        let row = row.ok_or_else(|| Unfit::NoDatabase(demand.database.to_owned()))?;
+        let none = || Error::unfit(format!("it has no database {}", demand.database));
+        let row = row.ok_or_else(none)?;
         let status = demand.judge(|name| row.get(name))?;
         // Another cluster has other transactions, and its rows only look the same.
         if status.cluster != self.status.cluster {
@@ -453,9 +365,9 @@ impl Session {
     }
 }
 
-fn read<'a, T: Deserialize<'a>>(method: &str, params: &'a RawValue) -> Result<T, Error> {
-    serde_json::from_str(params.get())
-        .map_err(|_| Error::unreadable(format!("the params of {method} can't be read")))
+fn read<'a, T: Deserialize<'a>>(part: &str, method: &str, json: &'a RawValue) -> Result<T, Error> {
+    serde_json::from_str(json.get())
+        .map_err(|_| Error::unreadable(format!("the {part} {method} can't be read")))
 }
 
 /// The name of a monitor, where it is one of this client's, which need no escapes.

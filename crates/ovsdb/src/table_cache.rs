@@ -278,7 +278,7 @@ const UPDATES: &str = "updates";
 
 fn not_an_id(id: &str) -> Error {
     Error::unreadable(format!(
-        "{UPDATES} can't be read: {:?} is no uuid",
+        "{UPDATES} can't be read: {:?} is not a UUID",
         quoted(id)
     ))
 }

@@ -8,7 +8,8 @@ use crate::client::ClientOptions;
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind};
 use crate::server_status::{self, Demand, ServerStatus};
-use crate::transaction::{Condition, OperationError, TransactReply, Transaction, read_reply};
+use crate::transact_reply::{OperationError, TransactReply, read_reply};
+use crate::transaction::{Condition, Transaction};
 
 /// Why a transaction has no results.
 #[derive(Debug, thiserror::Error)]

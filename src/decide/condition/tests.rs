@@ -2,23 +2,9 @@
 
 use super::*;
 use crate::decide::checks::CheckSet;
+use crate::decide::tests::{CLUSTER, GOOD};
 use crate::domain::{AgentState, Agents, ChassisRow, NodeFacts, Provider};
 use std::time::Duration;
-
-const CLUSTER: ClusterCapabilities = ClusterCapabilities {
-    machine_types_seen: true,
-    agents_seen: AgentSet::ALL,
-    southbound_counts: true,
-    lag_reported: true,
-};
-
-const GOOD: ChassisRow = ChassisRow {
-    identity: ChassisIdentity::Own,
-    has_tunnel: true,
-    behind: None,
-    is_held: false,
-    seen_for: Duration::from_hours(1),
-};
 
 const READY: Agents = Agents {
     ovs: AgentState::Ready,
@@ -105,7 +91,7 @@ fn what_kubernetes_says_of_a_chassis_has_a_reason_and_a_message() {
             &claims(ChassisClaim::Malformed("el9\\n".into())),
             READY,
             "ChassisNotRegistered",
-            "the node's annotation names no chassis: \"el9\\n\" is no UUID",
+            "the node's annotation does not name a chassis: \"el9\\n\" is not a UUID",
         ),
         (
             &unavailable,
@@ -187,7 +173,7 @@ fn what_the_southbound_database_says_of_a_chassis_has_a_reason_and_a_message() {
         (
             Southbound::Stale,
             "SouthboundOutOfReach",
-            "the southbound database is out of reach, and nobody passes (onStale: Reject)",
+            "the southbound database is out of reach, and every node is rejected (onStale: Reject)",
         ),
     ] {
         check_bad(&mk_facts(), READY, southbound, reason, message);

@@ -4,25 +4,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::decide::policy::{ALLOWED_LAG, WhenUnseen};
+use crate::decide::tests::{CLUSTER, GOOD};
 use crate::domain::AgentState::{self, Missing, NotReady, Ready};
 use crate::domain::{Agent, ChassisClaim, ChassisRow, Provider};
 
 const WANTED: &str = "pc-q35-rhel9.2.0";
-const CLUSTER: ClusterCapabilities = ClusterCapabilities {
-    machine_types_seen: true,
-    agents_seen: AgentSet::ALL,
-    southbound_counts: true,
-    lag_reported: true,
-};
-
-const GOOD: ChassisRow = ChassisRow {
-    identity: ChassisIdentity::Own,
-    has_tunnel: true,
-    behind: None,
-    is_held: false,
-    seen_for: Duration::MAX,
-};
-
 const HOPELESS: ChassisRow = ChassisRow {
     identity: ChassisIdentity::Remote,
     has_tunnel: false,

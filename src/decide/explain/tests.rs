@@ -111,7 +111,7 @@ fn every_reason_comes_with_what_the_node_has_instead() {
         },
         Southbound::Unknown,
         &[Check::MachineType, Check::ChassisNotRegistered],
-        "el9-1: machine_type (has pc q35), chassis_not_registered (annotation \"el9\\n\" is no UUID)",
+        "el9-1: machine_type (has pc q35), chassis_not_registered (annotation \"el9\\n\" is not a UUID)",
     );
     check(
         &NodeFacts {

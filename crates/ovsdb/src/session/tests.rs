@@ -1,6 +1,7 @@
 //! A server that answers as told, and a session that talks to it.
 
 use super::*;
+use crate::schema::MonitorColumns;
 
 const TABLES: [MonitorColumns; 2] = [
     MonitorColumns {

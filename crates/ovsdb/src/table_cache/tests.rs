@@ -66,8 +66,8 @@ fn show(row: &Row) -> String {
     shown.collect::<Vec<_>>().join(" ")
 }
 
-fn show_atom(atom: &crate::value::Atom) -> String {
-    use crate::value::Atom;
+fn show_atom(atom: &crate::atom::Atom) -> String {
+    use crate::atom::Atom;
     match atom {
         Atom::Integer(number) => number.to_string(),
         Atom::String(text) => text.to_string(),
@@ -173,11 +173,11 @@ fn malformed_updates_change_nothing() {
         ),
         (
             json!({"T": {A: {"insert": {"name": 1}}}}),
-            "T.name: a value is no string".to_owned(),
+            "T.name: a value is not of type string".to_owned(),
         ),
         (
             json!({"T": {A: {"insert": {"map": "x"}}}}),
-            "T.map: something else stands where a map is due".to_owned(),
+            "T.map: expected a map".to_owned(),
         ),
     ] {
         assert_eq!(told(cache.update(V2, &updates.to_string())), [error]);
@@ -198,7 +198,7 @@ fn malformed_updates_change_nothing() {
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     let deep = |column| format!(r#"{{"T": {{"{A}": {{"insert": {{"{column}": {deep}}}}}}}}}"#);
     let said = told(cache.update(V2, &deep("name")));
-    assert_eq!(said, ["T.name: a value is no string"]);
+    assert_eq!(said, ["T.name: a value is not of type string"]);
     let said = told(cache.update(V2, &deep("other")));
     assert_eq!(said, ["a:  0   "]);
 }

@@ -49,45 +49,41 @@ fn one_value_and_a_set_of_one_are_equal() {
 #[test]
 fn a_value_of_another_type_is_refused() {
     for (json, column, error) in [
-        (json!(1), STRING, "a value is no string"),
-        (json!(null), STRING, "a value is no string"),
+        (json!(1), STRING, "a value is not of type string"),
+        (json!(null), STRING, "a value is not of type string"),
         (
             json!("1"),
             ColumnType::one(Base::Integer),
-            "a value is no integer",
+            "a value is not of type integer",
         ),
         (
             json!(1.5),
             ColumnType::one(Base::Integer),
-            "a value is no integer",
+            "a value is not of type integer",
         ),
         (
             json!(["uuid", "x"]),
             ColumnType::one(Base::Uuid),
-            "a value is no uuid",
+            "a value is not of type uuid",
         ),
         (
             json!(["set", [["set", []]]]),
             STRINGS,
-            "a value is no string",
+            "a value is not of type string",
         ),
-        (
-            json!(["map", []]),
-            STRINGS,
-            "a map stands where a set is due",
-        ),
-        (json!("a"), MAP, "something else stands where a map is due"),
-        (
-            json!(["set", ["a"]]),
-            MAP,
-            "something else stands where a map is due",
-        ),
+        (json!(["map", []]), STRINGS, "expected a set, not a map"),
+        (json!("a"), MAP, "expected a map"),
+        (json!(["set", ["a"]]), MAP, "expected a map"),
         (
             json!(["map", [["a"]]]),
             MAP,
-            "an element of a map is no pair",
+            "an element of a map is not a key with a value",
         ),
-        (json!(["map", [["a", 1]]]), MAP, "a value is no string"),
+        (
+            json!(["map", [["a", 1]]]),
+            MAP,
+            "a value is not of type string",
+        ),
     ] {
         assert_eq!(try_parse(&json, column), Err(error.to_owned()), "{json}");
     }
@@ -145,7 +141,7 @@ fn a_map_keeps_only_the_wanted_keys() {
     let error = parse(&json!(["map", [["mtu", 1]]])).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "a value is no string",
+        "a value is not of type string",
         "not kept, but checked"
     );
 }
