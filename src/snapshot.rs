@@ -279,7 +279,7 @@ impl Snapshot {
     #[must_use]
     pub fn switches_of(&self, namespace: &str, vm: &str) -> Option<Switches<'_>> {
         match &self.southbound {
-            SouthboundState::Fresh(chassis, _) => chassis.locality().switches_of(namespace, vm),
+            SouthboundState::Fresh(chassis, _) => chassis.locality.switches_of(namespace, vm),
             SouthboundState::NotRead | SouthboundState::LeftOut | SouthboundState::Rejects => None,
         }
     }

@@ -69,7 +69,7 @@ pub(super) fn run(
         async move {
             let responds = || {
                 let southbound = southbound.as_ref();
-                southbound.is_none_or(|source| !source.view.load().updates_are_off())
+                southbound.is_none_or(|source| !source.view.load().updates_off)
             };
             tokio::select! {
                 never = publish(publisher) => never,

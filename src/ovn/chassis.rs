@@ -1,17 +1,21 @@
 //! Builds views of the chassis from changes of four tables. The cost of an update depends only on what
 //! changed.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+mod gone;
+mod rows;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ovsdb::{Change, Datum, Missing, MonitorColumns, Row, Uuid};
 
 use crate::decide::checks::{Check, CheckSet};
-use crate::escape::is_control;
 use crate::ovn::lag::{Answers, Bump, Restart};
-use crate::ovn::view::{Chassis, ChassisView, Response, SETTLED};
-use crate::text::LONGEST_NAME;
+use crate::ovn::view::{Chassis, ChassisView, Response};
+
+use gone::Gone;
+use rows::{ChassisRow, Global, PrivateRow};
 
 /// What there is to know of chassis in the southbound database.
 pub const WANTED: [MonitorColumns; 4] = [
@@ -90,60 +94,6 @@ pub struct ChassisIndex {
     gone: Gone,
 }
 
-/// The chassis that went, and when, until they come back or are forgotten.
-#[derive(Debug, Default)]
-struct Gone {
-    since: HashMap<Arc<str>, Duration>,
-    in_order: VecDeque<(Duration, Arc<str>)>,
-}
-
-impl Gone {
-    fn removed(&mut self, name: &Arc<str>, at: Duration) {
-        self.forget(at);
-        self.since.insert(Arc::clone(name), at);
-        self.in_order.push_back((at, Arc::clone(name)));
-    }
-
-    /// Whether it went a while ago.
-    fn came_back(&mut self, name: &Arc<str>, at: Duration) -> bool {
-        self.forget(at);
-        self.since.remove(name).is_some()
-    }
-
-    fn forget(&mut self, at: Duration) {
-        while let Some((went, _)) = self.in_order.front()
-            && at.saturating_sub(*went) > SETTLED
-        {
-            if let Some((went, name)) = self.in_order.pop_front()
-                && self.since.get(&name) == Some(&went)
-            {
-                self.since.remove(&name);
-            }
-        }
-    }
-}
-
-/// A row of `SB_Global`.
-#[derive(Debug)]
-struct Global {
-    nb_cfg: Option<i64>,
-    updates_off: bool,
-}
-
-#[derive(Debug, PartialEq)]
-struct ChassisRow {
-    name: Arc<str>,
-    hostname: Arc<str>,
-    remote: bool,
-    encaps: Vec<Uuid>,
-}
-
-#[derive(Debug)]
-struct PrivateRow {
-    name: Arc<str>,
-    nb_cfg: i64,
-}
-
 #[derive(Debug, Default)]
 struct Rows {
     chassis: BTreeSet<Uuid>,
@@ -205,7 +155,10 @@ impl ChassisIndex {
             match *table {
                 SB_GLOBAL => {
                     global = true;
-                    self.put_global(*id, row);
+                    match row {
+                        Some(row) => self.globals.insert(*id, Global::read(row)),
+                        None => self.globals.remove(id),
+                    };
                 }
                 CHASSIS => self.put_chassis(*id, row, &mut touched),
                 CHASSIS_PRIVATE => self.put_private(*id, row, &mut touched),
@@ -235,13 +188,6 @@ impl ChassisIndex {
         } = &self.view;
         self.view.standstill = self.answers.standstill(history, *restart, self.allowed_lag);
         any
-    }
-
-    fn put_global(&mut self, id: Uuid, row: Option<&Row>) {
-        match row {
-            Some(row) => self.globals.insert(id, Global::read(row)),
-            None => self.globals.remove(&id),
-        };
     }
 
     fn see_global(&mut self, at: Duration, live: bool) {
@@ -294,12 +240,11 @@ impl ChassisIndex {
     }
 
     fn put_encap(&mut self, id: Uuid, row: Option<&Row>, touched: &mut HashSet<Arc<str>>) {
-        let has_address = |row: &Row| {
-            let ip = row.get("ip").and_then(Datum::text);
-            ip.is_none_or(|ip| !ip.is_empty())
-        };
         match row {
-            Some(row) => self.encaps.insert(id, has_address(row)),
+            Some(row) => {
+                let ip = row.get("ip").and_then(Datum::text);
+                self.encaps.insert(id, ip != Some(""))
+            }
             None => self.encaps.remove(&id),
         };
         let users = self.users.get(&id).into_iter().flatten();
@@ -418,54 +363,6 @@ impl ChassisIndex {
         } else {
             self.view.hosts.insert_mut(Arc::clone(hostname), names);
         }
-    }
-}
-
-impl Global {
-    fn read(row: &Row) -> Self {
-        let options = row.get("options");
-        Self {
-            nb_cfg: row.get("nb_cfg").and_then(Datum::integer),
-            updates_off: options
-                .is_some_and(|options| !flag(options, "enable_chassis_nb_cfg_update", true)),
-        }
-    }
-}
-
-/// A flag of a map, read as OVN's `smap_get_bool` does: in any case, and whatever else is written is
-/// the default.
-fn flag(map: &Datum, key: &str, default: bool) -> bool {
-    let value = map.entry(key).unwrap_or_default();
-    let other = if default { "false" } else { "true" };
-    default != value.eq_ignore_ascii_case(other)
-}
-
-/// A name that may be one of a node or its chassis. Any other is claimed by no node, and would be in
-/// metrics as it is.
-fn name(text: &str) -> Option<&str> {
-    (text.len() <= LONGEST_NAME && !text.contains(is_control)).then_some(text)
-}
-
-impl ChassisRow {
-    fn read(row: &Row) -> Option<Self> {
-        let text = |column| row.get(column).and_then(Datum::text);
-        let other_config = row.get("other_config");
-        let encaps = row.get("encaps");
-        Some(Self {
-            name: name(text("name")?)?.into(),
-            hostname: text("hostname").and_then(name).unwrap_or_default().into(),
-            remote: other_config.is_some_and(|config| flag(config, "is-remote", false)),
-            encaps: encaps.map(|ids| ids.uuids().collect()).unwrap_or_default(),
-        })
-    }
-}
-
-impl PrivateRow {
-    fn read(row: &Row) -> Option<Self> {
-        Some(Self {
-            name: name(row.get("name")?.text()?)?.into(),
-            nb_cfg: row.get("nb_cfg")?.integer()?,
-        })
     }
 }
 

@@ -2,7 +2,6 @@
 //! runs only while berth is connected. Time that berth did not observe does not count.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::time::{Duration, Instant};
 
@@ -96,10 +95,10 @@ impl Answers {
     }
 
     pub(super) fn remove(&mut self, value: i64) {
-        if let Entry::Occupied(mut entry) = self.0.entry(value) {
-            *entry.get_mut() -= 1;
-            if *entry.get() == 0 {
-                entry.remove();
+        if let Some(count) = self.0.get_mut(&value) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(&value);
             }
         }
     }

@@ -6,7 +6,6 @@
 //! the links from the port's switch to every router and switch behind them, and installs flows for
 //! each. The next VM of the VPC on this chassis finds them installed.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -161,7 +160,7 @@ impl LocalityIndex {
         // Removals first: one change can delete a name and add it again.
         for Change { id, .. } in ports() {
             if let Some(old) = self.ports.remove(id).as_ref().and_then(Port::read) {
-                self.remove(old, &mut relinked);
+                self.count(old, -1, &mut relinked);
             }
         }
         for Change { id, row, .. } in ports() {
@@ -170,14 +169,15 @@ impl LocalityIndex {
             };
             self.ports.insert(*id, row.clone());
             if let Some(new) = Port::read(row) {
-                self.add(new, &mut relinked);
+                self.count(new, 1, &mut relinked);
             }
         }
         self.relink(relinked);
         self.view.ports = self.ports.len();
     }
 
-    fn add(&mut self, port: Port, relinked: &mut Relinked) {
+    /// Adds a port if `change` is 1, and removes it if it is -1.
+    fn count(&mut self, port: Port, change: i32, relinked: &mut Relinked) {
         let Port {
             datapath,
             chassis,
@@ -185,57 +185,41 @@ impl LocalityIndex {
             patch,
         } = port;
         for chassis in chassis {
-            self.place(datapath, chassis, 1);
+            self.place(datapath, chassis, change);
         }
         if let Some(owner) = owner {
-            self.edit_switches(&owner, |switches| {
-                let at = switches.partition_point(|switch| *switch < datapath);
-                switches.insert(at, datapath);
-            });
+            self.count_switch(owner, datapath, change);
         }
-        if let Some((name, patch)) = patch {
-            if let Some(other) = self.peer_of(&name, &patch) {
-                self.link(datapath, other, 1, relinked);
+        let Some((name, patch)) = patch else {
+            return;
+        };
+        if change < 0 {
+            // Another port may have the name now.
+            if self.patches.get(&name) != Some(&patch) {
+                return;
             }
+            self.patches.remove(&name);
+        }
+        if let Some(other) = self.peer_of(&name, &patch) {
+            self.link(datapath, other, change, relinked);
+        }
+        if change > 0 {
             self.patches.insert(name, patch);
         }
     }
 
-    fn remove(&mut self, port: Port, relinked: &mut Relinked) {
-        let Port {
-            datapath,
-            chassis,
-            owner,
-            patch,
-        } = port;
-        for chassis in chassis {
-            self.place(datapath, chassis, -1);
-        }
-        if let Some(owner) = owner {
-            self.edit_switches(&owner, |switches| {
-                if let Ok(at) = switches.binary_search(&datapath) {
-                    switches.remove(at);
-                }
-            });
-        }
-        if let Some((name, patch)) = patch
-            && self.patches.get(&name) == Some(&patch)
-        {
-            self.patches.remove(&name);
-            if let Some(other) = self.peer_of(&name, &patch) {
-                self.link(datapath, other, -1, relinked);
-            }
-        }
-    }
-
-    fn edit_switches(&mut self, owner: &Arc<str>, edit: impl FnOnce(&mut Vec<Uuid>)) {
-        let known = self.view.switches.get(owner);
+    fn count_switch(&mut self, owner: Arc<str>, switch: Uuid, change: i32) {
+        let known = self.view.switches.get(&owner);
         let mut switches = known.map(|switches| switches.to_vec()).unwrap_or_default();
-        edit(&mut switches);
+        let at = switches.partition_point(|other| *other < switch);
+        if change > 0 {
+            switches.insert(at, switch);
+        } else if switches.get(at) == Some(&switch) {
+            switches.remove(at);
+        }
         if switches.is_empty() {
-            self.view.switches.remove_mut(owner);
+            self.view.switches.remove_mut(&owner);
         } else {
-            let owner = Arc::clone(owner);
             self.view.switches.insert_mut(owner, switches.into());
         }
     }
@@ -246,12 +230,7 @@ impl LocalityIndex {
             edit_count(&mut known.places, chassis, change);
         });
         let vpc = *self.view.vpc(&datapath);
-        if self.view.places.get(&vpc).is_none() {
-            self.view.places.insert_mut(vpc, Places::default());
-        }
-        let Some(places) = self.view.places.get_mut(&vpc) else {
-            return;
-        };
+        let mut places = self.view.places.get(&vpc).cloned().unwrap_or_default();
         let count = places.get(&chassis).copied().unwrap_or_default();
         match count.saturating_add_signed(change) {
             0 => {
@@ -261,6 +240,8 @@ impl LocalityIndex {
         }
         if places.is_empty() {
             self.view.places.remove_mut(&vpc);
+        } else {
+            self.view.places.insert_mut(vpc, places);
         }
     }
 
@@ -340,18 +321,10 @@ impl LocalityIndex {
 
 /// Adds `change` to a count, and removes the count at zero.
 fn edit_count(counts: &mut BTreeMap<Uuid, u32>, key: Uuid, change: i32) {
-    match counts.entry(key) {
-        Entry::Vacant(entry) => {
-            if let Ok(count @ 1..) = u32::try_from(change) {
-                entry.insert(count);
-            }
-        }
-        Entry::Occupied(mut entry) => match entry.get().saturating_add_signed(change) {
-            0 => {
-                entry.remove();
-            }
-            count => *entry.get_mut() = count,
-        },
+    let count = counts.entry(key).or_default();
+    *count = count.saturating_add_signed(change);
+    if *count == 0 {
+        counts.remove(&key);
     }
 }
 

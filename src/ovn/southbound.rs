@@ -78,7 +78,10 @@ pub async fn watch(
                 return;
             }
         };
-        let next = Arc::new(index.view().with_locality(ports.view()));
+        let next = Arc::new(ChassisView {
+            locality: ports.view(),
+            ..index.view()
+        });
         view.store(Arc::clone(&next));
         if is_news {
             publish(&next);
@@ -110,11 +113,13 @@ fn warn_of_missing(missing: &[Missing]) {
 /// Says once what keeps lags from counting, and that they count again.
 async fn tell_whether_lags_count(view: &ArcSwap<ChassisView>) -> Infallible {
     let check = Check::ChassisNotResponding.name();
-    let (mut off, mut stood_still) = (false, false);
+    let (mut off, mut stands_still) = (false, false);
     loop {
         let view_now = view.load_full();
-        let is_off = view_now.updates_are_off();
-        match (std::mem::replace(&mut off, is_off), is_off) {
+        let (was_off, had_stood_still) = (off, stands_still);
+        off = view_now.updates_off;
+        stands_still = view_now.is_at_standstill(Instant::now().into_std());
+        match (was_off, off) {
             (false, true) => tracing::warn!(
                 check,
                 "the check is off, and a dead chassis is not seen: no chassis reports how far it is while NB_Global.options:enable_chassis_nb_cfg_update is false"
@@ -125,11 +130,7 @@ async fn tell_whether_lags_count(view: &ArcSwap<ChassisView>) -> Infallible {
             ),
             _ => {}
         }
-        let stands_still = view_now.is_at_standstill(Instant::now().into_std());
-        match (
-            std::mem::replace(&mut stood_still, stands_still),
-            stands_still,
-        ) {
+        match (had_stood_still, stands_still) {
             (false, true) => tracing::warn!(
                 check,
                 nb_cfg = view_now.nb_cfg(),

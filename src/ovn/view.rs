@@ -48,10 +48,15 @@ pub struct Lag {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chassis {
     pub(super) row: Uuid,
-    pub(super) hostname: Arc<str>,
-    pub(super) remote: bool,
-    pub(super) tunnel: bool,
-    pub(super) nb_cfg: Option<i64>,
+    /// The host that it says it is on.
+    pub hostname: Arc<str>,
+    /// It is of another availability zone, which OVN's interconnection made it known from: no port of
+    /// this zone is bound there.
+    pub remote: bool,
+    /// It has an address for tunnels.
+    pub tunnel: bool,
+    /// What it answered last.
+    pub nb_cfg: Option<i64>,
     /// Lag before this time does not count.
     pub(super) since: Duration,
     pub(super) response: Option<Response>,
@@ -60,31 +65,6 @@ pub struct Chassis {
 }
 
 impl Chassis {
-    /// The host that it says it is on.
-    #[must_use]
-    pub fn hostname(&self) -> &str {
-        &self.hostname
-    }
-
-    /// It is of another availability zone, which OVN's interconnection made it known from: no port of
-    /// this zone is bound there.
-    #[must_use]
-    pub const fn is_remote(&self) -> bool {
-        self.remote
-    }
-
-    /// It has an address for tunnels.
-    #[must_use]
-    pub const fn has_tunnel(&self) -> bool {
-        self.tunnel
-    }
-
-    /// What it answered last.
-    #[must_use]
-    pub const fn nb_cfg(&self) -> Option<i64> {
-        self.nb_cfg
-    }
-
     /// What it answered last, where it is of this zone and ever did.
     pub(super) fn answer(&self) -> Option<i64> {
         self.nb_cfg.filter(|nb_cfg| *nb_cfg > 0 && !self.remote)
@@ -104,19 +84,14 @@ pub struct ChassisView {
     pub(super) restart: Restart,
     pub(super) standstill: Option<Standstill>,
     /// `SB_Global.options:enable_chassis_nb_cfg_update` is false: no chassis answers.
-    pub(super) updates_off: bool,
-    /// What the database has the columns for, once it was seen.
-    pub(super) judged: CheckSet,
-    pub(super) locality: Locality,
+    pub updates_off: bool,
+    /// What can be judged: the database was seen, and has the columns for it.
+    pub judged: CheckSet,
+    /// Where logical networks are local.
+    pub locality: Locality,
 }
 
 impl ChassisView {
-    /// The same with this of where networks are local.
-    #[must_use]
-    pub(super) fn with_locality(self, locality: Locality) -> Self {
-        Self { locality, ..self }
-    }
-
     /// What the database says of the chassis that a node claims. What it has no columns for speaks
     /// against no chassis.
     #[must_use]
@@ -135,7 +110,7 @@ impl ChassisView {
             } else {
                 ChassisIdentity::Own
             },
-            has_tunnel: chassis.has_tunnel() || !self.judged.contains(Check::ChassisNoTunnel),
+            has_tunnel: chassis.tunnel || !self.judged.contains(Check::ChassisNoTunnel),
             behind: lag.map(|lag| lag.time),
             is_held: lag.is_some_and(|lag| lag.is_held),
             seen_for: self.seen_for(chassis, now),
@@ -143,23 +118,17 @@ impl ChassisView {
     }
 
     fn identity(&self, node: &str, chassis: &Chassis) -> ChassisIdentity {
-        if chassis.is_remote() {
+        if chassis.remote {
             return ChassisIdentity::Remote;
         }
-        if chassis.hostname() != node {
+        if *chassis.hostname != *node {
             return ChassisIdentity::OtherHost;
         }
         match self.rival_of(node, chassis) {
             None => ChassisIdentity::Own,
-            Some(rival) if rival.is_remote() => ChassisIdentity::RemoteRival,
+            Some(rival) if rival.remote => ChassisIdentity::RemoteRival,
             Some(_) => ChassisIdentity::Rival,
         }
-    }
-
-    /// What can be judged: the database was seen, and has the columns for it.
-    #[must_use]
-    pub const fn judged(&self) -> CheckSet {
-        self.judged
     }
 
     /// The chassis of this name.
@@ -188,8 +157,7 @@ impl ChassisView {
     /// A chassis that OVN may find in the place of this one when it looks for it by the name of its
     /// host, as it does for `requested-chassis`: any other of this zone, and of the remote ones those
     /// whose row comes before. OVN takes the first row of a hostname, in the order of row ids.
-    #[must_use]
-    pub fn rival_of(&self, hostname: &str, chassis: &Chassis) -> Option<&Chassis> {
+    fn rival_of(&self, hostname: &str, chassis: &Chassis) -> Option<&Chassis> {
         if self.contested == 0 {
             return None;
         }
@@ -204,12 +172,6 @@ impl ChassisView {
     #[must_use]
     pub const fn reports_lag(&self) -> bool {
         self.judged.contains(Check::ChassisNotResponding) && !self.updates_off
-    }
-
-    /// Whether OVN is told that no chassis is to report how far it is.
-    #[must_use]
-    pub const fn updates_are_off(&self) -> bool {
-        self.updates_off
     }
 
     /// How long a chassis is behind, while berth could see it; `None` where it is not, or where
@@ -261,12 +223,6 @@ impl ChassisView {
         let since = chassis.flapped;
         let steady = since.map(|since| self.clock.at(now).saturating_sub(since));
         steady.map_or(SETTLED, |steady| steady.min(SETTLED))
-    }
-
-    /// Where logical networks are local.
-    #[must_use]
-    pub const fn locality(&self) -> &Locality {
-        &self.locality
     }
 
     /// What OVN asked last of every chassis.

@@ -104,7 +104,7 @@ impl Collector for SouthboundGauges {
         self.chassis
             .set(i64::try_from(view.count()).unwrap_or(i64::MAX));
         self.ports
-            .set(i64::try_from(view.locality().ports()).unwrap_or(i64::MAX));
+            .set(i64::try_from(view.locality.ports()).unwrap_or(i64::MAX));
         self.standstill.set(i64::from(view.is_at_standstill(now)));
         let mut lags = self.lag.family();
         let mut responses = self.response.family();

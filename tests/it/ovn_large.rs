@@ -125,7 +125,7 @@ fn is_whole(reply: &[u8], ovn: &Ovn, chassis: usize) {
     let view = index.view();
     assert_eq!(view.count(), chassis);
     let problems = view.iter().filter(|(name, chassis)| {
-        !judge_at(&view, chassis.hostname(), name, now, Duration::ZERO).is_empty()
+        !judge_at(&view, &chassis.hostname, name, now, Duration::ZERO).is_empty()
     });
     // Copies of a row claim one host together.
     let copies = view.on_host("node-0-\"{ß\\").count();

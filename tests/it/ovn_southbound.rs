@@ -25,7 +25,7 @@ async fn ovn_chassis_that_is_dead_is_behind_until_it_returns_and_the_others_neve
     lab.add("n2", "c2");
     let mut followed = Followed::start(&lab.southbound.unix(), None);
     let mut probe = mk_probe(&lab.northbound.unix());
-    let nb_cfg = |followed: &Followed, chassis: &str| followed.view().chassis(chassis)?.nb_cfg();
+    let nb_cfg = |followed: &Followed, chassis: &str| followed.view().chassis(chassis)?.nb_cfg;
     let healthy = |followed: &Followed, node: &str, chassis: &str| {
         followed.judge(node, chassis, 60).is_empty()
     };
@@ -99,17 +99,13 @@ async fn ovn_chassis_that_are_told_not_to_answer_are_not_behind_and_not_asked() 
 
     // northd copies the option from the northbound database.
     lab.nbctl_without_chassis(&["set", "NB_Global", ".", &format!("{UPDATES}=false")]);
-    followed
-        .until("the option", |f| f.view().updates_are_off())
-        .await;
+    followed.until("the option", |f| f.view().updates_off).await;
     assert_eq!(followed.judge("n1", "c1", 3600), [""; 0]);
     let stats = ProbeMetrics::register(&Registry::default()).unwrap();
     let view = followed.view();
     let asking = timeout(
         Duration::from_millis(300),
-        probe.run(Duration::from_millis(10), &stats, || {
-            !view.updates_are_off()
-        }),
+        probe.run(Duration::from_millis(10), &stats, || !view.updates_off),
     );
     assert!(asking.await.is_err());
     assert_eq!(stats.probes.get(), 0);
@@ -121,9 +117,7 @@ async fn ovn_chassis_that_are_told_not_to_answer_are_not_behind_and_not_asked() 
         "options",
         "enable_chassis_nb_cfg_update",
     ]);
-    followed
-        .until("no option", |f| !f.view().updates_are_off())
-        .await;
+    followed.until("no option", |f| !f.view().updates_off).await;
     assert_eq!(followed.judge("n1", "c1", 0), [""; 0]);
     assert_eq!(followed.judge("n1", "c1", 16), ["chassis_not_responding"]);
     lab.start_controller("n1");

@@ -338,7 +338,7 @@ async fn ovn_chassis_that_is_killed_is_rejected_when_it_did_not_answer_and_the_o
     });
     let answer = |number| {
         let view = following.source.view.load();
-        view.chassis(&chassis(number))?.nb_cfg()
+        view.chassis(&chassis(number))?.nb_cfg
     };
     let all_answer = || (2..5).all(|number| answer(number) > Some(1));
     until("all answer", all_answer).await;
@@ -406,7 +406,7 @@ async fn ovn_ports_that_change_are_seen_and_wake_nobody() {
     let holds = async |chassis: usize, ports: usize| {
         let seen = || {
             let view = following.source.view.load();
-            (view.count(), view.locality().ports())
+            (view.count(), view.locality.ports())
         };
         let waited = tokio::time::timeout(Duration::from_secs(30), async {
             while seen() != (chassis, ports) {

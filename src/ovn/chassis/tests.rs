@@ -7,6 +7,7 @@ use super::*;
 use crate::decide::evaluate::{Candidate, Evaluator};
 use crate::decide::policy::{ClusterCapabilities, Policy};
 use crate::domain::{Agents, ChassisClaim, NodeFacts};
+use crate::ovn::view::SETTLED;
 
 const ALLOWED: Duration = Duration::from_secs(15);
 
@@ -195,14 +196,14 @@ fn a_chassis_of_a_name_that_no_node_can_claim_is_passed_over() {
     let hostile = Db::new(&rows([global(5), chassis(1, &long, 5)]));
     assert_eq!(hostile.judge("a", "c1"), ["chassis_identity"]);
     let view = hostile.index.view();
-    assert_eq!(view.chassis("c1").unwrap().hostname(), "");
+    assert_eq!(view.chassis("c1").unwrap().hostname.as_ref(), "");
 }
 
 #[test]
 fn nothing_is_wrong_with_any_chassis_before_the_database_was_seen() {
     let view = ChassisView::default();
     let rejections = rejections(&view, "a", "c1", Instant::now());
-    assert!(rejections.is_empty() && view.judged().is_empty());
+    assert!(rejections.is_empty() && view.judged.is_empty());
 }
 
 #[test]
@@ -273,7 +274,7 @@ fn a_node_that_claims_a_remote_chassis_has_no_chassis_of_its_own() {
         let config = json!(["map", [["is-remote", value]]]);
         db.update(&json!({"Chassis": {id(1): {"modify": {"other_config": config}}}}));
         assert_eq!(db.judge("a", "c1"), expect, "{value:?}");
-        let is_remote = db.index.view().chassis("c1").unwrap().is_remote();
+        let is_remote = db.index.view().chassis("c1").unwrap().remote;
         assert_eq!(is_remote, !expect.is_empty());
         assert_eq!(db.judge("b", "c2"), [""; 0]);
     }
