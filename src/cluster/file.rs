@@ -6,39 +6,29 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use kube::core::{GroupVersionKind, TypeMeta};
-use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cluster::object::{Object, ObjectKey};
+use crate::cluster::object::{Object, ObjectKey, ObjectKind};
 use crate::cluster::{View, read};
 use crate::domain::Network;
-use crate::wire::objects::{KubeVirt, Migration, Namespace, Node, Pod, Vmi};
 use crate::yaml;
 
 /// Why a snapshot can't be used. A person is there to mend the file, so nothing is skipped.
 #[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
-    /// The file can't be read.
-    #[error("--snapshot {path}: {source}", path = path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The contents are no snapshot.
-    #[error("--snapshot {path}: {source}", path = path.display())]
-    Bad {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with them.
-        source: FormatError,
-    },
+#[error("--snapshot {path}: {source}", path = path.display())]
+pub struct SnapshotError {
+    /// The file.
+    path: PathBuf,
+    /// Why.
+    source: FormatError,
 }
 
 /// Why a text is not a snapshot.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
+    /// The file can't be read.
+    #[error(transparent)]
+    Unreadable(#[from] io::Error),
     /// It is empty, as what a failed `kubectl … > FILE` leaves.
     #[error("the file is empty; did the kubectl that wrote it fail?")]
     Empty,
@@ -71,7 +61,7 @@ pub enum FormatError {
         kind: String,
         /// Its namespace and name as far as they are known.
         name: String,
-        /// The field, and what is wrong with it.
+        /// What is wrong, and in which field.
         problem: String,
     },
 }
@@ -79,11 +69,9 @@ pub enum FormatError {
 /// Reads a snapshot file. The network's agents live in its namespace for them; pods elsewhere with the
 /// same labels are not they.
 pub fn load(path: &Path, network: &Network) -> Result<View, SnapshotError> {
-    let text = yaml::read(path).map_err(|source| SnapshotError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    parse(&text, network).map_err(|source| SnapshotError::Bad {
+    let text = yaml::read(path).map_err(FormatError::from);
+    let view = text.and_then(|text| parse(&text, network));
+    view.map_err(|source| SnapshotError {
         path: path.to_owned(),
         source,
     })
@@ -196,28 +184,24 @@ fn object(value: &Value, network: &Network) -> Result<Option<Object>, FormatErro
     let metadata = value.get("metadata").unwrap_or(&Value::Null);
     let at = |key| text_at(metadata, key).unwrap_or_default();
     let key = ObjectKey::new(&at("namespace"), &at("name"));
-    let object = match (group.as_str(), kind.as_str()) {
-        ("", "Node") => field::<Node>(value).map(|node| Some(read::node(network.provider, node))),
-        ("", "Pod") => field::<Pod>(value).map(|pod| {
-            let agent = (pod.namespace() == network.agent_namespace.as_ref())
-                .then(|| read::agent_pod(network.provider, key.clone(), &pod));
-            agent.flatten().or_else(|| read::target_pod(key, &pod))
-        }),
-        ("", "Namespace") => {
-            field::<Namespace>(value).map(|namespace| Some(read::namespace(&namespace)))
+    let kinds: &[ObjectKind] = match (group.as_str(), kind.as_str()) {
+        ("", "Node") => &[ObjectKind::Node],
+        ("", "Pod") if at("namespace") == *network.agent_namespace => {
+            &[ObjectKind::AgentPod, ObjectKind::TargetPod]
         }
-        ("kubevirt.io", "VirtualMachineInstance") => {
-            field::<Vmi>(value).map(|vmi| Some(read::vmi(vmi)))
-        }
-        ("kubevirt.io", "VirtualMachineInstanceMigration") => {
-            field::<Migration>(value).map(|migration| Some(read::migration(key, &migration)))
-        }
-        ("kubevirt.io", "KubeVirt") => {
-            field::<KubeVirt>(value).map(|kubevirt| Some(read::kubevirt(key, &kubevirt)))
-        }
-        _ => Ok(None),
+        ("", "Pod") => &[ObjectKind::TargetPod],
+        ("", "Namespace") => &[ObjectKind::Namespace],
+        ("kubevirt.io", "VirtualMachineInstance") => &[ObjectKind::Vmi],
+        ("kubevirt.io", "VirtualMachineInstanceMigration") => &[ObjectKind::Migration],
+        ("kubevirt.io", "KubeVirt") => &[ObjectKind::KubeVirt],
+        _ => return Ok(None),
     };
-    object.map_err(|problem| {
+    let text = value.to_string();
+    let mut objects = kinds
+        .iter()
+        .map(|kind| read::object(*kind, network.provider, key.clone(), &text));
+    let used = objects.find(|object| !matches!(object, Ok(None)));
+    used.unwrap_or(Ok(None)).map_err(|problem| {
         let name = text_at(metadata, "name").unwrap_or_else(|| "without a name".to_owned());
         FormatError::Object {
             kind,
@@ -227,14 +211,6 @@ fn object(value: &Value, network: &Network) -> Result<Option<Object>, FormatErro
             },
             problem,
         }
-    })
-}
-
-/// An object, or the field that can't be read and what is wrong with it.
-fn field<'de, T: Deserialize<'de>>(value: &'de Value) -> Result<T, String> {
-    serde_path_to_error::deserialize(value).map_err(|error| match error.path().to_string() {
-        path if path == "." => error.into_inner().to_string(),
-        path => format!("{path}: {}", error.into_inner()),
     })
 }
 

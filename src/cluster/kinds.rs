@@ -104,34 +104,12 @@ impl WatchedResource {
             Ok(identity) => {
                 let key = ObjectKey::new(identity.namespace(), identity.name());
                 Observed {
-                    object: self.read_object(text, key.clone()),
+                    object: read::object(self.kind, self.provider, key.clone(), text),
                     key,
                     version: identity.resource_version().unwrap_or_default().to_owned(),
                 }
             }
             Err(error) => Observed::unreadable(error),
-        }
-    }
-
-    /// `None` for an object that is of no use to berth.
-    fn read_object(&self, text: &str, key: ObjectKey) -> Result<Option<Object>, String> {
-        let provider = self.provider;
-        match self.kind {
-            ObjectKind::Node => objects::read(text).map(|node| Some(read::node(provider, node))),
-            ObjectKind::AgentPod => {
-                objects::read(text).map(|pod| read::agent_pod(provider, key, &pod))
-            }
-            ObjectKind::TargetPod => objects::read(text).map(|pod| read::target_pod(key, &pod)),
-            ObjectKind::Vmi => objects::read(text).map(|vmi| Some(read::vmi(vmi))),
-            ObjectKind::Migration => {
-                objects::read(text).map(|migration| Some(read::migration(key, &migration)))
-            }
-            ObjectKind::Namespace => {
-                objects::read(text).map(|namespace| Some(read::namespace(&namespace)))
-            }
-            ObjectKind::KubeVirt => {
-                objects::read(text).map(|kubevirt| Some(read::kubevirt(key, &kubevirt)))
-            }
         }
     }
 }

@@ -1,20 +1,58 @@
 //! Objects of the API server to objects of the index, the same way for a watch and for a file.
 
-use crate::cluster::object::{AgentPod, Migration, Object, ObjectKey, TargetPod};
+use crate::cluster::object::{AgentPod, Migration, Object, ObjectKey, ObjectKind, TargetPod};
 use crate::domain::Provider;
 use crate::wire::objects;
 
-pub(super) fn node(provider: Provider, node: objects::Node<'_>) -> Object {
-    let (name, facts) = node.into_facts(provider);
-    Object::Node { name, facts }
+/// Reads an object of a kind; `None` for one that berth does not use.
+///
+/// # Errors
+/// What is wrong, and in which field.
+pub(super) fn object(
+    kind: ObjectKind,
+    provider: Provider,
+    key: ObjectKey,
+    text: &str,
+) -> Result<Option<Object>, String> {
+    Ok(match kind {
+        ObjectKind::Node => {
+            let (name, facts) = objects::read::<objects::Node<'_>>(text)?.into_facts(provider);
+            Some(Object::Node { name, facts })
+        }
+        ObjectKind::AgentPod => agent_pod(provider, key, &objects::read(text)?),
+        ObjectKind::TargetPod => target_pod(key, &objects::read(text)?),
+        ObjectKind::Vmi => {
+            let vmi = objects::read::<objects::Vmi<'_>>(text)?;
+            Some(Object::Vmi(vmi.into_facts()))
+        }
+        ObjectKind::Migration => {
+            let migration = objects::read::<objects::Migration<'_>>(text)?;
+            let migration = Migration {
+                uid: migration.uid().into(),
+                vmi: key.beside(migration.vmi_name()),
+                active: migration.is_active(),
+            };
+            Some(Object::Migration { key, migration })
+        }
+        ObjectKind::Namespace => {
+            let namespace = objects::read::<objects::Namespace<'_>>(text)?;
+            Some(Object::Namespace {
+                name: namespace.name().into(),
+                opts_out: namespace.opts_out(),
+            })
+        }
+        ObjectKind::KubeVirt => {
+            let kubevirt = objects::read::<objects::KubeVirt<'_>>(text)?;
+            Some(Object::KubeVirt {
+                key,
+                default_binding: kubevirt.default_binding(),
+            })
+        }
+    })
 }
 
 /// `None` for a pod of something else.
-pub(super) fn agent_pod(
-    provider: Provider,
-    key: ObjectKey,
-    pod: &objects::Pod<'_>,
-) -> Option<Object> {
+fn agent_pod(provider: Provider, key: ObjectKey, pod: &objects::Pod<'_>) -> Option<Object> {
     let agent = pod.agent(provider)?;
     let pod = AgentPod {
         agent,
@@ -26,7 +64,7 @@ pub(super) fn agent_pod(
 
 /// `None` for a pod that no migration made, for the hot-plug attachment pods of one, and for a pod
 /// that has the labels of a target and is not controlled by a VMI.
-pub(super) fn target_pod(key: ObjectKey, pod: &objects::Pod<'_>) -> Option<Object> {
+fn target_pod(key: ObjectKey, pod: &objects::Pod<'_>) -> Option<Object> {
     if !pod.is_launcher() {
         return None;
     }
@@ -39,31 +77,4 @@ pub(super) fn target_pod(key: ObjectKey, pod: &objects::Pod<'_>) -> Option<Objec
         node: node.map(Into::into),
     };
     Some(Object::TargetPod { key, pod })
-}
-
-pub(super) fn vmi(vmi: objects::Vmi<'_>) -> Object {
-    Object::Vmi(vmi.into_facts())
-}
-
-pub(super) fn migration(key: ObjectKey, migration: &objects::Migration<'_>) -> Object {
-    let migration = Migration {
-        uid: migration.uid().into(),
-        vmi: key.beside(migration.vmi_name()),
-        active: migration.is_active(),
-    };
-    Object::Migration { key, migration }
-}
-
-pub(super) fn namespace(namespace: &objects::Namespace<'_>) -> Object {
-    Object::Namespace {
-        name: namespace.name().into(),
-        opts_out: namespace.opts_out(),
-    }
-}
-
-pub(super) fn kubevirt(key: ObjectKey, kubevirt: &objects::KubeVirt<'_>) -> Object {
-    Object::KubeVirt {
-        key,
-        default_binding: kubevirt.default_binding(),
-    }
 }

@@ -1,7 +1,6 @@
 //! Snapshot files that are good, and what is said of bad ones.
 
 use super::*;
-use crate::cluster::ObjectKind;
 
 const NODE: &str = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"}}"#;
 const OTHER: &str = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"b"}}"#;
@@ -93,11 +92,11 @@ fn a_bad_snapshot_says_where_and_what() {
     );
     check_error(
         r#"{"kind":"List","items":[{"apiVersion":"v1","kind":"Node","metadata":{"name":"a","labels":7}}]}"#,
-        "Node a: metadata.labels: invalid type: integer `7`, expected a map of labels",
+        "Node a: invalid type: integer `7`, expected a map of labels in metadata.labels",
     );
     check_error(
         r#"{"apiVersion":"kubevirt.io/v1","kind":"VirtualMachineInstance","metadata":{"namespace":"default","name":"web"}}"#,
-        "VirtualMachineInstance default/web: metadata: missing field `uid`",
+        "VirtualMachineInstance default/web: missing field `uid` in metadata",
     );
     check_error(
         "a: [",
