@@ -8,7 +8,7 @@ pub mod load;
 pub mod lookup;
 mod metrics;
 pub mod object;
-mod parts;
+pub mod parts;
 mod rate;
 mod read;
 mod source;

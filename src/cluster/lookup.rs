@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use kube::Client;
+use strum::IntoStaticStr;
 use tokio::time::{Instant, timeout};
 
 use crate::api::{Cause, Fault};
@@ -26,7 +27,8 @@ const ABSENT_FOR: Duration = Duration::from_secs(2);
 const LONGEST_UID: usize = 64;
 
 /// What a read came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Lookup {
     /// The VMI as it is now.
     Found(Arc<Vmi>),
@@ -42,13 +44,8 @@ impl Lookup {
     /// The names in metric labels.
     pub const OUTCOMES: [&str; 5] = ["found", "absent", "failed", "limited", REMEMBERED];
 
-    const fn outcome(&self) -> &'static str {
-        match self {
-            Self::Found(_) => "found",
-            Self::Absent => "absent",
-            Self::Failed(_) => "failed",
-            Self::Limited => "limited",
-        }
+    fn outcome(&self) -> &'static str {
+        self.into()
     }
 }
 

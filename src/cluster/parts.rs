@@ -15,7 +15,7 @@ const LONGEST_WORD: usize = 256;
 
 /// An object, as far as it is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub enum Part {
     /// All of it.
     Whole(Vec<u8>),
     /// It is too large.
@@ -24,17 +24,20 @@ pub(super) enum Part {
 
 /// What tells an object that is too large from others, as far as it was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Named {
-    pub(super) name: String,
-    pub(super) namespace: String,
-    pub(super) resource_version: String,
+pub struct Named {
+    /// Its name.
+    pub name: String,
+    /// Its namespace; empty where it has none.
+    pub namespace: String,
+    /// Its version.
+    pub resource_version: String,
     /// How long it is.
-    pub(super) bytes: usize,
+    pub bytes: usize,
 }
 
 /// What the bytes so far came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Parsed {
+pub enum Parsed {
     /// The next item of a list.
     Item(Part),
     /// A document is over.
@@ -43,19 +46,19 @@ pub(super) enum Parsed {
 
 /// What is kept of a document beside the items of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Document {
+pub struct Document {
     /// The field `metadata` of a list.
-    pub(super) metadata: Vec<u8>,
+    pub metadata: Vec<u8>,
     /// The field `type` of an event.
-    pub(super) event: Vec<u8>,
+    pub event: Vec<u8>,
     /// The field `object` of an event.
-    pub(super) object: Option<Part>,
+    pub object: Option<Part>,
 }
 
-/// The bytes are none of an API server's answer.
+/// The bytes are not an answer of an API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is no JSON object: it begins with byte {0:#04x}")]
-pub(super) struct NotAnObject(u8);
+#[error("the answer is not a JSON object: it begins with byte {0:#04x}")]
+pub struct NotAnObject(u8);
 
 /// A field of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +81,7 @@ enum Position {
 
 /// Takes documents apart.
 #[derive(Debug)]
-pub(super) struct Splitter {
+pub struct Splitter {
     position: Position,
     /// How many braces and brackets are open.
     depth: usize,
@@ -127,7 +130,10 @@ impl Splitter {
     }
 
     /// Takes the next bytes, and gives what they complete.
-    pub(super) fn push(
+    ///
+    /// # Errors
+    /// The bytes are not a JSON object.
+    pub fn push(
         &mut self,
         mut bytes: &[u8],
         mut done: impl FnMut(Parsed),

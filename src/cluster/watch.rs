@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use kube::Client;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::api::{Cause, Fault};
 use crate::backoff::Backoff;
@@ -160,7 +160,7 @@ impl Follow {
         let kind = trouble.resource.kind;
         self.metrics.starts(kind).inc();
         // A server that ends watches at once is not asked in a loop.
-        sleep_until(trouble.pace.next(Instant::now())).await;
+        trouble.pace.tick().await;
         let mut watch = source.watch(version).await?;
         let opened = *trouble.opened.get_or_insert_with(Instant::now);
         loop {
@@ -208,21 +208,6 @@ impl Follow {
     }
 }
 
-/// When something may be done that is not to be done again and again.
-#[derive(Debug, Default)]
-struct Pace {
-    last: Option<Instant>,
-}
-
-impl Pace {
-    /// When to do it that is asked for now.
-    fn next(&mut self, now: Instant) -> Instant {
-        let next = self.last.map_or(now, |last| now.max(last + PACE));
-        self.last = Some(next);
-        next
-    }
-}
-
 /// Whether the watch of one kind goes well: what is said and counted of it, and how long it waits.
 struct Trouble {
     resource: WatchedResource,
@@ -233,12 +218,14 @@ struct Trouble {
     expired: Option<Instant>,
     /// When the first watch after a failure was opened. The server has answered every watch since.
     opened: Option<Instant>,
-    pace: Pace,
+    pace: Interval,
     unreadable_log: Throttle,
 }
 
 impl Trouble {
     fn new(resource: WatchedResource, metrics: Arc<Metrics>) -> Self {
+        let mut pace = interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             resource,
             metrics,
@@ -246,7 +233,7 @@ impl Trouble {
             failures: FailureLog::default(),
             expired: None,
             opened: None,
-            pace: Pace::default(),
+            pace,
             unreadable_log: Throttle::new(UNREADABLE_LOG_PERIOD),
         }
     }
@@ -325,8 +312,8 @@ mod tests {
     use super::*;
     use crate::metrics::Registry;
 
-    #[test]
-    fn a_list_that_expires_at_once_is_not_asked_for_in_a_loop() {
+    #[tokio::test]
+    async fn a_list_that_expires_at_once_is_not_asked_for_in_a_loop() {
         let node = WatchedResource::new(ObjectKind::Node, &Network::default());
         let metrics = Metrics::register(&Registry::default()).unwrap();
         let mut trouble = Trouble::new(node, Arc::new(metrics));
@@ -339,16 +326,5 @@ mod tests {
         assert_eq!(wait(PACE), ABSENT_WAIT);
         assert_eq!(wait(ABSENT_WAIT), ABSENT_WAIT);
         assert_eq!(wait(SETTLED), Duration::ZERO);
-    }
-
-    #[test]
-    fn watches_asked_for_at_once_begin_one_after_the_other() {
-        let now = Instant::now();
-        let mut pace = Pace::default();
-        assert_eq!(pace.next(now), now);
-        assert_eq!(pace.next(now), now + PACE);
-        assert_eq!(pace.next(now), now + 2 * PACE);
-        let later = now + 5 * PACE;
-        assert_eq!(pace.next(later), later);
     }
 }

@@ -90,7 +90,7 @@ fn agent_pod(name: &str) -> ObjectKey {
 }
 
 #[test]
-fn an_agent_may_be_seen_before_its_node_and_alone_makes_none() {
+fn an_agent_pod_may_come_before_its_node_and_does_not_create_one() {
     let mut index = mk_index([
         mk_agent("o", Agent::Ovs, Some("a"), Ready),
         mk_agent("c", Agent::Cni, Some("a"), Ready),
@@ -107,7 +107,7 @@ fn an_agent_may_be_seen_before_its_node_and_alone_makes_none() {
 }
 
 #[test]
-fn the_best_pod_of_an_agent_counts_until_it_goes() {
+fn the_best_pod_of_an_agent_determines_its_state() {
     let old = || mk_agent("old", Agent::Ovs, Some("a"), NotReady);
     let new = || mk_agent("new", Agent::Ovs, Some("a"), Ready);
     for pods in [[old(), new()], [new(), old()]] {
@@ -123,7 +123,7 @@ fn the_best_pod_of_an_agent_counts_until_it_goes() {
 }
 
 #[test]
-fn a_pod_that_is_bound_or_that_changes_its_node_counts_where_it_is() {
+fn a_pod_counts_for_the_node_that_it_is_bound_to() {
     let mut index = mk_index([mk_agent("o", Agent::Ovs, None, NotReady)]);
     assert_eq!(index.view().count(ObjectKind::AgentPod), 1);
     for (node, other) in [("a", "b"), ("b", "a")] {
@@ -136,7 +136,7 @@ fn a_pod_that_is_bound_or_that_changes_its_node_counts_where_it_is() {
 }
 
 #[test]
-fn the_fleet_is_labelled_while_one_node_is_and_has_an_agent_while_one_of_its_pods_is_there() {
+fn a_cluster_has_labels_while_a_node_has_and_an_agent_while_it_has_a_pod() {
     let seen = |index: &Index| {
         index
             .view()
@@ -192,7 +192,7 @@ fn a_node_whose_labels_are_all_false_is_labelled() {
 }
 
 #[test]
-fn a_migration_arrives_where_its_target_is_until_one_of_them_is_over() {
+fn a_migration_arrives_on_the_node_of_its_target_until_either_ends() {
     for pod_first in [true, false] {
         let mut index = mk_index([Object::Vmi(mk_vmi("web", "v1"))]);
         let mut objects = [
@@ -210,7 +210,7 @@ fn a_migration_arrives_where_its_target_is_until_one_of_them_is_over() {
         index.apply(mk_target("t", "m1", Some("b")));
         assert_eq!(arriving(&index), [0, 1]);
         index.apply(mk_target("u", "m2", Some("b")));
-        assert_eq!(arriving(&index), [0, 1], "nobody knows a migration m2");
+        assert_eq!(arriving(&index), [0, 1], "the migration m2 is unknown");
         index.apply(mk_migration("m", "m1", false));
         assert_eq!(arriving(&index), [0, 0]);
         index.apply(mk_migration("m", "m2", true));
@@ -329,7 +329,7 @@ fn a_migration_arrives_once_however_many_pods_claim_to_be_its_target() {
 }
 
 #[test]
-fn the_sender_of_a_migration_is_found_by_its_uid_and_nothing_may_contradict() {
+fn a_sender_is_found_by_its_uid_if_its_namespace_and_name_agree() {
     let receiver = |uid: &str, namespace: Option<&str>, name: Option<&str>| Vmi {
         sender: Some(Box::new(Sender {
             uid: uid.into(),
@@ -362,7 +362,7 @@ fn the_sender_of_a_migration_is_found_by_its_uid_and_nothing_may_contradict() {
 }
 
 #[test]
-fn a_vmi_of_the_same_name_and_another_uid_takes_the_place_of_the_first() {
+fn a_vmi_with_another_uid_replaces_the_one_of_the_same_name() {
     let vmi = |uid| mk_vmi("web", uid);
     let mut index = mk_index([Object::Vmi(vmi("1")), Object::Vmi(vmi("2"))]);
     let view = index.view();
@@ -375,7 +375,7 @@ fn a_vmi_of_the_same_name_and_another_uid_takes_the_place_of_the_first() {
 }
 
 #[test]
-fn of_two_kubevirts_the_first_by_name_holds_in_any_order() {
+fn the_first_kubevirt_by_name_counts_in_any_order() {
     let cr = |name: &str, default_binding| Object::KubeVirt {
         key: ObjectKey::new("kubevirt", name),
         default_binding,
@@ -391,7 +391,7 @@ fn of_two_kubevirts_the_first_by_name_holds_in_any_order() {
 }
 
 #[test]
-fn a_list_is_all_there_is_of_its_kind_and_of_no_other() {
+fn a_list_replaces_all_objects_of_its_kind_and_no_others() {
     let mut index = mk_index([mk_node("a", &[]), mk_node("b", &["q35"])]);
     index.apply(mk_agent("o", Agent::Ovs, Some("a"), Ready));
     assert!(index.reset(ObjectKind::Node, vec![mk_node("b", &["q35"])]));
@@ -417,7 +417,7 @@ fn a_view_is_complete_when_every_kind_was_listed() {
 }
 
 #[test]
-fn a_view_stays_as_it_was() {
+fn a_view_is_immutable() {
     let mut index = mk_index([mk_node("a", &[])]);
     let before = index.view();
     index.apply(mk_node("b", &[]));

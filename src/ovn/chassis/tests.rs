@@ -200,14 +200,14 @@ fn a_chassis_of_a_name_that_no_node_can_claim_is_passed_over() {
 }
 
 #[test]
-fn nothing_is_wrong_with_any_chassis_before_the_database_was_seen() {
+fn no_check_fails_before_the_first_sync() {
     let view = ChassisView::default();
     let rejections = rejections(&view, "a", "c1", Instant::now());
     assert!(rejections.is_empty() && view.judged.is_empty());
 }
 
 #[test]
-fn a_chassis_is_that_of_one_host_alone() {
+fn a_chassis_belongs_to_one_host() {
     let mut db = two();
     let rename = |hostname: &str| json!({"Chassis": {id(1): {"modify": {"hostname": hostname}}}});
     db.update(&rename("a.example.com"));
@@ -336,7 +336,7 @@ fn with_updates_of_nb_cfg_again_every_chassis_has_all_the_time_that_is_allowed()
     db.answer(1, 6);
     assert_eq!(db.response("c1"), Some((4, 4)));
     db.update(&updates("false"));
-    assert_eq!(db.response("c1"), None, "what it was is no more what it is");
+    assert_eq!(db.response("c1"), None, "the earlier response is outdated");
     db.bump(7);
     db.wait(3600);
     // Taken away, as a difference of the map.
@@ -381,7 +381,7 @@ fn a_tunnel_needs_an_address() {
 }
 
 #[test]
-fn a_chassis_is_behind_since_the_first_question_that_it_did_not_answer() {
+fn a_chassis_is_behind_since_the_first_value_that_it_did_not_answer() {
     let mut db = two();
     db.wait(100);
     assert_eq!(db.lag("c1"), None);
@@ -412,7 +412,7 @@ fn a_lag_that_was_there_before_is_timed_from_the_connection() {
 }
 
 #[test]
-fn while_nothing_is_seen_a_lag_stands_still() {
+fn a_lag_stands_still_without_a_connection() {
     let mut db = two();
     db.bump(6);
     db.wait(10);
@@ -450,7 +450,7 @@ fn a_new_chassis_has_all_the_time_that_is_allowed() {
 }
 
 #[test]
-fn a_chassis_that_never_said_anything_is_behind() {
+fn a_chassis_that_never_answered_is_behind() {
     let mut db = two();
     let silent = json!({"Chassis": {id(3): {"insert": {"name": "c3", "hostname": "c"}}}});
     db.update(&silent);
@@ -462,7 +462,7 @@ fn a_chassis_that_never_said_anything_is_behind() {
 }
 
 #[test]
-fn a_database_that_began_again_forgets_what_was_asked() {
+fn a_lower_nb_cfg_starts_a_new_history() {
     let mut db = two();
     db.bump(6);
     db.wait(100);
@@ -475,7 +475,7 @@ fn a_database_that_began_again_forgets_what_was_asked() {
 }
 
 #[test]
-fn how_fast_a_chassis_answers_is_measured_from_the_question_that_it_answers() {
+fn a_response_time_is_measured_from_the_value_that_it_answers() {
     let mut db = two();
     db.bump(6);
     db.wait(4);
@@ -497,7 +497,7 @@ fn how_fast_a_chassis_answers_is_measured_from_the_question_that_it_answers() {
 }
 
 #[test]
-fn what_a_database_lacks_is_not_judged() {
+fn a_missing_column_turns_its_checks_off() {
     let nothing_right = rows([
         global(5),
         json!({
@@ -580,7 +580,7 @@ fn without_addresses_an_encap_alone_is_a_tunnel() {
 }
 
 #[test]
-fn a_view_stays_as_it_was() {
+fn a_view_is_immutable() {
     let mut db = two();
     let before = db.index.view();
     db.update(&json!({"Chassis": {id(1): {"delete": null}}}));
@@ -627,7 +627,7 @@ fn a_chassis_that_goes_and_comes_back_has_flapped_until_that_is_long_ago() {
 }
 
 #[test]
-fn one_that_was_away_for_long_is_as_good_as_new() {
+fn a_chassis_that_was_gone_for_long_has_not_flapped() {
     let mut db = Db::new(&rows([global(1), chassis(1, "h1", 1)]));
     for (away, expect) in [(LONG + 1, LONG), (LONG, 0)] {
         db.update(&json!({"Chassis": {id(1): {"delete": null}}}));
@@ -694,8 +694,8 @@ fn chassis_that_all_fall_behind_together_keep_their_verdicts_until_one_of_them_a
         db.wait(seconds);
         assert_eq!((late(&db, 3), stands_still(&db)), (vec![], expect));
     }
-    assert_eq!(db.lag("c1"), Some(3616), "it is no secret");
-    // More questions and rows that change are no answers.
+    assert_eq!(db.lag("c1"), Some(3616), "the lag is still reported");
+    // Further values and changed rows are not answers.
     db.bump(7);
     db.update(&json!({"Chassis": {id(1): {"modify": {"hostname": "h9"}}}}));
     db.update(&json!({"Chassis": {id(1): {"modify": {"hostname": "h1"}}}}));

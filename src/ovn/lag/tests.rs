@@ -37,7 +37,7 @@ fn the_clock_runs_only_while_it_is_started() {
 }
 
 #[test]
-fn one_is_behind_since_the_first_value_that_it_did_not_answer() {
+fn a_lag_begins_with_the_first_value_that_was_not_answered() {
     let history = mk_history([(3, 10), (4, 20), (4, 25), (7, 30)]);
     assert_eq!(history.current(), Some(7));
     for (value, expect) in [
@@ -56,7 +56,7 @@ fn one_is_behind_since_the_first_value_that_it_did_not_answer() {
 }
 
 #[test]
-fn lags_that_began_in_a_time_that_does_not_count_are_timed_from_its_end() {
+fn a_restart_moves_the_lags_that_began_in_it_to_its_end() {
     let restart = |from, to| Restart {
         from: at(from),
         to: at(to),
@@ -79,7 +79,7 @@ fn lags_that_began_in_a_time_that_does_not_count_are_timed_from_its_end() {
 }
 
 #[test]
-fn a_standstill_is_of_three_that_fell_behind_within_the_time_that_is_allowed() {
+fn a_standstill_needs_three_chassis_that_fell_behind_within_the_allowed_lag() {
     let history = mk_history([(1, 0), (2, 10), (3, 20), (4, 30)]);
     let standstill = |answers: &[i64]| {
         let mut all = Answers::default();
@@ -108,11 +108,11 @@ fn a_standstill_is_of_three_that_fell_behind_within_the_time_that_is_allowed() {
     all.remove(4);
     all.remove(9);
     let left = all.standstill(&history, Restart::default(), at(10));
-    assert!(left.is_some(), "who keeps up has gone");
+    assert!(left.is_some(), "the chassis that kept up is gone");
 }
 
 #[test]
-fn a_value_that_falls_begins_another_history() {
+fn a_lower_value_starts_a_new_history() {
     let history = mk_history([(3, 10), (4, 20), (2, 30)]);
     assert_eq!(history.current(), Some(2));
     assert_eq!(since(&history, None), Some(at(30)));

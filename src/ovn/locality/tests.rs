@@ -178,7 +178,7 @@ fn a_switch_is_local_where_any_port_of_it_is_bound() {
         (3, port("other/pod", 2, &[3])),
     ]);
     assert_eq!(db.local("ns/web"), "1:1 2:1 of 1");
-    assert_eq!(db.local("ns/nobody"), "unknown");
+    assert_eq!(db.local("ns/absent"), "unknown");
     db.update("modify", &[(2, json!({"chassis": uuids(2, &[4])}))]);
     assert_eq!(db.local("ns/web"), "1:1 4:1 of 1");
     db.update("modify", &[(2, json!({"chassis": uuids(2, &[])}))]);
@@ -190,7 +190,7 @@ fn a_switch_is_local_where_any_port_of_it_is_bound() {
 }
 
 #[test]
-fn two_ports_of_a_switch_on_a_chassis_are_local_there_until_both_are_gone() {
+fn a_switch_stays_local_until_its_last_port_on_the_chassis_is_gone() {
     let mut db = Db::new(&[
         (1, port("ns/web", 1, &[])),
         (2, port("ns/a", 1, &[2])),
@@ -216,7 +216,7 @@ fn a_port_that_moves_is_local_at_both_ends_meanwhile() {
 }
 
 #[test]
-fn every_switch_that_a_vm_has_a_port_on_counts_once() {
+fn each_switch_of_a_vm_counts_once() {
     let db = Db::new(&[
         (1, port("ns/web", 1, &[1])),
         (2, port("ns/web", 2, &[1])),
@@ -227,7 +227,7 @@ fn every_switch_that_a_vm_has_a_port_on_counts_once() {
 }
 
 #[test]
-fn a_vpc_is_local_where_anything_in_it_is() {
+fn a_vpc_is_local_where_one_of_its_ports_is_bound() {
     let mut db = with_vpc(&[
         (1, port("ns/web", 1, &[1])),
         (2, port("ns/pod", 2, &[2])),
@@ -256,7 +256,7 @@ fn a_vpc_is_local_where_anything_in_it_is() {
 }
 
 #[test]
-fn a_link_has_two_ends_that_name_each_other() {
+fn a_link_needs_two_ports_that_name_each_other() {
     let both = |one: Value, other: Value| {
         let ports = [(1, port("ns/web", 1, &[1])), (2, port("ns/pod", 2, &[2]))];
         let mut db = Db::new(&ports);
@@ -315,7 +315,7 @@ fn a_vm_is_known_by_its_ports_ids_or_else_by_their_name() {
 }
 
 #[test]
-fn a_database_without_a_column_tells_what_it_can() {
+fn a_missing_column_limits_only_what_depends_on_it() {
     let rows = [
         vpc(),
         vec![
@@ -349,7 +349,7 @@ fn a_database_without_a_column_tells_what_it_can() {
 }
 
 #[test]
-fn a_view_stays_as_it_was_and_a_new_beginning_tells_what_is_there() {
+fn a_view_is_immutable_and_a_new_sync_has_the_current_ports() {
     let mut db = with_vpc(&[(1, port("ns/web", 1, &[1]))]);
     let before = db.index.view();
     db.sync(&[(2, port("ns/web", 2, &[2]))]);
