@@ -4,4 +4,4 @@ pub mod client;
 pub mod fault;
 
 pub use client::{ClientError, Connected, connect, connect_by};
-pub use fault::{Cause, Fault};
+pub use fault::{Cause, Fault, within};

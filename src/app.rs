@@ -1,8 +1,8 @@
 //! The composition root: what `berth serve` is made of, in the order in which it starts and ends.
 
-mod announce;
 mod certificates;
 mod cluster;
+mod cluster_log;
 mod error;
 mod leader_tasks;
 mod listeners;

@@ -165,7 +165,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Refuses what can't be had together.
+    /// Refuses values that are out of range or contradict each other.
     fn check(&self) -> Result<(), Refusal> {
         self.limits.check()?;
         for (field, path) in self.files() {
@@ -210,13 +210,13 @@ impl Config {
         .collect()
     }
 
-    /// Refuses what can't be had together once the flags are in it.
+    /// Refuses values that contradict each other, after the flags are applied.
     pub fn check_whole(&self) -> Result<(), Refusal> {
         self.check_central()?;
         self.southbound.check_whole()
     }
 
-    /// Refuses a central database where there is none.
+    /// Refuses the endpoints of a central database with a provider that has none.
     fn check_central(&self) -> Result<(), Refusal> {
         if self.network.provider.has_central_southbound() {
             return Ok(());

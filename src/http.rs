@@ -135,7 +135,7 @@ impl Service {
         let (status, cause) = refusal.answer();
         self.metrics.refused(surface, cause);
         if let Some(unlogged) = pass(&self.refusals[cause as usize]) {
-            let surface = surface.name();
+            let surface = surface.as_ref();
             tracing::warn!(
                 surface,
                 status = status.as_u16(),
@@ -149,7 +149,7 @@ impl Service {
     /// Logs what kept a well-formed request from a good answer.
     fn log_problem(&self, surface: Surface, text: &str) {
         if let Some(unlogged) = pass(&self.problems) {
-            tracing::warn!(surface = surface.name(), unlogged, "{text}");
+            tracing::warn!(surface = surface.as_ref(), unlogged, "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Leader election by a Lease: its holder does what one replica at a time has to do.
+//! Leader election by a Lease: its holder runs the tasks that one replica at a time has to run.
 
 mod metrics;
 pub mod state;
@@ -151,7 +151,10 @@ impl LeaderElector {
         match done {
             Ok(()) => {
                 if self.failures.clear() {
-                    tracing::info!(lease = self.place, "the lease can be had again");
+                    tracing::info!(
+                        lease = self.place,
+                        "the lease can be read and written again"
+                    );
                 }
             }
             Err(fault) => self.failed(&fault),
@@ -179,7 +182,7 @@ impl LeaderElector {
             tracing::warn!(
                 lease,
                 cause = cause.name(),
-                "the lease can't be had, and what its holder does is left undone: {}",
+                "the lease can't be read or written, and without it this replica runs no leader tasks: {}",
                 fault.with_remedy(RIGHTS)
             );
         } else {
@@ -241,7 +244,7 @@ impl LeaderElector {
     /// Lets others take the lease without waiting until it expires.
     async fn release(&mut self) {
         let lease = self.place.clone();
-        let giving = async {
+        let releasing = async {
             // A renewal that was cut off may have succeeded.
             self.read().await?;
             if self.state.step(Instant::now().into_std()) != Step::Renew {
@@ -249,13 +252,16 @@ impl LeaderElector {
             }
             self.write("", Instant::now()).await.map(|()| true)
         };
-        match timeout(RELEASE_TIMEOUT, giving).await {
-            Ok(Ok(true)) => tracing::info!(lease, "the lease is given back"),
+        match timeout(RELEASE_TIMEOUT, releasing).await {
+            Ok(Ok(true)) => tracing::info!(lease, "the lease is released"),
             Ok(Ok(false)) => {}
             Ok(Err(fault)) => {
-                tracing::info!(lease, "the lease is left to end by itself: {fault}");
+                tracing::info!(
+                    lease,
+                    "the lease is not released and expires by itself: {fault}"
+                );
             }
-            Err(_) => tracing::info!(lease, "the lease is left to end by itself"),
+            Err(_) => tracing::info!(lease, "the lease is not released and expires by itself"),
         }
     }
 }

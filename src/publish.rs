@@ -13,9 +13,9 @@ use kube::api::{Patch, PatchParams};
 use kube::core::Request;
 use kube::{Client, Resource};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use crate::api::{Cause, Fault};
+use crate::api::{Cause, Fault, within};
 use crate::backoff::Backoff;
 use crate::decide::condition::{CONDITION, condition};
 use crate::decide::policy::Policy;
@@ -122,13 +122,7 @@ impl Publisher {
     }
 
     async fn write(&mut self, write: Write) -> Result<(), Fault> {
-        let written = timeout(PATIENCE, patch(&self.client, &write)).await;
-        let written = written.unwrap_or_else(|_| {
-            Err(Fault::new(
-                Cause::Timeout,
-                format!("no answer within {PATIENCE:?}"),
-            ))
-        });
+        let written = within(PATIENCE, patch(&self.client, &write)).await;
         let now = Instant::now().into_std();
         match &written {
             Ok(()) => {
@@ -145,7 +139,7 @@ impl Publisher {
                     tracing::warn!(
                         node,
                         cause = cause.name(),
-                        "{CONDITION} can't be written, and who waits for it is not woken: {}",
+                        "{CONDITION} can't be written, so that its changes do not make kube-scheduler retry pods: {}",
                         fault.with_remedy(RIGHTS)
                     );
                 } else {
@@ -194,18 +188,14 @@ const fn concerns_all_nodes(cause: Cause) -> bool {
 
 /// Merges one condition into a node's, as the node problem detector does: those of others stay as
 /// they are.
-async fn patch(client: &Client, write: &Write) -> Result<(), Fault> {
-    let params = PatchParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
+async fn patch(client: &Client, write: &Write) -> kube::Result<()> {
+    let params = PatchParams::apply(FIELD_MANAGER);
     let patch = Patch::Strategic(body(write, Timestamp::now()));
     let request = Request::new(Node::url_path(&(), None))
         .patch_subresource("status", &write.node, &params, &patch)
-        .map_err(|error| Fault::from(&kube::Error::BuildRequest(error)))?;
+        .map_err(kube::Error::BuildRequest)?;
     // The response is the whole node, which is not needed.
-    let answer = client.request_text(request).await;
-    answer.map(drop).map_err(|error| Fault::from(&error))
+    client.request_text(request).await.map(drop)
 }
 
 fn body(write: &Write, now: Timestamp) -> Value {

@@ -200,7 +200,7 @@ extenders:
   prioritizeVerb: prioritize
   # Ten points of berth count 500, beside at most 1200 of kube-scheduler's own scores.
   weight: 5
-  # Nobody is evicted where the filter rejects.
+  # No pod is evicted from a node that the filter rejects.
   preemptVerb: preempt
   # berth knows the nodes: names are enough, and a call is 100 times smaller.
   nodeCacheCapable: true

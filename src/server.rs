@@ -89,24 +89,10 @@ pub struct Drained {
 }
 
 impl Server {
-    /// Serves over TLS with the credentials that `tls` holds when a connection begins.
+    /// A server in plain text, or over TLS with the credentials that `tls` holds when a connection
+    /// begins.
     #[must_use]
-    pub fn https(
-        router: Router,
-        limits: Limits,
-        tls: Arc<CertificateStore>,
-        metrics: ListenerMetrics,
-    ) -> Self {
-        Self::new(router, limits, Some(tls), metrics)
-    }
-
-    /// Serves in plain text.
-    #[must_use]
-    pub fn http(router: Router, limits: Limits, metrics: ListenerMetrics) -> Self {
-        Self::new(router, limits, None, metrics)
-    }
-
-    fn new(
+    pub fn new(
         router: Router,
         limits: Limits,
         tls: Option<Arc<CertificateStore>>,

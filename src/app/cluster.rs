@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use kube::Client;
 
 use super::AppError;
-use super::announce::Announcer;
+use super::cluster_log::ClusterLog;
 use crate::cluster::watch::{RIGHTS, watch};
 use crate::cluster::{Metrics, ObjectKind, View, VmiReader};
 use crate::config::Config;
@@ -41,14 +41,14 @@ pub(super) fn follow(
     readiness: &Arc<Readiness>,
     registry: &Registry,
 ) -> Result<(Option<Arc<VmiReader>>, BoxFuture<'static, ()>), AppError> {
-    let mut announcer = Announcer::new(config.policy());
+    let mut log = ClusterLog::new(config.policy());
     match cluster {
         Cluster::Snapshot(snapshot) => {
             let snapshot = Arc::new(snapshot);
             stores.cluster.store(Arc::clone(&snapshot));
             readiness.holds(Condition::ClusterView);
             let watching = async move {
-                announcer.look(&snapshot);
+                log.update(&snapshot);
                 pending::<()>().await;
             };
             Ok((None, watching.boxed()))
@@ -71,7 +71,7 @@ pub(super) fn follow(
             let changes = stores.changes.clone();
             let publish = move |view: &View| {
                 changes.cluster_changed();
-                announcer.look(view);
+                log.update(view);
                 if view.is_complete() {
                     readiness.holds(Condition::ClusterView);
                 }

@@ -47,7 +47,7 @@ pub enum AppError {
         /// The webhook configurations, with what is written in them.
         bundles: String,
     },
-    /// A lease to contend for, and no API server that has it.
+    /// Leader election is required, and there is no API server.
     #[error(
         "lease.leaderElection: Always needs an api server that has the lease, which --snapshot excludes"
     )]
@@ -77,8 +77,8 @@ pub enum AppError {
     /// A metric can't be registered: a defect.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
-    /// The runtime or a signal handler can't be set up.
-    #[error("the system refuses what every service needs: {0}")]
+    /// The log or a signal handler can't be set up.
+    #[error("the log or a signal handler can't be set up: {0}")]
     System(#[source] io::Error),
     /// A task that must not end has ended: a defect, with its message in the log.
     #[error("{task} ended by itself")]

@@ -1,4 +1,4 @@
-//! The tasks of the leader: it publishes the node conditions and asks the chassis.
+//! The tasks of the leader: it publishes the node conditions and probes the chassis.
 
 use std::convert::Infallible;
 use std::env;
@@ -73,7 +73,7 @@ pub(super) fn run(
             };
             tokio::select! {
                 never = publish(publisher) => never,
-                never = ask(probe, every, &probe_metrics, responds) => never,
+                never = run_probe(probe, every, &probe_metrics, responds) => never,
             }
         }
         .boxed()
@@ -97,7 +97,7 @@ async fn publish(publisher: Option<Publisher>) -> Infallible {
     }
 }
 
-async fn ask(
+async fn run_probe(
     probe: Option<Probe>,
     every: Duration,
     metrics: &ProbeMetrics,

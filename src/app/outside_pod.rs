@@ -1,9 +1,9 @@
-//! What berth writes with a kubeconfig: refused without a word that allows it, and said first.
+//! What berth writes with a kubeconfig: it needs an explicit setting, and is logged first.
 
 use super::AppError;
 use crate::config::{Config, LeaderElection, Managed};
 
-/// Refuses writes to a cluster that berth is only tried at.
+/// Refuses to write to a cluster without an explicit setting.
 pub(super) fn check_writes(managed: &Managed) -> Result<(), AppError> {
     match &managed.secret_name {
         Some(secret) if !managed.outside_pod => Err(AppError::WritesOutsidePod {
@@ -30,7 +30,7 @@ fn bundles(managed: &Managed) -> String {
     }
 }
 
-/// Says before anything is written what berth is about to write, and where.
+/// Logs what berth is about to write, and where.
 pub(super) fn announce_writes(config: &Config, cluster: &str, namespace: &str) {
     let managed = &config.tls.managed;
     if let Some(secret) = &managed.secret_name {
@@ -43,7 +43,7 @@ pub(super) fn announce_writes(config: &Config, cluster: &str, namespace: &str) {
     if config.lease.leader_election != LeaderElection::Always {
         if config.southbound.probe.endpoints.is_some() {
             tracing::info!(
-                "outside a pod: berth does not ask the chassis, as lease.leaderElection is not Always"
+                "outside a pod: berth does not probe the chassis, because lease.leaderElection is not Always"
             );
         }
         return;

@@ -1,7 +1,5 @@
 //! The configuration file under the flags.
 
-use std::path::PathBuf;
-
 use super::AppError;
 use super::outside_pod;
 use crate::args::Serve;
@@ -31,33 +29,29 @@ pub(super) fn resolve(args: Serve) -> Result<Config, AppError> {
         Some(path) => Config::load(&path)?,
         None => Config::default(),
     };
-    config.listen = listen.or(config.listen);
-    config.admin_listen = admin_listen.or(config.admin_listen);
-    if let Some(provider) = network_provider {
-        config.network.provider = provider;
-    }
-    if ovn_sb.is_some() {
-        config.southbound.endpoints = ovn_sb;
-    }
-    if ovn_nb.is_some() {
-        config.southbound.probe.endpoints = ovn_nb;
-    }
-    override_path(&mut config.tls.cert_file, tls_cert);
-    override_path(&mut config.tls.key_file, tls_key);
-    override_path(&mut config.tls.client_ca_file, client_ca);
-    override_path(
-        &mut config.tls.scheduler_client_ca_file,
-        scheduler_client_ca,
-    );
-    if tls_secret.is_some() {
-        config.tls.managed.secret_name = tls_secret;
-    }
-    config.tls.managed.outside_pod |= manage_certificates;
-    if let Some(format) = log_format {
-        config.log.format = format;
-    }
+    let Config {
+        listen: https,
+        admin_listen: admin,
+        network,
+        southbound,
+        tls,
+        log,
+        ..
+    } = &mut config;
+    *https = listen.or(*https);
+    *admin = admin_listen.or(*admin);
+    network.provider = network_provider.unwrap_or(network.provider);
+    set(&mut southbound.endpoints, ovn_sb);
+    set(&mut southbound.probe.endpoints, ovn_nb);
+    set(&mut tls.cert_file, tls_cert);
+    set(&mut tls.key_file, tls_key);
+    set(&mut tls.client_ca_file, client_ca);
+    set(&mut tls.scheduler_client_ca_file, scheduler_client_ca);
+    set(&mut tls.managed.secret_name, tls_secret);
+    tls.managed.outside_pod |= manage_certificates;
+    log.format = log_format.unwrap_or(log.format);
     if let Some(level) = log_level {
-        config.log.level = level;
+        log.level = level;
     }
     if config.lease.leader_election == LeaderElection::Auto
         && (kubeconfig.is_some() || snapshot.is_some())
@@ -71,8 +65,8 @@ pub(super) fn resolve(args: Serve) -> Result<Config, AppError> {
     Ok(config)
 }
 
-fn override_path(path: &mut Option<PathBuf>, flag: Option<PathBuf>) {
+fn set<T>(field: &mut Option<T>, flag: Option<T>) {
     if flag.is_some() {
-        *path = flag;
+        *field = flag;
     }
 }

@@ -88,9 +88,10 @@ impl Running {
         let limits = https_limits(&config);
         server::allow_connections(limits.max_connections.saturating_add(ADMIN_CONNECTIONS));
         let listeners = ServerMetrics::register(&registry)?;
-        let admin_server = Server::http(
+        let admin_server = Server::new(
             admin_router(registry.clone(), Arc::clone(&readiness))?,
             admin_limits(),
+            None,
             listeners.listener("admin"),
         );
         let https_metrics = listeners.listener("https");
@@ -123,7 +124,7 @@ impl Running {
         } = certificates
             .serve(config.tls.reload_interval.0, &registry)
             .await?;
-        let https_server = Server::https(router(service), limits, store, https_metrics);
+        let https_server = Server::new(router(service), limits, Some(store), https_metrics);
         let (https_listener, https) = bind("--listen", https_address).await?;
         let https_task = tokio::spawn(https_server.serve(https_listener, https_phases));
         readiness.holds(Condition::HttpsListener);
@@ -155,7 +156,7 @@ impl Running {
             _ = &mut self.certificates_task => "the renewal of certificates",
             _ = &mut self.watch_task => "the watch of the cluster",
             _ = &mut self.southbound_task => "the watch of the southbound database",
-            _ = &mut self.leader_tasks => "what one replica does for all",
+            _ = &mut self.leader_tasks => "the election of the leader",
         }
     }
 
@@ -186,9 +187,9 @@ impl Running {
             Ok(Drained { .. }) => tracing::info!("HTTPS has ended"),
             Err(error) => tracing::error!("the HTTPS listener did not end well: {error}"),
         }
-        // The lease was given back while HTTPS ended, but for an API server that is slow.
+        // The lease is released while HTTPS ends, unless the API server is slow.
         if let Err(_late) = timeout(ADMIN_PATIENCE, leader_tasks).await {
-            tracing::info!("what this replica does for all is cut");
+            tracing::info!("the leader's tasks are cut");
         }
         certificates_task.abort();
         watch_task.abort();

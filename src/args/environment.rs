@@ -1,4 +1,4 @@
-//! Variables that look like berth's and are none: a misspelt one would be left out without a word.
+//! Variables that begin with `BERTH_` and set nothing: a misspelt one would be ignored silently.
 
 use std::collections::BTreeSet;
 

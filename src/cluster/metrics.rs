@@ -64,7 +64,7 @@ impl Metrics {
                 vec.with_label_values(&[kind.name()]);
             }
             metrics.failing(kind).set(0);
-            for cause in Cause::ALL {
+            for &cause in Cause::ALL {
                 metrics.failures(kind, cause).reset();
             }
         }

@@ -5,7 +5,6 @@ use serde::Deserialize;
 
 use crate::config::Refusal;
 use crate::config::names::is_label;
-use crate::config::notation::mirror;
 use crate::decide::policy::WhenUnseen;
 
 /// The agents check.
@@ -18,6 +17,8 @@ pub struct Agents {
     /// What happens if the whole cluster has no pod of an agent: `Auto` does not require that
     /// agent, and turns the check off if this is true of all agents. `Exclude` requires it, and so
     /// rejects every node.
+    #[serde(deserialize_with = "WhenUnseenText::deserialize")]
+    #[schemars(with = "WhenUnseenText")]
     pub when_unseen: WhenUnseen,
 }
 
@@ -32,10 +33,8 @@ enum WhenUnseenText {
     Exclude,
 }
 
-mirror!(WhenUnseen, WhenUnseenText);
-
 impl Agents {
-    /// Refuses what can't be had together.
+    /// Refuses values that are out of range or contradict each other.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         if let Some(namespace) = self.namespace.as_deref()
             && !is_label(namespace)

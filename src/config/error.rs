@@ -43,7 +43,7 @@ pub enum Refusal {
         /// What is wrong with it.
         message: String,
     },
-    /// Two values that are good by themselves can't be had together.
+    /// A value is out of range, or contradicts another one.
     #[error("{0}")]
     Combination(String),
 }

@@ -1,4 +1,4 @@
-//! The lease that says which replica does what one does for all.
+//! The lease by which the replicas elect a leader.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::config::Refusal;
 use crate::config::names::ObjectName;
 use crate::config::units::Span;
 
-/// The lease of the replica that publishes node conditions and asks the chassis.
+/// The lease of the leader, which publishes node conditions and probes the chassis.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Lease {
@@ -28,12 +28,12 @@ pub struct Lease {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum LeaderElection {
     /// In a pod of the cluster it does. With `--kubeconfig` and `--snapshot` it does not: those are for
-    /// people who want to look.
+    /// trials.
     #[default]
     Auto,
     /// It does.
     Always,
-    /// It does not: it publishes nothing and asks nobody.
+    /// It does not: it publishes no conditions and does not probe the chassis.
     Never,
 }
 

@@ -75,7 +75,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Refuses what can't be had together.
+    /// Refuses values that are out of range or contradict each other.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         let Self {
             admission_body,

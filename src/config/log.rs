@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_is_none_is_refused_by_name() {
+    fn names_the_part_of_a_level_that_is_wrong() {
         for (text, wrong) in [
             ("info", None),
             ("off", None),

@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::Refusal;
-use crate::config::notation::mirror;
 use crate::decide::policy::WhenUnlabelled;
 
 /// The machine-type check.
@@ -17,6 +16,8 @@ pub struct MachineType {
     /// cluster has such a label and rejects it otherwise, `Exclude` always rejects it, `Allow`
     /// always passes it. A label with a value other than `"true"` counts as a label, but the node
     /// does not support that type.
+    #[serde(deserialize_with = "WhenUnlabelledText::deserialize")]
+    #[schemars(with = "WhenUnlabelledText")]
     pub when_unlabelled: WhenUnlabelled,
     /// For a machine type, other types whose node label also satisfies it, for example
     /// `{pc-q35-rhel9.2.0: [pc-q35-rhel9.2.1]}`.
@@ -36,10 +37,8 @@ enum WhenUnlabelledText {
     Allow,
 }
 
-mirror!(WhenUnlabelled, WhenUnlabelledText);
-
 impl MachineType {
-    /// Refuses what can't be had together.
+    /// Refuses values that are out of range or contradict each other.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         for (wanted, others) in &self.equivalents {
             if others.is_empty() {

@@ -61,7 +61,7 @@ const LONGEST_LEAF: Lifetime = Lifetime::days(365);
 const LEAVES_PER_CA: u32 = 6;
 
 impl Managed {
-    /// Refuses what can't be had together.
+    /// Refuses values that are out of range or contradict each other.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         let Self {
             secret_name: _,

@@ -57,28 +57,6 @@ macro_rules! notation {
 }
 pub(super) use notation;
 
-/// Makes an enum of an inner layer, which knows no notation, readable as its serde `remote` is.
-macro_rules! mirror {
-    ($type:ty, $remote:ty) => {
-        impl<'de> serde::Deserialize<'de> for $type {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                <$remote>::deserialize(deserializer)
-            }
-        }
-
-        impl schemars::JsonSchema for $type {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                <$remote>::schema_name()
-            }
-
-            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                <$remote>::json_schema(generator)
-            }
-        }
-    };
-}
-pub(super) use mirror;
-
 /// Reads a text that has a notation of its own. A number or a list in its place is refused with the same
 /// words as a text that is not in the notation.
 pub(super) fn read_text<'de, D, T>(deserializer: D, expected: &'static str) -> Result<T, D::Error>

@@ -122,7 +122,7 @@ impl Southbound {
         )
     }
 
-    /// Refuses what can't be had together, once flags were applied as well.
+    /// Refuses values that contradict each other, after the flags are applied.
     pub fn check_whole(&self) -> Result<(), Refusal> {
         if self.probe.endpoints.is_some() && self.endpoints.is_none() {
             return Err(Refusal::Combination(format!(
@@ -133,7 +133,7 @@ impl Southbound {
         self.check()
     }
 
-    /// Refuses what can't be had together.
+    /// Refuses values that are out of range or contradict each other.
     pub fn check(&self) -> Result<(), Refusal> {
         let refuse = |text: String| Err(Refusal::Combination(format!("southbound.{text}")));
         check_pair(

@@ -47,7 +47,7 @@ impl Default for Tls {
 }
 
 impl Tls {
-    /// Refuses what can't be had together.
+    /// Refuses values that are out of range or contradict each other.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         check_pair("tls", self.cert_file.as_deref(), self.key_file.as_deref())?;
         if let (Some(file), Some(secret)) = (&self.cert_file, &self.managed.secret_name) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec};
-use strum::{IntoStaticStr, VariantArray};
+use strum::{AsRefStr, VariantArray};
 
 use crate::decide::checks::Check;
 use crate::decide::evaluate::VerdictCounts;
@@ -18,27 +18,19 @@ const BUCKETS: [f64; 11] = [
 ];
 
 /// Who is served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Surface {
     /// kube-apiserver, at `/mutate`.
     Admission,
     /// kube-scheduler, at `/scheduler/…`.
     Extender,
-    /// Anything that no route is for.
+    /// A path without a route.
     Other,
 }
 
-impl Surface {
-    /// The name in metric labels and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-}
-
 /// Why a request got no answer of its protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum RefusalCause {
     /// The request is not what the route takes.
@@ -59,19 +51,11 @@ pub enum RefusalCause {
     NoRoute,
 }
 
-impl RefusalCause {
-    /// The name in metric labels and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-}
-
 /// What came of an extender call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum ExtenderOutcome {
-    /// The pod is none that berth guards: every node passes, or scores 0.
+    /// berth does not guard the pod: every node passes, or scores 0.
     NotGuarded,
     /// The nodes were judged, or scored.
     Judged,
@@ -81,16 +65,8 @@ pub enum ExtenderOutcome {
     BadArgs,
 }
 
-impl ExtenderOutcome {
-    /// The name in metric labels and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
-}
-
 /// What kube-scheduler asks an extender for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Verb {
     /// Which nodes may the pod land on?
@@ -99,14 +75,6 @@ pub enum Verb {
     Prioritize,
     /// On which nodes may others be evicted for it?
     Preempt,
-}
-
-impl Verb {
-    /// The name in metric labels and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
 }
 
 /// The metrics of the HTTPS routes.
@@ -187,7 +155,7 @@ impl Metrics {
         for verb in Verb::VARIANTS {
             for outcome in ExtenderOutcome::VARIANTS {
                 self.extender_requests
-                    .with_label_values(&[verb.name(), outcome.name()]);
+                    .with_label_values(&[verb.as_ref(), outcome.as_ref()]);
             }
         }
         for input in Input::ALL {
@@ -211,7 +179,7 @@ impl Metrics {
         for surface in Surface::VARIANTS {
             for cause in RefusalCause::VARIANTS {
                 self.refused
-                    .with_label_values(&[surface.name(), cause.name()]);
+                    .with_label_values(&[surface.as_ref(), cause.as_ref()]);
             }
         }
     }
@@ -236,10 +204,10 @@ impl Metrics {
     /// An extender call was answered.
     pub fn extender(&self, verb: Verb, outcome: ExtenderOutcome, took: Duration) {
         self.extender_requests
-            .with_label_values(&[verb.name(), outcome.name()])
+            .with_label_values(&[verb.as_ref(), outcome.as_ref()])
             .inc();
         self.extender_duration
-            .with_label_values(&[verb.name()])
+            .with_label_values(&[verb.as_ref()])
             .observe(took.as_secs_f64());
     }
 
@@ -280,14 +248,14 @@ impl Metrics {
     /// A request was refused.
     pub fn refused(&self, surface: Surface, cause: RefusalCause) {
         self.refused
-            .with_label_values(&[surface.name(), cause.name()])
+            .with_label_values(&[surface.as_ref(), cause.as_ref()])
             .inc();
     }
 
     /// The gauge of requests in progress.
     #[must_use]
     pub fn in_flight(&self, surface: Surface) -> IntGauge {
-        self.in_flight.with_label_values(&[surface.name()])
+        self.in_flight.with_label_values(&[surface.as_ref()])
     }
 }
 

@@ -24,7 +24,7 @@ impl Metrics {
         let metrics = Self {
             held: registry.gauge(
                 "berth_lease_held",
-                "Whether this replica holds the lease, publishes node conditions and asks the chassis (1) or not (0).",
+                "Whether this replica holds the lease, publishes node conditions and probes the chassis (1) or not (0).",
             )?,
             taken: registry.counter(
                 "berth_lease_taken_total",

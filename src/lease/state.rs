@@ -83,7 +83,7 @@ impl LeaseState {
         &self.identity
     }
 
-    /// Takes in the lease as it was read; `None` if there is none.
+    /// Takes in the lease as it was read; `None` if it does not exist.
     pub fn observe(&mut self, record: Option<Record>, now: Instant) {
         let Some(record) = record else {
             self.seen = None;

@@ -42,7 +42,7 @@ pub struct Configuration {
 /// What was seen of a webhook configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// There is none of that name, so that it makes no API server call berth.
+    /// It does not exist, so that no API server calls berth because of it.
     Absent,
     /// It could not be read.
     Unknown,

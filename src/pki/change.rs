@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use strum::{IntoStaticStr, VariantArray};
+use strum::{AsRefStr, Display, VariantArray};
 
 use super::Names;
 use super::contents::Defect;
@@ -31,7 +31,7 @@ pub enum Change {
 }
 
 /// Why a certificate is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, Display, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum IssueReason {
     /// There was none.
@@ -48,14 +48,6 @@ pub enum IssueReason {
     FromTheFuture,
     /// It lacks a name that is configured.
     Names,
-}
-
-impl IssueReason {
-    /// The name in metric labels and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
 }
 
 impl Change {
@@ -84,10 +76,10 @@ impl fmt::Display for Change {
             Self::Restore => f.write_str("put back what was lost"),
             Self::Repair(defect) => write!(f, "mended: {defect}"),
             Self::Trust(ca, _) => write!(f, "trusted ca {} of a served leaf", ca.id.serial()),
-            Self::MakeSigner(why) => write!(f, "made a ca ({})", why.name()),
-            Self::MakeNext(why) => write!(f, "made the next ca ({})", why.name()),
-            Self::Promote(why) => write!(f, "let the next ca sign ({})", why.name()),
-            Self::IssueLeaf(why, _) => write!(f, "issued a leaf ({})", why.name()),
+            Self::MakeSigner(why) => write!(f, "made a ca ({why})"),
+            Self::MakeNext(why) => write!(f, "made the next ca ({why})"),
+            Self::Promote(why) => write!(f, "let the next ca sign ({why})"),
+            Self::IssueLeaf(why, _) => write!(f, "issued a leaf ({why})"),
             Self::Retire(id) => write!(f, "retired ca {}", id.serial()),
         }
     }

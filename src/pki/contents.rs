@@ -10,7 +10,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
-use strum::IntoStaticStr;
+use strum::AsRefStr;
 
 use super::state::{Issuer, Leaf, State, Trusted};
 use super::time;
@@ -68,7 +68,7 @@ impl Part {
 }
 
 /// Something in the Secret that is not as berth left it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, AsRefStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Defect {
     /// A part is not there, while others are.
@@ -77,14 +77,6 @@ pub enum Defect {
     Unreadable(Part),
     /// A part is good by itself and belongs to another CA or leaf.
     Stranger(Part),
-}
-
-impl Defect {
-    /// The name in metric labels.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
 }
 
 impl fmt::Display for Defect {

@@ -9,7 +9,8 @@ use super::issue::IssueError;
 use crate::api::{self, Fault};
 
 /// What was asked of the API server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "lowercase")]
 pub enum Verb {
     /// Reading it.
     Get,
@@ -19,20 +20,9 @@ pub enum Verb {
     Update,
     /// Changing a part of it.
     Patch,
-    /// Hearing of changes, which begins with a list.
+    /// Watching it, which begins with a list.
+    #[strum(to_string = "list or watch")]
     Watch,
-}
-
-impl fmt::Display for Verb {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Get => "get",
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Patch => "patch",
-            Self::Watch => "list or watch",
-        })
-    }
 }
 
 /// An object that berth manages, as messages name it.
@@ -81,23 +71,29 @@ impl fmt::Display for Object {
     }
 }
 
+/// A request to the API server that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{verb} {object}: {fault}")]
+pub struct FailedRequest {
+    /// What was asked.
+    pub verb: Verb,
+    /// Of what.
+    pub object: Object,
+    /// What went wrong.
+    pub fault: Fault,
+}
+
 /// A reason why certificates can't be managed. What is served goes on.
 #[derive(Debug, thiserror::Error, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum PkiError {
     /// RBAC does not allow it.
     #[error(
-        "not allowed to {verb} {resource} {object}: {remedy} ({fault})",
-        resource = object.resource(), object = Named(object), remedy = Rights(*verb, object)
+        "not allowed to {verb} {resource} {named}: {remedy} ({fault})",
+        verb = .0.verb, resource = .0.object.resource(), named = Named(&.0.object),
+        remedy = Rights(.0.verb, &.0.object), fault = .0.fault
     )]
-    Forbidden {
-        /// What was asked.
-        verb: Verb,
-        /// Of what.
-        object: Object,
-        /// What the API server said.
-        fault: Fault,
-    },
+    Forbidden(FailedRequest),
     /// The Secret belongs to another owner.
     #[error(
         "{object} is not berth's: {why}; name another with --tls-secret, or delete this one, or label it {label}: {value} where berth may overwrite it",
@@ -151,36 +147,15 @@ pub enum PkiError {
     /// fault says which, and what to do.
     #[error(
         "the api server refuses to {verb} {object}: {fault}",
-        fault = fault.with_remedy("")
+        verb = .0.verb, object = .0.object, fault = .0.fault.with_remedy("")
     )]
-    Denied {
-        /// What was asked.
-        verb: Verb,
-        /// Of what.
-        object: Object,
-        /// What the API server said.
-        fault: Fault,
-    },
+    Denied(FailedRequest),
     /// The API server says no for another reason: an object that is too large, trouble of its own.
-    #[error("the api server refuses to {verb} {object}: {fault}")]
-    Refused {
-        /// What was asked.
-        verb: Verb,
-        /// Of what.
-        object: Object,
-        /// What the API server said.
-        fault: Fault,
-    },
+    #[error("the api server refuses to {0}")]
+    Refused(FailedRequest),
     /// There was no answer, or none that can be read.
-    #[error("cannot {verb} {object}: {fault}")]
-    Unreachable {
-        /// What was asked.
-        verb: Verb,
-        /// Of what.
-        object: Object,
-        /// What is wrong.
-        fault: Fault,
-    },
+    #[error("cannot {0}")]
+    Unreachable(FailedRequest),
     /// Others changed the object each time between reading and writing it.
     #[error("{object} keeps changing while it is read and written: see who else writes it")]
     Contended {
@@ -206,18 +181,16 @@ pub enum PkiError {
 impl PkiError {
     /// Every name that [`Self::label`] may give.
     pub fn labels() -> impl Iterator<Item = &'static str> {
-        let denials = api::Cause::ALL
-            .into_iter()
-            .filter(|cause| cause.is_denial());
+        let denials = api::Cause::ALL.iter().filter(|cause| cause.is_denial());
         let own = Self::VARIANTS.iter().filter(|name| **name != "denied");
-        own.copied().chain(denials.map(api::Cause::name))
+        own.copied().chain(denials.map(|cause| cause.name()))
     }
 
     /// The name of the cause in metric labels and logs.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
-            Self::Denied { fault, .. } => fault.cause.name(),
+            Self::Denied(request) => request.fault.cause.name(),
             other => other.into(),
         }
     }
@@ -227,7 +200,7 @@ impl PkiError {
     pub const fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Contended { .. } | Self::ReadOnly { .. }
+            Self::Unreachable(_) | Self::Contended { .. } | Self::ReadOnly { .. }
         )
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use strum::{IntoStaticStr, VariantArray};
+use strum::{AsRefStr, VariantArray};
 
 use super::change::Change;
 use super::error::PkiError;
@@ -41,19 +41,11 @@ pub enum Event {
 }
 
 /// Why a `caBundle` was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Publication {
     /// A CA came or went, or the configuration is new.
     Rotated,
     /// Another client had changed it.
     Repaired,
-}
-
-impl Publication {
-    /// The name in metric labels and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.into()
-    }
 }

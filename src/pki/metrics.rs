@@ -66,7 +66,7 @@ impl Metrics {
     fn zero(&self) {
         for why in IssueReason::VARIANTS {
             for certificate in ["ca", "leaf"] {
-                self.issued.with_label_values(&[certificate, why.name()]);
+                self.issued.with_label_values(&[certificate, why.as_ref()]);
             }
         }
         let part = Part::Leaf;
@@ -75,13 +75,13 @@ impl Metrics {
             Defect::Unreadable(part),
             Defect::Stranger(part),
         ] {
-            self.repairs.with_label_values(&[defect.name()]);
+            self.repairs.with_label_values(&[defect.as_ref()]);
         }
         for cause in OTHER_REPAIRS {
             self.repairs.with_label_values(&[cause]);
         }
         for why in Publication::VARIANTS {
-            self.bundles.with_label_values(&[why.name()]);
+            self.bundles.with_label_values(&[why.as_ref()]);
         }
         for label in PkiError::labels() {
             self.errors.with_label_values(&[label]);
@@ -92,7 +92,7 @@ impl Metrics {
     pub fn observe(&self, event: &Event) {
         match event {
             Event::Wrote { changes, .. } => changes.iter().for_each(|change| self.changed(change)),
-            Event::Published { why, .. } => self.bundles.with_label_values(&[why.name()]).inc(),
+            Event::Published { why, .. } => self.bundles.with_label_values(&[why.as_ref()]).inc(),
             Event::Absent { .. } => {}
             Event::Failed(error) => self.errors.with_label_values(&[error.label()]).inc(),
             Event::Holds {
@@ -109,14 +109,14 @@ impl Metrics {
         let [lost, untrusted] = OTHER_REPAIRS;
         match change {
             Change::MakeSigner(why) | Change::MakeNext(why) => {
-                self.issued.with_label_values(&["ca", why.name()]).inc();
+                self.issued.with_label_values(&["ca", why.as_ref()]).inc();
             }
             Change::IssueLeaf(why, _) => {
-                self.issued.with_label_values(&["leaf", why.name()]).inc();
+                self.issued.with_label_values(&["leaf", why.as_ref()]).inc();
             }
             Change::Restore => self.repairs.with_label_values(&[lost]).inc(),
             Change::Trust(..) => self.repairs.with_label_values(&[untrusted]).inc(),
-            Change::Repair(defect) => self.repairs.with_label_values(&[defect.name()]).inc(),
+            Change::Repair(defect) => self.repairs.with_label_values(&[defect.as_ref()]).inc(),
             Change::Promote(_) | Change::Retire(_) => {}
         }
     }

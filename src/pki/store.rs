@@ -13,7 +13,7 @@ use kube::{Api, Client, Resource};
 
 use super::Now;
 use super::clock::Clock;
-use super::error::{Object, PkiError, Verb};
+use super::error::{FailedRequest, Object, PkiError, Verb};
 use super::round::Task;
 use crate::api::{self, Fault};
 
@@ -32,13 +32,13 @@ pub trait ApiServer {
     /// What time it is.
     fn now(&self) -> Now;
 
-    /// Reads a webhook configuration; `None` if there is none of this name.
+    /// Reads a webhook configuration; `None` if it does not exist.
     async fn read_configuration(
         &mut self,
         name: &str,
     ) -> Result<Option<MutatingWebhookConfiguration>, PkiError>;
 
-    /// Reads the Secret; `None` if there is none.
+    /// Reads the Secret; `None` if it does not exist.
     async fn read_secret(&mut self) -> Result<Option<Secret>, PkiError>;
 
     /// Replaces the Secret if it still has this version, or creates it where there is no version.
@@ -128,10 +128,7 @@ impl ApiServer for Store {
         name: &str,
         patch: Patch,
     ) -> Result<Option<MutatingWebhookConfiguration>, WriteError> {
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
+        let params = PatchParams::apply(FIELD_MANAGER);
         let patch = kube::api::Patch::<()>::Json(patch);
         match within(self.configurations.patch(name, &params, &patch)).await {
             Ok(patched) => Ok(Some(patched)),
@@ -173,7 +170,7 @@ impl Store {
         };
         let (head, body) = tokio::time::timeout(PATIENCE, answer)
             .await
-            .unwrap_or_else(|_| Err(Failure::late()))?;
+            .unwrap_or_else(|_| Err(Failure::Other(Fault::late(PATIENCE))))?;
         let date = head.headers.get(axum::http::header::DATE);
         let date = date
             .and_then(|date| date.to_str().ok())
@@ -218,47 +215,31 @@ impl Failure {
     fn unreadable(message: &str) -> Self {
         Self::Other(Fault::new(api::Cause::Unreadable, message))
     }
-
-    fn late() -> Self {
-        let message = format!("no answer within {} s", PATIENCE.as_secs());
-        Self::Other(Fault::new(api::Cause::Timeout, message))
-    }
 }
 
 /// What is wrong with an object, by what the API server said.
 pub(super) fn error(verb: Verb, object: Object, failure: Failure) -> PkiError {
-    let (fault, answered) = match failure {
+    let (fault, is_answered) = match failure {
         Failure::Status(status) => (Fault::from(status.as_ref()), true),
         Failure::Other(fault) => (fault, false),
     };
-    match (fault.cause, answered) {
-        (api::Cause::Forbidden, _) => PkiError::Forbidden {
-            verb,
-            object,
-            fault,
-        },
-        (cause, _) if cause.is_denial() => PkiError::Denied {
-            verb,
-            object,
-            fault,
-        },
-        (_, true) => PkiError::Refused {
-            verb,
-            object,
-            fault,
-        },
-        (_, false) => PkiError::Unreachable {
-            verb,
-            object,
-            fault,
-        },
+    let request = FailedRequest {
+        verb,
+        object,
+        fault,
+    };
+    match request.fault.cause {
+        api::Cause::Forbidden => PkiError::Forbidden(request),
+        cause if cause.is_denial() => PkiError::Denied(request),
+        _ if is_answered => PkiError::Refused(request),
+        _ => PkiError::Unreachable(request),
     }
 }
 
 async fn within<T>(answer: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failure> {
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(answer) => answer.map_err(Failure::of),
-        Err(_) => Err(Failure::late()),
+        Err(_) => Err(Failure::Other(Fault::late(PATIENCE))),
     }
 }
 

@@ -132,7 +132,7 @@ pub struct LeafCertificate {
 }
 
 impl LeafCertificate {
-    /// Reads a certificate; `None` if it is none.
+    /// Reads a certificate; `None` if it is not one.
     #[must_use]
     pub fn read(der: &[u8]) -> Option<Self> {
         let certificate = parse(der)?;
@@ -163,7 +163,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// Reads a key; `None` if it is none that can be used.
+    /// Reads a key; `None` if it can't be used.
     #[must_use]
     pub fn read(pem: &[u8]) -> Option<Self> {
         let pem = std::str::from_utf8(pem).ok()?;
@@ -263,7 +263,7 @@ fn system_time(unix: i64) -> SystemTime {
         .unwrap_or(UNIX_EPOCH)
 }
 
-/// Names of other kinds are no names of a server.
+/// Only names of servers: other kinds are left out.
 fn names(certificate: &X509Certificate<'_>) -> Names {
     let Ok(Some(extension)) = certificate.subject_alternative_name() else {
         return Names::new();

@@ -40,7 +40,7 @@ impl Metrics {
         for &status in Status::ALL {
             metrics.writes(status).reset();
         }
-        for cause in Cause::ALL {
+        for &cause in Cause::ALL {
             metrics.failures(cause).reset();
         }
         Ok(metrics)

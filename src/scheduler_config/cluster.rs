@@ -6,10 +6,9 @@ use std::time::Duration;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{Secret, Service};
 use kube::{Api, Client};
-use tokio::time::timeout;
 
 use super::url::BaseUrl;
-use crate::api::{Cause, ClientError, Fault, connect_by};
+use crate::api::{Cause, ClientError, Fault, connect_by, within};
 
 /// Where the manifests install berth, and how they name its objects.
 const NAMESPACE: &str = "berth-system";
@@ -87,45 +86,25 @@ impl Cluster {
     /// From the Secret that berth or cert-manager keeps, or where it can't be read, from what
     /// kube-apiserver is given.
     pub(super) async fn ca(&self) -> Result<Ca, LookupError> {
-        let secret_name = format!("secret {}/{SECRET}", self.namespace);
+        let origin = format!("secret {}/{SECRET}", self.namespace);
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let secret = match ask(secrets.get_opt(SECRET)).await {
-            Ok(Some(secret)) => {
-                let ca = secret.data.unwrap_or_default().remove(CA_KEY);
-                match ca.filter(|ca| !ca.0.is_empty()) {
-                    Some(ca) => {
-                        return Ok(Ca {
-                            origin: secret_name,
-                            pem: ca.0,
-                        });
-                    }
-                    None => format!("{secret_name} has no {CA_KEY}"),
-                }
-            }
-            Ok(None) => format!("there is no {secret_name}"),
-            Err(fault) if fault.cause == Cause::Forbidden => format!("{secret_name}: {fault}"),
-            Err(fault) => return Err(failed(secret_name, fault, "--ca")),
+        let in_secret = |secret: Secret| {
+            let ca = secret.data.unwrap_or_default().remove(CA_KEY)?.0;
+            Some(ca).filter(|ca| !ca.is_empty())
         };
-        let webhook_name = format!("webhook configuration {NAME}");
+        let lacks = format!("has no {CA_KEY}");
+        let secret = match find_ca(secrets.get_opt(SECRET), &origin, &lacks, in_secret).await? {
+            Ok(pem) => return Ok(Ca { origin, pem }),
+            Err(missing) => missing,
+        };
+        let origin = format!("webhook configuration {NAME}");
         let webhooks: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
-        let webhook = match ask(webhooks.get_opt(NAME)).await {
-            Ok(Some(configuration)) => match self.bundle(configuration) {
-                Some(pem) => {
-                    return Ok(Ca {
-                        origin: webhook_name,
-                        pem,
-                    });
-                }
-                None => format!(
-                    "{webhook_name} has no caBundle for a service in {}",
-                    self.namespace
-                ),
-            },
-            Ok(None) => format!("there is no {webhook_name}"),
-            Err(fault) if fault.cause == Cause::Forbidden => format!("{webhook_name}: {fault}"),
-            Err(fault) => return Err(failed(webhook_name, fault, "--ca")),
-        };
-        Err(LookupError::NoCa { secret, webhook })
+        let in_webhook = |configuration| self.bundle(configuration);
+        let lacks = format!("has no caBundle for a service in {}", self.namespace);
+        match find_ca(webhooks.get_opt(NAME), &origin, &lacks, in_webhook).await? {
+            Ok(pem) => Ok(Ca { origin, pem }),
+            Err(webhook) => Err(LookupError::NoCa { secret, webhook }),
+        }
     }
 
     /// Another namespace's berth, as the one on loopback, has another CA.
@@ -144,7 +123,7 @@ impl Cluster {
         let origin = format!("service {}/{NAME}", self.namespace);
         let services: Api<Service> = Api::namespaced(self.client.clone(), &self.namespace);
         let none = |service: String| LookupError::NoAddress { service };
-        let service = ask(services.get_opt(NAME))
+        let service = within(PATIENCE, services.get_opt(NAME))
             .await
             .map_err(|fault| failed(origin.clone(), fault, "--url"))?
             .ok_or_else(|| none(format!("there is no {origin}")))?;
@@ -180,12 +159,17 @@ fn failed(object: String, fault: Fault, flag: &'static str) -> LookupError {
     }
 }
 
-async fn ask<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Fault> {
-    match timeout(PATIENCE, request).await {
-        Ok(answered) => answered.map_err(|error| Fault::from(&error)),
-        Err(_late) => Err(Fault::new(
-            Cause::Timeout,
-            format!("no answer within {} s", PATIENCE.as_secs()),
-        )),
+/// The CA that `pick` finds in an object; else why there is none in it.
+async fn find_ca<K>(
+    request: impl Future<Output = kube::Result<Option<K>>>,
+    object: &str,
+    lacks: &str,
+    pick: impl FnOnce(K) -> Option<Vec<u8>>,
+) -> Result<Result<Vec<u8>, String>, LookupError> {
+    match within(PATIENCE, request).await {
+        Ok(Some(found)) => Ok(pick(found).ok_or_else(|| format!("{object} {lacks}"))),
+        Ok(None) => Ok(Err(format!("there is no {object}"))),
+        Err(fault) if fault.cause == Cause::Forbidden => Ok(Err(format!("{object}: {fault}"))),
+        Err(fault) => Err(failed(object.to_owned(), fault, "--ca")),
     }
 }

@@ -114,7 +114,7 @@ fn log_crowd(
         if !admitted.in_place_of_another {
             return;
         }
-        metrics.gave_way.inc();
+        metrics.displaced.inc();
         "closed the oldest idle connection of the peer with the most: all allowed ones are open"
     } else {
         metrics.refused.inc();

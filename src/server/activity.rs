@@ -188,7 +188,7 @@ pub(super) struct Activity {
     /// Tells the connection's task that the HTTP/2 client must reconnect elsewhere.
     pub(super) leaving: Notify,
     /// Tells the connection's task to close the connection for a new one.
-    pub(super) gives_way: Notify,
+    pub(super) displaced: Notify,
     metrics: Arc<ListenerMetrics>,
 }
 
@@ -198,7 +198,7 @@ impl Activity {
             state: Mutex::new(State::new(Instant::now())),
             ended: Notify::new(),
             leaving: Notify::new(),
-            gives_way: Notify::new(),
+            displaced: Notify::new(),
             metrics,
         })
     }

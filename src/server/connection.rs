@@ -63,7 +63,7 @@ pub(super) async fn serve<Io>(
     let shaken = tokio::select! {
         biased;
         () = stopped(&mut phase) => return,
-        () = activity.gives_way.notified() => return,
+        () = activity.displaced.notified() => return,
         shaken = timeout(shared.limits.handshake_timeout, handshake) => shaken,
     };
     match shaken {
@@ -81,7 +81,7 @@ pub(super) async fn serve<Io>(
             log_failed_handshake(&shared, peer, &error);
             tokio::select! {
                 () = stopped(&mut phase) => {}
-                () = activity.gives_way.notified() => {}
+                () = activity.displaced.notified() => {}
                 () = linger(io) => {}
             }
         }
@@ -149,17 +149,17 @@ async fn serve_http<Io>(
             }
             () = stopped(&mut phase), if !closing => {}
             () = activity.ended.notified() => continue,
-            () = activity.gives_way.notified() => {
-                debug!(%peer, "connection gave way to another");
+            () = activity.displaced.notified() => {
+                debug!(%peer, "connection closed for another one at the limit");
                 connection.as_mut().graceful_shutdown();
-                // What can be said at once is, and nothing is waited for.
+                // Sends what can be sent at once, without a wait.
                 poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx).is_ready())).await;
                 return;
             }
             () = activity.leaving.notified(), if !closing => {}
             overdue = poll_fn(|cx| watchdog.poll_overdue(cx)) => {
                 metrics.timeouts(overdue).inc();
-                debug!(%peer, waited_for = overdue.label(), "connection timed out");
+                debug!(%peer, waited_for = overdue.as_ref(), "connection timed out");
                 if overdue != Timeout::Idle {
                     return;
                 }

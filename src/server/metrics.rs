@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
 use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
-use strum::{IntoStaticStr, VariantArray};
+use strum::{AsRefStr, VariantArray};
 
 use crate::metrics::Registry;
 
@@ -57,12 +57,12 @@ impl ServerMetrics {
             open: self.open.with_label_values(&[name]),
             accepted: self.accepted.with_label_values(&[name]),
             refused: failed("too_many"),
-            gave_way: failed("gave_way"),
+            displaced: failed("gave_way"),
             failed_handshakes: failed("handshake"),
             accept_errors: failed("accept"),
             panics: self.panics.with_label_values(&[name]),
             timeouts: std::array::from_fn(|index| {
-                let labels = [name, Timeout::VARIANTS[index].label()];
+                let labels = [name, Timeout::VARIANTS[index].as_ref()];
                 self.timeouts.with_label_values(&labels)
             }),
             in_flight: AtomicUsize::new(0),
@@ -80,7 +80,7 @@ pub struct ListenerMetrics {
     /// Connections dropped because as many as allowed were open.
     pub(super) refused: IntCounter,
     /// Connections that ended for another one, because as many as allowed were open.
-    pub(super) gave_way: IntCounter,
+    pub(super) displaced: IntCounter,
     /// TLS handshakes that ended in an error; those that took too long are [`Timeout::Handshake`].
     pub(super) failed_handshakes: IntCounter,
     /// Failures of the listener itself, such as too many open files.
@@ -104,7 +104,7 @@ impl ListenerMetrics {
 }
 
 /// Which wait the server gave up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Timeout {
     /// For the TLS handshake.
@@ -117,14 +117,6 @@ pub enum Timeout {
     Write,
     /// For the peer to agree to the end of a connection.
     Close,
-}
-
-impl Timeout {
-    /// The value for a metric label.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        self.into()
-    }
 }
 
 #[cfg(test)]

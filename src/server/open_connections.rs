@@ -66,10 +66,10 @@ impl OpenConnections {
         let mut connections = self.lock();
         let in_place_of_another = connections.by_id.len() >= self.limit;
         if in_place_of_another {
-            let id = connections.gives_way(address)?;
+            let id = connections.to_displace(address)?;
             // It no longer counts against the limit; its task closes it.
             let leaving = connections.by_id.remove(&id)?;
-            leaving.activity.gives_way.notify_one();
+            leaving.activity.displaced.notify_one();
         }
         connections.last_id += 1;
         let id = connections.last_id;
@@ -95,7 +95,7 @@ impl OpenConnections {
 
 impl Connections {
     /// The connection to close for a new one from this address.
-    fn gives_way(&self, newcomer: IpAddr) -> Option<u64> {
+    fn to_displace(&self, newcomer: IpAddr) -> Option<u64> {
         let mut counts: HashMap<IpAddr, usize> = HashMap::new();
         for connection in self.by_id.values() {
             *counts.entry(connection.address).or_default() += 1;
@@ -223,6 +223,6 @@ mod tests {
         let [first, second] = [(); 2].map(|()| Activity::new(Arc::clone(&metrics)));
         let _first = connections.admit(address(1), &first).unwrap();
         let _second = connections.admit(address(2), &second).unwrap();
-        first.gives_way.notified().await;
+        first.displaced.notified().await;
     }
 }

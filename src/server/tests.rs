@@ -131,7 +131,7 @@ impl Harness {
     }
 
     fn with_limits(limits: Limits) -> Self {
-        Self::with_server(|router| Server::http(router, limits, ListenerMetrics::for_test()))
+        Self::with_server(|router| Server::new(router, limits, None, ListenerMetrics::for_test()))
     }
 
     fn with_server(mk_server: impl FnOnce(Router) -> Server) -> Self {

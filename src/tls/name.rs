@@ -15,7 +15,7 @@ pub enum HostName {
     Ip(IpAddr),
 }
 
-/// A name that is none.
+/// A text that is not the name of a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is neither a DNS name nor an IP address")]
 pub struct NameError(String);

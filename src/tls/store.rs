@@ -33,7 +33,7 @@ pub enum ReloadOutcome {
         /// When the new leaf expires.
         not_after: SystemTime,
     },
-    /// The files hold something new that cannot be used; the old credentials go on.
+    /// The files hold something new that cannot be used; the old credentials stay in use.
     Refused(TlsError),
 }
 
@@ -225,7 +225,7 @@ impl Seen {
             return ReloadOutcome::Unchanged;
         }
         self.refused = refusal;
-        warn!(%error, "refused new certificate, the old one goes on");
+        warn!(%error, "refused new certificate, the old one stays in use");
         ReloadOutcome::Refused(error)
     }
 }

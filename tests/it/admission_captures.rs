@@ -303,7 +303,8 @@ async fn an_object_that_berth_cannot_read_is_allowed_with_a_warning_and_counted(
         assert_eq!(reviewed.patch, None, "{object}");
         assert_eq!(reviewed.warnings.len(), 1, "{object}");
         assert!(
-            reviewed.warnings[0].starts_with("berth can't read this object and lets it be: "),
+            reviewed.warnings[0]
+                .starts_with("berth can't read this object and leaves it unchanged: "),
             "{:?}",
             reviewed.warnings
         );

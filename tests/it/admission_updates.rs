@@ -114,7 +114,7 @@ fn an_update_of_something_that_cannot_be_read_is_allowed_unpatched_with_a_warnin
         *object.pointer_mut(path).unwrap() = value;
         object
     };
-    let lets_be = "berth can't read this object and lets it be";
+    let unchanged = "berth can't read this object and leaves it unchanged";
     for (old, new, error) in [
         (json!(null), &changed, "the update has no old object"),
         (json!(7), &changed, "the old object has no template"),
@@ -130,7 +130,7 @@ fn an_update_of_something_that_cannot_be_read_is_allowed_unpatched_with_a_warnin
             &changed,
             "the old object has no template",
         ),
-        (mk_object(kind), &json!(null), "there is none"),
+        (mk_object(kind), &json!(null), "the request has no object"),
         (
             mk_object(kind),
             &cut("/spec", json!({})),
@@ -144,7 +144,7 @@ fn an_update_of_something_that_cannot_be_read_is_allowed_unpatched_with_a_warnin
     ] {
         let (outcome, patch, warnings) = answer(&mk_review(kind, &old, new).to_string());
         assert_eq!((outcome, patch), ("unreadable", None), "{old} {new}");
-        let warning: String = format!("{lets_be}: {error}").chars().take(119).collect();
+        let warning: String = format!("{unchanged}: {error}").chars().take(119).collect();
         assert!(
             warnings.len() == 1 && warnings[0].starts_with(&warning),
             "{warnings:?}"

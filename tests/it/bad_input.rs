@@ -210,7 +210,7 @@ async fn wrong_paths_and_methods_say_what_there_is() {
 }
 
 #[tokio::test]
-async fn a_timeout_that_is_none_is_refused() {
+async fn refuses_a_timeout_that_is_not_a_duration() {
     let asked = Asked::new(&cluster(), "");
     let (status, text) = asked
         .post(

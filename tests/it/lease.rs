@@ -1,4 +1,4 @@
-//! The lease at a stand-in API server: one replica at a time does what one does for all.
+//! The lease at a stand-in API server: one replica at a time runs the tasks of the leader.
 
 use std::fs;
 use std::future::pending;
@@ -35,19 +35,19 @@ fn mk_server() -> ApiServer {
 
 /// What all replicas do together: how many do it, and the most that ever did.
 #[derive(Default)]
-struct Duties {
+struct TaskCount {
     now: AtomicUsize,
     most: AtomicUsize,
 }
 
 /// One that does them, until it is dropped.
-struct Doing(Arc<Duties>);
+struct Doing(Arc<TaskCount>);
 
 impl Doing {
-    fn begin(duties: &Arc<Duties>) -> Self {
-        let now = duties.now.fetch_add(1, Relaxed) + 1;
-        duties.most.fetch_max(now, Relaxed);
-        Self(Arc::clone(duties))
+    fn begin(count: &Arc<TaskCount>) -> Self {
+        let now = count.now.fetch_add(1, Relaxed) + 1;
+        count.most.fetch_max(now, Relaxed);
+        Self(Arc::clone(count))
     }
 }
 
@@ -64,11 +64,11 @@ struct Replica {
 }
 
 impl Replica {
-    async fn start(server: &ApiServer, identity: &str, duties: &Arc<Duties>) -> Self {
-        Self::start_with(client(server).await, identity, duties)
+    async fn start(server: &ApiServer, identity: &str, count: &Arc<TaskCount>) -> Self {
+        Self::start_with(client(server).await, identity, count)
     }
 
-    fn start_with(client: Client, identity: &str, duties: &Arc<Duties>) -> Self {
+    fn start_with(client: Client, identity: &str, count: &Arc<TaskCount>) -> Self {
         let metrics = Metrics::register(&Registry::default()).unwrap();
         let config = ElectionConfig {
             namespace: "berth".to_owned(),
@@ -78,9 +78,9 @@ impl Replica {
         };
         let elector = LeaderElector::new(client, config, metrics.clone());
         let (leave, left) = oneshot::channel::<()>();
-        let duties = Arc::clone(duties);
+        let count = Arc::clone(count);
         let duty = move || {
-            let doing = Doing::begin(&duties);
+            let doing = Doing::begin(&count);
             async move {
                 let _doing = doing;
                 pending().await
@@ -123,10 +123,10 @@ fn spec(server: &ApiServer) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_replica_holds_it_and_gives_it_back_to_the_next() {
     let server = mk_server();
-    let duties = Arc::new(Duties::default());
-    let first = Replica::start(&server, "a", &duties).await;
+    let count = Arc::new(TaskCount::default());
+    let first = Replica::start(&server, "a", &count).await;
     until("held", || first.holds()).await;
-    let second = Replica::start(&server, "b", &duties).await;
+    let second = Replica::start(&server, "b", &count).await;
     server
         .wait_for(3, |request| request.is(Verb::Update, LEASES))
         .await;
@@ -142,17 +142,17 @@ async fn one_replica_holds_it_and_gives_it_back_to_the_next() {
     assert_ne!(spec(&server)["acquireTime"], acquired);
     second.leave().await;
     assert_eq!(spec(&server)["holderIdentity"], "");
-    assert_eq!(duties.most.load(Relaxed), 1);
-    assert_eq!(duties.now.load(Relaxed), 0);
+    assert_eq!(count.most.load(Relaxed), 1);
+    assert_eq!(count.now.load(Relaxed), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_taken_from_one_that_says_nothing_any_more() {
     let server = mk_server();
-    let duties = Arc::new(Duties::default());
-    let first = Replica::start(&server, "a", &duties).await;
+    let count = Arc::new(TaskCount::default());
+    let first = Replica::start(&server, "a", &count).await;
     until("held", || first.holds()).await;
-    let second = Replica::start(&server, "b", &duties).await;
+    let second = Replica::start(&server, "b", &count).await;
     drop(first);
     until("taken", || second.holds()).await;
     assert_eq!(spec(&server)["holderIdentity"], "b");
@@ -173,26 +173,26 @@ async fn client_by(server: &ApiServer, proxy: &Proxy) -> Client {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_holder_whose_requests_hang_stops_before_another_begins() {
     let server = mk_server();
-    let duties = Arc::new(Duties::default());
+    let count = Arc::new(TaskCount::default());
     let way = Proxy::start(server.address().port()).await.unwrap();
-    let first = Replica::start_with(client_by(&server, &way).await, "a", &duties);
+    let first = Replica::start_with(client_by(&server, &way).await, "a", &count);
     until("held", || first.holds()).await;
-    let second = Replica::start(&server, "b", &duties).await;
+    let second = Replica::start(&server, "b", &count).await;
     way.stall();
     until("taken", || second.holds()).await;
     assert!(!first.holds());
     assert!(first.failures(Cause::Timeout) > 0);
-    assert_eq!(duties.most.load(Relaxed), 1);
-    assert_eq!(duties.now.load(Relaxed), 1);
+    assert_eq!(count.most.load(Relaxed), 1);
+    assert_eq!(count.now.load(Relaxed), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_goes_takes_it_from_all_and_one_has_it_when_it_comes_back() {
     let mut server = mk_server();
-    let duties = Arc::new(Duties::default());
+    let count = Arc::new(TaskCount::default());
     let replicas = [
-        Replica::start(&server, "a", &duties).await,
-        Replica::start(&server, "b", &duties).await,
+        Replica::start(&server, "a", &count).await,
+        Replica::start(&server, "b", &count).await,
     ];
     let held = || replicas.iter().filter(|replica| replica.holds()).count();
     for round in 1..=2 {
@@ -206,7 +206,7 @@ async fn an_api_server_that_goes_takes_it_from_all_and_one_has_it_when_it_comes_
         server.restart();
     }
     until("held", || held() == 1).await;
-    assert_eq!(duties.most.load(Relaxed), 1);
+    assert_eq!(count.most.load(Relaxed), 1);
     let failures = replicas.iter();
     let failures = failures.map(|replica| replica.failures(Cause::Connection));
     assert!(failures.sum::<u64>() > 0);
@@ -226,8 +226,8 @@ async fn one_that_leaves_does_not_wait_for_an_answer_that_does_not_come() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_holder_stops_when_somebody_takes_it_away() {
     let server = mk_server();
-    let duties = Arc::new(Duties::default());
-    let replica = Replica::start(&server, "a", &duties).await;
+    let count = Arc::new(TaskCount::default());
+    let replica = Replica::start(&server, "a", &count).await;
     until("held", || replica.holds()).await;
     let mut lease = server.get(LEASES, Some("berth"), "berth").unwrap();
     lease["metadata"]["labels"] = json!({"keep": "me"});

@@ -282,7 +282,7 @@ impl Told {
     fn hear(&self, event: &Event) {
         let names = match event {
             Event::Wrote { changes, .. } => changes.iter().map(ToString::to_string).collect(),
-            Event::Published { why, .. } => vec![why.name().to_owned()],
+            Event::Published { why, .. } => vec![why.as_ref().to_owned()],
             Event::Absent { configuration } => vec![format!("absent: {configuration}")],
             Event::Failed(error) => {
                 self.errors.lock().unwrap().push(error.to_string());

@@ -144,7 +144,7 @@ async fn a_watch_that_breaks_goes_on_where_it_was() {
         assert_eq!(watching.metrics.lists(ObjectKind::Node).get(), 1);
         assert_eq!(watching.metrics.starts(ObjectKind::Node).get(), 2);
         // It goes on at once: nothing to wait for, and no failure.
-        for cause in Cause::ALL {
+        for &cause in Cause::ALL {
             assert_eq!(watching.metrics.failures(ObjectKind::Node, cause).get(), 0);
         }
     }

@@ -144,7 +144,7 @@ fn decide(
 }
 
 fn changes_template(kind: Kind, request: &Request<'_>) -> Result<bool, String> {
-    let object = request.object.ok_or("there is none")?;
+    let object = request.object.ok_or("the request has no object")?;
     let old = request.old_object.ok_or("the update has no old object")?;
     Ok(template::changes(kind, old.get(), object.get())?)
 }
@@ -153,7 +153,7 @@ fn read_object(
     kind: Kind,
     object: Option<&RawValue>,
 ) -> Result<(inject::Subject<'_>, Anchor), String> {
-    let object = object.ok_or("there is none")?;
+    let object = object.ok_or("the request has no object")?;
     kubevirt::read(kind, object.get())
 }
 
@@ -179,7 +179,7 @@ fn surroundings(request: &Request<'_>, view: &View) -> Surroundings {
 /// kubectl shows the first 120 characters well.
 fn unreadable_warning(error: &str) -> String {
     shorten(
-        format_args!("berth can't read this object and lets it be: {error}"),
+        format_args!("berth can't read this object and leaves it unchanged: {error}"),
         120,
     )
 }

@@ -63,7 +63,7 @@ pub(super) fn not_guarded(verb: Verb, pod: &Pod<'_>) {
     tracing::debug!(
         target: "berth::decision",
         surface = "extender",
-        verb = verb.name(),
+        verb = verb.as_ref(),
         pod = shorten(pod_name(pod), LONGEST_TEXT),
         launcher = pod.is_launcher(),
         migration = pod.belongs_to_migration(),
@@ -91,7 +91,7 @@ pub(super) fn judged(
     tracing::debug!(
         target: "berth::decision",
         surface = "extender",
-        verb = verb.name(),
+        verb = verb.as_ref(),
         pod = shorten(pod_name(pod), LONGEST_TEXT),
         vmi = format_args!("{}/{}", vmi.namespace, vmi.name),
         journey = reason.name(),
@@ -118,7 +118,7 @@ pub(super) fn scored(
     tracing::debug!(
         target: "berth::decision",
         surface = "extender",
-        verb = Verb::Prioritize.name(),
+        verb = Verb::Prioritize.as_ref(),
         pod = shorten(pod_name(pod), LONGEST_TEXT),
         vmi = vm.map(|vm| shorten(vm, LONGEST_NAME)),
         journey = reason.name(),

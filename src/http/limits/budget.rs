@@ -102,7 +102,7 @@ fn subtract<K: Eq + Hash>(amounts: &mut Amounts<K>, key: &K, amount: usize) {
     }
 }
 
-/// What one request holds of a budget, given back when it goes out of scope.
+/// The part of a budget that one request holds, until it is dropped.
 #[derive(Debug)]
 pub(super) struct BudgetGuard {
     budget: Arc<Budget>,

@@ -112,7 +112,7 @@ impl SendDeadlines {
     fn give_up_late(&self, answer: &mut Option<Answer>, now: Instant) {
         if answer.take_if(|answer| now > answer.deadline).is_some() {
             self.metrics.refused(self.surface, RefusalCause::Timeout);
-            let surface = self.surface.name();
+            let surface = self.surface.as_ref();
             tracing::debug!(surface, "an answer was read too slowly");
         }
     }

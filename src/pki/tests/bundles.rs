@@ -38,7 +38,7 @@ fn sighted(configuration: &MutatingWebhookConfiguration, wanted: &[Id]) -> Obser
     observed
 }
 
-/// What each webhook trusts after the patch, or that there is none.
+/// What each webhook trusts after the patch; `None` without a patch.
 fn patched(
     configuration: &MutatingWebhookConfiguration,
     wanted: &[Id],

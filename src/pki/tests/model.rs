@@ -20,7 +20,7 @@ use proptest::strategy::Union;
 use super::super::bundle::{Configuration, wanted};
 use super::super::contents::{self, Part};
 use super::super::decide::Policy;
-use super::super::error::{Object, PkiError, Verb};
+use super::super::error::{FailedRequest, Object, PkiError, Verb};
 use super::super::event::Event;
 use super::super::round::{Replica, Task};
 use super::super::state::Leaf;
@@ -114,13 +114,13 @@ impl Line {
 }
 
 fn lost() -> PkiError {
-    PkiError::Unreachable {
+    PkiError::Unreachable(FailedRequest {
         verb: Verb::Get,
         object: Object::Configuration {
             name: "berth".to_owned(),
         },
         fault: Fault::new(api::Cause::Connection, "lost"),
-    }
+    })
 }
 
 impl ApiServer for Rc<Line> {
@@ -334,7 +334,7 @@ impl World {
         }
     }
 
-    /// Time passes, and nobody stalls for longer than [`STALL`].
+    /// Time passes, and no replica stalls for longer than [`STALL`].
     fn wait(&mut self, mut duration: Duration) {
         while !duration.is_zero() {
             let oldest = self.processes.iter().map(|process| process.rested).min();
@@ -522,7 +522,7 @@ proptest! {
 }
 
 #[test]
-fn through_two_rotations_of_the_ca_nobody_is_ever_without_trust() {
+fn two_rotations_of_the_ca_never_break_trust() {
     let by = Source::Local;
     let clocks = [0, 1700, -1700].map(|seconds| Clock { seconds, by });
     let mut world = World::new(clocks.to_vec());

@@ -35,7 +35,7 @@ async fn over_the_limit_the_oldest_idle_connection_of_the_peer_with_the_most_is_
     served(&mut only).await;
     assert_eq!(
         (
-            harness.metrics.gave_way.get(),
+            harness.metrics.displaced.get(),
             harness.metrics.refused.get()
         ),
         (2, 0)
@@ -61,7 +61,7 @@ async fn a_connection_at_work_does_not_give_way_to_its_own_peer() {
     assert_eq!(refused.read(&mut [0]).await.unwrap(), 0);
     assert_eq!(
         (
-            harness.metrics.gave_way.get(),
+            harness.metrics.displaced.get(),
             harness.metrics.refused.get()
         ),
         (0, 1)

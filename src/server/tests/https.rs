@@ -21,7 +21,7 @@ use crate::tls::{CertificateStore, Material, PairSource, PemPair, Source};
 async fn both_protocols_are_served_over_sockets() {
     let (tls, trusted) = mk_tls();
     let router = mk_router(Arc::new(Semaphore::new(0)));
-    let server = Server::https(router, mk_limits(), tls, ListenerMetrics::for_test());
+    let server = Server::new(router, mk_limits(), Some(tls), ListenerMetrics::for_test());
     let metrics = Arc::clone(&server.shared.metrics);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -54,7 +54,7 @@ async fn both_protocols_are_served_over_sockets() {
 async fn a_handshake_that_stalls_is_closed() {
     let (tls, trusted) = mk_tls();
     let harness = Harness::with_server(|router| {
-        Server::https(router, mk_limits(), tls, ListenerMetrics::for_test())
+        Server::new(router, mk_limits(), Some(tls), ListenerMetrics::for_test())
     });
     let mut stalled = harness.connect();
     send(&mut stalled, "\u{16}").await;
@@ -71,7 +71,7 @@ async fn a_handshake_that_stalls_is_closed() {
 async fn a_handshake_does_not_hold_up_the_end() {
     let (tls, _) = mk_tls();
     let harness = Harness::with_server(|router| {
-        Server::https(router, mk_limits(), tls, ListenerMetrics::for_test())
+        Server::new(router, mk_limits(), Some(tls), ListenerMetrics::for_test())
     });
     let mut stalled = harness.connect();
     until(|| harness.metrics.open.get() > 0).await;

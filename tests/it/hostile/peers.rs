@@ -178,7 +178,7 @@ async fn large_answers_that_are_not_read_take_no_turns() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn over_the_limit_of_connections_the_oldest_idle_one_of_the_peer_with_the_most_gives_way() {
+async fn at_the_connection_limit_the_peer_with_the_most_loses_its_oldest_idle_connection() {
     let service = Service::start("limits: {connections: 4}").await;
     let mut first = service.connect().await;
     let mut idle = Vec::new();
@@ -194,8 +194,8 @@ async fn over_the_limit_of_connections_the_oldest_idle_one_of_the_peer_with_the_
     {
         good_review(stream).await;
     }
-    let gave_way = r#"berth_connections_failed_total{cause="gave_way",listener="https"}"#;
-    assert_eq!(service.metric(gave_way).await, 1.0);
+    let displaced = r#"berth_connections_failed_total{cause="gave_way",listener="https"}"#;
+    assert_eq!(service.metric(displaced).await, 1.0);
     service.running.shut_down().await;
 }
 

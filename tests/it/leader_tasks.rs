@@ -1,5 +1,5 @@
-//! What one of two replicas does for all, on a real OVN and at a stand-in API server: it asks the
-//! chassis, and says on each node what came of it.
+//! The tasks of the leader, one of two replicas, on a real OVN and at a stand-in API server: it probes
+//! the chassis, and writes the condition of each node.
 
 use std::fs;
 use std::path::Path;
@@ -99,7 +99,7 @@ fn ovn_chassis_that_dies_and_returns_shows_on_its_node_whichever_replica_says_so
     assert_eq!(asked(&other), 0);
     let written = server.count(is_write);
     holder.signal("TERM");
-    holder.line("the lease is given back");
+    holder.line("the lease is released");
     assert!(holder.wait().success());
     other.line("this replica holds the lease");
     wait_for("the other asks", || asked(&other) > 1);

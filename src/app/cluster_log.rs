@@ -27,7 +27,7 @@ fn texts(provider: Provider) -> [String; CHECKS.len()] {
 
 /// Logs each state once, and again when it changes.
 #[derive(Debug)]
-pub(super) struct Announcer {
+pub(super) struct ClusterLog {
     policy: Policy,
     texts: [String; CHECKS.len()],
     known: bool,
@@ -38,7 +38,7 @@ pub(super) struct Announcer {
     labelled_in_part: bool,
 }
 
-impl Announcer {
+impl ClusterLog {
     pub(super) fn new(policy: Policy) -> Self {
         Self {
             texts: texts(policy.provider),
@@ -50,8 +50,8 @@ impl Announcer {
         }
     }
 
-    /// Looks at a new view.
-    pub(super) fn look(&mut self, view: &View) {
+    /// Logs what is new in a view.
+    pub(super) fn update(&mut self, view: &View) {
         if !view.is_complete() {
             return;
         }
@@ -64,12 +64,9 @@ impl Announcer {
                 );
             }
         }
+        let active = self.policy.active_checks(view.capabilities());
         for ((check, text), was_off) in CHECKS.into_iter().zip(&self.texts).zip(&mut self.off) {
-            let off = self.policy.checks.contains(check)
-                && !self
-                    .policy
-                    .active_checks(view.capabilities())
-                    .contains(check);
+            let off = self.policy.checks.contains(check) && !active.contains(check);
             let check = check.name();
             match (std::mem::replace(was_off, off), off) {
                 (false, true) => tracing::warn!(check, "{text}"),
@@ -79,27 +76,21 @@ impl Announcer {
                 _ => {}
             }
         }
-        self.look_at_agents(view);
-        self.look_at_labels(view);
+        self.update_agents(view, active.contains(Check::AgentsNotReady));
+        self.update_labels(view, active.contains(Check::MachineType));
     }
 
     /// The cluster may have pods of one agent and none of another.
-    fn look_at_agents(&mut self, view: &View) {
-        let check = Check::AgentsNotReady;
+    fn update_agents(&mut self, view: &View, is_active: bool) {
+        let check = Check::AgentsNotReady.name();
         let required = self.policy.required_agents(view.capabilities());
         let agents = self.policy.provider.agents().iter().copied();
-        let unneeded: AgentSet = if self
-            .policy
-            .active_checks(view.capabilities())
-            .contains(check)
-        {
-            agents.filter(|agent| !required.contains(*agent)).collect()
-        } else {
-            AgentSet::default()
-        };
+        let unneeded: AgentSet = agents
+            .filter(|agent| is_active && !required.contains(*agent))
+            .collect();
         let before = std::mem::replace(&mut self.unneeded, unneeded);
         for &agent in Agent::ALL {
-            let (check, name) = (check.name(), agent.name());
+            let name = agent.name();
             if unneeded.contains(agent) && !before.contains(agent) {
                 tracing::warn!(
                     check,
@@ -118,13 +109,8 @@ impl Announcer {
 
     /// The first labelled node turns the check on for all nodes. This is logged once, not for each
     /// node that joins: a new node is unlabelled until KubeVirt labels it.
-    fn look_at_labels(&mut self, view: &View) {
-        let check = Check::MachineType;
-        if !self
-            .policy
-            .active_checks(view.capabilities())
-            .contains(check)
-        {
+    fn update_labels(&mut self, view: &View, is_active: bool) {
+        if !is_active {
             self.labelled_in_part = false;
             return;
         }
@@ -132,7 +118,7 @@ impl Announcer {
         let is_in_part = self.policy.when_unlabelled == WhenUnlabelled::Auto && labelled < nodes;
         if is_in_part && !std::mem::replace(&mut self.labelled_in_part, true) {
             tracing::info!(
-                check = check.name(),
+                check = Check::MachineType.name(),
                 labelled,
                 nodes,
                 "{labelled} of {nodes} nodes carry machine-type labels: the others are no target of a migration until KubeVirt has labelled them (machineType.whenUnlabelled: Allow lets them pass)"
