@@ -54,7 +54,7 @@ pub async fn serve(args: Serve) -> Result<(), AppError> {
         _ = interrupt.recv() => return Ok(()),
     };
     let name = tokio::select! {
-        task = running.ended() => return Err(AppError::TaskEnded { task }),
+        task = running.ended() => return Err(AppError::TaskEnded(task)),
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
     };

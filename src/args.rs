@@ -6,10 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
-use crate::config::ListenAddress;
-use crate::config::LogFormat;
-use crate::config::LogLevel;
-use crate::config::ObjectName;
+use crate::config::{ListenAddress, LogFormat, LogLevel, ObjectName};
 use crate::domain::Provider;
 use crate::tls::HostName;
 

@@ -29,7 +29,7 @@ use crate::pki::state::State;
 use crate::telemetry;
 use crate::tls::HostName;
 
-/// Why the demo did not come to its end, or came to a bad one.
+/// Why the demo failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// The sample cluster can't be read: a defect.

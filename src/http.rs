@@ -24,10 +24,10 @@ use axum::routing::post;
 use strum::VariantArray;
 
 use crate::cluster::VmiReader;
-use crate::config::Limits;
+use crate::config::{Limits, Size};
 use crate::decide::policy::Policy;
 use crate::http::extender::NoNodeFits;
-use crate::http::limits::{CallerLimits, Request, RequestLimiter, ServingThreads};
+use crate::http::limits::{BodyLimits, CallerLimits, Request, RequestLimiter, ServingThreads};
 use crate::http::refusal::Refusal;
 use crate::peer::{Grant, Peer};
 use crate::snapshot::{Snapshot, Stores};
@@ -72,17 +72,18 @@ impl Service {
     ) -> Arc<Self> {
         let throttle = || Mutex::new(Throttle::new(LOG_PERIOD));
         let serving = ServingThreads::default();
+        let body = |limit: Size, field| BodyLimits {
+            limit: limit.bytes(),
+            field,
+            rate: limits.body_rate.bytes(),
+        };
         let admission = CallerLimits {
-            body: limits.admission_body.bytes(),
-            body_field: "admissionBody",
-            body_rate: limits.body_rate.bytes(),
+            body: body(limits.admission_body, "admissionBody"),
             bytes: limits.admission_bodies_in_flight.bytes(),
             requests: limits.admission_requests,
         };
         let extender = CallerLimits {
-            body: limits.extender_body.bytes(),
-            body_field: "extenderBody",
-            body_rate: limits.body_rate.bytes(),
+            body: body(limits.extender_body, "extenderBody"),
             bytes: limits.extender_bodies_in_flight.bytes(),
             requests: limits.extender_requests,
         };

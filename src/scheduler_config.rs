@@ -131,12 +131,6 @@ pub async fn print(args: &SchedulerConfig) -> Result<String, StanzaError> {
     let server_name = server_name
         .as_ref()
         .map_or(default_name, HostName::to_string);
-    let stanza = Stanza {
-        url: &url,
-        server_name: &server_name,
-        ca: &ca,
-        client: client_cert.as_deref().zip(client_key.as_deref()),
-    };
     let mut text = String::from(if *full { HEAD } else { NOTE });
     for origin in origins {
         // Writing to a string does not fail.
@@ -145,7 +139,12 @@ pub async fn print(args: &SchedulerConfig) -> Result<String, StanzaError> {
     if *full {
         text += FIELDS;
     }
-    stanza.write(&mut text);
+    text += &stanza(&url, &server_name, &ca);
+    for (field, path) in [("certFile", client_cert), ("keyFile", client_key)] {
+        if let Some(path) = path {
+            let _ = writeln!(text, "    {field}: {}", quoted(&path.display().to_string()));
+        }
+    }
     Ok(text)
 }
 
@@ -172,28 +171,10 @@ clientConnection:
   kubeconfig: /etc/kubernetes/scheduler.conf
 ";
 
-/// What differs from cluster to cluster.
-struct Stanza<'a> {
-    url: &'a BaseUrl,
-    server_name: &'a str,
-    /// As `caData` holds it.
-    ca: &'a str,
-    client: Option<(&'a Path, &'a Path)>,
-}
-
-impl Stanza<'_> {
-    /// Writes it, each line with the reason for it where it is not plain.
-    fn write(&self, text: &mut String) {
-        let Self {
-            url,
-            server_name,
-            ca,
-            client,
-        } = self;
-        // Writing to a string does not fail.
-        let _ = write!(
-            text,
-            "\
+/// The stanza, each line with the reason for it where it is not plain. `ca` is as `caData` holds it.
+fn stanza(url: &BaseUrl, server_name: &str, ca: &str) -> String {
+    format!(
+        "\
 extenders:
 - urlPrefix: {url}
   filterVerb: filter
@@ -217,16 +198,10 @@ extenders:
     # Read once: kube-scheduler has to be restarted for another CA.
     caData: {ca}
 ",
-            url = quoted(&format!("{url}/scheduler")),
-            server_name = quoted(server_name),
-            ca = quoted(ca),
-        );
-        if let Some((cert, key)) = client {
-            for (field, path) in [("certFile", cert), ("keyFile", key)] {
-                let _ = writeln!(text, "    {field}: {}", quoted(&path.display().to_string()));
-            }
-        }
-    }
+        url = quoted(&format!("{url}/scheduler")),
+        server_name = quoted(server_name),
+        ca = quoted(ca),
+    )
 }
 
 /// The CA of a file, as `caData` holds it.
@@ -271,7 +246,7 @@ fn checked_ca(origin: &str, pem: &[u8]) -> Result<String, StanzaError> {
     Ok(base64(text.as_bytes()))
 }
 
-/// A JSON string, which is a YAML string whatever is in it.
+/// A JSON string, which is also a YAML string.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

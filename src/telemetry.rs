@@ -17,8 +17,7 @@ use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::config::Log;
-use crate::config::LogFormat;
+use crate::config::{Log, LogFormat};
 use crate::escape::Escaped;
 use crate::metrics::Registry;
 use crate::telemetry::format::{HumanFields, JsonLine};
@@ -117,7 +116,7 @@ pub fn register_metrics(registry: &Registry) -> Result<(), prometheus::Error> {
     )
 }
 
-/// Says why the process ends, whatever the level of the log: as an object where the log, or else the
+/// Writes why the process ends, at any log level: as an object where the log, or else the
 /// caller, wants JSON by name, and in a line of text otherwise. Returns once it is written, or soon.
 pub fn fatal(message: &str, format: Option<LogFormat>) {
     let begun = BEGUN.get();

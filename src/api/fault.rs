@@ -25,7 +25,7 @@ pub async fn within<T>(
     }
 }
 
-/// Why a request to the API server came to nothing.
+/// Why a request to the API server failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Cause {
@@ -175,7 +175,7 @@ fn is_namespace_terminating(status: &Status) -> bool {
         || status.message.ends_with(" because it is being terminated")
 }
 
-/// A request that came to nothing: the cause, and what the server or the system said, in one line.
+/// A failed request: the cause, and what the server or the system said, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The cause.

@@ -9,8 +9,7 @@ use kube::Client;
 use tokio::task::JoinHandle;
 
 use super::AppError;
-use crate::config::Config;
-use crate::config::Managed;
+use crate::config::{Config, Managed};
 use crate::metrics::Registry;
 use crate::pki::decide::Policy;
 use crate::pki::round::Task;
@@ -73,12 +72,8 @@ impl Certificates {
                 })))
             }
             (None, None, None) => Err(AppError::NoCertificate),
-            (None, Some(_), None) => Err(AppError::HalfACertificate {
-                missing: "--tls-cert",
-            }),
-            (Some(_), None, None) => Err(AppError::HalfACertificate {
-                missing: "--tls-key",
-            }),
+            (None, Some(_), None) => Err(AppError::HalfACertificate("--tls-cert")),
+            (Some(_), None, None) => Err(AppError::HalfACertificate("--tls-key")),
             (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => Err(AppError::TwoCertificates),
         }
     }
@@ -101,12 +96,7 @@ impl Certificates {
                 let task = tokio::spawn(reload(Arc::clone(&store), reload_interval, metrics));
                 Ok(Served { store, task })
             }
-            Self::Managed(managed) => {
-                let managed_metrics = pki::Metrics::register(registry)?;
-                managed
-                    .serve(reload_interval, metrics, managed_metrics)
-                    .await
-            }
+            Self::Managed(managed) => managed.serve(reload_interval, metrics, registry).await,
         }
     }
 }
@@ -116,8 +106,9 @@ impl ManagedSecret {
         self,
         reload_interval: Duration,
         metrics: tls::Metrics,
-        managed: pki::Metrics,
+        registry: &Registry,
     ) -> Result<Served, AppError> {
+        let managed = pki::Metrics::register(registry)?;
         let Self {
             source,
             client_cas,
@@ -153,9 +144,7 @@ impl ManagedSecret {
 
 fn task(managed: &Managed, secret: &str, namespace: &str) -> Result<Task, NameError> {
     let mut names = HostName::of_service(managed.service.as_str(), namespace)?;
-    for name in &managed.extra_names {
-        names.insert(name.clone());
-    }
+    names.extend(managed.extra_names.iter().cloned());
     Ok(Task {
         namespace: namespace.to_owned(),
         secret: secret.to_owned(),

@@ -56,11 +56,8 @@ pub enum AppError {
     #[error("tls.managed: {0}")]
     Name(#[from] NameError),
     /// One of certificate and key alone.
-    #[error("--tls-cert and --tls-key go together: {missing} is missing")]
-    HalfACertificate {
-        /// The flag that is missing.
-        missing: &'static str,
-    },
+    #[error("--tls-cert and --tls-key go together: {0} is missing")]
+    HalfACertificate(&'static str),
     /// The certificate is refused.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -81,11 +78,8 @@ pub enum AppError {
     #[error("the log or a signal handler can't be set up: {0}")]
     System(#[source] io::Error),
     /// A task that must not end has ended: a defect, with its message in the log.
-    #[error("{task} ended by itself")]
-    TaskEnded {
-        /// The task.
-        task: &'static str,
-    },
+    #[error("{0} ended by itself")]
+    TaskEnded(&'static str),
 }
 
 /// Why an address can't be bound.

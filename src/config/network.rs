@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_that_is_not_known_or_has_no_central_database_to_read_is_refused() {
+    fn refuses_unknown_providers_and_endpoints_without_a_central_database() {
         for (text, expect) in [
             (
                 "network: {provider: Calico}",

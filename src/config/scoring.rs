@@ -38,7 +38,7 @@ pub struct Scoring {
     pub stability: u32,
 }
 
-/// More would say nothing more.
+/// A larger weight would make no difference.
 const MOST: u32 = 100;
 
 /// Reads a weight.

@@ -22,23 +22,20 @@ use crate::http::metrics::{Metrics, Surface};
 use crate::http::refusal::Refusal;
 use crate::wire::Outgoing;
 
-use body::{BASE, BodyLimits, Deadline};
+use body::{BASE, Deadline};
 use budget::{Budget, BudgetGuard, CONNECTION_PART};
 use response::{ResponseBody, SendDeadlines};
 use workers::Workers;
 
+pub(super) use body::BodyLimits;
 pub(super) use budget::Exhausted;
 pub(super) use workers::ServingThreads;
 
 /// What the requests of one caller may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CallerLimits {
-    /// The most bytes of one body.
-    pub(super) body: usize,
-    /// The field of the configuration that sets it.
-    pub(super) body_field: &'static str,
-    /// The least bytes of a body in a second.
-    pub(super) body_rate: usize,
+    /// Those of one body.
+    pub(super) body: BodyLimits,
     /// The most bytes of all requests and answers together.
     pub(super) bytes: usize,
     /// The most requests in progress.
@@ -64,11 +61,7 @@ impl RequestLimiter {
         metrics: &Metrics,
     ) -> Self {
         Self {
-            body: BodyLimits {
-                limit: limits.body,
-                field: limits.body_field,
-                rate: limits.body_rate,
-            },
+            body: limits.body,
             // Room for a third of the limit in one body.
             bytes: Budget::new(limits.bytes.saturating_add(CONNECTION_PART * BASE)),
             requests: Budget::new(usize::try_from(limits.requests).unwrap_or(usize::MAX)),
@@ -260,9 +253,11 @@ mod tests {
             .build()
             .unwrap();
         let limits = CallerLimits {
-            body: 1 << 20,
-            body_field: "extenderBody",
-            body_rate: 1,
+            body: BodyLimits {
+                limit: 1 << 20,
+                field: "extenderBody",
+                rate: 1,
+            },
             bytes: 1 << 30,
             requests: 1000,
         };

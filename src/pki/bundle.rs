@@ -21,7 +21,7 @@ use super::x509::{Id, LeafCertificate, base64, certificates};
 /// How long a CA that is not berth's stays in a bundle.
 pub const LEFT_ALONE: Duration = Duration::from_hours(1);
 
-/// How long a CA has to be published before something new is signed by it: API servers hear of a
+/// How long a CA has to be published before something new is signed by it: API servers see a
 /// changed configuration one after the other.
 pub const SETTLE: Duration = Duration::from_secs(10);
 
@@ -150,6 +150,14 @@ fn read_bundle(pem: &[u8]) -> (BTreeSet<Id>, bool) {
     (trusts, damaged)
 }
 
+/// Keeps since when each of `seen` is there, and forgets the others.
+fn note<K: Ord>(since: &mut BTreeMap<K, SystemTime>, seen: BTreeSet<K>, now: SystemTime) {
+    since.retain(|key, _| seen.contains(key));
+    for key in seen {
+        since.entry(key).or_insert(now);
+    }
+}
+
 /// The CAs to publish: those of the Secret, in its order.
 #[must_use]
 pub fn wanted(state: &State) -> Vec<Id> {
@@ -174,7 +182,7 @@ pub struct ObservedBundles {
 impl ObservedBundles {
     /// Takes in what was seen of all configurations. Of one that could not be read, nothing is
     /// known to be trusted.
-    pub fn see(&mut self, seen: &[Seen], known: &[Id], now: SystemTime) {
+    pub fn observe(&mut self, seen: &[Seen], known: &[Id], now: SystemTime) {
         let trusts = seen.iter().filter_map(|seen| match seen {
             Seen::Absent => None,
             Seen::Unknown => Some(BTreeSet::new()),
@@ -183,10 +191,7 @@ impl ObservedBundles {
         let everywhere = trusts.reduce(|all, own| &all & &own);
         self.any = everywhere.is_some();
         let everywhere = everywhere.unwrap_or_default();
-        self.published.retain(|id, _| everywhere.contains(id));
-        for id in everywhere {
-            self.published.entry(id).or_insert(now);
-        }
+        note(&mut self.published, everywhere, now);
 
         let strays: BTreeSet<(String, Id)> = seen
             .iter()
@@ -201,10 +206,7 @@ impl ObservedBundles {
                     .map(|id| (configuration.name.clone(), id.clone()))
             })
             .collect();
-        self.strays.retain(|stray, _| strays.contains(stray));
-        for stray in strays {
-            self.strays.entry(stray).or_insert(now);
-        }
+        note(&mut self.strays, strays, now);
     }
 
     /// The CAs that all configurations trust, for [`SETTLE`] or, `at_once`, from when they were

@@ -1,4 +1,4 @@
-//! What time it is: the API server's time where it tells, else this node's.
+//! The current time: the API server's where it is known, else this node's.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -10,10 +10,10 @@ use super::{Now, Source};
 #[derive(Clone)]
 pub struct Clock {
     local: Arc<dyn Fn() -> SystemTime + Send + Sync>,
-    /// Whether to go by the API server's time where it tells.
-    ask: bool,
+    /// Whether to use the API server's time where it is known.
+    follows_api_server: bool,
     /// The API server's time, and this node's at that moment.
-    told: Option<(SystemTime, SystemTime)>,
+    api_server: Option<(SystemTime, SystemTime)>,
 }
 
 impl Clock {
@@ -22,30 +22,30 @@ impl Clock {
     pub fn system() -> Self {
         Self {
             local: Arc::new(SystemTime::now),
-            ask: true,
-            told: None,
+            follows_api_server: true,
+            api_server: None,
         }
     }
 
-    /// Another clock, whatever the API server says.
+    /// Another clock, in place of the API server's.
     #[must_use]
     pub fn of(local: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self {
             local: Arc::new(local),
-            ask: false,
-            told: None,
+            follows_api_server: false,
+            api_server: None,
         }
     }
 
-    pub(super) fn tell(&mut self, date: Option<SystemTime>) {
-        if let (true, Some(date)) = (self.ask, date) {
-            self.told = Some((date, (self.local)()));
+    pub(super) fn observe_date(&mut self, date: Option<SystemTime>) {
+        if let (true, Some(date)) = (self.follows_api_server, date) {
+            self.api_server = Some((date, (self.local)()));
         }
     }
 
     pub(super) fn now(&self) -> Now {
         let local = (self.local)();
-        match self.told {
+        match self.api_server {
             Some((date, then)) => Now {
                 at: later(date, between(then, local)),
                 by: Source::ApiServer,
@@ -70,11 +70,17 @@ mod tests {
         let set = Arc::new(Mutex::new(SystemTime::UNIX_EPOCH));
         let read = Arc::clone(&set);
         let local = Clock::of(move || *read.lock().unwrap());
-        (Clock { ask, ..local }, set)
+        (
+            Clock {
+                follows_api_server: ask,
+                ..local
+            },
+            set,
+        )
     }
 
     #[test]
-    fn the_time_is_the_api_servers_where_it_tells() {
+    fn the_time_is_the_api_servers_once_it_is_known() {
         let date = SystemTime::UNIX_EPOCH + Duration::from_hours(498_672);
         let minute = Duration::from_mins(1);
         for (ask, told, expect, by) in [
@@ -88,11 +94,11 @@ mod tests {
             ),
         ] {
             let (mut clock, set) = mk_clock(ask);
-            clock.tell(told);
+            clock.observe_date(told);
             *set.lock().unwrap() += minute;
             assert_eq!(clock.now(), Now { at: expect, by });
-            // An answer without a date changes nothing.
-            clock.tell(None);
+            // A response without a date changes nothing.
+            clock.observe_date(None);
             assert_eq!(clock.now(), Now { at: expect, by });
         }
     }

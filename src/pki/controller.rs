@@ -19,7 +19,7 @@ use super::store::{ApiServer, Store};
 use super::time::between;
 use super::watch::watch;
 
-/// The longest wait between rounds, when nothing is heard of a change.
+/// The longest wait between rounds, if no watch reports a change.
 pub const POLL: Duration = Duration::from_mins(1);
 
 /// The shortest wait between rounds, however often something changes.

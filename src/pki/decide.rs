@@ -240,7 +240,7 @@ fn authority(
             (ready && facts.published.has(&next.id))
                 .then_some(Change::Promote(IssueReason::Renewal))
         }
-        // Its key is gone. The leaf that it signed goes on meanwhile.
+        // The key of the signing CA is gone. The leaf that it signed is served meanwhile.
         (None, Some(next)) => {
             let ready = policy.signs_from(next) <= now || leaf != Need::Nothing;
             let trusted = facts.published.has(&next.id);

@@ -60,6 +60,14 @@ impl Object {
             Self::Configuration { .. } => "ClusterRole berth-webhook",
         }
     }
+
+    /// The object after its resource: by name, and in which namespace.
+    fn named(&self) -> String {
+        match self {
+            Self::Secret { namespace, name } => format!("{name} in namespace {namespace}"),
+            Self::Configuration { name } => name.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Object {
@@ -83,66 +91,63 @@ pub struct FailedRequest {
     pub fault: Fault,
 }
 
-/// A reason why certificates can't be managed. What is served goes on.
+impl FailedRequest {
+    /// What to do where RBAC does not allow it. The manifests give no right to create objects: they
+    /// bring them.
+    fn remedy(&self) -> String {
+        let Self { verb, object, .. } = self;
+        if *verb == Verb::Create {
+            return format!(
+                "apply berth's manifests, which bring {} empty for berth to fill",
+                object.named()
+            );
+        }
+        format!(
+            "apply the {} of berth's manifests, and see that its binding names berth's service account",
+            object.role()
+        )
+    }
+}
+
+/// A reason why certificates can't be managed. The certificate in use stays in use.
 #[derive(Debug, thiserror::Error, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum PkiError {
     /// RBAC does not allow it.
     #[error(
         "not allowed to {verb} {resource} {named}: {remedy} ({fault})",
-        verb = .0.verb, resource = .0.object.resource(), named = Named(&.0.object),
-        remedy = Rights(.0.verb, &.0.object), fault = .0.fault
+        verb = .0.verb, resource = .0.object.resource(), named = .0.object.named(),
+        remedy = .0.remedy(), fault = .0.fault
     )]
     Forbidden(FailedRequest),
     /// The Secret belongs to another owner.
     #[error(
-        "{object} is not berth's: {why}; name another with --tls-secret, or delete this one, or label it {label}: {value} where berth may overwrite it",
+        "{0} is not berth's: {1}; name another with --tls-secret, or delete this one, or label it {label}: {value} where berth may overwrite it",
         label = MANAGED_BY.0, value = MANAGED_BY.1
     )]
     #[strum(serialize = "foreign_secret")]
-    Foreign {
-        /// The Secret.
-        object: Object,
-        /// What shows it.
-        why: Foreign,
-    },
-    /// The Secret is berth's and can't be written, but what is in it is good for a while.
+    Foreign(Object, Foreign),
+    /// The Secret is berth's and can't be written, but its leaf is good until this time in UTC.
     #[error(
-        "{object} is immutable: its certificate is served until it expires at {until}, and can't be renewed; delete the secret and apply berth's manifests again, and berth writes the same CAs into the new one"
+        "{0} is immutable: its certificate is served until it expires at {1}, and can't be renewed; delete the secret and apply berth's manifests again, and berth writes the same CAs into the new one"
     )]
     #[strum(serialize = "read_only_secret")]
-    ReadOnly {
-        /// The Secret.
-        object: Object,
-        /// The end of its leaf, in UTC.
-        until: String,
-    },
+    ReadOnly(Object, String),
     /// The Secret is berth's, can't be written, and holds nothing that can be served.
     #[error(
-        "{object} is immutable, and holds no certificate that can be served: delete it and apply berth's manifests again, and berth fills the new one"
+        "{0} is immutable, and holds no certificate that can be served: delete it and apply berth's manifests again, and berth fills the new one"
     )]
     #[strum(serialize = "immutable_secret")]
-    Immutable {
-        /// The Secret.
-        object: Object,
-    },
-    /// Another manager writes the same `caBundle`.
+    Immutable(Object),
+    /// Another manager, which this annotation shows, writes the same `caBundle`.
     #[error(
-        "{object} has the annotation {annotation}, whose manager writes the same caBundle: remove the annotation, or leave the configuration out of tls.managed.webhookConfigurations"
+        "{0} has the annotation {1}, whose manager writes the same caBundle: remove the annotation, or leave the configuration out of tls.managed.webhookConfigurations"
     )]
     #[strum(serialize = "contested_configuration")]
-    Contested {
-        /// The webhook configuration.
-        object: Object,
-        /// The annotation.
-        annotation: String,
-    },
-    /// The Secret can't be made because its namespace is not there.
-    #[error("there is no namespace for {object}: create it")]
-    NoNamespace {
-        /// The Secret.
-        object: Object,
-    },
+    Contested(Object, String),
+    /// The Secret can't be created because its namespace is not there.
+    #[error("there is no namespace for {0}: create it")]
+    NoNamespace(Object),
     /// A quota, a policy, a webhook or the end of the namespace does not allow it: the cause of the
     /// fault says which, and what to do.
     #[error(
@@ -150,32 +155,21 @@ pub enum PkiError {
         verb = .0.verb, object = .0.object, fault = .0.fault.with_remedy("")
     )]
     Denied(FailedRequest),
-    /// The API server says no for another reason: an object that is too large, trouble of its own.
+    /// The API server refuses for another reason: an object that is too large, or an internal error.
     #[error("the api server refuses to {0}")]
     Refused(FailedRequest),
     /// There was no answer, or none that can be read.
     #[error("cannot {0}")]
     Unreachable(FailedRequest),
     /// Others changed the object each time between reading and writing it.
-    #[error("{object} keeps changing while it is read and written: see who else writes it")]
-    Contended {
-        /// The object.
-        object: Object,
-    },
+    #[error("{0} keeps changing while it is read and written: see who else writes it")]
+    Contended(Object),
     /// A certificate was not made.
-    #[error("cannot issue a certificate into {object}: {cause}; report this as a defect")]
-    NotIssued {
-        /// The Secret.
-        object: Object,
-        /// Why.
-        cause: IssueError,
-    },
+    #[error("cannot issue a certificate into {0}: {1}; report this as a defect")]
+    NotIssued(Object, IssueError),
     /// The leaf was not taken by the listener.
-    #[error("cannot serve the leaf of {object}; the log has the reason")]
-    NotTaken {
-        /// The Secret.
-        object: Object,
-    },
+    #[error("cannot serve the leaf of {0}; the log has the reason")]
+    NotTaken(Object),
 }
 
 impl PkiError {
@@ -200,41 +194,7 @@ impl PkiError {
     pub const fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable(_) | Self::Contended { .. } | Self::ReadOnly { .. }
-        )
-    }
-}
-
-/// An object after its resource: by name, and in which namespace.
-struct Named<'a>(&'a Object);
-
-impl fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Object::Secret { namespace, name } => write!(f, "{name} in namespace {namespace}"),
-            Object::Configuration { name } => f.write_str(name),
-        }
-    }
-}
-
-/// What to do where RBAC does not allow something. The manifests give no right to make objects: they
-/// bring them.
-struct Rights<'a>(Verb, &'a Object);
-
-impl fmt::Display for Rights<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(verb, object) = self;
-        if *verb == Verb::Create {
-            return write!(
-                f,
-                "apply berth's manifests, which bring {} empty for berth to fill",
-                Named(object)
-            );
-        }
-        let role = object.role();
-        write!(
-            f,
-            "apply the {role} of berth's manifests, and see that its binding names berth's service account"
+            Self::Unreachable(_) | Self::Contended(_) | Self::ReadOnly(..)
         )
     }
 }

@@ -110,7 +110,7 @@ impl Replica {
                     break;
                 }
                 Err(Conflict(object)) if attempt == MAX_ATTEMPTS => {
-                    self.failed(PkiError::Contended { object });
+                    self.failed(PkiError::Contended(object));
                 }
                 Err(Conflict(_)) => {}
             }
@@ -163,12 +163,12 @@ impl Replica {
         self.known = state;
         self.publish(api, &mut seen).await?;
         let now = api.now().at;
-        self.observed.see(&seen, &wanted(&self.known), now);
+        self.observed.observe(&seen, &wanted(&self.known), now);
         self.serve(serve, now);
         Ok(until)
     }
 
-    /// Decides, and writes the Secret where it has to change. What goes on afterwards, if anything does.
+    /// Decides, and writes the Secret where it has to change. `None` ends the round.
     async fn keep(
         &mut self,
         api: &mut impl ApiServer,
@@ -179,13 +179,13 @@ impl Replica {
             Ok(found) => found.unwrap_or_default(),
             Err(why) => {
                 let object = self.task.object();
-                self.failed(PkiError::Foreign { object, why });
+                self.failed(PkiError::Foreign(object, why));
                 return Ok(None);
             }
         };
         let now = api.now();
         let state = found.state.clone().or(&self.known);
-        self.observed.see(seen, &wanted(&state), now.at);
+        self.observed.observe(seen, &wanted(&state), now.at);
         let facts = Facts {
             state: &state,
             defects: &found.defects,
@@ -199,11 +199,8 @@ impl Replica {
         if found.immutable {
             let own = found.state.leaf.map(|leaf| leaf.certificate.validity);
             self.failed(match own.filter(|leaf| !leaf.is_over(now.at)) {
-                Some(leaf) => PkiError::ReadOnly {
-                    object,
-                    until: utc(leaf.not_after),
-                },
-                None => PkiError::Immutable { object },
+                Some(leaf) => PkiError::ReadOnly(object, utc(leaf.not_after)),
+                None => PkiError::Immutable(object),
             });
             return Ok(Kept::unwritten(state));
         }
@@ -217,7 +214,7 @@ impl Replica {
         let (written, new) = match self.make(secret, state.clone(), &changes, now.at) {
             Ok(made) => made,
             Err(cause) => {
-                self.failed(PkiError::NotIssued { object, cause });
+                self.failed(PkiError::NotIssued(object, cause));
                 return Ok(Kept::unwritten(state));
             }
         };
@@ -287,7 +284,7 @@ impl Replica {
             };
             let object = Object::Configuration { name: name.clone() };
             if let Some(annotation) = configuration.contested.clone() {
-                let error = PkiError::Contested { object, annotation };
+                let error = PkiError::Contested(object, annotation);
                 self.events.push(Event::Failed(error));
                 continue;
             }
@@ -345,7 +342,7 @@ impl Replica {
             });
         } else {
             let object = self.task.object();
-            self.failed(PkiError::NotTaken { object });
+            self.failed(PkiError::NotTaken(object));
         }
     }
 
@@ -354,7 +351,7 @@ impl Replica {
     }
 }
 
-/// What goes on after the Secret was looked after.
+/// What the rest of a round works with.
 struct Kept {
     state: State,
     /// When time alone brings a change; without it the next round decides.
@@ -362,7 +359,7 @@ struct Kept {
 }
 
 impl Kept {
-    /// What was there goes on, if anything was.
+    /// The state as it was found, unless it is empty.
     fn unwritten(state: State) -> Option<Self> {
         (!state.bundle.is_empty()).then_some(Self { state, until: None })
     }

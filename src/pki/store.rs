@@ -116,7 +116,7 @@ impl ApiServer for Store {
         Err(match failure {
             Failure::Status(status) if is_conflict(&status) => WriteError::Conflict,
             Failure::Status(status) if is_not_found(&status) && is_new => {
-                WriteError::Failed(PkiError::NoNamespace { object })
+                WriteError::Failed(PkiError::NoNamespace(object))
             }
             Failure::Status(status) if is_not_found(&status) => WriteError::Conflict,
             failure => WriteError::Failed(error(verb, object, failure)),
@@ -175,7 +175,7 @@ impl Store {
         let date = date
             .and_then(|date| date.to_str().ok())
             .and_then(|date| httpdate::parse_http_date(date).ok());
-        self.clock.tell(date);
+        self.clock.observe_date(date);
         if head.status.is_success() {
             return serde_json::from_slice(&body)
                 .map_err(|_| Failure::unreadable("the answer is not a secret"));
@@ -217,7 +217,7 @@ impl Failure {
     }
 }
 
-/// What is wrong with an object, by what the API server said.
+/// The error for a failed request, by the response of the API server.
 pub(super) fn error(verb: Verb, object: Object, failure: Failure) -> PkiError {
     let (fault, is_answered) = match failure {
         Failure::Status(status) => (Fault::from(status.as_ref()), true),

@@ -24,7 +24,7 @@ use super::store::{self, Failure};
 use crate::backoff::Backoff;
 
 /// After how many seconds the server ends a watch, which then begins again. A connection that was
-/// lost without a word is noticed then.
+/// lost silently is noticed then.
 const WATCH_SECONDS: u32 = 60;
 
 /// A watch from here on begins with the object as it is.

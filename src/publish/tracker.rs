@@ -65,7 +65,7 @@ const BELIEVED: Duration = Duration::from_secs(10);
 /// next one.
 const RESTLESS: u32 = 10;
 
-/// The longest that a node waits, for whatever reason.
+/// The longest that a node waits.
 const LONGEST: Duration = Duration::from_mins(5);
 
 /// The first wait of a node that could not be written; each one after it is twice as long.

@@ -20,7 +20,7 @@ const CAPACITY: usize = 1 << 20;
 const KEPT: usize = 64 << 10;
 
 /// How often the log says how many lines it lacks.
-const TELL_PERIOD: Duration = Duration::from_secs(1);
+const REPORT_PERIOD: Duration = Duration::from_secs(1);
 
 /// The writing end; clones are the same one.
 #[derive(Clone, Debug)]
@@ -50,8 +50,8 @@ impl Lines {
         let writer = Writer {
             sink,
             is_torn: false,
-            told: 0,
-            last_told: None,
+            reported: 0,
+            last_report: None,
         };
         thread::Builder::new()
             .name("berth-log".to_owned())
@@ -141,9 +141,9 @@ struct Writer<W> {
     sink: W,
     /// The last line was written in part.
     is_torn: bool,
-    /// How many dropped lines the log has told of, and when it last did.
-    told: u64,
-    last_told: Option<Instant>,
+    /// How many dropped lines the log has reported, and when it last did.
+    reported: u64,
+    last_report: Option<Instant>,
 }
 
 impl<W: Write> Writer<W> {
@@ -165,9 +165,9 @@ impl<W: Write> Writer<W> {
             }
         }
         let dropped = shared.dropped.fetch_add(failed, Relaxed) + failed;
-        // Where the queue is full still, the next lines to be written tell.
+        // While the queue is still full, the report waits for the next lines.
         if failed == 0 && shared.lock().lines.len() < CAPACITY / 2 {
-            self.tell(dropped);
+            self.report(dropped);
         }
     }
 
@@ -191,17 +191,17 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Where lines are written again, the log says how many it lacks.
-    fn tell(&mut self, dropped: u64) {
+    /// Logs how many lines were dropped, once lines are written again.
+    fn report(&mut self, dropped: u64) {
         let is_soon = self
-            .last_told
-            .is_some_and(|last| last.elapsed() < TELL_PERIOD);
-        if dropped == self.told || is_soon {
+            .last_report
+            .is_some_and(|last| last.elapsed() < REPORT_PERIOD);
+        if dropped == self.reported || is_soon {
             return;
         }
-        let lines = dropped - self.told;
-        self.told = dropped;
-        self.last_told = Some(Instant::now());
+        let lines = dropped - self.reported;
+        self.reported = dropped;
+        self.last_report = Some(Instant::now());
         tracing::warn!(
             lines,
             "log lines were dropped: standard error did not take them, or not fast enough"
@@ -217,7 +217,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// Takes as much at a time as it is told to, and fails where it is told to fail.
+    /// Takes as much at a time as it is reported to, and fails where it is reported to fail.
     struct Script {
         steps: mpsc::Receiver<io::Result<usize>>,
         written: mpsc::Sender<Vec<u8>>,

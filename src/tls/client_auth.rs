@@ -56,7 +56,7 @@ impl ClientAuth {
         match (&self.client, &self.scheduler) {
             (None, None) => None,
             (Some(client), None) => Some(Arc::clone(client)),
-            // The routes tell the clients apart, and say why one is refused.
+            // The routes check the certificates, so that a response can say why a client is refused.
             (None, Some(scheduler)) => Some(Arc::new(Handshake {
                 authorities: vec![Arc::clone(scheduler)],
                 is_optional: true,

@@ -163,8 +163,8 @@ fn check_chain(part: &PemPart, chain: &[CertificateDer<'_>]) -> Result<Leaf, Tls
     })
 }
 
-/// The certificate of the key has to be the first. It is the commonest mistake, and what the key does
-/// not fit then says nothing of it.
+/// The certificate of the key has to be the first. A wrong order is the commonest mistake, and the error
+/// about a pair that does not match would hide it.
 fn check_order(cert: &PemPart, key: &PemPart, pair: &CertifiedKey) -> Result<(), TlsError> {
     let Some(own) = pair.key.public_key() else {
         return Ok(());

@@ -58,7 +58,7 @@ fn sections(part: &PemPart, text: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, 
         .collect()
 }
 
-/// Only the kind of error goes on: the library's own words can quote the text.
+/// Only the kind of the error: the library's own text can quote the content.
 fn fault(error: &pem::Error) -> PemFault {
     match error {
         pem::Error::IllegalSectionStart { .. } => PemFault::Start,

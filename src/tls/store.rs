@@ -23,7 +23,7 @@ pub struct CertificateStore {
     seen: Mutex<Seen>,
 }
 
-/// What a look at the files came to.
+/// The outcome of reading the files again.
 #[derive(Debug)]
 pub enum ReloadOutcome {
     /// Nothing new: the files hold what is in use, or what was refused at the last look.
@@ -104,7 +104,7 @@ impl CertificateStore {
         })
     }
 
-    /// The credentials for a new connection, which tell what its client may call.
+    /// The credentials for a new connection, with what its client may call.
     #[must_use]
     pub fn credentials(&self) -> Arc<Credentials> {
         self.current.load_full()
@@ -145,7 +145,7 @@ impl CertificateStore {
         seen.taken.pair.cert == cert
     }
 
-    /// Looks at the files every `interval`, for ever, and tells `observe` of each change: of
+    /// Looks at the files every `interval`, for ever, and calls `observe` for each change: for
     /// [`ReloadOutcome::Reloaded`] and, once per distinct content, [`ReloadOutcome::Refused`].
     pub async fn run(self: Arc<Self>, interval: Duration, observe: impl Fn(&ReloadOutcome)) {
         let mut ticks = tokio::time::interval(interval);

@@ -19,13 +19,13 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// The limits of a body.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct BodyLimits {
+pub(in crate::http) struct BodyLimits {
     /// The most bytes.
-    pub(super) limit: usize,
+    pub(in crate::http) limit: usize,
     /// The field of the configuration that sets the limit.
-    pub(super) field: &'static str,
+    pub(in crate::http) field: &'static str,
     /// The least bytes a second.
-    pub(super) rate: usize,
+    pub(in crate::http) rate: usize,
 }
 
 /// When a body has to be there.
@@ -65,14 +65,14 @@ pub(super) async fn read(
     let mut bytes = Vec::new();
     let mut pace = Pace::new(rate, deadline);
     // Set when a body has to be waited for, which small ones have not.
-    let mut timer = pin!(sleep_until(pace.look_at()));
+    let mut timer = pin!(sleep_until(pace.next_check()));
     loop {
         let frame = tokio::select! {
             biased;
             frame = body.frame() => frame,
             () = &mut timer => {
-                pace.look(bytes.len(), Instant::now())?;
-                timer.as_mut().reset(pace.look_at());
+                pace.check(bytes.len(), Instant::now())?;
+                timer.as_mut().reset(pace.next_check());
                 continue;
             }
         };
@@ -109,11 +109,11 @@ impl Pace {
         }
     }
 
-    fn look_at(&self) -> Instant {
+    fn next_check(&self) -> Instant {
         self.period_ends.min(self.deadline.at())
     }
 
-    fn look(&mut self, bytes: usize, now: Instant) -> Result<(), Refusal> {
+    fn check(&mut self, bytes: usize, now: Instant) -> Result<(), Refusal> {
         if now >= self.deadline.at() {
             return Err(Refusal::StalledBody(self.deadline.patience));
         }

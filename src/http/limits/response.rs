@@ -33,7 +33,7 @@ pub(super) struct ResponseBody {
 /// What has not been sent, until it is given up.
 type Unsent = Mutex<Option<Answer>>;
 
-/// It is given up as a whole. What the connection has taken by then and has not sent goes on counting.
+/// It is dropped as a whole. What the connection has taken by then and has not sent still counts.
 #[derive(Debug)]
 struct Answer {
     rest: Outgoing,

@@ -34,7 +34,7 @@ fn bundles(configuration: &MutatingWebhookConfiguration) -> Vec<Option<String>> 
 
 fn sighted(configuration: &MutatingWebhookConfiguration, wanted: &[Id]) -> ObservedBundles {
     let mut observed = ObservedBundles::default();
-    observed.see(&[Seen::of(Some(configuration))], wanted, start());
+    observed.observe(&[Seen::of(Some(configuration))], wanted, start());
     observed
 }
 
@@ -185,21 +185,21 @@ fn what_all_webhooks_of_all_configurations_trust_is_published_after_a_while() {
         ),
     ] {
         let mut observed = ObservedBundles::default();
-        observed.see(&seen, &[], start());
+        observed.observe(&seen, &[], start());
         assert_eq!(observed.published(start(), true), expect, "{seen:?}");
         if expect != Published::Everything {
             assert_eq!(observed.published(start(), false), only(&[]), "{seen:?}");
         }
         // Later looks do not begin the time anew.
-        observed.see(&seen, &[], start() + SETTLE);
+        observed.observe(&seen, &[], start() + SETTLE);
         assert_eq!(
             observed.published(start() + SETTLE, false),
             expect,
             "{seen:?}"
         );
         // Somebody takes it away in between.
-        observed.see(&[there(&[("vmi", None)])], &[], start() + SETTLE);
-        observed.see(&[there(&[("vmi", Some(&both))])], &[], start() + SETTLE);
+        observed.observe(&[there(&[("vmi", None)])], &[], start() + SETTLE);
+        observed.observe(&[there(&[("vmi", Some(&both))])], &[], start() + SETTLE);
         assert_eq!(observed.published(start() + SETTLE, false), only(&[]));
     }
 }
