@@ -325,7 +325,7 @@ fn vmi() -> impl Strategy<Value = Vmi> {
 
 fn policy() -> impl Strategy<Value = Policy> {
     (
-        any::<[bool; 5]>(),
+        any::<[bool; Check::ALL.len()]>(),
         select(Provider::ALL.to_vec()),
         select(vec![
             WhenUnlabelled::Auto,
