@@ -1,18 +1,27 @@
-//! A map by name that is cheap to copy: standard hash maps in shards, which copies share until one of
-//! them changes a shard. A filter call looks thousands of names up, and an event changes one: a
+//! A map by name that is cheap to copy: hash tables in shards, which copies share until one of them
+//! changes a shard. A filter call looks thousands of names up, and an event changes one: a
 //! persistent tree map is twice as slow at the former, and one hash map would be copied at the latter.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use foldhash::quality::RandomState;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 /// So that a shard of a cluster of 5,000 nodes has 20 of them.
 const SHARDS: usize = 256;
 
-type Shard<V> = HashMap<Arc<str>, V, RandomState>;
+/// A name, its value, and the hash of the name, so that it is hashed once.
+#[derive(Clone)]
+struct Named<V> {
+    hash: u64,
+    name: Arc<str>,
+    value: V,
+}
+
+type Shard<V> = HashTable<Named<V>>;
 
 /// A map from names to values.
 #[derive(Clone)]
@@ -23,18 +32,19 @@ pub(crate) struct ShardedMap<V> {
 
 impl<V> Default for ShardedMap<V> {
     fn default() -> Self {
-        let hasher = RandomState::default();
-        let empty = Arc::new(Shard::with_hasher(hasher.clone()));
+        let empty = Arc::default();
         Self {
             shards: Arc::new(std::array::from_fn(|_| Arc::clone(&empty))),
-            hasher,
+            hasher: RandomState::default(),
         }
     }
 }
 
 impl<V> ShardedMap<V> {
     pub(crate) fn get(&self, name: &str) -> Option<&V> {
-        self.shards[self.shard_of(name)].get(name)
+        let hash = self.hasher.hash_one(name);
+        let named = self.shards[shard_of(hash)].find(hash, |named| named.has(hash, name))?;
+        Some(&named.value)
     }
 
     /// How many names there are.
@@ -45,39 +55,48 @@ impl<V> ShardedMap<V> {
     /// All names with their values, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &V)> {
         let entries = self.shards.iter().flat_map(|shard| shard.iter());
-        entries.map(|(name, value)| (name.as_ref(), value))
+        entries.map(|named| (named.name.as_ref(), &named.value))
     }
+}
 
-    fn shard_of(&self, name: &str) -> usize {
-        // Only the lowest bits count.
-        #[expect(clippy::cast_possible_truncation)]
-        let hash = self.hasher.hash_one(name) as usize;
-        hash % SHARDS
+impl<V> Named<V> {
+    fn has(&self, hash: u64, name: &str) -> bool {
+        self.hash == hash && *self.name == *name
     }
+}
+
+/// Chosen by bits of the hash that the table of a shard does not use: it takes the lowest and the
+/// highest.
+const fn shard_of(hash: u64) -> usize {
+    (hash >> 32) as usize % SHARDS
 }
 
 impl<V: Clone> ShardedMap<V> {
     /// Puts a value in the place of the one that the name has, if it has one.
     pub(crate) fn insert(&mut self, name: &str, value: V) {
-        let shard = self.shard_mut(name);
-        match shard.get_mut(name) {
-            Some(known) => *known = value,
-            None => {
-                shard.insert(name.into(), value);
+        match self.entry(name) {
+            (_, Entry::Occupied(mut known)) => known.get_mut().value = value,
+            (hash, Entry::Vacant(place)) => {
+                let name = name.into();
+                place.insert(Named { hash, name, value });
             }
         }
     }
 
     /// Removes a name, if it is there.
     pub(crate) fn remove(&mut self, name: &str) {
-        if self.get(name).is_some() {
-            self.shard_mut(name).remove(name);
+        if self.get(name).is_some()
+            && let (_, Entry::Occupied(known)) = self.entry(name)
+        {
+            known.remove();
         }
     }
 
-    fn shard_mut(&mut self, name: &str) -> &mut Shard<V> {
-        let at = self.shard_of(name);
-        Arc::make_mut(&mut Arc::make_mut(&mut self.shards)[at])
+    fn entry(&mut self, name: &str) -> (u64, Entry<'_, Named<V>>) {
+        let hash = self.hasher.hash_one(name);
+        let shard = Arc::make_mut(&mut Arc::make_mut(&mut self.shards)[shard_of(hash)]);
+        let entry = shard.entry(hash, |named| named.has(hash, name), |named| named.hash);
+        (hash, entry)
     }
 }
 
