@@ -26,7 +26,7 @@ use strum::VariantArray;
 use crate::cluster::VmiReader;
 use crate::config::{Limits, Size};
 use crate::decide::policy::Policy;
-use crate::http::extender::NoNodeFits;
+use crate::http::extender::ChangeWaitLimiter;
 use crate::http::limits::{BodyLimits, CallerLimits, Request, RequestLimiter, ServingThreads};
 use crate::http::refusal::Refusal;
 use crate::peer::{Grant, Peer};
@@ -54,7 +54,7 @@ pub struct Service {
     handler_timeout: Duration,
     admission: RequestLimiter,
     extender: RequestLimiter,
-    no_node_fits: NoNodeFits,
+    change_waits: ChangeWaitLimiter,
     refusals: [Mutex<Throttle>; RefusalCause::VARIANTS.len()],
     problems: Mutex<Throttle>,
 }
@@ -91,7 +91,7 @@ impl Service {
             admission: RequestLimiter::new(Surface::Admission, admission, &serving, &metrics),
             extender: RequestLimiter::new(Surface::Extender, extender, &serving, &metrics),
             handler_timeout: limits.handler_timeout.0,
-            no_node_fits: NoNodeFits::default(),
+            change_waits: ChangeWaitLimiter::default(),
             refusals: std::array::from_fn(|_| throttle()),
             problems: throttle(),
             stores,
@@ -128,6 +128,11 @@ impl Service {
         check_grant(peer.access.extender, "--scheduler-client-ca")?;
         let patience = self.handler_timeout;
         self.extender.admit(peer.address, patience, body).await
+    }
+
+    /// The response to a request, or the status of its refusal.
+    fn finish(&self, surface: Surface, answered: Result<Response, Refusal>) -> Response {
+        answered.unwrap_or_else(|refusal| self.refuse(surface, &refusal))
     }
 
     /// Answers with a status, and says why, to the caller and in the log.

@@ -1,5 +1,5 @@
-//! What kube-scheduler calls. A verb that waits longer than these do gets a limiter of its own, so
-//! that its calls take no turns of theirs.
+//! The routes that kube-scheduler calls. A verb that waits longer than these gets a request limiter of
+//! its own, so that its calls do not take their places.
 
 mod decision;
 mod filter;
@@ -14,14 +14,17 @@ pub(super) use preempt::handle as handle_preempt;
 pub use preempt::{PreemptAnswer, preempt};
 pub(super) use prioritize::handle as handle_prioritize;
 pub use prioritize::{PrioritizeAnswer, prioritize};
-pub(super) use retry::NoNodeFits;
+pub(super) use retry::ChangeWaitLimiter;
 pub use vmi::VmiRef;
 
 use tokio::time::Instant;
 
 use crate::decide::evaluate::VerdictCounts;
 use crate::http::Service;
+use crate::http::extender::vmi::NoVmi;
 use crate::http::metrics::{ExtenderOutcome, Surface, Verb};
+use crate::text::{LONGEST_TEXT, shorten};
+use crate::wire::objects::Pod;
 
 /// What came of a call that looks for a pod's VMI.
 #[derive(Debug)]
@@ -43,6 +46,16 @@ impl CallReport {
             counts,
             problem: None,
             unknown: None,
+        }
+    }
+
+    /// The report of a call whose VMI is not available.
+    fn no_vmi(pod: &Pod<'_>, problem: NoVmi) -> Self {
+        let details = format!("{}: {}", vmi::pod_name(pod), problem.details());
+        Self {
+            problem: Some(shorten(details, LONGEST_TEXT)),
+            unknown: problem.not_looked_up(),
+            ..Self::of(ExtenderOutcome::VmiUnknown, VerdictCounts::default())
         }
     }
 

@@ -172,14 +172,8 @@ impl<'a> NodesArg<'a> {
     /// The nodes, in their order.
     pub fn read(&self) -> Result<Vec<AskedNode<'a>>, ArgsError> {
         match self {
-            Self::Names(names) => {
-                let names = names.items().iter().enumerate();
-                names.map(|(index, json)| read_name(index, json)).collect()
-            }
-            Self::Nodes(list) => {
-                let items = list.items().iter().enumerate();
-                items.map(|(index, json)| read_node(index, json)).collect()
-            }
+            Self::Names(names) => read_each(names.items(), read_name),
+            Self::Nodes(list) => read_each(list.items(), read_node),
         }
     }
 
@@ -193,18 +187,17 @@ impl<'a> NodesArg<'a> {
         self.answer(body, nodes.iter().map(|json| json.get()), &[], &[])
     }
 
-    /// The answer to the filter call of this body: the nodes that pass, in the form in which they came, those that
-    /// may pass when they are asked about again, and those that no preemption can help.
+    /// The answer to the filter call of this body: the nodes that pass, as they came, those that may
+    /// pass when they are asked about again, and those that no preemption can help.
     #[must_use]
     pub fn filtered(
         &self,
         body: &'a str,
-        passed: &[AskedNode<'a>],
+        passed: &[&'a str],
         failed: &[Failure<'_>],
         unresolvable: &[Failure<'_>],
     ) -> Reply<'a> {
-        let passed = passed.iter().map(|node| node.json);
-        self.answer(body, passed, failed, unresolvable)
+        self.answer(body, passed.iter().copied(), failed, unresolvable)
     }
 
     fn answer(
@@ -255,6 +248,18 @@ impl<'a> NodeList<'a> {
         let items = self.items.as_ref();
         items.map(LazyList::items).unwrap_or_default()
     }
+}
+
+fn read_each<'a>(
+    items: &[&'a RawValue],
+    read: impl Fn(usize, &'a RawValue) -> Result<AskedNode<'a>, ArgsError>,
+) -> Result<Vec<AskedNode<'a>>, ArgsError> {
+    // `collect` into a `Result` does not know how many there will be.
+    let mut nodes = Vec::with_capacity(items.len());
+    for (index, json) in items.iter().enumerate() {
+        nodes.push(read(index, json)?);
+    }
+    Ok(nodes)
 }
 
 fn read_name(index: usize, json: &RawValue) -> Result<AskedNode<'_>, ArgsError> {
@@ -312,7 +317,7 @@ pub fn node_facts(index: usize, node: &str, provider: Provider) -> Result<NodeFa
 #[derive(Debug)]
 pub struct Failure<'a> {
     /// The node's name.
-    pub node: Text<'a>,
+    pub node: &'a str,
     /// The text, which is the same for every node that is rejected for this reason.
     pub text: &'a str,
 }
@@ -358,7 +363,7 @@ struct Failures<'r>(&'r [Failure<'r>]);
 impl Serialize for Failures<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let failures = self.0.iter();
-        serializer.collect_map(failures.map(|failure| (&failure.node, failure.text)))
+        serializer.collect_map(failures.map(|failure| (failure.node, failure.text)))
     }
 }
 
@@ -435,11 +440,15 @@ mod tests {
         let nodes = args.nodes.read().unwrap();
         assert_eq!(nodes[0].name.as_str(), "a/");
         let rejected = Failure {
-            node: nodes[1].name.clone(),
+            node: nodes[1].name.as_str(),
             text: "OVN agents not ready",
         };
         assert_eq!(
-            to_text(&args.nodes.filtered(call, &nodes[..1], &[], &[rejected])),
+            to_text(
+                &args
+                    .nodes
+                    .filtered(call, &[nodes[0].json], &[], &[rejected])
+            ),
             r#"{"Nodes":{"metadata":{"resourceVersion":"7"},"items":[{ "metadata" : {"name":"a\u002f"}, "x":1.50e3 }]},"NodeNames":null,"FailedNodes":{},"FailedAndUnresolvableNodes":{"b":"OVN agents not ready"},"Error":""}"#
         );
     }
@@ -450,13 +459,13 @@ mod tests {
         let args = FilterArgs::read(call).unwrap();
         let nodes = args.nodes.read().unwrap();
         let failure = |index: usize, text| Failure {
-            node: nodes[index].name.clone(),
+            node: nodes[index].name.as_str(),
             text,
         };
         assert_eq!(
             to_text(&args.nodes.filtered(
                 call,
-                &nodes[1..3],
+                &[nodes[1].json, nodes[2].json],
                 &[failure(0, "unknown")],
                 &[failure(3, "rejected")]
             )),

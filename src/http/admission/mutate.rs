@@ -36,8 +36,10 @@ pub(in crate::http) async fn handle(
     parameters: Result<Query<Parameters>, QueryRejection>,
     body: Body,
 ) -> Response {
-    let answered = answer(&service, peer, parameters, body).await;
-    answered.unwrap_or_else(|refusal| service.refuse(Surface::Admission, &refusal))
+    service.finish(
+        Surface::Admission,
+        answer(&service, peer, parameters, body).await,
+    )
 }
 
 async fn answer(

@@ -18,7 +18,7 @@ use crate::domain::{AgentSet, MachineType, NodeFacts, Provider};
 use crate::http::extender::CallReport;
 use crate::http::extender::decision::{self, Details};
 use crate::http::extender::retry::RetryState;
-use crate::http::extender::vmi::{NoVmi, find_vmi, no_vmi};
+use crate::http::extender::vmi::find_vmi;
 use crate::http::metrics::{ExtenderOutcome, Surface, Verb};
 use crate::http::refusal::Refusal;
 use crate::http::{ClientPeer, Service};
@@ -33,8 +33,7 @@ pub(in crate::http) async fn handle(
     ClientPeer(peer): ClientPeer,
     body: Body,
 ) -> Response {
-    let answered = answer(&service, peer, body).await;
-    answered.unwrap_or_else(|refusal| service.refuse(Surface::Extender, &refusal))
+    service.finish(Surface::Extender, answer(&service, peer, body).await)
 }
 
 async fn answer(service: &Arc<Service>, peer: Peer, body: Body) -> Result<Response, Refusal> {
@@ -72,19 +71,6 @@ pub struct FilterAnswer<'a> {
     pub reply: Reply<'a>,
 }
 
-impl FilterAnswer<'_> {
-    fn error(outcome: ExtenderOutcome, message: impl Display) -> Self {
-        let message = shorten(message, LONGEST_TEXT);
-        Self {
-            reply: extender::filter_error(&format!("berth: {message}")),
-            report: CallReport {
-                problem: Some(message),
-                ..CallReport::of(outcome, VerdictCounts::default())
-            },
-        }
-    }
-}
-
 /// Answers a filter call. A VMI that is not in the view is the one that was looked up for it.
 ///
 /// # Errors
@@ -99,8 +85,18 @@ pub fn filter<'a>(
     match judge(body, snapshot, policy, lookup) {
         Ok(answer) => Ok(answer),
         Err(error) if error.is_protocol_error() => Err(error),
-        Err(error) => Ok(FilterAnswer::error(ExtenderOutcome::BadArgs, error)),
+        Err(error) => Ok(FilterAnswer {
+            reply: error_reply(&error),
+            report: CallReport {
+                problem: Some(shorten(&error, LONGEST_TEXT)),
+                ..CallReport::of(ExtenderOutcome::BadArgs, VerdictCounts::default())
+            },
+        }),
     }
+}
+
+fn error_reply(error: &impl Display) -> Reply<'static> {
+    extender::filter_error(&format!("berth: {}", shorten(error, LONGEST_TEXT)))
 }
 
 fn judge<'a>(
@@ -121,12 +117,10 @@ fn judge<'a>(
     let vmi = match find_vmi(&pod, &snapshot.cluster, lookup) {
         Ok(vmi) => vmi,
         Err(problem) => {
-            let mut answer = FilterAnswer::error(ExtenderOutcome::VmiUnknown, &problem);
-            answer.report.problem = Some(no_vmi(&pod, &problem));
-            if let NoVmi::Unknown(vmi) = problem {
-                answer.report.unknown = Some(vmi);
-            }
-            return Ok(answer);
+            return Ok(FilterAnswer {
+                reply: error_reply(&problem),
+                report: CallReport::no_vmi(&pod, problem),
+            });
         }
     };
     let origin = snapshot.cluster.origin(vmi);
@@ -142,7 +136,7 @@ fn judge<'a>(
     let capabilities = capabilities(snapshot, &unseen);
     let evaluator = Evaluator::for_vm(policy, capabilities, reason, origin);
     let mut run = FilterRun::new(&texts, policy.required_agents(snapshot.capabilities()));
-    let passed = run.evaluate(nodes, &entries, &unseen, snapshot, evaluator);
+    let passed = run.evaluate(&nodes, &entries, &unseen, snapshot, evaluator);
     let counts = (run.counts.passed, run.not_passed());
     let vmi = (vmi, origin);
     decision::judged(Verb::Filter, &pod, vmi, reason, counts, &run.details);
@@ -197,24 +191,24 @@ impl<'r> FilterRun<'r> {
         }
     }
 
-    /// The nodes that pass.
-    fn evaluate<'a: 'r>(
+    /// The nodes that pass, as they came.
+    fn evaluate<'a>(
         &mut self,
-        nodes: Vec<AskedNode<'a>>,
+        nodes: &'r [AskedNode<'a>],
         entries: &[Option<&NodeEntry>],
         unseen: &HashMap<usize, NodeFacts>,
         snapshot: &Snapshot,
         mut evaluator: Evaluator<'_>,
-    ) -> Vec<AskedNode<'a>> {
+    ) -> Vec<&'a str> {
         let mut passed = Vec::with_capacity(nodes.len());
-        for (place, (node, entry)) in nodes.into_iter().zip(entries).enumerate() {
+        for (place, (node, entry)) in nodes.iter().zip(entries).enumerate() {
             let name = node.name.as_str();
             let facts = match entry.and_then(NodeEntry::facts) {
                 None => unseen.get(&place),
                 known => known,
             };
             let Some(facts) = facts else {
-                self.unknown(node);
+                self.unknown(name);
                 continue;
             };
             let agents = entry.map(NodeEntry::agents).unwrap_or_default();
@@ -222,12 +216,12 @@ impl<'r> FilterRun<'r> {
             let verdict = evaluator.evaluate(&candidate);
             self.counts.add(Some(verdict));
             let Some(first) = verdict.failed.first() else {
-                passed.push(node);
+                passed.push(node.json);
                 continue;
             };
             self.details.add(candidate, verdict);
             self.unresolvable.push(Failure {
-                node: node.name,
+                node: name,
                 text: &self.texts[first as usize],
             });
         }
@@ -238,11 +232,11 @@ impl<'r> FilterRun<'r> {
         (self.failed.len() + self.unresolvable.len()) as u64
     }
 
-    fn unknown(&mut self, node: AskedNode<'r>) {
+    fn unknown(&mut self, node: &'r str) {
         self.counts.add(None);
-        self.details.add_unknown(node.name.as_str());
+        self.details.add_unknown(node);
         self.failed.push(Failure {
-            node: node.name,
+            node,
             text: NOT_YET_KNOWN,
         });
     }

@@ -14,7 +14,7 @@ use crate::decide::policy::Policy;
 use crate::http::extender::CallReport;
 use crate::http::extender::decision::{self, Details};
 use crate::http::extender::retry::RetryState;
-use crate::http::extender::vmi::{NoVmi, find_vmi, no_vmi};
+use crate::http::extender::vmi::find_vmi;
 use crate::http::metrics::{ExtenderOutcome, Surface, Verb};
 use crate::http::refusal::Refusal;
 use crate::http::{ClientPeer, Service};
@@ -28,8 +28,7 @@ pub(in crate::http) async fn handle(
     ClientPeer(peer): ClientPeer,
     body: Body,
 ) -> Response {
-    let answered = answer(&service, peer, body).await;
-    answered.unwrap_or_else(|refusal| service.refuse(Surface::Extender, &refusal))
+    service.finish(Surface::Extender, answer(&service, peer, body).await)
 }
 
 async fn answer(service: &Arc<Service>, peer: Peer, body: Body) -> Result<Response, Refusal> {
@@ -87,12 +86,10 @@ pub fn preempt(
     let vmi = match find_vmi(&pod, &snapshot.cluster, lookup) {
         Ok(vmi) => vmi,
         Err(problem) => {
-            let mut answer = answered(ExtenderOutcome::VmiUnknown, preempt_result(&[]));
-            answer.report.problem = Some(no_vmi(&pod, &problem));
-            if let NoVmi::Unknown(vmi) = problem {
-                answer.report.unknown = Some(vmi);
-            }
-            return Ok(answer);
+            return Ok(PreemptAnswer {
+                report: CallReport::no_vmi(&pod, problem),
+                json: preempt_result(&[]),
+            });
         }
     };
     let origin = snapshot.cluster.origin(vmi);

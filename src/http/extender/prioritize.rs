@@ -30,8 +30,7 @@ pub(in crate::http) async fn handle(
     ClientPeer(peer): ClientPeer,
     body: Body,
 ) -> Response {
-    let answered = answer(&service, peer, body).await;
-    answered.unwrap_or_else(|refusal| service.refuse(Surface::Extender, &refusal))
+    service.finish(Surface::Extender, answer(&service, peer, body).await)
 }
 
 async fn answer(service: &Arc<Service>, peer: Peer, body: Body) -> Result<Response, Refusal> {

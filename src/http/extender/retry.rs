@@ -1,4 +1,4 @@
-//! When a call is judged once more before it is answered: its VMI was not in the view, or no node fits.
+//! Evaluates a call once more before the response: its VMI was not in the view, or no node fits.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,10 +18,10 @@ const CHANGE_WAIT: Duration = Duration::from_millis(150);
 const CHANGE_WAIT_EVERY: Duration = Duration::from_secs(2);
 const CHANGE_WAITS: u32 = 5;
 
-/// What was done for a call so far.
+/// What was tried for a call so far.
 #[derive(Debug, Default)]
 pub(super) struct RetryState {
-    /// What a look at the API server brought.
+    /// What the API server answered, if the VMI was looked up.
     pub(super) lookup: Option<Lookup>,
     /// Until when it waits for changes.
     wait_until: Option<Instant>,
@@ -62,7 +62,7 @@ impl RetryState {
         }
         let wait_until = self
             .wait_until
-            .or_else(|| service.no_node_fits.wait_until(Instant::now()));
+            .or_else(|| service.change_waits.wait_until(Instant::now()));
         self.wait_until = wait_until;
         match wait_until {
             Some(until) => {
@@ -74,24 +74,26 @@ impl RetryState {
     }
 }
 
-/// How many calls in which no node fits have waited for a change lately.
+/// Limits the waits of calls in which no node fits to one in 2 s on average, with a burst of 5.
+///
+/// What wakes a rejected pod in kube-scheduler reaches berth as well, sometimes a moment later; without a
+/// wait the pod would be rejected and stay pending until the next change of a node. The limit is there
+/// because kube-scheduler schedules one pod at a time.
 #[derive(Debug, Default)]
-pub(in crate::http) struct NoNodeFits {
-    next: Mutex<Option<Instant>>,
+pub(in crate::http) struct ChangeWaitLimiter {
+    /// When the waits so far are paid for.
+    paid: Mutex<Option<Instant>>,
 }
 
-impl NoNodeFits {
-    /// Until when the next one may wait. What wakes a rejected pod in kube-scheduler comes to berth as
-    /// well, and may come there first by a moment; the pod would wait for the next thing that happens
-    /// to a node. But kube-scheduler does one pod at a time: only a small part of its time is taken,
-    /// however many pods fit nowhere.
+impl ChangeWaitLimiter {
+    /// Until when a call may wait; `None` if it may not.
     fn wait_until(&self, now: Instant) -> Option<Instant> {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = next.map_or(now, |next| next.max(now));
+        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = paid.map_or(now, |paid| paid.max(now));
         if due > now + CHANGE_WAIT_EVERY * (CHANGE_WAITS - 1) {
             return None;
         }
-        *next = Some(due + CHANGE_WAIT_EVERY);
+        *paid = Some(due + CHANGE_WAIT_EVERY);
         Some(now + CHANGE_WAIT)
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::cluster::{Lookup, View};
 use crate::domain::Vmi;
-use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};
+use crate::text::{LONGEST_NAME, shorten};
 use crate::wire::objects::{Owner, Pod};
 
 /// A VMI as its launcher pod names it.
@@ -39,28 +39,33 @@ pub(super) enum NoVmi {
     /// No VMI controls the pod.
     #[error("pod {0} has the labels of a virt-launcher, but no VirtualMachineInstance controls it")]
     Unowned(String),
-    /// It is not in the view, and was not looked up.
+    /// It is not in the view, nor did a look-up find it, if there was one.
     #[error("{0} is not known")]
-    Unknown(VmiRef),
-    /// It is not in the view, and looking it up did not bring it.
-    #[error("{0} is not known")]
-    NotFound(VmiRef, Lookup),
+    Unknown(VmiRef, Option<Lookup>),
 }
 
 impl NoVmi {
     /// The text for the log, with the reason that the response omits.
     pub(super) fn details(&self) -> String {
         let why = match self {
-            Self::Unowned(_) | Self::Unknown(_) => return self.to_string(),
-            Self::NotFound(_, Lookup::Found(_) | Lookup::Absent) => "it is not in the cluster",
-            Self::NotFound(_, Lookup::Limited) => {
+            Self::Unowned(_) | Self::Unknown(_, None) => return self.to_string(),
+            Self::Unknown(_, Some(Lookup::Found(_) | Lookup::Absent)) => "it is not in the cluster",
+            Self::Unknown(_, Some(Lookup::Limited)) => {
                 "too many were looked up already (limits.lookupsPerSecond)"
             }
-            Self::NotFound(_, Lookup::Failed(fault)) => {
+            Self::Unknown(_, Some(Lookup::Failed(fault))) => {
                 return format!("{self}: it could not be read: {fault}");
             }
         };
         format!("{self}: {why}")
+    }
+
+    /// The VMI, if it was not looked up yet.
+    pub(super) fn not_looked_up(self) -> Option<VmiRef> {
+        match self {
+            Self::Unknown(vmi, None) => Some(vmi),
+            Self::Unknown(_, Some(_)) | Self::Unowned(_) => None,
+        }
     }
 }
 
@@ -83,16 +88,9 @@ pub(super) fn find_vmi<'v>(
         uid: uid.into(),
     };
     match lookup {
-        None => Err(NoVmi::Unknown(vmi)),
         Some(Lookup::Found(found)) if found.uid == vmi.uid => Ok(found),
-        Some(lookup) => Err(NoVmi::NotFound(vmi, lookup.clone())),
+        lookup => Err(NoVmi::Unknown(vmi, lookup.cloned())),
     }
-}
-
-/// What the log says of a pod that can't be judged.
-pub(super) fn no_vmi(pod: &Pod<'_>, problem: &NoVmi) -> String {
-    let details = problem.details();
-    shorten(format_args!("{}: {details}", pod_name(pod)), LONGEST_TEXT)
 }
 
 /// A pod's namespace and name, of whatever length they are.
@@ -127,11 +125,11 @@ mod tests {
                 ": it could not be read: no answer",
             ),
         ] {
-            let problem = NoVmi::NotFound(vmi.clone(), lookup);
+            let problem = NoVmi::Unknown(vmi.clone(), Some(lookup));
             assert_eq!(problem.to_string(), told);
             assert_eq!(problem.details(), format!("{told}{why}"));
         }
-        let problem = NoVmi::Unknown(vmi);
+        let problem = NoVmi::Unknown(vmi, None);
         assert_eq!(
             (problem.to_string(), problem.details()),
             (told.into(), told.into())
