@@ -33,6 +33,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::decide::checks::Check;
 use crate::decide::policy::Policy;
 use crate::decide::score::Weights;
 use crate::domain;
@@ -254,7 +255,10 @@ impl Config {
         Policy {
             provider: self.network.provider,
             launches: self.guard.launches,
-            checks: self.guard.checks.set(),
+            checks: self.guard.checks.set().with(
+                Check::SouthboundOutOfReach,
+                self.southbound.on_stale == OnStale::Reject,
+            ),
             when_unlabelled: self.machine_type.when_unlabelled,
             equivalents: self.machine_type.equivalents.clone(),
             when_unseen: self.agents.when_unseen,

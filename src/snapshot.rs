@@ -42,21 +42,10 @@ pub struct Snapshot {
 pub enum SouthboundState {
     /// It is not read.
     NotRead,
-    /// It is too old, and its checks are left out.
-    LeftOut,
-    /// It is too old, and rejects every node.
-    Rejects,
-    /// It is as it was a moment ago, seen at this time.
+    /// Nothing was heard from it for too long.
+    Stale,
+    /// It is up to date, seen at this time.
     Fresh(Arc<ChassisView>, Instant),
-}
-
-/// What to do with a southbound database that was silent for too long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Staleness {
-    /// What is too long.
-    pub after: Duration,
-    /// Reject every node, rather than leave the database out.
-    pub rejects: bool,
 }
 
 /// Where snapshots come from, for as long as berth runs.
@@ -77,38 +66,23 @@ pub struct SouthboundStore {
     pub view: Arc<ArcSwap<ChassisView>>,
     /// How its connection is.
     pub connection: Arc<ConnectionMetrics>,
-    /// What to do when it is silent.
-    pub staleness: Staleness,
-}
-
-/// How much the southbound database counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Freshness {
-    /// It is as it was a moment ago.
-    Fresh,
-    /// It is too old, and left out.
-    LeftOut,
-    /// It is too old, and rejects every node.
-    Rejects,
+    /// After how long without a message it is stale.
+    pub stale_after: Duration,
 }
 
 impl SouthboundStore {
-    /// How much the database counts now.
+    /// Whether the database was heard from lately.
     #[must_use]
-    pub fn freshness(&self) -> Freshness {
-        let Staleness { after, rejects } = self.staleness;
-        match self.connection.silence() {
-            Some(silence) if silence <= after => Freshness::Fresh,
-            _ if rejects => Freshness::Rejects,
-            _ => Freshness::LeftOut,
-        }
+    pub fn is_fresh(&self) -> bool {
+        let silence = self.connection.silence();
+        silence.is_some_and(|silence| silence <= self.stale_after)
     }
 
     fn state(&self, now: Instant) -> SouthboundState {
-        match self.freshness() {
-            Freshness::Fresh => SouthboundState::Fresh(self.view.load_full(), now),
-            Freshness::LeftOut => SouthboundState::LeftOut,
-            Freshness::Rejects => SouthboundState::Rejects,
+        if self.is_fresh() {
+            SouthboundState::Fresh(self.view.load_full(), now)
+        } else {
+            SouthboundState::Stale
         }
     }
 }
@@ -209,16 +183,12 @@ impl Snapshot {
     #[must_use]
     pub fn capabilities(&self) -> ClusterCapabilities {
         ClusterCapabilities {
-            southbound_counts: matches!(
-                self.southbound,
-                SouthboundState::Rejects | SouthboundState::Fresh(..)
+            southbound_configured: !matches!(self.southbound, SouthboundState::NotRead),
+            southbound_counts: matches!(self.southbound, SouthboundState::Fresh(..)),
+            lag_reported: matches!(
+                &self.southbound,
+                SouthboundState::Fresh(chassis, _) if chassis.reports_lag()
             ),
-            lag_reported: match &self.southbound {
-                SouthboundState::Fresh(chassis, _) => chassis.reports_lag(),
-                SouthboundState::NotRead | SouthboundState::LeftOut | SouthboundState::Rejects => {
-                    true
-                }
-            },
             ..self.cluster.capabilities()
         }
     }
@@ -251,8 +221,7 @@ impl Snapshot {
         agents: Agents,
     ) -> Candidate<'a> {
         let southbound = match (&self.southbound, facts.chassis.name()) {
-            (SouthboundState::LeftOut, _) => Southbound::LeftOut,
-            (SouthboundState::Rejects, _) => Southbound::Stale,
+            (SouthboundState::Stale, _) => Southbound::Stale,
             // That the node claims no chassis says enough.
             (SouthboundState::NotRead, _) | (SouthboundState::Fresh(..), None) => {
                 Southbound::Unknown
@@ -280,7 +249,7 @@ impl Snapshot {
     pub fn switches_of(&self, namespace: &str, vm: &str) -> Option<Switches<'_>> {
         match &self.southbound {
             SouthboundState::Fresh(chassis, _) => chassis.locality.switches_of(namespace, vm),
-            SouthboundState::NotRead | SouthboundState::LeftOut | SouthboundState::Rejects => None,
+            SouthboundState::NotRead | SouthboundState::Stale => None,
         }
     }
 

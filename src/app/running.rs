@@ -18,7 +18,7 @@ use super::listeners::{
 };
 use super::{AppError, leader_tasks, southbound};
 use crate::cluster::View;
-use crate::config::Config;
+use crate::config::{Config, OnStale};
 use crate::http::{self, Service, admin_router, router};
 use crate::metrics::{self, Registry};
 use crate::readiness::{Condition, Readiness};
@@ -71,7 +71,8 @@ impl Running {
             None => (None, pending().boxed()),
         };
         if let Some(source) = &southbound {
-            registry.collect(SouthboundGauges::new(source.clone())?)?;
+            let rejects = config.southbound.on_stale == OnStale::Reject;
+            registry.collect(SouthboundGauges::new(source.clone(), rejects)?)?;
         }
         let stores = Stores {
             cluster: Arc::clone(&view),

@@ -8,11 +8,11 @@ use futures_util::future::BoxFuture;
 use ovsdb::{ClientOptions, MonitorSpec, Tls};
 
 use super::AppError;
-use crate::config::{OnStale, Southbound};
+use crate::config::Southbound;
 use crate::metrics::Registry;
 use crate::ovn::{ChassisView, ConnectionMetrics, southbound};
 use crate::readiness::{Condition, Readiness};
-use crate::snapshot::{Changes, SouthboundStore, Staleness};
+use crate::snapshot::{Changes, SouthboundStore};
 use crate::tls::{ClientFiles, Identity};
 
 /// A source of facts, and what keeps it one; with `locality`, also of where networks are local.
@@ -30,10 +30,7 @@ pub(super) fn follow(
     let source = SouthboundStore {
         view: Arc::new(ArcSwap::from_pointee(ChassisView::default())),
         connection: Arc::new(ConnectionMetrics::register(registry)?),
-        staleness: Staleness {
-            after: config.stale_after.0,
-            rejects: config.on_stale == OnStale::Reject,
-        },
+        stale_after: config.stale_after.0,
     };
     let options = ClientOptions {
         endpoints,

@@ -171,6 +171,7 @@ impl View {
         ClusterCapabilities {
             machine_types_seen: self.labelled_nodes > 0,
             agents_seen: Agent::ALL.iter().copied().filter(is_seen).collect(),
+            southbound_configured: false,
             southbound_counts: false,
             lag_reported: false,
         }

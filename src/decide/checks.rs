@@ -41,6 +41,8 @@ pub enum Needs {
     MachineTypeLabels,
     /// Pods of the network's agents.
     AgentPods,
+    /// A southbound database in the configuration, in reach or not.
+    SouthboundConfigured,
     /// The southbound database.
     Southbound,
     /// Chassis that report to the southbound database how far they are.
@@ -55,6 +57,7 @@ impl Needs {
             Self::Objects => "the Node object and the VMI",
             Self::MachineTypeLabels => "a machine-type label on any node of the cluster",
             Self::AgentPods => "a pod of the network's agents in the cluster",
+            Self::SouthboundConfigured => "`southbound.endpoints` in the configuration",
             Self::Southbound => "OVN's southbound database",
             Self::SouthboundLag => "OVN's southbound database, with chassis that report `nb_cfg`",
         }
@@ -168,8 +171,17 @@ checks! {
         text: "OVN chassis not responding",
         severity: Severity::Error,
         needs: Needs::SouthboundLag,
-        meaning: "The chassis has lagged behind `SB_Global.nb_cfg` for longer than `southbound.allowedLag`. With `southbound.onStale: Reject`, the southbound database may also be out of reach.",
-        remedy: "Check ovn-controller in the node's `ovs-ovn` pod, and the connection to the southbound database.",
+        meaning: "The chassis has lagged behind `SB_Global.nb_cfg` for longer than `southbound.allowedLag`.",
+        remedy: "Check ovn-controller in the node's `ovs-ovn` pod.",
+    }
+    /// The southbound database is out of reach, and the configuration rejects every node then.
+    SouthboundOutOfReach {
+        code: "BRT0109",
+        text: "OVN southbound database out of reach",
+        severity: Severity::Error,
+        needs: Needs::SouthboundConfigured,
+        meaning: "berth has not heard from the southbound database for longer than `southbound.staleAfter`, and `southbound.onStale: Reject` rejects every node then.",
+        remedy: "Check the OVN database pods and berth's connection to them. To migrate without the database's checks, set `southbound.onStale: Ignore`.",
     }
 }
 
@@ -231,12 +243,6 @@ impl CheckSet {
     #[must_use]
     pub const fn without(self, check: Check) -> Self {
         Self(self.0 & !(1 << check as u8))
-    }
-
-    /// The checks that are in both sets.
-    #[must_use]
-    pub const fn intersection(self, other: Self) -> Self {
-        Self(self.0 & other.0)
     }
 
     /// The first check in the order of [`Check`].
@@ -333,6 +339,12 @@ mod tests {
                 "chassis_not_responding",
                 "ChassisNotResponding",
                 "OVN chassis not responding",
+            ),
+            (
+                "BRT0109",
+                "southbound_out_of_reach",
+                "SouthboundOutOfReach",
+                "OVN southbound database out of reach",
             ),
         ]
         .map(|(code, name, code_name, text)| (code, name, code_name, text.to_owned()));

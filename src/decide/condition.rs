@@ -13,8 +13,6 @@ use crate::domain::{
 /// The condition's type.
 pub const CONDITION: &str = "OVNChassisReady";
 
-const OUT_OF_REACH: &str = "SouthboundOutOfReach";
-
 /// The condition that a node should have, given the one that it has. It contains no ages, so that it
 /// changes only when something happens.
 #[must_use]
@@ -43,13 +41,13 @@ pub fn condition(
         }
         // Without the database, a good verdict stays.
         Some(before)
-            if before.status == Status::True && candidate.southbound == Southbound::LeftOut =>
+            if before.status == Status::True && candidate.southbound == Southbound::Stale =>
         {
             before.clone()
         }
-        _ if candidate.southbound == Southbound::LeftOut => new(
+        _ if candidate.southbound == Southbound::Stale => new(
             Status::Unknown,
-            OUT_OF_REACH,
+            Check::SouthboundOutOfReach.code_name(),
             "the southbound database is out of reach, and its checks are left out",
         ),
         _ => ready(policy, cluster),
@@ -111,17 +109,14 @@ fn against(check: Check, candidate: &Candidate<'_>, required: AgentSet) -> Chass
             format!("not running or not Ready: {}", lacking.join(", ")).into()
         }
         Check::NetworkUnavailable => "the node's condition NetworkUnavailable is True".into(),
-        Check::ChassisNotResponding if *southbound == Southbound::Stale => {
-            return new(
-                Status::False,
-                OUT_OF_REACH,
-                "the southbound database is out of reach, and every node is rejected (onStale: Reject)",
-            );
-        }
         Check::ChassisNotResponding => {
-            "the chassis is behind the southbound database for too long".into()
+            "the chassis has been behind the southbound database for too long".into()
         }
-        _ => check.text(None),
+        Check::SouthboundOutOfReach => {
+            "the southbound database is out of reach, and every node is rejected (onStale: Reject)"
+                .into()
+        }
+        Check::MigrationSource | Check::MachineType => check.text(None),
     };
     ChassisReady {
         status: Status::False,

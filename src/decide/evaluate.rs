@@ -150,15 +150,13 @@ impl<'a> Evaluator<'a> {
     #[must_use]
     pub fn evaluate(&mut self, node: &Candidate<'_>) -> Verdict {
         let mut failed = CheckSet::default();
-        for check in Check::ALL {
+        for check in self.active.iter() {
             failed = failed.with(check, self.fails(check, node));
         }
-        Verdict {
-            failed: failed.intersection(self.active),
-        }
+        Verdict { failed }
     }
 
-    /// The rule of each check, for where the check is active.
+    /// The rule of each check.
     fn fails(&mut self, check: Check, node: &Candidate<'_>) -> bool {
         let Candidate {
             facts, southbound, ..
@@ -168,19 +166,16 @@ impl<'a> Evaluator<'a> {
             Check::MigrationSource => self.source == Some(node.name),
             Check::MachineType => !self.runs_machine_type(&facts.machine_types),
             Check::ChassisNotRegistered => {
-                let is_lost =
-                    self.cluster.southbound_counts && *southbound == Southbound::NoChassis;
-                is_lost || facts.chassis.name().is_none()
+                *southbound == Southbound::NoChassis || facts.chassis.name().is_none()
             }
             Check::ChassisIdentity => row.is_some_and(|row| row.identity != ChassisIdentity::Own),
             Check::ChassisNoTunnel => row.is_some_and(|row| !row.has_tunnel),
             Check::AgentsNotReady => node.agents.unready().intersects(self.required_agents),
             Check::NetworkUnavailable => facts.network_unavailable,
             Check::ChassisNotResponding => {
-                let is_late = row
-                    .is_some_and(|row| row.behind > Some(self.policy.allowed_lag) && !row.is_held);
-                is_late || *southbound == Southbound::Stale
+                row.is_some_and(|row| row.behind > Some(self.policy.allowed_lag) && !row.is_held)
             }
+            Check::SouthboundOutOfReach => *southbound == Southbound::Stale,
         }
     }
 

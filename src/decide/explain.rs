@@ -78,10 +78,10 @@ impl Explained<'_> {
                     }
                 })
             }
-            Check::ChassisNotResponding => match row.and_then(|row| row.behind) {
-                Some(behind) => write!(f, " (behind for {} s)", behind.as_secs()),
-                None => f.write_str(" (the southbound database is out of reach)"),
-            },
+            Check::ChassisNotResponding => {
+                let behind = row.and_then(|row| row.behind).unwrap_or_default();
+                write!(f, " (behind for {} s)", behind.as_secs())
+            }
             Check::AgentsNotReady => {
                 let states: Vec<String> = self
                     .required_agents
@@ -90,7 +90,10 @@ impl Explained<'_> {
                     .collect();
                 write!(f, " ({})", states.join(", "))
             }
-            _ => Ok(()),
+            Check::MigrationSource
+            | Check::ChassisNoTunnel
+            | Check::NetworkUnavailable
+            | Check::SouthboundOutOfReach => Ok(()),
         }
     }
 }

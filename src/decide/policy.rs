@@ -60,7 +60,7 @@ impl Default for Policy {
         Self {
             provider: Provider::default(),
             launches: false,
-            checks: CheckSet::ALL,
+            checks: CheckSet::ALL.without(Check::SouthboundOutOfReach),
             when_unlabelled: WhenUnlabelled::default(),
             equivalents: BTreeMap::new(),
             when_unseen: WhenUnseen::default(),
@@ -71,13 +71,16 @@ impl Default for Policy {
 }
 
 /// What is true of the cluster as a whole, and decides whether some checks can be made at all.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClusterCapabilities {
     /// At least one node carries a machine-type label.
     pub machine_types_seen: bool,
     /// The agents of which at least one pod was seen.
     pub agents_seen: AgentSet,
-    /// The southbound database is read, and what was read of it counts.
+    /// berth reads the southbound database.
+    pub southbound_configured: bool,
+    /// What it has read is not stale.
     pub southbound_counts: bool,
     /// Chassis report their `nb_cfg`, so that their lag is known.
     pub lag_reported: bool,
@@ -106,6 +109,7 @@ impl Policy {
                 cluster.machine_types_seen || self.when_unlabelled == WhenUnlabelled::Exclude
             }
             Needs::AgentPods => !self.required_agents(cluster).is_empty(),
+            Needs::SouthboundConfigured => cluster.southbound_configured,
             Needs::Southbound => cluster.southbound_counts,
             Needs::SouthboundLag => cluster.southbound_counts && cluster.lag_reported,
         };

@@ -9,6 +9,7 @@ use crate::domain::{AgentSet, ChassisIdentity, ChassisRow};
 pub(super) const CLUSTER: ClusterCapabilities = ClusterCapabilities {
     machine_types_seen: true,
     agents_seen: AgentSet::ALL,
+    southbound_configured: true,
     southbound_counts: true,
     lag_reported: true,
 };

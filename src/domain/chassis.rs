@@ -8,9 +8,7 @@ pub enum Southbound {
     /// Nothing: the database is not read.
     #[default]
     Unknown,
-    /// What was read is too old, and left out.
-    LeftOut,
-    /// What was read is too old, and rejects every node.
+    /// What was read is too old.
     Stale,
     /// No chassis has the name that the node claims.
     NoChassis,
@@ -24,7 +22,7 @@ impl Southbound {
     pub const fn row(&self) -> Option<&ChassisRow> {
         match self {
             Self::Chassis(row) => Some(row),
-            Self::Unknown | Self::LeftOut | Self::Stale | Self::NoChassis => None,
+            Self::Unknown | Self::Stale | Self::NoChassis => None,
         }
     }
 }

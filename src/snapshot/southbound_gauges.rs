@@ -5,11 +5,12 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, IntGauge, IntGaugeVec, Opts};
 
 use crate::metrics::NamedGauges;
-use crate::snapshot::{Freshness, SouthboundStore};
+use crate::snapshot::SouthboundStore;
 
 /// Reads the view, and the age of it, at every scrape.
 pub struct SouthboundGauges {
     source: SouthboundStore,
+    rejects_when_stale: bool,
     silence: Gauge,
     standing: IntGaugeVec,
     chassis: IntGauge,
@@ -19,20 +20,18 @@ pub struct SouthboundGauges {
     response: NamedGauges,
 }
 
-const STANDINGS: [(Freshness, &str); 3] = [
-    (Freshness::Fresh, "fresh"),
-    (Freshness::LeftOut, "left_out"),
-    (Freshness::Rejects, "rejects"),
-];
-
 impl SouthboundGauges {
-    /// Registers nothing yet.
+    /// Registers nothing yet. `rejects_when_stale` says what a stale database does.
     ///
     /// # Errors
     /// A name or label that is not valid: a defect.
-    pub fn new(source: SouthboundStore) -> Result<Self, prometheus::Error> {
+    pub fn new(
+        source: SouthboundStore,
+        rejects_when_stale: bool,
+    ) -> Result<Self, prometheus::Error> {
         Ok(Self {
             source,
+            rejects_when_stale,
             silence: Gauge::new(
                 "berth_southbound_silence_seconds",
                 "Since when nothing was heard of the southbound database; -1 before it first was.",
@@ -96,10 +95,14 @@ impl Collector for SouthboundGauges {
         let silence = connection.silence();
         self.silence
             .set(silence.map_or(-1.0, |silence| silence.as_secs_f64()));
-        let holds = self.source.freshness();
-        for (standing, name) in STANDINGS {
-            let gauge = self.standing.with_label_values(&[name]);
-            gauge.set(i64::from(standing == holds));
+        let (is_fresh, rejects) = (self.source.is_fresh(), self.rejects_when_stale);
+        for (standing, holds) in [
+            ("fresh", is_fresh),
+            ("left_out", !is_fresh && !rejects),
+            ("rejects", !is_fresh && rejects),
+        ] {
+            let gauge = self.standing.with_label_values(&[standing]);
+            gauge.set(i64::from(holds));
         }
         self.chassis
             .set(i64::try_from(view.count()).unwrap_or(i64::MAX));

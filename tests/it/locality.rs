@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use berth::snapshot::Staleness;
 use serde_json::json;
 
 use crate::ovn_lab::Lab;
@@ -14,7 +13,7 @@ const NODES: [&str; 3] = ["el9-1", "el9-2", "el9-3"];
 
 /// A VPC of the switches `s1` and `s2`, and a switch `net` of a Multus network beside it. VM `web` has
 /// a port on `s1`.
-fn start(config: &str, staleness: Staleness) -> Option<(Lab, Following)> {
+fn start(config: &str, stale_after: Duration) -> Option<(Lab, Following)> {
     let mut lab = Lab::start()?;
     for (number, node) in (2..).zip(NODES) {
         lab.add(node, &chassis(number));
@@ -28,7 +27,7 @@ fn start(config: &str, staleness: Staleness) -> Option<(Lab, Following)> {
     add(&lab, "s1", "web.default", "default/web");
     add(&lab, "s2", "pod.other", "other/pod");
     add(&lab, "net", "pod.other.net.default.ovn", "other/pod");
-    let following = Following::start(&lab.southbound, config, staleness);
+    let following = Following::start(&lab.southbound, config, stale_after);
     Some((lab, following))
 }
 
@@ -170,11 +169,7 @@ async fn ovn_scores_follow_a_port_that_moves_as_a_migration_moves_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ovn_scores_leave_out_a_database_that_is_out_of_reach() {
-    let staleness = Staleness {
-        after: Duration::from_secs(2),
-        rejects: false,
-    };
-    let Some((mut lab, following)) = start("", staleness) else {
+    let Some((mut lab, following)) = start("", Duration::from_secs(2)) else {
         return;
     };
     lab.plug("el9-1", "web.default");

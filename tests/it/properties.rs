@@ -300,7 +300,6 @@ fn southbound() -> impl Strategy<Value = Southbound> {
     );
     prop_oneof![
         Just(Southbound::Unknown),
-        Just(Southbound::LeftOut),
         Just(Southbound::Stale),
         Just(Southbound::NoChassis),
         row,
@@ -622,12 +621,12 @@ proptest! {
         vmi in vmi(),
         (ovs, cni, ovnkube_node) in (state(), state(), state()),
         southbound in southbound(),
-        (machine_types_seen, southbound_counts, lag_reported, launch) in any::<(bool, bool, bool, bool)>(),
+        (machine_types_seen, southbound_configured, southbound_counts, lag_reported, launch) in any::<(bool, bool, bool, bool, bool)>(),
         agents_seen in subsequence(Agent::ALL.to_vec(), 0..=Agent::ALL.len()),
         name in ".*",
     ) {
         let agents_seen = agents_seen.into_iter().collect();
-        let cluster = ClusterCapabilities { machine_types_seen, agents_seen, southbound_counts, lag_reported };
+        let cluster = ClusterCapabilities { machine_types_seen, agents_seen, southbound_configured, southbound_counts, lag_reported };
         let reason = if launch { SchedulingReason::Launch } else { SchedulingReason::MigrationTarget };
         let mut evaluator = Evaluator::for_vm(&policy, cluster, reason, Origin::of(&vmi, None));
         let candidate = Candidate { name: &name, facts: &facts, agents: Agents { ovs, cni, ovnkube_node }, southbound };

@@ -6,14 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use berth::config::Config;
+use berth::config::{Config, OnStale};
 use berth::http::{Metrics, Service};
 use berth::metrics::Registry;
 use berth::ovn::probe::ProbeMetrics;
 use berth::ovn::{ChassisView, ConnectionMetrics, Probe, southbound};
-use berth::snapshot::{
-    Changes, ClusterGauges, SouthboundGauges, SouthboundStore, Staleness, Stores,
-};
+use berth::snapshot::{Changes, ClusterGauges, SouthboundGauges, SouthboundStore, Stores};
 use ovsdb::{ClientOptions, Endpoints};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -80,13 +78,13 @@ pub(crate) struct Following {
 }
 
 impl Following {
-    pub(crate) fn start(server: &Server, config: &str, staleness: Staleness) -> Self {
+    pub(crate) fn start(server: &Server, config: &str, stale_after: Duration) -> Self {
         let config = Config::parse(config).unwrap();
         let registry = Registry::default();
         let source = SouthboundStore {
             view: Arc::new(ArcSwap::from_pointee(ChassisView::default())),
             connection: Arc::new(ConnectionMetrics::register(&registry).unwrap()),
-            staleness,
+            stale_after,
         };
         let options = ClientOptions {
             inactivity: Duration::from_secs(1),
@@ -109,7 +107,8 @@ impl Following {
             southbound: Some(source.clone()),
             changes: Changes::default(),
         };
-        let gauges = SouthboundGauges::new(source.clone());
+        let rejects = config.southbound.on_stale == OnStale::Reject;
+        let gauges = SouthboundGauges::new(source.clone(), rejects);
         registry.collect(gauges.unwrap()).unwrap();
         let gauges = ClusterGauges::new(stores.clone(), config.policy());
         registry.collect(gauges.unwrap()).unwrap();
@@ -176,10 +175,7 @@ impl Drop for Following {
 }
 
 const UNCLAIMED: (&str, &str) = ("el9-nochassis", "OVN chassis not registered");
-pub(crate) const PATIENT: Staleness = Staleness {
-    after: Duration::from_hours(1),
-    rejects: false,
-};
+pub(crate) const PATIENT: Duration = Duration::from_hours(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ovn_verdict_follows_what_becomes_of_a_chassis() {
@@ -368,25 +364,25 @@ async fn ovn_chassis_that_is_killed_is_rejected_when_it_did_not_answer_and_the_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ovn_database_out_of_reach_is_left_out_or_held_against_everyone() {
-    for (rejects, standing) in [(false, "left_out"), (true, "rejects")] {
+async fn ovn_database_out_of_reach_is_left_out_or_rejects_every_node() {
+    let reject = "southbound: {onStale: Reject}\nguard: {checks: {chassisResponsive: false}}";
+    for (config, standing) in [("", "left_out"), (reject, "rejects")] {
         let Some(mut southbound) = Southbound::start() else {
             return;
         };
         southbound.set("Chassis", 3, "hostname", &json!("another"));
-        let staleness = Staleness {
-            after: Duration::from_secs(2),
-            rejects,
-        };
-        let following = Following::start(&southbound.server, "", staleness);
+        let stale_after = Duration::from_secs(2);
+        let following = Following::start(&southbound.server, config, stale_after);
         let fresh = [("el9-2", "OVN chassis identity mismatch"), UNCLAIMED];
         following.until(&fresh).await;
         southbound.server.kill();
-        let late = "OVN chassis not responding";
-        let stale = [("el9-1", late), ("el9-2", late), ("el9-3", late), UNCLAIMED];
-        following
-            .until(if rejects { &stale } else { &[UNCLAIMED] })
-            .await;
+        let stale = "OVN southbound database out of reach";
+        let all = ["el9-1", "el9-2", "el9-3"].map(|node| (node, stale));
+        let rejected = match standing {
+            "rejects" => [&all[..], &[UNCLAIMED]].concat(),
+            _ => vec![UNCLAIMED],
+        };
+        following.until(&rejected).await;
         let holds = format!("berth_southbound_standing{{standing=\"{standing}\"}}");
         assert_eq!(following.asked.metric(&holds), 1.0);
         assert_eq!(following.asked.metric("berth_southbound_connected"), 0.0);

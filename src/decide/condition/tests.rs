@@ -37,7 +37,7 @@ fn judge_after(
     southbound: Southbound,
 ) -> ChassisReady {
     let cluster = ClusterCapabilities {
-        southbound_counts: !matches!(southbound, Southbound::Unknown | Southbound::LeftOut),
+        southbound_counts: !matches!(southbound, Southbound::Unknown | Southbound::Stale),
         ..CLUSTER
     };
     let candidate = Candidate {
@@ -168,12 +168,7 @@ fn what_the_southbound_database_says_of_a_chassis_has_a_reason_and_a_message() {
         (
             behind(31),
             "ChassisNotResponding",
-            "the chassis is behind the southbound database for too long",
-        ),
-        (
-            Southbound::Stale,
-            "SouthboundOutOfReach",
-            "the southbound database is out of reach, and every node is rejected (onStale: Reject)",
+            "the chassis has been behind the southbound database for too long",
         ),
     ] {
         check_bad(&mk_facts(), READY, southbound, reason, message);
@@ -327,15 +322,42 @@ fn chassis_that_do_not_report_their_lag_are_ready_with_what_that_leaves_open() {
     assert_eq!(judge(&unchecked, None), ready(&unchecked, CLUSTER));
     // The words stay while nothing is seen of the database.
     let published = judge(&whole, None);
-    let out_of_sight = judge_after(Some(&published), &mk_facts(), READY, Southbound::LeftOut);
+    let out_of_sight = judge_after(Some(&published), &mk_facts(), READY, Southbound::Stale);
     assert_eq!(out_of_sight, published);
+}
+
+#[test]
+fn a_stale_database_makes_every_node_not_ready_where_it_rejects() {
+    let policy = Policy {
+        checks: CheckSet::ALL,
+        ..Policy::default()
+    };
+    let cluster = ClusterCapabilities {
+        southbound_counts: false,
+        ..CLUSTER
+    };
+    let facts = mk_facts();
+    let candidate = Candidate {
+        name: "el9-1",
+        facts: &facts,
+        agents: READY,
+        southbound: Southbound::Stale,
+    };
+    check(
+        &condition(&policy, cluster, &candidate, None),
+        (
+            Status::False,
+            "SouthboundOutOfReach",
+            "the southbound database is out of reach, and every node is rejected (onStale: Reject)",
+        ),
+    );
 }
 
 #[test]
 fn a_database_out_of_sight_leaves_what_was_good_and_makes_the_rest_unknown() {
     let good = judge(&mk_facts(), READY, Southbound::Chassis(GOOD));
     let bad = judge(&mk_facts(), READY, Southbound::NoChassis);
-    let unknown = judge(&mk_facts(), READY, Southbound::LeftOut);
+    let unknown = judge(&mk_facts(), READY, Southbound::Stale);
     check(
         &unknown,
         (
@@ -350,7 +372,7 @@ fn a_database_out_of_sight_leaves_what_was_good_and_makes_the_rest_unknown() {
         (&unknown, READY, Status::Unknown),
         (&good, Agents::default(), Status::False),
     ] {
-        let condition = judge_after(Some(before), &mk_facts(), agents, Southbound::LeftOut);
+        let condition = judge_after(Some(before), &mk_facts(), agents, Southbound::Stale);
         assert_eq!(condition.status, expect, "{before:?}");
     }
 }

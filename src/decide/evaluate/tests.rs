@@ -269,7 +269,7 @@ fn the_state_of_its_chassis_in_the_southbound_database_rejects_a_node() {
     let more = lag + Duration::from_millis(1);
     for (southbound, expect) in [
         (Southbound::Unknown, &[][..]),
-        (Southbound::Stale, &[Check::ChassisNotResponding]),
+        (Southbound::Stale, &[]),
         (Southbound::NoChassis, &[Check::ChassisNotRegistered]),
         (Southbound::Chassis(GOOD), &[]),
         (
@@ -341,6 +341,35 @@ fn the_state_of_its_chassis_in_the_southbound_database_rejects_a_node() {
 }
 
 #[test]
+fn a_stale_southbound_database_rejects_every_node_where_the_policy_says_so() {
+    for (checks, expect) in [
+        (Policy::default().checks, &[][..]),
+        (CheckSet::ALL, &[Check::SouthboundOutOfReach]),
+        (
+            CheckSet::ALL.without(Check::ChassisNotResponding),
+            &[Check::SouthboundOutOfReach],
+        ),
+    ] {
+        check(
+            &Case {
+                policy: Policy {
+                    checks,
+                    ..Policy::default()
+                },
+                cluster: ClusterCapabilities {
+                    southbound_counts: false,
+                    lag_reported: false,
+                    ..CLUSTER
+                },
+                southbound: Southbound::Stale,
+                ..Case::default()
+            },
+            expect,
+        );
+    }
+}
+
+#[test]
 fn a_southbound_database_that_does_not_count_rejects_no_node() {
     check(
         &Case {
@@ -362,7 +391,8 @@ fn a_lag_that_chassis_do_not_report_rejects_no_node_and_turns_the_check_off_alon
         ..CLUSTER
     };
     let active = Policy::default().active_checks(cluster);
-    assert_eq!(active, CheckSet::ALL.without(Check::ChassisNotResponding));
+    let all = Policy::default().checks;
+    assert_eq!(active, all.without(Check::ChassisNotResponding));
     check(
         &Case {
             cluster,
@@ -504,10 +534,14 @@ fn a_verdict_has_every_failed_check_and_every_check_can_be_turned_off() {
         southbound: Southbound::Chassis(HOPELESS),
         ..Case::default()
     };
-    check(&hopeless(Policy::default()), &Check::ALL);
-    for off in Check::ALL {
+    let all = Policy::default().checks;
+    check(
+        &hopeless(Policy::default()),
+        &all.iter().collect::<Vec<_>>(),
+    );
+    for off in all.iter() {
         let policy = Policy {
-            checks: CheckSet::ALL.without(off),
+            checks: all.without(off),
             ..Policy::default()
         };
         let rest: Vec<_> = policy.checks.iter().collect();

@@ -100,7 +100,7 @@ fn every_reason_comes_with_what_the_node_has_instead() {
         &NodeFacts::default(),
         Southbound::Chassis(ROW),
         &Check::ALL,
-        "el9-1: migration_source, machine_type (no labels), chassis_not_registered (annotation missing), chassis_identity (its hostname is another), chassis_no_tunnel, agents_not_ready (ovs-ovn not ready, kube-ovn-cni ready), network_unavailable, chassis_not_responding (behind for 41 s)",
+        "el9-1: migration_source, machine_type (no labels), chassis_not_registered (annotation missing), chassis_identity (its hostname is another), chassis_no_tunnel, agents_not_ready (ovs-ovn not ready, kube-ovn-cni ready), network_unavailable, chassis_not_responding (behind for 41 s), southbound_out_of_reach",
     );
     check(
         &NodeFacts {
@@ -134,8 +134,8 @@ fn every_reason_comes_with_what_the_node_has_instead() {
     check(
         &NodeFacts::default(),
         Southbound::Stale,
-        &[Check::ChassisNotResponding],
-        "el9-1: chassis_not_responding (the southbound database is out of reach)",
+        &[Check::SouthboundOutOfReach],
+        "el9-1: southbound_out_of_reach",
     );
     for (identity, expect) in [
         (
