@@ -157,6 +157,15 @@ impl View {
         self.nodes.get(name)
     }
 
+    /// What is known about many node names, in their order.
+    #[must_use]
+    pub fn nodes_by_name<'n>(
+        &self,
+        names: impl Iterator<Item = &'n str> + Clone,
+    ) -> Vec<Option<&NodeEntry>> {
+        self.nodes.get_each(names)
+    }
+
     /// All nodes that were seen, in no order.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, &NodeFacts, &NodeEntry)> {
         self.nodes

@@ -14,7 +14,7 @@ use crate::cluster::view::NodeEntry;
 use crate::decide::checks::{Check, NOT_YET_KNOWN};
 use crate::decide::evaluate::{Evaluator, SchedulingReason, VerdictCounts};
 use crate::decide::policy::{ClusterCapabilities, Policy};
-use crate::domain::{AgentSet, MachineType, NodeFacts, Provider};
+use crate::domain::{AgentSet, Agents, MachineType, NodeFacts, Provider};
 use crate::http::extender::CallReport;
 use crate::http::extender::decision::{self, Details};
 use crate::http::extender::retry::RetryState;
@@ -127,16 +127,14 @@ fn judge<'a>(
     let machine_type = origin.machine_type.and_then(MachineType::name);
     let texts = Check::ALL.map(|check| check.text(machine_type));
     let nodes = asked.read()?;
-    // In a loop of its own, in which the processor waits for the memory of several nodes at a time.
-    let entries: Vec<_> = nodes
-        .iter()
-        .map(|node| snapshot.cluster.node(node.name.as_str()))
-        .collect();
-    let unseen = unseen_nodes(&nodes, &entries, policy.provider)?;
+    let names = nodes.iter().map(|node| node.name.as_str());
+    let entries = snapshot.cluster.nodes_by_name(names);
+    let known: Vec<_> = entries.into_iter().map(KnownNode::new).collect();
+    let unseen = unseen_nodes(&nodes, &known, policy.provider)?;
     let capabilities = capabilities(snapshot, &unseen);
     let evaluator = Evaluator::for_vm(policy, capabilities, reason, origin);
     let mut run = FilterRun::new(&texts, policy.required_agents(snapshot.capabilities()));
-    let passed = run.evaluate(&nodes, &entries, &unseen, snapshot, evaluator);
+    let passed = run.evaluate(&nodes, &known, &unseen, snapshot, evaluator);
     let counts = (run.counts.passed, run.not_passed());
     let vmi = (vmi, origin);
     decision::judged(Verb::Filter, &pod, vmi, reason, counts, &run.details);
@@ -146,16 +144,30 @@ fn judge<'a>(
     })
 }
 
+/// What the view has of a node that is asked about.
+struct KnownNode<'v> {
+    facts: Option<&'v NodeFacts>,
+    agents: Agents,
+}
+
+impl<'v> KnownNode<'v> {
+    fn new(entry: Option<&'v NodeEntry>) -> Self {
+        Self {
+            facts: entry.and_then(NodeEntry::facts),
+            agents: entry.map(NodeEntry::agents).unwrap_or_default(),
+        }
+    }
+}
+
 /// Of nodes that came whole, the facts of those that the view does not have, by their place in the
 /// call.
 fn unseen_nodes(
     nodes: &[AskedNode<'_>],
-    entries: &[Option<&NodeEntry>],
+    known: &[KnownNode<'_>],
     provider: Provider,
 ) -> Result<HashMap<usize, NodeFacts>, ArgsError> {
-    let places = nodes.iter().zip(entries).enumerate();
-    let unseen = places
-        .filter(|(_, (node, entry))| node.is_whole && entry.and_then(NodeEntry::facts).is_none());
+    let places = nodes.iter().zip(known).enumerate();
+    let unseen = places.filter(|(_, (node, known))| node.is_whole && known.facts.is_none());
     unseen
         .map(|(place, (node, _))| {
             let facts = extender::node_facts(place, node.json, provider)?;
@@ -195,24 +207,19 @@ impl<'r> FilterRun<'r> {
     fn evaluate<'a>(
         &mut self,
         nodes: &'r [AskedNode<'a>],
-        entries: &[Option<&NodeEntry>],
+        known: &[KnownNode<'_>],
         unseen: &HashMap<usize, NodeFacts>,
         snapshot: &Snapshot,
         mut evaluator: Evaluator<'_>,
     ) -> Vec<&'a str> {
         let mut passed = Vec::with_capacity(nodes.len());
-        for (place, (node, entry)) in nodes.iter().zip(entries).enumerate() {
+        for (place, (node, known)) in nodes.iter().zip(known).enumerate() {
             let name = node.name.as_str();
-            let facts = match entry.and_then(NodeEntry::facts) {
-                None => unseen.get(&place),
-                known => known,
-            };
-            let Some(facts) = facts else {
+            let Some(facts) = known.facts.or_else(|| unseen.get(&place)) else {
                 self.unknown(name);
                 continue;
             };
-            let agents = entry.map(NodeEntry::agents).unwrap_or_default();
-            let candidate = snapshot.candidate_with(name, facts, agents);
+            let candidate = snapshot.candidate_with(name, facts, known.agents);
             let verdict = evaluator.evaluate(&candidate);
             self.counts.add(Some(verdict));
             let Some(first) = verdict.failed.first() else {
