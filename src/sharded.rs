@@ -28,7 +28,9 @@ struct Shard<V> {
     entries: HashTable<Entry<V>>,
 }
 
+// In this order, so that what a look-up compares lies beside the value.
 #[derive(Clone)]
+#[repr(C)]
 struct Entry<V> {
     /// The hash of the name.
     hash: u64,
