@@ -69,18 +69,22 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// The condition holds from now on.
-    pub fn holds(&self, condition: Condition) {
+    /// The condition is met from now on.
+    pub fn set_met(&self, condition: Condition) {
         self.lock()[condition as usize] = None;
     }
 
-    /// The condition does not hold.
-    pub fn lacks(&self, condition: Condition) {
+    /// The condition is not met.
+    pub fn set_missing(&self, condition: Condition) {
         self.lock()[condition as usize] = Some(Lack(None));
     }
 
-    /// The condition does not hold, with what it waits for at the time that it is asked for.
-    pub fn waits(&self, condition: Condition, what: impl Fn() -> String + Send + Sync + 'static) {
+    /// The condition is not met. `what` says what it waits for, whenever somebody asks.
+    pub fn set_waiting(
+        &self,
+        condition: Condition,
+        what: impl Fn() -> String + Send + Sync + 'static,
+    ) {
         self.lock()[condition as usize] = Some(Lack(Some(Arc::new(what))));
     }
 
@@ -114,7 +118,7 @@ mod tests {
     #[test]
     fn ready_is_when_everything_is_there_and_never_again_while_draining() {
         let readiness = Readiness::default();
-        readiness.waits(Condition::ClusterView, || "node, vmi".to_owned());
+        readiness.set_waiting(Condition::ClusterView, || "node, vmi".to_owned());
         assert_eq!(
             readiness.missing(),
             [
@@ -122,10 +126,10 @@ mod tests {
                 "HTTPS is not served yet"
             ]
         );
-        readiness.holds(Condition::ClusterView);
-        readiness.holds(Condition::HttpsListener);
+        readiness.set_met(Condition::ClusterView);
+        readiness.set_met(Condition::HttpsListener);
         assert!(readiness.missing().is_empty());
-        readiness.lacks(Condition::NotDraining);
+        readiness.set_missing(Condition::NotDraining);
         assert_eq!(readiness.missing(), ["shutting down"]);
     }
 }

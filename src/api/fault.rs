@@ -248,7 +248,7 @@ impl From<&Status> for Fault {
             // What kube makes of an event of a watch that it can't decode.
             return Self::new(
                 Cause::Unreadable,
-                "an event of a watch is no Kubernetes object",
+                "an event of a watch is not a Kubernetes object",
             );
         }
         let said = match (message.trim(), reason.as_str()) {
@@ -364,7 +364,7 @@ mod tests {
             (
                 Status::failure("", ""),
                 Cause::Unreadable,
-                "an event of a watch is no Kubernetes object".to_owned(),
+                "an event of a watch is not a Kubernetes object".to_owned(),
             ),
         ] {
             let fault = Fault::from(&kube::Error::Api(status.boxed()));

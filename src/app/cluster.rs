@@ -46,7 +46,7 @@ pub(super) fn follow(
         Cluster::Snapshot(snapshot) => {
             let snapshot = Arc::new(snapshot);
             stores.cluster.store(Arc::clone(&snapshot));
-            readiness.holds(Condition::ClusterView);
+            readiness.set_met(Condition::ClusterView);
             let watching = async move {
                 log.update(&snapshot);
                 pending::<()>().await;
@@ -64,7 +64,7 @@ pub(super) fn follow(
             );
             let reader = Arc::new(reader);
             let (view, watches) = (Arc::clone(&stores.cluster), Arc::clone(&metrics));
-            readiness.waits(Condition::ClusterView, move || {
+            readiness.set_waiting(Condition::ClusterView, move || {
                 not_listed(&view.load(), &watches)
             });
             let readiness = Arc::clone(readiness);
@@ -73,7 +73,7 @@ pub(super) fn follow(
                 changes.cluster_changed();
                 log.update(view);
                 if view.is_complete() {
-                    readiness.holds(Condition::ClusterView);
+                    readiness.set_met(Condition::ClusterView);
                 }
             };
             let watching = watch(

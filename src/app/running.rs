@@ -116,7 +116,7 @@ impl Running {
             watching.await;
         });
         if certificates.are_to_come() {
-            readiness.waits(Condition::HttpsListener, || "a certificate".to_owned());
+            readiness.set_waiting(Condition::HttpsListener, || "a certificate".to_owned());
             tracing::info!(%admin, "HTTPS is served once there is a certificate");
         }
         let Served {
@@ -128,7 +128,7 @@ impl Running {
         let https_server = Server::new(router(service), limits, Some(store), https_metrics);
         let (https_listener, https) = bind("--listen", https_address).await?;
         let https_task = tokio::spawn(https_server.serve(https_listener, https_phases));
-        readiness.holds(Condition::HttpsListener);
+        readiness.set_met(Condition::HttpsListener);
         tracing::info!(%https, %admin, reach, version = env!("CARGO_PKG_VERSION"), "serving");
         let _ = serving.send(());
         let southbound_task = tokio::spawn(following);
@@ -178,7 +178,7 @@ impl Running {
             leader_tasks,
             ..
         } = self;
-        readiness.lacks(Condition::NotDraining);
+        readiness.set_missing(Condition::NotDraining);
         // An error means that the listener is gone already.
         let _ = https_phase.send(Phase::Leaving);
         tokio::time::sleep(shutdown_delay).await;
@@ -186,7 +186,7 @@ impl Running {
         match https_task.await {
             // The listener itself says what it had to cut.
             Ok(Drained { .. }) => tracing::info!("HTTPS has ended"),
-            Err(error) => tracing::error!("the HTTPS listener did not end well: {error}"),
+            Err(error) => tracing::error!("the HTTPS listener failed: {error}"),
         }
         // The lease is released while HTTPS ends, unless the API server is slow.
         if let Err(_late) = timeout(ADMIN_PATIENCE, leader_tasks).await {
@@ -197,7 +197,7 @@ impl Running {
         southbound_task.abort();
         let _ = admin_phase.send(Phase::Stopped);
         if let Err(error) = admin_task.await {
-            tracing::error!("the admin listener did not end well: {error}");
+            tracing::error!("the admin listener failed: {error}");
         }
     }
 }

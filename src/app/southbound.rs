@@ -26,7 +26,7 @@ pub(super) fn follow(
     let Some(endpoints) = config.servers().map_err(AppError::Refused)? else {
         return Ok(None);
     };
-    readiness.lacks(Condition::Southbound);
+    readiness.set_missing(Condition::Southbound);
     let source = SouthboundStore {
         view: Arc::new(ArcSwap::from_pointee(ChassisView::default())),
         connection: Arc::new(ConnectionMetrics::register(registry)?),
@@ -44,7 +44,7 @@ pub(super) fn follow(
     let readiness = Arc::clone(readiness);
     let changes = changes.clone();
     let publish = move |_: &ChassisView| {
-        readiness.holds(Condition::Southbound);
+        readiness.set_met(Condition::Southbound);
         changes.southbound_changed();
     };
     let (view, connection) = (Arc::clone(&source.view), Arc::clone(&source.connection));

@@ -54,7 +54,7 @@ impl Metrics {
             )?,
             lookups: registry.counters(
                 "berth_vmi_lookups_total",
-                "VMIs that no watch had brought when their pods came, by what a read of them came to; limited and remembered were not read: too many were, or it was absent a moment ago.",
+                "Lookups at the API server of VMIs that were not in the snapshot, by outcome; limited and remembered made no request.",
                 &["outcome"],
             )?,
             faults: Default::default(),

@@ -116,19 +116,19 @@ struct Follow {
 
 impl Follow {
     async fn run(self, resource: WatchedResource) {
-        let mut trouble = Trouble::new(resource.clone(), Arc::clone(&self.metrics));
+        let mut health = WatchHealth::new(resource.clone(), Arc::clone(&self.metrics));
         let source = Source::new(self.client.clone(), resource);
         loop {
-            let mut version = match self.list(&source, &mut trouble).await {
+            let mut version = match self.list(&source, &mut health).await {
                 Ok(version) => version,
                 Err(fault) => {
-                    self.wait_after(&fault, &mut trouble).await;
+                    self.wait_after(&fault, &mut health).await;
                     continue;
                 }
             };
             while !version.is_empty() {
-                if let Err(fault) = self.watch(&source, &mut version, &mut trouble).await {
-                    self.wait_after(&fault, &mut trouble).await;
+                if let Err(fault) = self.watch(&source, &mut version, &mut health).await {
+                    self.wait_after(&fault, &mut health).await;
                     // A watch does not recover from these by itself.
                     if matches!(fault.cause, Cause::NotFound | Cause::Expired) {
                         break;
@@ -139,13 +139,13 @@ impl Follow {
     }
 
     /// Lists all objects. Returns the version of the list.
-    async fn list(&self, source: &Source, trouble: &mut Trouble) -> Result<String, Fault> {
-        let kind = trouble.resource.kind;
+    async fn list(&self, source: &Source, health: &mut WatchHealth) -> Result<String, Fault> {
+        let kind = health.resource.kind;
         let mut objects = Vec::new();
-        let each = |observed| objects.extend(trouble.take(observed).1);
+        let each = |observed| objects.extend(health.take(observed).1);
         let version = source.list(each).await?;
         self.metrics.lists(kind).inc();
-        trouble.is_over();
+        health.recovered();
         self.send(Change::Listed(kind, objects)).await;
         Ok(version)
     }
@@ -155,29 +155,29 @@ impl Follow {
         &self,
         source: &Source,
         version: &mut String,
-        trouble: &mut Trouble,
+        health: &mut WatchHealth,
     ) -> Result<(), Fault> {
-        let kind = trouble.resource.kind;
+        let kind = health.resource.kind;
         self.metrics.starts(kind).inc();
         // A server that ends watches at once is not asked in a loop.
-        trouble.pace.tick().await;
+        health.pace.tick().await;
         let mut watch = source.watch(version).await?;
-        let opened = *trouble.opened.get_or_insert_with(Instant::now);
+        let opened = *health.opened.get_or_insert_with(Instant::now);
         loop {
             let event = tokio::select! {
                 event = watch.next() => event?,
                 // Without events after a failure, only time shows that the watch is healthy again.
-                () = sleep_until(opened + SETTLED), if trouble.failures.last().is_some() => {
-                    trouble.is_over();
+                () = sleep_until(opened + SETTLED), if health.failures.last().is_some() => {
+                    health.recovered();
                     continue;
                 }
             };
             let Some(event) = event else {
                 return Ok(());
             };
-            trouble.is_over();
+            health.recovered();
             let change = match event {
-                Event::Applied(observed) => match trouble.take(observed) {
+                Event::Applied(observed) => match health.take(observed) {
                     (_, Some(object)) => Change::Applied(object),
                     (key, None) => Change::Removed(kind, key),
                 },
@@ -188,14 +188,14 @@ impl Follow {
     }
 
     /// Counts and logs a failure, and waits until it makes sense to try again.
-    async fn wait_after(&self, fault: &Fault, trouble: &mut Trouble) {
-        let kind = trouble.resource.kind;
-        // No CRD, no objects: an answer, but for one that takes objects away it takes two, in case a
-        // server says so that does not know its CRDs yet.
+    async fn wait_after(&self, fault: &Fault, health: &mut WatchHealth) {
+        let kind = health.resource.kind;
+        // 404: the CRD is not installed, so the kind has no objects. Once objects were listed, it takes
+        // two in a row: an API server that is starting may not know its CRDs yet.
         let is_empty = fault.cause == Cause::NotFound
-            && (trouble.failures.last() == Some(&fault.cause)
+            && (health.failures.last() == Some(&fault.cause)
                 || self.metrics.lists(kind).get() == 0);
-        let wait = trouble.is_here(fault);
+        let wait = health.failed(fault);
         if is_empty {
             self.send(Change::Listed(kind, Vec::new())).await;
         }
@@ -208,8 +208,8 @@ impl Follow {
     }
 }
 
-/// Whether the watch of one kind goes well: what is said and counted of it, and how long it waits.
-struct Trouble {
+/// The health of the watch of one kind: logs and counts its failures, and says how long to wait.
+struct WatchHealth {
     resource: WatchedResource,
     metrics: Arc<Metrics>,
     backoff: Backoff,
@@ -222,7 +222,7 @@ struct Trouble {
     unreadable_log: Throttle,
 }
 
-impl Trouble {
+impl WatchHealth {
     fn new(resource: WatchedResource, metrics: Arc<Metrics>) -> Self {
         let mut pace = interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -249,7 +249,7 @@ impl Trouble {
                     kind = kind.name(),
                     object = %key,
                     unlogged,
-                    "an object can't be read, and is as if it were not there: {error}"
+                    "an object can't be decoded, and is treated as absent: {error}"
                 );
             }
             None
@@ -257,11 +257,11 @@ impl Trouble {
         (key, object)
     }
 
-    fn is_over(&mut self) {
+    fn recovered(&mut self) {
         if self.failures.clear() {
             self.backoff.reset();
             self.metrics.recovered(self.resource.kind);
-            tracing::info!(kind = self.resource.kind.name(), "the watch goes on");
+            tracing::info!(kind = self.resource.kind.name(), "the watch works again");
         }
     }
 
@@ -279,7 +279,7 @@ impl Trouble {
     }
 
     /// Counts and logs a failure, a repeated one only at debug. Returns how long to wait.
-    fn is_here(&mut self, fault: &Fault) -> Duration {
+    fn failed(&mut self, fault: &Fault) -> Duration {
         self.metrics.failed(self.resource.kind, fault);
         self.opened = None;
         let is_new = self.failures.record(fault.cause);
@@ -299,7 +299,7 @@ impl Trouble {
             _ => tracing::warn!(
                 kind,
                 cause,
-                "the watch fails, and the last view stays: {}",
+                "the watch fails, and its last data stay in use: {}",
                 fault.with_remedy(RIGHTS)
             ),
         }
@@ -316,11 +316,11 @@ mod tests {
     async fn a_list_that_expires_at_once_is_not_asked_for_in_a_loop() {
         let node = WatchedResource::new(ObjectKind::Node, &Network::default());
         let metrics = Metrics::register(&Registry::default()).unwrap();
-        let mut trouble = Trouble::new(node, Arc::new(metrics));
+        let mut health = WatchHealth::new(node, Arc::new(metrics));
         let mut now = Instant::now();
         let mut wait = |after: Duration| {
             now += after;
-            trouble.wait(Cause::Expired, now)
+            health.wait(Cause::Expired, now)
         };
         assert_eq!(wait(Duration::ZERO), Duration::ZERO);
         assert_eq!(wait(PACE), ABSENT_WAIT);

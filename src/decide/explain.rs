@@ -69,7 +69,7 @@ impl Explained<'_> {
             Check::ChassisIdentity => {
                 f.write_str(match row.map(|row| row.identity).unwrap_or_default() {
                     ChassisIdentity::Remote => " (a chassis of another availability zone)",
-                    ChassisIdentity::OtherHost => " (its hostname is another)",
+                    ChassisIdentity::OtherHost => " (it has the hostname of another node)",
                     ChassisIdentity::RemoteRival => {
                         " (OVN finds a chassis of another availability zone under this hostname)"
                     }

@@ -23,7 +23,7 @@ pub(super) enum Refusal {
     #[error("the body is not JSON: {0}")]
     NotUtf8(#[source] Utf8Error),
     /// The query's `timeout` is not a duration.
-    #[error("?timeout={0:?} is no duration such as 10s")]
+    #[error("?timeout={0:?} is not a duration (example: 10s)")]
     BadTimeout(String),
     /// The query can't be taken apart.
     #[error("the query is not readable: {0}")]

@@ -148,7 +148,7 @@ impl ConnectionLog {
                         database,
                         endpoint,
                         cause,
-                        "the database is not followed, and the last view stays: {error}"
+                        "the database is not followed, and its last data stay in use: {error}"
                     );
                 } else {
                     tracing::debug!(

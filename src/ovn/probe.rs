@@ -86,7 +86,7 @@ impl Probe {
                 (false, true) => tracing::warn!(
                     "the probe pauses: no chassis would answer while NB_Global.options:enable_chassis_nb_cfg_update is false"
                 ),
-                (true, false) => tracing::info!("the probe goes on: chassis answer again"),
+                (true, false) => tracing::info!("the probe continues: chassis answer again"),
                 _ => {}
             }
             if in_vain {
@@ -96,7 +96,7 @@ impl Probe {
                 Ok(nb_cfg) => {
                     metrics.probes.inc();
                     if failures.clear() {
-                        tracing::info!(nb_cfg, "the probe asks again");
+                        tracing::info!(nb_cfg, "the probe works again");
                     }
                 }
                 Err(error) => {
@@ -106,7 +106,7 @@ impl Probe {
                         let error = message(&error);
                         tracing::warn!(
                             cause = kind.name(),
-                            "the probe can't ask, and a dead chassis is not seen: {error}"
+                            "the probe fails, and dead chassis are not detected: {error}"
                         );
                     }
                 }

@@ -122,11 +122,11 @@ async fn tell_whether_lags_count(view: &ArcSwap<ChassisView>) -> Infallible {
         match (was_off, off) {
             (false, true) => tracing::warn!(
                 check,
-                "the check is off, and a dead chassis is not seen: no chassis reports how far it is while NB_Global.options:enable_chassis_nb_cfg_update is false"
+                "the check is off, and dead chassis are not detected: no chassis reports how far it is while NB_Global.options:enable_chassis_nb_cfg_update is false"
             ),
             (true, false) => tracing::info!(
                 check,
-                "the check is on: chassis report how far they are again, and have as long as one that is new"
+                "the check is on: chassis report how far they are again, and each has southbound.allowedLag to catch up"
             ),
             _ => {}
         }

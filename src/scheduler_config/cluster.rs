@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
     /// The API server does not answer, or not this question.
-    #[error("{object}: {fault}; {flag} says it without the cluster")]
+    #[error("{object}: {fault}; or set {flag}")]
     Request {
         /// What was asked for.
         object: String,
@@ -34,7 +34,7 @@ pub enum LookupError {
     },
     /// Neither the Secret nor the webhook configuration has a CA.
     #[error(
-        "no ca of berth: {secret}, and {webhook}; where berth has started, --namespace or --ca says where its ca is"
+        "berth's CA is not found: {secret}, and {webhook}; start berth first, or set --namespace or --ca"
     )]
     NoCa {
         /// What there is of the Secret.
@@ -43,7 +43,7 @@ pub enum LookupError {
         webhook: String,
     },
     /// There is no Service with an address.
-    #[error("{service}; --url says where kube-scheduler reaches berth")]
+    #[error("{service}; set --url to where kube-scheduler reaches berth")]
     NoAddress {
         /// What there is of the Service.
         service: String,

@@ -178,7 +178,7 @@ fn in_words(error: &rustls::Error) -> Option<String> {
             "a signature in the peer's certificate chain does not verify: it is damaged, of another key, or of RSA outside the sizes that berth takes ({VERIFIES})"
         ),
         rustls::Error::AlertReceived(AlertDescription::HandshakeFailure) => format!(
-            "the peer ends the TLS handshake, as it does where there is no algorithm that both sides know: its certificate has to be for {VERIFIES}"
+            "the peer ended the TLS handshake, as it does if both sides have no algorithm in common: its certificate must be for {VERIFIES}"
         ),
         _ => return None,
     };
@@ -264,7 +264,7 @@ mod tests {
             ),
             (
                 rustls::Error::AlertReceived(AlertDescription::HandshakeFailure),
-                "the peer ends the TLS handshake",
+                "the peer ended the TLS handshake",
             ),
         ] {
             // As hyper and tokio-rustls pass it on.

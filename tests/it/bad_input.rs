@@ -222,7 +222,7 @@ async fn refuses_a_timeout_that_is_not_a_duration() {
         (status.as_u16(), text.as_str()),
         (
             400,
-            "berth: ?timeout=\"99999999999999999999h\" is no duration such as 10s\n"
+            "berth: ?timeout=\"99999999999999999999h\" is not a duration (example: 10s)\n"
         )
     );
 }

@@ -126,7 +126,7 @@ fn once_ready_it_stays_so_while_nobody_answers() {
     let message = line["message"].as_str().unwrap();
     // Reset or refused, by when the watch broke.
     assert!(
-        message.starts_with("the watch fails, and the last view stays: "),
+        message.starts_with("the watch fails, and its last data stay in use: "),
         "{message}"
     );
     wait_for("every kind", || {

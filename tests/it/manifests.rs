@@ -1,13 +1,13 @@
 //! The manifests are what the API knows, field by field; they fit each other and what berth does.
 
+mod admission_policies;
 mod cel;
 mod docs;
-mod fences;
 mod injection;
 mod pods;
+mod reaching_berth;
 mod rights;
 mod schemas;
-mod ways;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -176,27 +176,27 @@ fn the_webhook_configuration_has_the_ca_where_the_secret_can_not_be_read() {
 
 #[test]
 fn what_the_cluster_does_not_have_is_named_with_the_flag_that_says_it() {
-    let advice = "where berth has started, --namespace or --ca says where its ca is";
+    let advice = "start berth first, or set --namespace or --ca";
     let installed = Installed::new();
     let server = &installed.server;
     server.delete("secrets", Some("berth-system"), "berth-tls");
     server.apply(webhooks("berth-system", ""));
     installed.refused(
         &[],
-        &format!("no ca of berth: there is no secret berth-system/berth-tls, and webhook configuration berth has no caBundle for a service in berth-system; {advice}"),
+        &format!("berth's CA is not found: there is no secret berth-system/berth-tls, and webhook configuration berth has no caBundle for a service in berth-system; {advice}"),
     );
     // Its CA is another's.
     server.delete("secrets", Some("berth-loopback"), "berth-tls");
     server.apply(webhooks("berth-system", &installed.ca));
     installed.refused(
         &["--namespace", "berth-loopback"],
-        &format!("no ca of berth: there is no secret berth-loopback/berth-tls, and webhook configuration berth has no caBundle for a service in berth-loopback; {advice}"),
+        &format!("berth's CA is not found: there is no secret berth-loopback/berth-tls, and webhook configuration berth has no caBundle for a service in berth-loopback; {advice}"),
     );
     server.delete("mutatingwebhookconfigurations", None, "berth");
     server.apply(secret("berth-system", &json!({})));
     installed.refused(
         &[],
-        &format!("no ca of berth: secret berth-system/berth-tls has no ca.crt, and there is no webhook configuration berth; {advice}"),
+        &format!("berth's CA is not found: secret berth-system/berth-tls has no ca.crt, and there is no webhook configuration berth; {advice}"),
     );
     server.apply(secret(
         "berth-system",
@@ -209,7 +209,7 @@ fn what_the_cluster_does_not_have_is_named_with_the_flag_that_says_it() {
 
     let installed = Installed::new();
     let server = &installed.server;
-    let advice = "--url says where kube-scheduler reaches berth";
+    let advice = "set --url to where kube-scheduler reaches berth";
     for (spec, expect) in [
         (
             json!({"clusterIP": "None", "ports": [{"port": 443}]}),
@@ -234,7 +234,7 @@ fn what_the_cluster_does_not_have_is_named_with_the_flag_that_says_it() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
         said.starts_with("error: secret berth-system/berth-tls: ")
-            && said.ends_with("; --ca says it without the cluster\n"),
+            && said.ends_with("; or set --ca\n"),
         "{said}"
     );
     installed.refused(

@@ -100,7 +100,7 @@ fn every_reason_comes_with_what_the_node_has_instead() {
         &NodeFacts::default(),
         Southbound::Chassis(ROW),
         &Check::ALL,
-        "el9-1: migration_source, machine_type (no labels), chassis_not_registered (annotation missing), chassis_identity (its hostname is another), chassis_no_tunnel, agents_not_ready (ovs-ovn not ready, kube-ovn-cni ready), network_unavailable, chassis_not_responding (behind for 41 s), southbound_out_of_reach",
+        "el9-1: migration_source, machine_type (no labels), chassis_not_registered (annotation missing), chassis_identity (it has the hostname of another node), chassis_no_tunnel, agents_not_ready (ovs-ovn not ready, kube-ovn-cni ready), network_unavailable, chassis_not_responding (behind for 41 s), southbound_out_of_reach",
     );
     check(
         &NodeFacts {

@@ -237,11 +237,11 @@ mod tests {
             (Some("30s"), Ok(10)),
             (
                 Some("soon"),
-                Err("?timeout=\"soon\" is no duration such as 10s"),
+                Err("?timeout=\"soon\" is not a duration (example: 10s)"),
             ),
             (
                 Some("0s"),
-                Err("?timeout=\"0s\" is no duration such as 10s"),
+                Err("?timeout=\"0s\" is not a duration (example: 10s)"),
             ),
         ] {
             let got = patience(limit, query(timeout)).map_err(|refusal| refusal.to_string());

@@ -94,7 +94,7 @@ pub(super) fn judged(
         verb = verb.as_ref(),
         pod = shorten(pod_name(pod), LONGEST_TEXT),
         vmi = format_args!("{}/{}", vmi.namespace, vmi.name),
-        journey = reason.name(),
+        reason = reason.name(),
         machine_type = origin.machine_type.map(tracing::field::display),
         source = origin.node,
         passed,
@@ -121,7 +121,7 @@ pub(super) fn scored(
         verb = Verb::Prioritize.as_ref(),
         pod = shorten(pod_name(pod), LONGEST_TEXT),
         vmi = vm.map(|vm| shorten(vm, LONGEST_NAME)),
-        journey = reason.name(),
+        reason = reason.name(),
         nodes,
         details = details.join("; "),
         "nodes scored"

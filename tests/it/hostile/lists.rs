@@ -85,7 +85,7 @@ async fn an_object_that_is_too_large_is_named_and_is_as_if_it_were_not_there() {
     let line = served.line_that("the pod is named", |line| line["object"] == "default/grows");
     let message = line["message"].as_str().unwrap();
     assert!(
-        message.starts_with("an object can't be read, and is as if it were not there: it has 9")
+        message.starts_with("an object can't be decoded, and is treated as absent: it has 9")
             && message.ends_with(" bytes, and no object of more than 8388608 is read"),
         "{message}"
     );

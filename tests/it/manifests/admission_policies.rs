@@ -15,10 +15,11 @@ use super::{OVERLAYS, get, overlay, text, yaml};
 
 const BERTH: &str = "system:serviceaccount:berth-system:berth";
 
-/// A policy of `fences.yaml`.
+/// A policy of `validating-admission-policies.yaml`.
 fn policy(name: &str) -> Value {
     let documents: Vec<Value> =
-        serde_saphyr::from_multiple(&text("manifests/base/fences.yaml")).unwrap();
+        serde_saphyr::from_multiple(&text("manifests/base/validating-admission-policies.yaml"))
+            .unwrap();
     get(&documents, "ValidatingAdmissionPolicy", name)["spec"].clone()
 }
 
