@@ -13,7 +13,7 @@ use kube::api::{GetParams, ListParams, WatchParams};
 use kube::client::Body;
 use kube::core::{Request, Status};
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::api::fault::sources;
 use crate::api::{Cause, Fault};
@@ -102,6 +102,7 @@ impl Source {
             resource: &self.resource,
             parts: Parts::new(body),
             version,
+            deadline: Instant::now() + SILENCE,
         })
     }
 
@@ -155,6 +156,8 @@ pub(super) struct Watch<'a> {
     resource: &'a WatchedResource,
     parts: Parts,
     version: &'a mut String,
+    /// Until when the server has to say something.
+    deadline: Instant,
 }
 
 impl Watch<'_> {
@@ -162,12 +165,15 @@ impl Watch<'_> {
     /// is of no use after an error.
     pub(super) async fn next(&mut self) -> Result<Option<Event>, Fault> {
         loop {
-            let document = match timeout(SILENCE, self.parts.next()).await {
-                Ok(Ok(Some(Parsed::Document(document)))) => document,
-                // No event has items.
-                Ok(Ok(Some(Parsed::Item(_)))) => continue,
+            let parsed = match timeout_at(self.deadline, self.parts.next()).await {
+                Ok(Ok(Some(parsed))) => parsed,
                 Ok(Err(broken)) if !broken.is_an_end() => return Err(broken.into()),
                 Ok(Ok(None) | Err(_)) | Err(_) => return Ok(None),
+            };
+            self.deadline = Instant::now() + SILENCE;
+            let Parsed::Document(document) = parsed else {
+                // No event has items.
+                continue;
             };
             if let Some(event) = self.event(document)? {
                 return Ok(Some(event));
@@ -194,6 +200,7 @@ impl Watch<'_> {
             }
             (br#""ADDED""# | br#""MODIFIED""#, _) => Event::Applied,
             (br#""DELETED""#, _) => Event::Deleted,
+            // Not to be skipped, and a watch from the same version would bring it again.
             _ => {
                 self.version.clear();
                 return Err(Fault::from(&Status::default()));

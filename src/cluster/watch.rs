@@ -165,6 +165,7 @@ impl Follow {
         let opened = *health.opened.get_or_insert_with(Instant::now);
         loop {
             let event = tokio::select! {
+                biased;
                 event = watch.next() => event?,
                 // Without events after a failure, only time shows that the watch is healthy again.
                 () = sleep_until(opened + SETTLED), if health.failures.last().is_some() => {
@@ -214,8 +215,8 @@ struct WatchHealth {
     metrics: Arc<Metrics>,
     backoff: Backoff,
     failures: FailureLog<Cause>,
-    /// When a new list was due for the last time.
-    expired: Option<Instant>,
+    /// When a watch failed so that a new list was due, for the last time.
+    relisted: Option<Instant>,
     /// When the first watch after a failure was opened. The server has answered every watch since.
     opened: Option<Instant>,
     pace: Interval,
@@ -231,7 +232,7 @@ impl WatchHealth {
             metrics,
             backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
             failures: FailureLog::default(),
-            expired: None,
+            relisted: None,
             opened: None,
             pace,
             unreadable_log: Throttle::new(UNREADABLE_LOG_PERIOD),
@@ -267,13 +268,17 @@ impl WatchHealth {
 
     /// How long to wait after what failed now.
     fn wait(&mut self, cause: Cause, now: Instant) -> Duration {
+        let mut is_again = || {
+            let last = self.relisted.replace(now);
+            last.is_some_and(|last| now - last < SETTLED)
+        };
         match cause {
             Cause::NotFound => ABSENT_WAIT,
-            Cause::Expired => match self.expired.replace(now) {
-                // The last list has already expired: another one would not help yet.
-                Some(last) if now - last < SETTLED => ABSENT_WAIT,
-                _ => Duration::ZERO,
-            },
+            // The last list has already expired: another one would not help yet.
+            Cause::Expired if is_again() => ABSENT_WAIT,
+            Cause::Expired => Duration::ZERO,
+            // Each list resets the back-off, and the watch after it may bring the same.
+            Cause::Unreadable if is_again() => self.backoff.next().max(ABSENT_WAIT),
             _ => self.backoff.next(),
         }
     }
@@ -326,5 +331,18 @@ mod tests {
         assert_eq!(wait(PACE), ABSENT_WAIT);
         assert_eq!(wait(ABSENT_WAIT), ABSENT_WAIT);
         assert_eq!(wait(SETTLED), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_is_unreadable_after_each_list_is_not_listed_for_in_a_loop() {
+        let node = WatchedResource::new(ObjectKind::Node, &Network::default());
+        let metrics = Metrics::register(&Registry::default()).unwrap();
+        let mut health = WatchHealth::new(node, Arc::new(metrics));
+        let now = Instant::now();
+        assert!(health.wait(Cause::Unreadable, now) < ABSENT_WAIT);
+        health.backoff.reset();
+        assert_eq!(health.wait(Cause::Unreadable, now + PACE), ABSENT_WAIT);
+        health.backoff.reset();
+        assert!(health.wait(Cause::Unreadable, now + PACE + SETTLED) < ABSENT_WAIT);
     }
 }
