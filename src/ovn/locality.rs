@@ -230,7 +230,13 @@ impl LocalityIndex {
             edit_count(&mut known.places, chassis, change);
         });
         let vpc = *self.view.vpc(&datapath);
-        let mut places = self.view.places.get(&vpc).cloned().unwrap_or_default();
+        if self.view.places.get(&vpc).is_none() {
+            self.view.places.insert_mut(vpc, Places::default());
+        }
+        // In place where no view shares it, as while the first copy of the database is read.
+        let Some(places) = self.view.places.get_mut(&vpc) else {
+            return;
+        };
         let count = places.get(&chassis).copied().unwrap_or_default();
         match count.saturating_add_signed(change) {
             0 => {
@@ -240,8 +246,6 @@ impl LocalityIndex {
         }
         if places.is_empty() {
             self.view.places.remove_mut(&vpc);
-        } else {
-            self.view.places.insert_mut(vpc, places);
         }
     }
 

@@ -217,7 +217,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
-    /// Takes as much at a time as it is reported to, and fails where it is reported to fail.
+    /// Writes as much at a time as the script says, and fails where the script says so.
     struct Script {
         steps: mpsc::Receiver<io::Result<usize>>,
         written: mpsc::Sender<Vec<u8>>,
