@@ -1,5 +1,5 @@
-//! The checks that a node has to pass: one row for each. A row is everything that is said of a check;
-//! its rule is in [`evaluate`](super::evaluate).
+//! The checks that a node has to pass: one row for each. A row has the code, the text and the
+//! documentation of a check; its rule is in [`evaluate`](super::evaluate).
 
 use std::borrow::Cow;
 
@@ -243,6 +243,12 @@ impl CheckSet {
     #[must_use]
     pub const fn without(self, check: Check) -> Self {
         Self(self.0 & !(1 << check as u8))
+    }
+
+    /// The checks that are in both sets.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// The first check in the order of [`Check`].
