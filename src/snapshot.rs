@@ -113,7 +113,7 @@ impl Stores {
 
 /// Where a snapshot is loaded from once.
 #[derive(Clone, Copy)]
-pub enum Origin<'a> {
+pub enum LoadFrom<'a> {
     /// An API server, by one list of each kind.
     ApiServer(&'a Client),
     /// A file that kubectl wrote.
@@ -146,7 +146,7 @@ impl Snapshot {
     /// The cluster as it is now, loaded once and not kept up to date. A kind that berth may not list
     /// is missing in it, and named.
     pub async fn load_once(
-        origin: Origin<'_>,
+        origin: LoadFrom<'_>,
         network: &Network,
     ) -> Result<LoadedSnapshot, SnapshotError> {
         let Loaded {
@@ -154,8 +154,8 @@ impl Snapshot {
             not_allowed,
             unreadable,
         } = match origin {
-            Origin::ApiServer(client) => load_once(client, network).await?,
-            Origin::File(path) => Loaded {
+            LoadFrom::ApiServer(client) => load_once(client, network).await?,
+            LoadFrom::File(path) => Loaded {
                 view: file::load(path, network)?,
                 ..Loaded::default()
             },

@@ -15,7 +15,7 @@ use crate::ovn::lag::{Answers, Bump, Restart};
 use crate::ovn::view::{Chassis, ChassisView, Response};
 
 use gone::Gone;
-use rows::{ChassisRow, Global, PrivateRow};
+use rows::{Global, PrivateRow, RawChassis};
 
 /// What there is to know of chassis in the southbound database.
 pub const WANTED: [MonitorColumns; 4] = [
@@ -82,7 +82,7 @@ pub struct ChassisIndex {
     allowed_lag: Duration,
     view: ChassisView,
     globals: HashMap<Uuid, Global>,
-    chassis: HashMap<Uuid, ChassisRow>,
+    chassis: HashMap<Uuid, RawChassis>,
     private: HashMap<Uuid, PrivateRow>,
     /// Whether each encap has an address.
     encaps: HashMap<Uuid, bool>,
@@ -217,7 +217,7 @@ impl ChassisIndex {
             }
             touched.insert(old.name);
         }
-        if let Some(new) = row.and_then(ChassisRow::read) {
+        if let Some(new) = row.and_then(RawChassis::read) {
             self.edit_rows(&new.name, |rows| rows.chassis.insert(id));
             for encap in &new.encaps {
                 self.users.entry(*encap).or_default().insert(id);

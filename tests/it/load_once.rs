@@ -6,7 +6,7 @@ use std::path::Path;
 use berth::api::Cause;
 use berth::cluster::ObjectKind;
 use berth::domain::Network;
-use berth::snapshot::{LoadedSnapshot, Origin, Snapshot};
+use berth::snapshot::{LoadFrom, LoadedSnapshot, Snapshot};
 use serde_json::json;
 
 use crate::apiserver::{ApiServer, Fault, Request, Verb};
@@ -15,7 +15,7 @@ use crate::support::{cluster, view};
 
 async fn load_once(server: &ApiServer) -> LoadedSnapshot {
     let client = client(server).await;
-    let loaded = Snapshot::load_once(Origin::ApiServer(&client), &Network::default()).await;
+    let loaded = Snapshot::load_once(LoadFrom::ApiServer(&client), &Network::default()).await;
     loaded.unwrap()
 }
 
@@ -96,7 +96,7 @@ async fn a_list_that_fails_otherwise_is_an_error_that_says_what_failed() {
     let server = ApiServer::start();
     server.fail(Fault::status(500).resource("nodes"));
     let client = client(&server).await;
-    let loaded = Snapshot::load_once(Origin::ApiServer(&client), &Network::default()).await;
+    let loaded = Snapshot::load_once(LoadFrom::ApiServer(&client), &Network::default()).await;
     let error = loaded.unwrap_err().to_string();
     assert!(error.starts_with("can't list nodes: "), "{error}");
 }
@@ -105,9 +105,9 @@ async fn a_list_that_fails_otherwise_is_an_error_that_says_what_failed() {
 async fn a_file_is_loaded_like_an_api_server() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/captures/cluster.json");
     let network = Network::default();
-    let loaded = Snapshot::load_once(Origin::File(&path), &network).await;
+    let loaded = Snapshot::load_once(LoadFrom::File(&path), &network).await;
     assert_eq!(*loaded.unwrap().snapshot.cluster, view(&cluster()));
-    let missing = Snapshot::load_once(Origin::File(Path::new("/nowhere.json")), &network).await;
+    let missing = Snapshot::load_once(LoadFrom::File(Path::new("/nowhere.json")), &network).await;
     let error = missing.unwrap_err().to_string();
     assert!(error.starts_with("--snapshot /nowhere.json: "), "{error}");
 }

@@ -15,7 +15,7 @@ pub(super) struct Global {
 }
 
 #[derive(Debug, PartialEq)]
-pub(super) struct ChassisRow {
+pub(super) struct RawChassis {
     pub(super) name: Arc<str>,
     pub(super) hostname: Arc<str>,
     pub(super) remote: bool,
@@ -53,7 +53,7 @@ fn name(text: &str) -> Option<&str> {
     (text.len() <= LONGEST_NAME && !text.contains(is_control)).then_some(text)
 }
 
-impl ChassisRow {
+impl RawChassis {
     pub(super) fn read(row: &Row) -> Option<Self> {
         let text = |column| row.get(column).and_then(Datum::text);
         let other_config = row.get("other_config");
