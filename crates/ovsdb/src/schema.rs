@@ -32,7 +32,7 @@ pub struct MonitorSpec {
     pub large_tables: &'static [MonitorColumns],
     /// Only the leader of a cluster will do.
     pub leader_only: bool,
-    /// What may be kept of it, in bytes as [`budget`](crate::budget) counts them. A message may have three quarters of
+    /// What may be kept of it, in bytes as [`budget`] counts them. A message may have three quarters of
     /// it.
     pub limit: usize,
 }

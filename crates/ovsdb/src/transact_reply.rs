@@ -66,7 +66,7 @@ pub struct OperationError {
 }
 
 impl OperationError {
-    /// Whether a [wait](Transaction::wait) did not hold.
+    /// Whether a [wait](crate::Transaction::wait) did not hold.
     #[must_use]
     pub fn is_timed_out(&self) -> bool {
         self.error == "timed out"
