@@ -2,23 +2,13 @@
 //! every name asked about either passes or fails, and no error holds a control character.
 #![no_main]
 
-use std::sync::OnceLock;
-
-use berth::cluster::{View, file};
 use berth::decide::policy::Policy;
-use berth::domain::{Network, Provider};
+use berth::domain::Provider;
 use berth::escape::is_control;
 use berth::http::filter;
-use berth::snapshot::Snapshot;
+use berth_fuzz::captured_cluster;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-
-static VIEW: OnceLock<View> = OnceLock::new();
-
-fn view() -> View {
-    let text = include_str!("../../tests/data/captures/cluster.json");
-    file::parse(text, &Network::default()).expect("the captured cluster is good")
-}
 
 fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else {
@@ -29,7 +19,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
         launches: data.len().is_multiple_of(2),
         ..Policy::default()
     };
-    let Ok(answer) = filter(text, &Snapshot::from(VIEW.get_or_init(view)), &policy, None) else {
+    let Ok(answer) = filter(text, &captured_cluster(), &policy, None) else {
         return;
     };
     // An answer to a body that Value can't hold may hold what came, byte for byte.

@@ -2,22 +2,11 @@
 //! were all offered.
 #![no_main]
 
-use std::sync::OnceLock;
-
-use berth::cluster::{View, file};
 use berth::decide::policy::Policy;
-use berth::domain::Network;
 use berth::http::preempt;
-use berth::snapshot::Snapshot;
+use berth_fuzz::captured_cluster;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-
-static VIEW: OnceLock<View> = OnceLock::new();
-
-fn view() -> View {
-    let text = include_str!("../../tests/data/captures/cluster.json");
-    file::parse(text, &Network::default()).expect("the captured cluster is good")
-}
 
 fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else {
@@ -27,7 +16,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
         launches: data.len().is_multiple_of(2),
         ..Policy::default()
     };
-    let snapshot = Snapshot::from(VIEW.get_or_init(view));
+    let snapshot = captured_cluster();
     let Ok(answer) = preempt(text, &snapshot, &policy, None) else {
         return;
     };

@@ -1,6 +1,11 @@
-//! What every fuzz target starts with.
+//! What fuzz targets have in common.
 
 use std::ptr;
+use std::sync::OnceLock;
+
+use berth::cluster::{View, file};
+use berth::domain::Network;
+use berth::snapshot::Snapshot;
 
 /// Makes a stack overflow a crash whose input libFuzzer keeps, as it keeps that of a panic.
 ///
@@ -35,4 +40,16 @@ pub fn catch_stack_overflow() {
             );
         }
     }
+}
+
+/// The captured cluster, read once.
+///
+/// # Panics
+///
+/// If the capture is not readable.
+pub fn captured_cluster() -> Snapshot {
+    static VIEW: OnceLock<View> = OnceLock::new();
+    let text = include_str!("../../tests/data/captures/cluster.json");
+    let view = || file::parse(text, &Network::default()).expect("the captured cluster is good");
+    Snapshot::from(VIEW.get_or_init(view))
 }
