@@ -1,9 +1,12 @@
 //! kube-scheduler's extender API (`k8s.io/kube-scheduler/extender/v1`): JSON keys are the Go field
 //! names. Whole nodes are passed on as the bytes they came as.
 
-use serde::{Deserialize, Serialize, Serializer};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
+use serde_path_to_error::Segment;
 
 use crate::domain::{NodeFacts, Provider};
 use crate::wire::gather::AtMost;
@@ -66,16 +69,21 @@ pub enum ArgsError {
 }
 
 impl ArgsError {
-    /// Why a call can't be read: what is JSON, and wrong in one of the lists, is said of that list.
+    /// Why a call can't be read: what is JSON, and wrong in the list of nodes, is said of that list.
     fn of(body: &str, error: serde_json::Error) -> Self {
         if error.classify() != Category::Data {
             return Self::NotArgs(error);
         }
         let located = error_with_path::<ExtenderArgs<'_>>(body);
-        let path = located.map(|error| error.path().to_string());
-        match path.as_deref().and_then(|path| path.split('.').next()) {
-            Some("NodeNames") => Self::BadNames(error),
-            Some("Nodes") => Self::BadNodes(error),
+        let path = located.iter().flat_map(|located| located.path().iter());
+        let path: Vec<_> = path.take(2).collect();
+        match path.as_slice() {
+            [list, Segment::Seq { index }] if is_named(list, "NodeNames") => Self::BadName {
+                index: *index,
+                source: error,
+            },
+            [list, ..] if is_named(list, "NodeNames") => Self::BadNames(error),
+            [list, ..] if is_named(list, "Nodes") => Self::BadNodes(error),
             _ => Self::NotArgs(error),
         }
     }
@@ -89,6 +97,10 @@ impl ArgsError {
     }
 }
 
+fn is_named(segment: &Segment, name: &str) -> bool {
+    matches!(segment, Segment::Map { key } if key == name)
+}
+
 /// A filter call: the pod, and the nodes in one of two forms.
 #[derive(Debug)]
 pub struct FilterArgs<'a> {
@@ -98,11 +110,11 @@ pub struct FilterArgs<'a> {
     pub nodes: NodesArg<'a>,
 }
 
-/// The nodes of a call. Each is read when it is looked at, which most pods do not need.
+/// The nodes of a call. Whole nodes are read when they are looked at, which most pods do not need.
 #[derive(Debug)]
 pub enum NodesArg<'a> {
     /// `nodeCacheCapable: true`: names alone.
-    Names(LazyList<'a>),
+    Names(Vec<AskedNode<'a>>),
     /// `nodeCacheCapable: false`: a `NodeList`.
     Nodes(NodeList<'a>),
 }
@@ -131,10 +143,8 @@ pub struct NodeList<'a> {
 pub struct AskedNode<'a> {
     /// Its name.
     pub name: Text<'a>,
-    /// What came of it, as it came: its name, or all of it.
-    pub json: &'a str,
-    /// Whether all of it came.
-    pub is_whole: bool,
+    /// All of it, as it came, where more came than its name.
+    pub whole: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -145,7 +155,7 @@ struct ExtenderArgs<'a> {
     #[serde(borrow, default)]
     nodes: Option<Map<NodeList<'a>>>,
     #[serde(borrow, default)]
-    node_names: Option<LazyList<'a>>,
+    node_names: Option<AtMost<MOST_NODES, AskedNode<'a>>>,
 }
 
 impl<'a> FilterArgs<'a> {
@@ -158,7 +168,7 @@ impl<'a> FilterArgs<'a> {
         } = read_object(body).map_err(|error| ArgsError::of(body, error))?;
         let pod = pod.ok_or(ArgsError::NoPod)?;
         let nodes = match (node_names, nodes) {
-            (Some(names), None) => NodesArg::Names(names),
+            (Some(AtMost(names)), None) => NodesArg::Names(names),
             (None, Some(Map(list))) => NodesArg::Nodes(list),
             (None, None) => return Err(ArgsError::NoNodes),
             (Some(_), Some(_)) => return Err(ArgsError::BothForms),
@@ -170,48 +180,55 @@ impl<'a> FilterArgs<'a> {
 
 impl<'a> NodesArg<'a> {
     /// The nodes, in their order.
-    pub fn read(&self) -> Result<Vec<AskedNode<'a>>, ArgsError> {
+    pub fn read(&self) -> Result<Cow<'_, [AskedNode<'a>]>, ArgsError> {
         match self {
-            Self::Names(names) => read_each(names.items(), read_name),
-            Self::Nodes(list) => read_each(list.items(), read_node),
+            Self::Names(names) => Ok(names.into()),
+            Self::Nodes(list) => {
+                let items = list.items().iter().enumerate();
+                items.map(|(index, node)| read_node(index, node)).collect()
+            }
         }
     }
 
     /// The answer to the filter call of this body in which all nodes pass, without a look at them.
     #[must_use]
     pub fn pass_all(&self, body: &'a str) -> Reply<'a> {
-        let nodes = match self {
-            Self::Names(names) => names.items(),
-            Self::Nodes(list) => list.items(),
-        };
-        self.answer(body, nodes.iter().map(|json| json.get()), &[], &[])
+        self.answer(body, &[], &[], |out| match self {
+            Self::Names(names) => write_list(names.iter(), out, write_node),
+            Self::Nodes(list) => {
+                let items = list.items().iter();
+                write_list(items, out, |item, out| out.quote(item.get()));
+            }
+        })
     }
 
-    /// The answer to the filter call of this body: the nodes that pass, as they came, those that may
-    /// pass when they are asked about again, and those that no preemption can help.
+    /// The answer to the filter call of this body: the nodes that pass, those that may pass when they
+    /// are asked about again, and those that no preemption can help.
     #[must_use]
     pub fn filtered(
         &self,
         body: &'a str,
-        passed: &[&'a str],
+        passed: &[&AskedNode<'a>],
         failed: &[Failure<'_>],
         unresolvable: &[Failure<'_>],
     ) -> Reply<'a> {
-        self.answer(body, passed.iter().copied(), failed, unresolvable)
+        self.answer(body, failed, unresolvable, |out| {
+            write_list(passed.iter().copied(), out, write_node);
+        })
     }
 
     fn answer(
         &self,
         body: &'a str,
-        passed: impl Iterator<Item = &'a str>,
         failed: &[Failure<'_>],
         unresolvable: &[Failure<'_>],
+        write_passed: impl FnOnce(&mut Reply<'a>),
     ) -> Reply<'a> {
         let mut out = Reply::to(body);
         match self {
             Self::Names(_) => {
                 out.json(r#"{"Nodes":null,"NodeNames":"#);
-                write_list(passed, &mut out);
+                write_passed(&mut out);
             }
             Self::Nodes(list) => {
                 out.json(r#"{"Nodes":{"#);
@@ -227,7 +244,7 @@ impl<'a> NodesArg<'a> {
                     }
                 }
                 out.json(r#""items":"#);
-                write_list(passed, &mut out);
+                write_passed(&mut out);
                 out.json(r#"},"NodeNames":null"#);
             }
         }
@@ -250,34 +267,11 @@ impl<'a> NodeList<'a> {
     }
 }
 
-fn read_each<'a>(
-    items: &[&'a RawValue],
-    read: impl Fn(usize, &'a RawValue) -> Result<AskedNode<'a>, ArgsError>,
-) -> Result<Vec<AskedNode<'a>>, ArgsError> {
-    // `collect` into a `Result` does not know how many there will be.
-    let mut nodes = Vec::with_capacity(items.len());
-    for (index, json) in items.iter().enumerate() {
-        nodes.push(read(index, json)?);
+impl<'de: 'a, 'a> Deserialize<'de> for AskedNode<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Text::deserialize(deserializer)?;
+        Ok(Self { name, whole: None })
     }
-    Ok(nodes)
-}
-
-fn read_name(index: usize, json: &RawValue) -> Result<AskedNode<'_>, ArgsError> {
-    let json = json.get();
-    let quoted = json
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'));
-    Ok(AskedNode {
-        name: match quoted {
-            // A string without escapes, as names are, needs no decoding.
-            Some(name) if !name.contains('\\') => Text(name.into()),
-            _ => {
-                serde_json::from_str(json).map_err(|source| ArgsError::BadName { index, source })?
-            }
-        },
-        json,
-        is_whole: false,
-    })
 }
 
 /// A node as far as its name.
@@ -300,8 +294,7 @@ fn read_node(index: usize, json: &RawValue) -> Result<AskedNode<'_>, ArgsError> 
     let Map(NamedMetadata { name }) = metadata;
     Ok(AskedNode {
         name,
-        json,
-        is_whole: true,
+        whole: Some(json),
     })
 }
 
@@ -331,13 +324,24 @@ pub fn filter_error(message: &str) -> Reply<'static> {
     out
 }
 
-fn write_list<'a>(items: impl Iterator<Item = &'a str>, out: &mut Reply<'a>) {
+fn write_node<'a>(node: &AskedNode<'a>, out: &mut Reply<'a>) {
+    match node.whole {
+        Some(whole) => out.quote(whole),
+        None => out.text(&node.name),
+    }
+}
+
+fn write_list<'a, T>(
+    items: impl Iterator<Item = T>,
+    out: &mut Reply<'a>,
+    write: impl Fn(T, &mut Reply<'a>),
+) {
     out.json("[");
-    for (index, json) in items.enumerate() {
+    for (index, item) in items.enumerate() {
         if index > 0 {
             out.json(",");
         }
-        out.quote(json);
+        write(item, out);
     }
     out.json("]");
 }
@@ -425,8 +429,10 @@ mod tests {
         );
     }
 
-    fn nodes(call: &str) -> Result<Vec<AskedNode<'_>>, ArgsError> {
-        FilterArgs::read(call)?.nodes.read()
+    fn names_in(call: &str) -> Result<Vec<String>, ArgsError> {
+        let args = FilterArgs::read(call)?;
+        let nodes = args.nodes.read()?;
+        Ok(nodes.iter().map(|node| node.name.0.to_string()).collect())
     }
 
     fn to_text(reply: &Reply<'_>) -> String {
@@ -444,11 +450,7 @@ mod tests {
             text: "OVN agents not ready",
         };
         assert_eq!(
-            to_text(
-                &args
-                    .nodes
-                    .filtered(call, &[nodes[0].json], &[], &[rejected])
-            ),
+            to_text(&args.nodes.filtered(call, &[&nodes[0]], &[], &[rejected])),
             r#"{"Nodes":{"metadata":{"resourceVersion":"7"},"items":[{ "metadata" : {"name":"a\u002f"}, "x":1.50e3 }]},"NodeNames":null,"FailedNodes":{},"FailedAndUnresolvableNodes":{"b":"OVN agents not ready"},"Error":""}"#
         );
     }
@@ -465,11 +467,11 @@ mod tests {
         assert_eq!(
             to_text(&args.nodes.filtered(
                 call,
-                &[nodes[1].json, nodes[2].json],
+                &[&nodes[1], &nodes[2]],
                 &[failure(0, "unknown")],
                 &[failure(3, "rejected")]
             )),
-            r#"{"Nodes":null,"NodeNames":["\u0062","c\""],"FailedNodes":{"a":"unknown"},"FailedAndUnresolvableNodes":{"d":"rejected"},"Error":""}"#
+            r#"{"Nodes":null,"NodeNames":["b","c\""],"FailedNodes":{"a":"unknown"},"FailedAndUnresolvableNodes":{"d":"rejected"},"Error":""}"#
         );
     }
 
@@ -477,8 +479,8 @@ mod tests {
     fn nodes_that_are_not_looked_at_go_back_as_they_came() {
         for (nodes, expect) in [
             (
-                r#""NodeNames":["a", 7,"\u0062"]"#,
-                r#""Nodes":null,"NodeNames":["a",7,"\u0062"]"#,
+                r#""NodeNames":["a", "\u0062\""]"#,
+                r#""Nodes":null,"NodeNames":["a","b\""]"#,
             ),
             (
                 r#""Nodes":{"apiVersion":"v1","items":[ 7 , {"a": 1}]}"#,
@@ -502,7 +504,7 @@ mod tests {
         for (names, expect) in [
             (
                 r#"["a",7]"#,
-                "item 1 of NodeNames is not readable: invalid type: integer `7`, expected a string at line 1 column 1",
+                "item 1 of NodeNames is not readable: invalid type: integer `7`, expected a string at line 1 column 41",
             ),
             (
                 r#""a""#,
@@ -510,7 +512,7 @@ mod tests {
             ),
         ] {
             let call = format!(r#"{{"Pod":{{"metadata":{{}}}},"NodeNames":{names}}}"#);
-            assert_eq!(nodes(&call).unwrap_err().to_string(), expect);
+            assert_eq!(names_in(&call).unwrap_err().to_string(), expect);
         }
     }
 
@@ -524,7 +526,7 @@ mod tests {
         };
         let count_names = |count| {
             let call = call(&format!(r#""NodeNames":[{}]"#, items(r#""a""#, count)));
-            nodes(&call).map(|nodes| nodes.len())
+            names_in(&call).map(|names| names.len())
         };
         assert_eq!(count_names(MOST_NODES).unwrap(), MOST_NODES);
         assert_eq!(
@@ -534,7 +536,7 @@ mod tests {
         let count_nodes = |count| {
             let items = items(r#"{"metadata":{"name":"a"}}"#, count);
             let call = call(&format!(r#""Nodes":{{"items":[{items}]}}"#));
-            nodes(&call).map(|nodes| nodes.len())
+            names_in(&call).map(|names| names.len())
         };
         assert_eq!(count_nodes(MOST_NODES).unwrap(), MOST_NODES);
         assert_eq!(
@@ -584,7 +586,7 @@ mod tests {
             ),
         ] {
             let call = format!(r#"{{"Pod":{{"metadata":{{}}}},"Nodes":{list}}}"#);
-            assert_eq!(nodes(&call).unwrap_err().to_string(), expect);
+            assert_eq!(names_in(&call).unwrap_err().to_string(), expect);
         }
     }
 
@@ -608,9 +610,7 @@ mod tests {
                 vec!["a", "ü"],
             ),
         ] {
-            let nodes = nodes(call).unwrap();
-            let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
-            assert_eq!(names, expect, "{call}");
+            assert_eq!(names_in(call).unwrap(), expect, "{call}");
         }
     }
 }

@@ -3,14 +3,12 @@
 
 use serde::Serialize;
 
-use crate::wire::Text;
-
 /// A node and its score.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct HostPriority<'a> {
     /// The node's name, as it was asked about.
-    pub host: Text<'a>,
+    pub host: &'a str,
     /// From 0 to 10; more is better.
     pub score: u8,
 }
@@ -27,10 +25,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_list_in_the_order_of_the_call() {
-        let scored = [("b", 10), ("a", 0)].map(|(host, score)| HostPriority {
-            host: Text(host.into()),
-            score,
-        });
+        let scored = [("b", 10), ("a", 0)].map(|(host, score)| HostPriority { host, score });
         for (count, expect) in [
             (2, r#"[{"Host":"b","Score":10},{"Host":"a","Score":0}]"#),
             (0, "[]"),

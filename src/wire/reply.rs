@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::wire::Text;
+
 /// A part that is shorter than this is copied: to remember where it is costs as much.
 const WORTH_QUOTING: usize = 1024;
 
@@ -104,6 +106,23 @@ impl<'a> Reply<'a> {
         }
         self.parts.push(text.as_bytes().into());
     }
+
+    /// Adds a string of the request, as it stands there where that is all of it.
+    pub(super) fn text(&mut self, text: &Text<'_>) {
+        match literal(self.request, text.as_str()) {
+            Some(json) => self.json(json),
+            None => self.value(text),
+        }
+    }
+}
+
+/// The string in the request, with its quotes, that a text was borrowed from. It has no escapes.
+fn literal<'a>(request: &'a str, text: &str) -> Option<&'a str> {
+    let start = text.as_ptr().addr().checked_sub(request.as_ptr().addr())?;
+    let before = start.checked_sub(1)?;
+    let json = request.get(before..start + text.len() + 1)?;
+    let bytes = json.as_bytes();
+    (bytes.first() == Some(&b'"') && bytes.last() == Some(&b'"')).then_some(json)
 }
 
 /// Two parts of a request in one piece, if they have nothing but a comma between them.

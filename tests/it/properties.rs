@@ -554,8 +554,7 @@ fn args(names: &[&str]) -> Value {
 proptest! {
     #[test]
     fn a_call_that_can_be_read_has_the_nodes_that_are_in_it(call in odd_call()) {
-        let args = FilterArgs::read(&call);
-        if let Ok(nodes) = args.and_then(|args| args.nodes.read()) {
+        if let Ok(args) = FilterArgs::read(&call) && let Ok(nodes) = args.nodes.read() {
             let value: Value = serde_json::from_str(&call).unwrap();
             let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
             prop_assert_eq!(names, names_in(&value), "{}", call);

@@ -167,13 +167,12 @@ fn unseen_nodes(
     provider: Provider,
 ) -> Result<HashMap<usize, NodeFacts>, ArgsError> {
     let is_seen = |name| cluster.node(name).and_then(NodeEntry::facts).is_some();
-    let whole = nodes.iter().enumerate().filter(|(_, node)| node.is_whole);
+    let whole = nodes.iter().enumerate().filter_map(|(place, node)| {
+        let whole = node.whole.filter(|_| !is_seen(node.name.as_str()))?;
+        Some((place, whole))
+    });
     whole
-        .filter(|(_, node)| !is_seen(node.name.as_str()))
-        .map(|(place, node)| {
-            let facts = extender::node_facts(place, node.json, provider)?;
-            Ok((place, facts))
-        })
+        .map(|(place, whole)| Ok((place, extender::node_facts(place, whole, provider)?)))
         .collect()
 }
 
@@ -204,14 +203,14 @@ impl<'r> FilterRun<'r> {
         }
     }
 
-    /// The nodes that pass, as they came.
+    /// The nodes that pass.
     fn evaluate<'a>(
         &mut self,
         nodes: &'r [AskedNode<'a>],
         unseen: &HashMap<usize, NodeFacts>,
         snapshot: &Snapshot,
         mut evaluator: Evaluator<'_>,
-    ) -> Vec<&'a str> {
+    ) -> Vec<&'r AskedNode<'a>> {
         let mut passed = Vec::with_capacity(nodes.len());
         let mut place = 0..;
         for batch in nodes.chunks(BATCH) {
@@ -229,7 +228,7 @@ impl<'r> FilterRun<'r> {
                 let verdict = evaluator.evaluate(&candidate);
                 self.counts.add(Some(verdict));
                 let Some(first) = verdict.failed.first() else {
-                    passed.push(node.json);
+                    passed.push(node);
                     continue;
                 };
                 self.details.add(candidate, verdict);

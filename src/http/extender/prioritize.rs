@@ -75,8 +75,8 @@ pub fn prioritize(
     let Some(reason) = SchedulingReason::of(pod.is_launcher(), pod.belongs_to_migration(), policy)
     else {
         decision::not_guarded(Verb::Prioritize, &pod);
-        let zeros = nodes.into_iter().map(|node| HostPriority {
-            host: node.name,
+        let zeros = nodes.iter().map(|node| HostPriority {
+            host: node.name.as_str(),
             score: 0,
         });
         return Ok(PrioritizeAnswer {
@@ -94,7 +94,7 @@ pub fn prioritize(
     let inputs = known.collect::<Result<Vec<_>, _>>()?;
     let scale = Scale::new(policy.weights, &inputs);
     let mut details = Details::if_wanted(policy.required_agents(snapshot.capabilities()));
-    let scored = nodes.into_iter().zip(&inputs).map(|(node, inputs)| {
+    let scored = nodes.iter().zip(&inputs).map(|(node, inputs)| {
         let score = scale.score(inputs);
         details.add_score(Scored {
             node: node.name.as_str(),
@@ -103,7 +103,7 @@ pub fn prioritize(
             switches: switches.as_ref().map_or(0, Switches::count),
         });
         HostPriority {
-            host: node.name,
+            host: node.name.as_str(),
             score,
         }
     });
@@ -125,13 +125,10 @@ fn inputs(
     switches: Option<&Switches<'_>>,
 ) -> Result<Inputs, ArgsError> {
     let entry = snapshot.cluster.node(asked.name.as_str());
-    let node = match entry.and_then(NodeEntry::facts) {
-        Some(node) => Some(Cow::Borrowed(node)),
-        None if asked.is_whole => {
-            let node = extender::node_facts(index, asked.json, provider)?;
-            Some(Cow::Owned(node))
-        }
-        None => None,
+    let node = match (entry.and_then(NodeEntry::facts), asked.whole) {
+        (Some(node), _) => Some(Cow::Borrowed(node)),
+        (None, Some(whole)) => Some(Cow::Owned(extender::node_facts(index, whole, provider)?)),
+        (None, None) => None,
     };
     Ok(snapshot.inputs(node.as_deref(), entry, switches))
 }
