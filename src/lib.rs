@@ -12,6 +12,7 @@ pub mod demo;
 pub mod domain;
 pub mod escape;
 pub mod failure_log;
+pub mod fleet;
 pub mod http;
 pub mod lease;
 pub mod metrics;

@@ -28,8 +28,14 @@ pub struct Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Severity {
-    /// The VM can't be placed on the node.
+    /// The VM can't be placed on the node, or can't be migrated at all.
     Error,
+    /// It can, and something is to be mended.
+    Warning,
+    /// Nothing is to be done.
+    Info,
+    /// It could not be judged.
+    Unchecked,
 }
 
 /// What a check looks at. Where the cluster does not have it, the check is off.

@@ -1,0 +1,412 @@
+//! What the commands for people find beside the checks of a node: one row for each cause, from what
+//! KubeVirt itself does not migrate (02xx) to what could not be judged (09xx).
+
+use strum::{EnumCount, IntoStaticStr};
+
+use crate::decide::checks::Severity;
+
+/// The texts and properties of a cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CauseRow {
+    /// The stable code, `BRT` and four digits. A code is never used for anything else.
+    pub code: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What is wrong, in a few words; a finding adds of what.
+    pub text: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// Defines [`Cause`] and the row of each variant, so that neither can be without the other.
+macro_rules! causes {
+    ($($(#[$doc:meta])* $cause:ident { $($field:ident: $value:expr),+ $(,)? })+) => {
+        /// A cause, in the order in which findings are shown.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EnumCount, IntoStaticStr,
+        )]
+        #[repr(u8)]
+        pub enum Cause {
+            $($(#[$doc])* $cause),+
+        }
+
+        impl Cause {
+            /// Every cause, in order.
+            pub const ALL: [Self; Self::COUNT] = [$(Self::$cause),+];
+
+            /// All that is said of the cause.
+            #[must_use]
+            pub const fn row(self) -> CauseRow {
+                match self {
+                    $(Self::$cause => CauseRow { $($field: $value),+ }),+
+                }
+            }
+
+            /// The name of its code in CamelCase.
+            #[must_use]
+            pub fn code_name(self) -> &'static str {
+                self.into()
+            }
+        }
+    };
+}
+
+causes! {
+    /// KubeVirt cannot migrate one of the interfaces.
+    InterfaceNotMigratable {
+        code: "BRT0201",
+        severity: Severity::Error,
+        text: "an interface cannot be migrated",
+        meaning: "KubeVirt migrates a VM only if the interface on the pod network has masquerade binding, a binding plugin that is registered as migratable, or bridge binding with the annotation of BRT0202. This interface has none of these.",
+        remedy: "Use masquerade or bridge binding for the pod network, or register the plugin with `migration: {}` in the KubeVirt CR.",
+    }
+    /// The annotation for bridge binding is missing.
+    BridgeAnnotationMissing {
+        code: "BRT0202",
+        severity: Severity::Error,
+        text: "bridge binding without the annotation that allows its migration",
+        meaning: "The interface on the pod network has bridge binding, and the VMI has no annotation `kubevirt.io/allow-pod-bridge-network-live-migration`. KubeVirt does not migrate such a VM.",
+        remedy: "With a network that keeps the address of a VM (Kube-OVN does), add the annotation: `kubectl berth annotate`. berth's webhook adds it to VMs that are created later.",
+    }
+    /// The CPU model of the host is not known.
+    HostCpuUnknown {
+        code: "BRT0203",
+        severity: Severity::Error,
+        text: "host-model CPU on a node whose CPU model is unknown",
+        meaning: "The VM has the CPU model of its node, and the node has no label `host-model-cpu.node.kubevirt.io/MODEL`. KubeVirt does not know which nodes have the same CPU.",
+        remedy: "Check KubeVirt's node-labeller (the virt-handler pod) on the node, or give the VM a named CPU model.",
+    }
+    /// A device of the node is passed through.
+    HostDevice {
+        code: "BRT0204",
+        severity: Severity::Error,
+        text: "devices of the node are passed through",
+        meaning: "The VM has a PCI device, a mediated device or a GPU of its node, which cannot move.",
+        remedy: "Shut the VM down to move it. SR-IOV interfaces are no such device: KubeVirt unplugs them for a migration.",
+    }
+    /// AMD SEV encrypts the memory.
+    Sev {
+        code: "BRT0205",
+        severity: Severity::Error,
+        text: "memory is encrypted by AMD SEV",
+        meaning: "KubeVirt does not migrate VMs whose memory is encrypted by AMD SEV, SEV-ES or SEV-SNP.",
+        remedy: "Shut the VM down to move it.",
+    }
+    /// Intel TDX encrypts the memory.
+    Tdx {
+        code: "BRT0206",
+        severity: Severity::Error,
+        text: "memory is encrypted by Intel TDX",
+        meaning: "KubeVirt does not migrate VMs whose memory is encrypted by Intel TDX.",
+        remedy: "Shut the VM down to move it.",
+    }
+    /// IBM Secure Execution encrypts the memory.
+    SecureExecution {
+        code: "BRT0207",
+        severity: Severity::Error,
+        text: "memory is encrypted by IBM Secure Execution",
+        meaning: "KubeVirt does not migrate VMs under IBM Secure Execution.",
+        remedy: "Shut the VM down to move it.",
+    }
+    /// The time-stamp counter's frequency is needed and not known.
+    NoTscFrequency {
+        code: "BRT0208",
+        severity: Severity::Error,
+        text: "the frequency of the time-stamp counter is unknown",
+        meaning: "The guest needs a time-stamp counter of one frequency (Hyper-V re-enlightenment, or the CPU feature `invtsc`), and the node on which the VM runs does not say which it has.",
+        remedy: "Check the label `cpu-timer.node.kubevirt.io/tsc-frequency` of the node. Without one, remove the feature, or shut the VM down to move it.",
+    }
+    /// Hyper-V passthrough.
+    HypervPassthrough {
+        code: "BRT0209",
+        severity: Severity::Error,
+        text: "Hyper-V passthrough depends on the node",
+        meaning: "The guest has every Hyper-V feature of its node, and another node may have others.",
+        remedy: "List the features that the guest needs in `spec.domain.features.hyperv`.",
+    }
+    /// A disk is on a volume that one node alone can use.
+    DiskNotShared {
+        code: "BRT0210",
+        severity: Severity::Error,
+        text: "a disk cannot be used from two nodes",
+        meaning: "During a migration both nodes use the disks of a VM. The claim of this disk does not have the access mode ReadWriteMany, or the disk is a file of the node.",
+        remedy: "Move the disk to a claim with ReadWriteMany, or migrate the volume together with the VM (`updateVolumesStrategy: Migration`).",
+    }
+    /// KubeVirt says that it does not migrate the VM, for a reason that is not among these.
+    NotLiveMigratable {
+        code: "BRT0211",
+        severity: Severity::Error,
+        text: "KubeVirt says that it cannot migrate this VM",
+        meaning: "The condition LiveMigratable of the VMI is False with a reason that berth does not judge itself. Its message follows.",
+        remedy: "Follow the message of KubeVirt.",
+    }
+    /// The VMI is being deleted or has ended.
+    Ending {
+        code: "BRT0212",
+        severity: Severity::Error,
+        text: "the VM is ending",
+        meaning: "The VMI is being deleted, or its phase is Succeeded or Failed. KubeVirt refuses its migration.",
+        remedy: "Nothing, unless it does not end: look at its events.",
+    }
+    /// A migration is under way already.
+    MigrationInProgress {
+        code: "BRT0213",
+        severity: Severity::Warning,
+        text: "a migration is under way",
+        meaning: "KubeVirt refuses a second migration of a VMI. Its source and target nodes are shown.",
+        remedy: "Wait for it, or delete the VirtualMachineInstanceMigration to cancel it.",
+    }
+    /// The VM does not run.
+    NotRunning {
+        code: "BRT0214",
+        severity: Severity::Info,
+        text: "the VM does not run",
+        meaning: "There is nothing to migrate. The VM is judged by its template: what it will be able to do once it runs.",
+        remedy: "Nothing.",
+    }
+
+    /// A network attachment definition is missing.
+    NetworkNotFound {
+        code: "BRT0301",
+        severity: Severity::Error,
+        text: "a network attachment definition is missing",
+        meaning: "The VM has an interface on a Multus network whose NetworkAttachmentDefinition does not exist. The launcher pod of a migration cannot start.",
+        remedy: "Create the definition again, or remove the interface.",
+    }
+
+    /// No node is a target.
+    NoTarget {
+        code: "BRT0401",
+        severity: Severity::Error,
+        text: "no node can take the VM",
+        meaning: "Every node of the cluster fails at least one check. The findings name them.",
+        remedy: "Look at the findings of the nodes that should be able to take it.",
+    }
+    /// One node alone is a target.
+    OneTarget {
+        code: "BRT0402",
+        severity: Severity::Warning,
+        text: "only one node can take the VM",
+        meaning: "While that node is down or full, the VM cannot migrate.",
+        remedy: "Make another node fit: look at the findings of the others.",
+    }
+    /// The node is cordoned.
+    Cordoned {
+        code: "BRT0403",
+        severity: Severity::Error,
+        text: "node is cordoned",
+        meaning: "`spec.unschedulable` of the node is set.",
+        remedy: "`kubectl uncordon NODE`, if that is not intended.",
+    }
+    /// The node is not ready.
+    NodeNotReady {
+        code: "BRT0404",
+        severity: Severity::Error,
+        text: "node is not ready",
+        meaning: "The condition Ready of the node is not True.",
+        remedy: "Look at the kubelet of the node.",
+    }
+    /// KubeVirt does not place VMs on the node.
+    NotSchedulable {
+        code: "BRT0405",
+        severity: Severity::Error,
+        text: "KubeVirt places no VMs on the node",
+        meaning: "The node does not have the label `kubevirt.io/schedulable: \"true\"`, which virt-handler sets while it runs there.",
+        remedy: "Check the virt-handler pod of the node.",
+    }
+    /// A taint is not tolerated.
+    Taint {
+        code: "BRT0406",
+        severity: Severity::Error,
+        text: "taint not tolerated",
+        meaning: "The node has a taint with effect NoSchedule or NoExecute that the VM does not tolerate.",
+        remedy: "Add a toleration to the VM, or remove the taint.",
+    }
+    /// The CPU of the node does not do.
+    CpuNotSupported {
+        code: "BRT0407",
+        severity: Severity::Error,
+        text: "CPU not supported",
+        meaning: "The node lacks a CPU model, a CPU feature or the CPU vendor that the VM needs. For `host-model` these are those of the node on which the VM started.",
+        remedy: "Migrate among nodes with like CPUs, or give the VM a named CPU model that all of them have.",
+    }
+    /// A label that the VM asks for is missing.
+    NodeSelector {
+        code: "BRT0408",
+        severity: Severity::Error,
+        text: "node selector does not match",
+        meaning: "The node lacks a label of the target pod's node selector: of the VM's own, of the KubeVirt CR's `nodeSelectors`, of a migration's `addedNodeSelector`, or one that KubeVirt adds for what the VM uses.",
+        remedy: "Label the node, or correct the selector.",
+    }
+    /// The node affinity does not match.
+    NodeAffinity {
+        code: "BRT0409",
+        severity: Severity::Error,
+        text: "node affinity does not match",
+        meaning: "The required node affinity of the VM does not match the node.",
+        remedy: "Label the node, or correct the affinity.",
+    }
+    /// A volume cannot be reached from the node.
+    VolumeNodeAffinity {
+        code: "BRT0410",
+        severity: Severity::Error,
+        text: "a volume cannot be reached from the node",
+        meaning: "The persistent volume of a disk has a node affinity that does not match the node.",
+        remedy: "Use a volume that all nodes reach, or migrate the volume together with the VM.",
+    }
+    /// The node is full.
+    InsufficientResources {
+        code: "BRT0411",
+        severity: Severity::Error,
+        text: "not enough free resources",
+        meaning: "What the target pod requests is more than what is left of the node's allocatable resources.",
+        remedy: "Free the node, or add nodes. A migration needs the VM's resources twice while it lasts.",
+    }
+    /// A quota leaves no room for a second pod.
+    QuotaExceeded {
+        code: "BRT0412",
+        severity: Severity::Error,
+        text: "a resource quota leaves no room for the target pod",
+        meaning: "While a migration lasts there are two pods of the VM, and a ResourceQuota of the namespace does not allow the second one.",
+        remedy: "Raise the quota by what one launcher pod requests, or let KubeVirt do it (AAQ).",
+    }
+    /// The VM would be shut down by a drain.
+    ShutDownByDrain {
+        code: "BRT0413",
+        severity: Severity::Warning,
+        text: "a drain would shut the VM down",
+        meaning: "Neither the VM nor the KubeVirt CR has an eviction strategy that migrates (LiveMigrate, or LiveMigrateIfPossible for a VM that can be migrated). A drain of the node ends the VM.",
+        remedy: "Set `evictionStrategy: LiveMigrate` in the VM's template or in the KubeVirt CR.",
+    }
+    /// The VM blocks a drain.
+    BlocksDrain {
+        code: "BRT0414",
+        severity: Severity::Warning,
+        text: "a drain would wait for the VM",
+        meaning: "The VM's eviction strategy is External, which leaves its migration to another controller, or LiveMigrate while it cannot be migrated. `kubectl drain` does not end before somebody moves it or shuts it down.",
+        remedy: "Shut the VM down before the drain, or use LiveMigrateIfPossible.",
+    }
+    /// The CPU of another node differs, and the guest has all of its own.
+    PassthroughCpuDiffers {
+        code: "BRT0415",
+        severity: Severity::Warning,
+        text: "host-passthrough CPU on nodes with other CPUs",
+        meaning: "The guest has the CPU of its node as it is. KubeVirt compares no more than the vendor. These nodes have another CPU model, or lack CPU features of the VM's node: the migration may fail, or the guest may crash after it.",
+        remedy: "Migrate to nodes with the same CPU, or give the VM a named CPU model.",
+    }
+
+    /// A kind could not be listed.
+    NotAllowed {
+        code: "BRT0901",
+        severity: Severity::Unchecked,
+        text: "a kind could not be listed",
+        meaning: "The API server does not allow the user of the kubeconfig to list this kind. What depends on it is not judged.",
+        remedy: "Ask for the ClusterRole `berth-check`, or for `list` on this kind.",
+    }
+    /// A snapshot has no object of a kind that every cluster has.
+    NotInSnapshot {
+        code: "BRT0902",
+        severity: Severity::Unchecked,
+        text: "the snapshot lacks a kind",
+        meaning: "The snapshot has no object of a kind that every cluster with VMs has. What depends on it is not judged.",
+        remedy: "Write the snapshot with all kinds: `kubectl get nodes,pods,namespaces,vm,vmi,vmim,kubevirts,pvc,pv,sc,resourcequotas -A -o json`.",
+    }
+    /// An object could not be read.
+    Unreadable {
+        code: "BRT0903",
+        severity: Severity::Unchecked,
+        text: "an object could not be read",
+        meaning: "A field of the object has a type that its API does not give it.",
+        remedy: "Correct the snapshot, or report the object if it came from the API server.",
+    }
+    /// The launcher pod of a VM that runs is missing.
+    NoSourcePod {
+        code: "BRT0904",
+        severity: Severity::Unchecked,
+        text: "the launcher pod was not found",
+        meaning: "The VM runs, and its pod is not among the pods. What the target pod requests, and which CPU a host-model VM needs, are taken from the VMI alone.",
+        remedy: "Check again. In a snapshot, include the pods of all namespaces.",
+    }
+    /// Affinity to pods is not judged.
+    PodAffinityNotJudged {
+        code: "BRT0905",
+        severity: Severity::Unchecked,
+        text: "affinity or anti-affinity to pods is not judged",
+        meaning: "The VM has rules about other pods. berth judges those that KubeVirt adds, and not these.",
+        remedy: "Look at the pods that the rules select.",
+    }
+    /// Topology spread is not judged.
+    TopologySpreadNotJudged {
+        code: "BRT0906",
+        severity: Severity::Unchecked,
+        text: "topology spread constraints are not judged",
+        meaning: "The VM has topology spread constraints, by which kube-scheduler may reject nodes that are targets here.",
+        remedy: "Nothing, unless a target pod stays Pending.",
+    }
+    /// Dynamic resources are not judged.
+    DynamicResourcesNotJudged {
+        code: "BRT0907",
+        severity: Severity::Unchecked,
+        text: "claims of dynamic resources are not judged",
+        meaning: "The VM has `spec.resourceClaims`. Which node can allocate them is not known here.",
+        remedy: "Look at the ResourceSlices of the nodes.",
+    }
+    /// An instance type or a preference is not judged.
+    InstanceTypeNotJudged {
+        code: "BRT0908",
+        severity: Severity::Unchecked,
+        text: "the instance type or preference is not judged",
+        meaning: "The VM does not run, and its CPU, memory or devices come from an instance type or a preference that berth does not read.",
+        remedy: "Check again once the VM runs.",
+    }
+    /// The version of KubeVirt is not known.
+    KubeVirtVersionUnknown {
+        code: "BRT0909",
+        severity: Severity::Unchecked,
+        text: "the version of KubeVirt is unknown",
+        meaning: "There is no KubeVirt CR with `status.observedKubeVirtVersion`. The target pod is rebuilt as KubeVirt 1.9 does it.",
+        remedy: "Let the user list KubeVirt CRs; in a snapshot, include `kubevirts`.",
+    }
+    /// The southbound database was not read.
+    SouthboundNotRead {
+        code: "BRT0910",
+        severity: Severity::Unchecked,
+        text: "OVN's chassis are not judged",
+        meaning: "OVN's southbound database was not read, so that the checks BRT0104, BRT0105 and BRT0108 were not made.",
+        remedy: "Add `--ovn-sb ENDPOINTS` where the database can be reached.",
+    }
+    /// A quota with scopes is not judged.
+    ScopedQuotaNotJudged {
+        code: "BRT0911",
+        severity: Severity::Unchecked,
+        text: "a resource quota with scopes is not judged",
+        meaning: "The namespace has a ResourceQuota that counts only some pods.",
+        remedy: "Look at `kubectl describe resourcequota`.",
+    }
+    /// A claim is not bound.
+    ClaimNotBound {
+        code: "BRT0912",
+        severity: Severity::Unchecked,
+        text: "a claim is missing or not bound",
+        meaning: "Which nodes reach a disk is known only once its claim is bound to a volume.",
+        remedy: "Check the claim; one that waits for its first consumer is bound when the VM starts.",
+    }
+    /// Another scheduler places the VM.
+    OtherScheduler {
+        code: "BRT0913",
+        severity: Severity::Unchecked,
+        text: "another scheduler places the VM",
+        meaning: "The VM has a `schedulerName` of its own. Its rules are not known here; berth's extender guards the VM only if that scheduler calls it.",
+        remedy: "Look at the configuration of that scheduler.",
+    }
+    /// KubeVirt has not said yet whether it can be migrated.
+    ConditionMissing {
+        code: "BRT0914",
+        severity: Severity::Unchecked,
+        text: "KubeVirt has not judged the VM yet",
+        meaning: "The VMI runs and has no condition LiveMigratable. virt-handler sets it.",
+        remedy: "Check the virt-handler pod of its node.",
+    }
+}
