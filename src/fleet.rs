@@ -2,6 +2,7 @@
 //! where to. The service watches less than this; a command lists it once.
 
 pub mod model;
+pub mod quantity;
 
 use std::collections::{BTreeMap, BTreeSet};
 
