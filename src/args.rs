@@ -37,6 +37,16 @@ pub enum Command {
     Config(ConfigCommand),
     /// Print the `extenders:` stanza for kube-scheduler
     SchedulerConfig(SchedulerConfig),
+    /// Explain a code such as BRT0102: what it means and what to do about it
+    Explain(Explain),
+}
+
+/// Flags of `berth explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The code, as in BRT0102, or its name [default: list all codes]
+    #[arg(value_name = "CODE")]
+    pub code: Option<String>,
 }
 
 /// Flags of `berth serve`.

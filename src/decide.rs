@@ -3,6 +3,7 @@
 
 pub mod causes;
 pub mod checks;
+pub mod codes;
 pub mod condition;
 pub mod evaluate;
 pub mod explain;

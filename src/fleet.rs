@@ -1,16 +1,19 @@
 //! A cluster as the commands for people see it: every object that decides whether a VM can migrate, and
 //! where to. The service watches less than this; a command lists it once.
 
+pub mod drain;
+pub mod finding;
+pub mod migratable;
 pub mod model;
 pub mod quantity;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::cluster::object::ObjectKey;
 
 use model::{
-    Claim, KubeVirt, Labels, Migration, MigrationPolicy, Node, Pod, Quota, StorageClass, Vm, Vmi,
-    Volume,
+    Claim, KubeVirt, Labels, Launcher, Migration, MigrationPolicy, Node, Pod, Quota, StorageClass,
+    Vm, Vmi, Volume,
 };
 
 /// Everything that was listed, by namespace and name.
@@ -44,4 +47,33 @@ pub struct Fleet {
     pub attachments: BTreeSet<ObjectKey>,
     /// The resource quotas.
     pub quotas: BTreeMap<ObjectKey, Quota>,
+}
+
+impl Fleet {
+    /// The pod in which each VMI runs, by the VMI's UID: of its pods on its node the one that runs, and
+    /// the newest of those (KubeVirt v1.9.0 `pkg/controller/controller.go`, `CurrentVMIPod`).
+    #[must_use]
+    pub fn source_pods(&self) -> HashMap<&str, &Pod> {
+        let nodes: HashMap<&str, &str> = self
+            .vmis
+            .values()
+            .filter_map(|vmi| Some((vmi.metadata.uid.as_str(), vmi.status.node_name.as_deref()?)))
+            .collect();
+        let mut sources: HashMap<&str, &Pod> = HashMap::new();
+        for pod in self.pods.values() {
+            let Some(launcher) = pod.launcher.as_deref() else {
+                continue;
+            };
+            let uid = launcher.vmi_uid.as_str();
+            if pod.node.as_deref() != nodes.get(uid).copied() {
+                continue;
+            }
+            let rank = |launcher: &Launcher| (launcher.is_running, launcher.created.clone());
+            let known = sources.get(uid).and_then(|pod| pod.launcher.as_deref());
+            if known.is_none_or(|known| rank(known) < rank(launcher)) {
+                sources.insert(uid, pod);
+            }
+        }
+        sources
+    }
 }

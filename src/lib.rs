@@ -11,6 +11,7 @@ pub mod decide;
 pub mod demo;
 pub mod domain;
 pub mod escape;
+pub mod explain;
 pub mod failure_log;
 pub mod fleet;
 pub mod http;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use berth::app;
 use berth::args::{self, Cli, Command, ConfigCommand, usage};
 use berth::config::{self, Config};
-use berth::{config_check, demo, scheduler_config, telemetry};
+use berth::{config_check, demo, explain, scheduler_config, telemetry};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -70,6 +70,7 @@ fn run(command: Command) -> Result<(), String> {
             let printed = block_on(scheduler_config::print(&args))?;
             print(&printed.map_err(|error| error.to_string())?)
         }
+        Command::Explain(args) => print(&explain::explain(args.code.as_deref())?),
     }
 }
 

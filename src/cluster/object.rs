@@ -24,6 +24,13 @@ impl ObjectKey {
         Self(format!("{namespace}/{name}").into())
     }
 
+    /// Whether the object is in this namespace.
+    #[must_use]
+    pub fn is_in(&self, namespace: &str) -> bool {
+        let own = self.0.split_once('/').map(|(namespace, _)| namespace);
+        own == Some(namespace)
+    }
+
     /// The key of another object in the same namespace.
     #[must_use]
     pub fn beside(&self, name: &str) -> Self {

@@ -115,8 +115,8 @@ causes! {
         code: "BRT0208",
         severity: Severity::Error,
         text: "the frequency of the time-stamp counter is unknown",
-        meaning: "The guest needs a time-stamp counter of one frequency (Hyper-V re-enlightenment, or the CPU feature `invtsc`), and the node on which the VM runs does not say which it has.",
-        remedy: "Check the label `cpu-timer.node.kubevirt.io/tsc-frequency` of the node. Without one, remove the feature, or shut the VM down to move it.",
+        meaning: "The guest uses Hyper-V re-enlightenment, which needs a time-stamp counter of one frequency, and the node on which the VM started does not report its frequency.",
+        remedy: "Check the label `cpu-timer.node.kubevirt.io/tsc-frequency` of the node. Without one, remove `spec.domain.features.hyperv.reenlightenment`, or shut the VM down to move it.",
     }
     /// Hyper-V passthrough.
     HypervPassthrough {

@@ -208,13 +208,6 @@ impl Check {
         let machine_type = machine_type.map(|name| format!("{name} "));
         format!("{before}{}{after}", machine_type.unwrap_or_default()).into()
     }
-
-    /// The section about the check in `docs/codes.md`.
-    #[must_use]
-    pub fn docs(self) -> String {
-        let anchor = format!("{}-{}", self.row().code, self.code_name());
-        format!("docs/codes.md#{}", anchor.to_lowercase())
-    }
 }
 
 /// The text for a node that is asked about before berth has seen it.

@@ -304,6 +304,8 @@ pub struct Machine {
 pub struct Devices {
     /// Network interfaces.
     pub interfaces: Vec<Interface>,
+    /// `false` keeps KubeVirt from adding an interface to a VMI without any.
+    pub autoattach_pod_interface: Option<bool>,
     /// PCI devices of the node.
     pub host_devices: Vec<HostDevice>,
     /// GPUs.
@@ -695,6 +697,26 @@ pub struct KubeVirtConfiguration {
     pub eviction_strategy: Option<String>,
     /// The CPU model of VMs that say nothing.
     pub cpu_model: Option<String>,
+    /// Networks.
+    pub network: NetworkConfiguration,
+}
+
+/// The configuration of networks.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NetworkConfiguration {
+    /// The binding of the interface that KubeVirt adds to a VMI without any; `bridge` if it is not set.
+    pub default_network_interface: Option<String>,
+    /// The binding plugins by name.
+    pub binding: BTreeMap<String, BindingPlugin>,
+}
+
+/// A binding plugin.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct BindingPlugin {
+    /// Set if VMs that use it can be migrated.
+    pub migration: Option<serde::de::IgnoredAny>,
 }
 
 /// A part of KubeVirt's configuration.
@@ -742,5 +764,17 @@ impl MigrationPolicySpec {
         };
         has(vmi, &self.selectors.virtual_machine_instance_selector)
             && has(namespace, &self.selectors.namespace_selector)
+    }
+}
+
+impl VmiVolume {
+    /// The claim that it is on, in the VMI's namespace.
+    #[must_use]
+    pub fn claim(&self) -> Option<&str> {
+        let own = self.persistent_volume_claim.as_ref();
+        let below = self.ephemeral.as_ref();
+        let below = below.and_then(|ephemeral| ephemeral.persistent_volume_claim.as_ref());
+        let claim = own.or(below).map(|claim| claim.claim_name.as_str());
+        claim.or_else(|| Some(self.data_volume.as_ref()?.name.as_str()))
     }
 }

@@ -1,36 +1,49 @@
-//! `docs/codes.md` is the table of checks.
+//! `docs/codes.md` is the table of codes.
 
 use std::fmt::Write as _;
 
-use berth::decide::checks::Check;
+use berth::decide::codes::Code;
 
 use super::check_generated;
 
 const HEAD: &str = "# Codes
 
-Every problem that berth finds has a code. A code never changes its meaning. Codes that begin with `BRT01`
-are checks that a node has to pass; the filter rejects a node that fails one.
+Everything that berth finds has a code. A code never changes its meaning. `berth explain CODE` prints its section.
 
-This page is generated from the table of checks in `src/decide/checks.rs`.
+| codes | content |
+| --- | --- |
+| `BRT01…` | checks that a node has to pass: the filter rejects a node that fails one |
+| `BRT02…` | why KubeVirt does not migrate a VM |
+| `BRT03…` | the network |
+| `BRT04…` | why kube-scheduler does not place a VM on a node, capacity, and drains |
+| `BRT09…` | what could not be judged |
+
+This page is generated from the tables in `src/decide/checks.rs` and `src/decide/causes.rs`.
 ";
 
 fn codes() -> String {
     let mut text = HEAD.to_owned();
-    for check in Check::ALL {
-        let row = check.row();
-        let severity: &str = row.severity.into();
+    for code in Code::all() {
+        let severity: &str = code.severity().into();
         // Writing to a string does not fail.
         let _ = write!(
             text,
-            "\n## {} {}\n\n`{}`\n\n{}\n\n**What to do:** {}\n\nSeverity: {severity}. Needs: {}. Name in metrics and logs: `{}`.\n",
-            row.code,
-            check.code_name(),
-            check.text(Some("TYPE")),
-            row.meaning,
-            row.remedy,
-            row.needs.text(),
-            check.name(),
+            "\n## {} {}\n\n`{}`\n\n{}\n\n**What to do:** {}\n\nSeverity: {severity}.",
+            code.id(),
+            code.name(),
+            code.text(Some("TYPE")),
+            code.meaning(),
+            code.remedy(),
         );
+        if let Code::Check(check) = code {
+            let needs = check.row().needs.text();
+            let _ = write!(
+                text,
+                " Needs: {needs}. Name in metrics and logs: `{}`.",
+                check.name()
+            );
+        }
+        text.push('\n');
     }
     text
 }
@@ -39,10 +52,10 @@ fn codes() -> String {
 fn the_codes_are_documented_as_the_table_has_them() {
     let codes = codes();
     check_generated("docs/codes.md", &codes);
-    for check in Check::ALL {
-        let heading = format!("{} {}", check.row().code, check.code_name());
+    for code in Code::all() {
+        let heading = format!("{} {}", code.id(), code.name());
         assert!(codes.contains(&format!("## {heading}\n")));
         let anchor = heading.replace(' ', "-").to_lowercase();
-        assert_eq!(check.docs(), format!("docs/codes.md#{anchor}"));
+        assert_eq!(code.docs(), format!("docs/codes.md#{anchor}"));
     }
 }

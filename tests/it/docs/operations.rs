@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use berth::decide::checks::{Check, NOT_YET_KNOWN};
+use berth::decide::codes::Code;
 use serde_json::Value;
 
 use super::source::{self, LogLine};
@@ -153,7 +154,7 @@ fn the_reasons_of_the_checks_and_of_the_page_are_the_same() {
         .into_iter()
         .map(|check| {
             let (text, name) = (check.text(Some("…")), check.name());
-            let (code, link) = (check.row().code, check.docs());
+            let (code, link) = (check.row().code, Code::Check(check).docs());
             let link = link.strip_prefix("docs/").unwrap();
             format!("| `{text}` | `{name}` | [{code}]({link}) |")
         })

@@ -1,0 +1,125 @@
+//! Every code: the checks of a node and the causes of the commands for people, in one list.
+
+use std::borrow::Cow;
+
+use crate::decide::causes::Cause;
+use crate::decide::checks::{Check, Severity};
+
+/// A code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// A check that a node has to pass.
+    Check(Check),
+    /// Anything else that the commands for people find.
+    Cause(Cause),
+}
+
+impl Code {
+    /// Every code, in the order of the codes.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let checks = Check::ALL.into_iter().map(Self::Check);
+        checks.chain(Cause::ALL.into_iter().map(Self::Cause))
+    }
+
+    /// The code of this text: `BRT0102`, `0102` or `MachineType`, in upper or lower case.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::all().find(|code| {
+            let number = code.id().trim_start_matches("BRT");
+            [code.id(), number, code.name()]
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(text))
+        })
+    }
+
+    /// `BRT` and four digits.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Check(check) => check.row().code,
+            Self::Cause(cause) => cause.row().code,
+        }
+    }
+
+    /// The name in CamelCase.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Check(check) => check.code_name(),
+            Self::Cause(cause) => cause.code_name(),
+        }
+    }
+
+    /// How much it matters.
+    #[must_use]
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::Check(check) => check.row().severity,
+            Self::Cause(cause) => cause.row().severity,
+        }
+    }
+
+    /// What is wrong, in a few words. `machine_type` is the VM's, for the one check that names it.
+    #[must_use]
+    pub fn text(self, machine_type: Option<&str>) -> Cow<'static, str> {
+        match self {
+            Self::Check(check) => check.text(machine_type),
+            Self::Cause(cause) => cause.row().text.into(),
+        }
+    }
+
+    /// What it means.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Check(check) => check.row().meaning,
+            Self::Cause(cause) => cause.row().meaning,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::Check(check) => check.row().remedy,
+            Self::Cause(cause) => cause.row().remedy,
+        }
+    }
+
+    /// The section about it in `docs/codes.md`.
+    #[must_use]
+    pub fn docs(self) -> String {
+        format!("docs/codes.md#{}-{}", self.id(), self.name()).to_lowercase()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_in_order_and_none_is_used_twice() {
+        let ids: Vec<&str> = Code::all().map(Code::id).collect();
+        assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
+        let names: BTreeSet<&str> = Code::all().map(Code::name).collect();
+        assert_eq!(names.len(), ids.len());
+        for id in ids {
+            let digits = id.strip_prefix("BRT").unwrap();
+            assert!(digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()));
+        }
+    }
+
+    #[test]
+    fn a_code_is_found_by_its_number_and_by_its_name() {
+        for text in ["BRT0102", "brt0102", "0102", "MachineType", "machinetype"] {
+            let code = Code::parse(text);
+            assert_eq!(code, Some(Code::Check(Check::MachineType)), "{text}");
+        }
+        assert_eq!(Code::parse("NoTarget"), Some(Code::Cause(Cause::NoTarget)));
+        for text in ["", "BRT", "102", "BRT9999", "machine_type"] {
+            assert_eq!(Code::parse(text), None, "{text}");
+        }
+    }
+}

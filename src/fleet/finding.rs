@@ -1,0 +1,75 @@
+//! What was found of one object, and what it comes to.
+
+use strum::{Display, IntoStaticStr};
+
+use crate::decide::causes::Cause;
+use crate::decide::checks::Severity;
+use crate::decide::codes::Code;
+
+/// One thing that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding<'f> {
+    /// What it is.
+    pub code: Code,
+    /// What was found, in one line.
+    pub message: String,
+    /// The nodes that it is about; empty where it is about the object as a whole.
+    pub nodes: Vec<&'f str>,
+}
+
+impl Finding<'_> {
+    /// A cause that is about the object as a whole. `detail` says of what; it may be empty.
+    #[must_use]
+    pub fn of(cause: Cause, detail: &str) -> Self {
+        Self {
+            code: Code::Cause(cause),
+            message: message(cause.row().text, detail),
+            nodes: Vec::new(),
+        }
+    }
+
+    /// How much it matters.
+    #[must_use]
+    pub const fn severity(&self) -> Severity {
+        self.code.severity()
+    }
+}
+
+/// A text with what it is about.
+#[must_use]
+pub fn message(text: &str, detail: &str) -> String {
+    if detail.is_empty() {
+        return text.to_owned();
+    }
+    format!("{text}: {detail}")
+}
+
+/// What the findings of an object come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Display, IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
+pub enum Verdict {
+    /// It can migrate.
+    Ok,
+    /// It can, and something is to be mended.
+    Warning,
+    /// It can't migrate.
+    Blocked,
+    /// It could not be judged.
+    Unknown,
+}
+
+impl Verdict {
+    /// What findings about an object as a whole come to. What was not judged does not count: the object
+    /// may be able to migrate all the same.
+    #[must_use]
+    pub fn of(findings: &[Finding<'_>]) -> Self {
+        let has = |severity| findings.iter().any(|found| found.severity() == severity);
+        if has(Severity::Error) {
+            Self::Blocked
+        } else if has(Severity::Warning) {
+            Self::Warning
+        } else {
+            Self::Ok
+        }
+    }
+}
