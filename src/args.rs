@@ -28,7 +28,7 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the service for kube-apiserver (POST /mutate) and kube-scheduler (POST /scheduler/…)
+    /// Run the service for kube-apiserver (POST /mutate, /validate) and kube-scheduler (POST /scheduler/…)
     Serve(Box<Serve>),
     /// Start the service on a sample cluster, send requests to it and check the responses
     Demo(Demo),

@@ -12,6 +12,7 @@ mod limits;
 mod log;
 mod machine_type;
 mod managed;
+mod migrations;
 mod names;
 mod network;
 mod node_condition;
@@ -48,6 +49,7 @@ pub use limits::Limits;
 pub use log::{Log, LogFormat, LogLevel};
 pub use machine_type::MachineType;
 pub use managed::Managed;
+pub use migrations::Migrations;
 pub use names::ObjectName;
 pub use network::Network;
 pub use node_condition::NodeCondition;
@@ -72,8 +74,8 @@ pub struct Config {
     /// The kind of document.
     pub kind: Kind,
     /// The HTTPS address: `IP:PORT`, `localhost:PORT`, or `:PORT` for every IPv4 address of the
-    /// host. kube-apiserver calls `/mutate` here, and kube-scheduler `/scheduler/…`. The default is
-    /// `0.0.0.0:8443` in a pod and `127.0.0.1:8443` elsewhere.
+    /// host. kube-apiserver calls `/mutate` and `/validate` here, and kube-scheduler `/scheduler/…`.
+    /// The default is `0.0.0.0:8443` in a pod and `127.0.0.1:8443` elsewhere.
     pub listen: Option<ListenAddress>,
     /// The plain HTTP address of `/livez`, `/readyz` and `/metrics`. The default is `0.0.0.0:8080`
     /// in a pod and `127.0.0.1:8080` elsewhere.
@@ -86,6 +88,8 @@ pub struct Config {
     pub network: Network,
     /// Which checks run, and for which pods.
     pub guard: Guard,
+    /// The creation of migrations.
+    pub migrations: Migrations,
     /// The machine-type check.
     pub machine_type: MachineType,
     /// The check of the network agents.
@@ -264,6 +268,7 @@ impl Config {
             when_unseen: self.agents.when_unseen,
             allowed_lag: self.southbound.allowed_lag.0,
             weights: self.scoring,
+            migration_admission: self.migrations.admission,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The decisions: facts in, verdict out. Pure and synchronous; no clock, no I/O, no logging and
 //! no protocol, so that nothing in here can fail.
 
+pub mod admit;
 pub mod causes;
 pub mod checks;
 pub mod codes;

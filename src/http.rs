@@ -35,7 +35,7 @@ use crate::text::{LONGEST_TEXT, shorten};
 use crate::throttle::Throttle;
 
 pub use admin::admin_router;
-pub use admission::{MutateAnswer, mutate};
+pub use admission::{MutateAnswer, ValidateAnswer, mutate, validate};
 pub use extender::{
     CallReport, FilterAnswer, PreemptAnswer, PrioritizeAnswer, VmiRef, filter, preempt, prioritize,
 };
@@ -189,6 +189,7 @@ impl<S: Sync> FromRequestParts<S> for ClientPeer {
 pub fn router(service: Arc<Service>) -> Router {
     let router = Router::new()
         .route("/mutate", post(admission::handle_mutate))
+        .route("/validate", post(admission::handle_validate))
         .route("/scheduler/filter", post(extender::handle_filter))
         .route("/scheduler/prioritize", post(extender::handle_prioritize))
         .route("/scheduler/preempt", post(extender::handle_preempt));

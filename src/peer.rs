@@ -24,7 +24,7 @@ impl Default for Peer {
 /// What a client may call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Access {
-    /// `/mutate`.
+    /// `/mutate` and `/validate`.
     pub admission: Grant,
     /// `/scheduler/…`.
     pub extender: Grant,

@@ -128,8 +128,14 @@ impl View {
     /// The VMI of this name and UID. Another UID is another VMI, which was here before or will be.
     #[must_use]
     pub fn vmi(&self, namespace: &str, name: &str, uid: &str) -> Option<&Vmi> {
-        let vmi = self.vmis.get(&ObjectKey::new(namespace, name))?;
+        let vmi = self.vmi_named(namespace, name)?;
         (vmi.uid.as_ref() == uid).then_some(vmi)
+    }
+
+    /// The VMI that has this name now.
+    #[must_use]
+    pub fn vmi_named(&self, namespace: &str, name: &str) -> Option<&Vmi> {
+        self.vmis.get(&ObjectKey::new(namespace, name))
     }
 
     /// Where a VM comes from. A VMI that receives a migration from another one of this cluster leads to

@@ -92,7 +92,7 @@ fn what_is_refused_is_named_by_path_value_and_expected_form() {
     for (text, expect) in [
         (
             "lunches: true",
-            "lunches: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, machineType, agents, southbound, nodeCondition, lease, scoring, limits, shutdown",
+            "lunches: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, migrations, machineType, agents, southbound, nodeCondition, lease, scoring, limits, shutdown",
         ),
         (
             "guard: {lunches: true}",
@@ -108,7 +108,7 @@ fn what_is_refused_is_named_by_path_value_and_expected_form() {
         ),
         (
             "a b: 1",
-            "a b: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, machineType, agents, southbound, nodeCondition, lease, scoring, limits, shutdown",
+            "a b: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, migrations, machineType, agents, southbound, nodeCondition, lease, scoring, limits, shutdown",
         ),
         (
             "apiVersion: berth.dev/v1",
@@ -135,6 +135,10 @@ fn what_is_refused_is_named_by_path_value_and_expected_form() {
         (
             "machineType: {whenUnlabelled: true}",
             "machineType.whenUnlabelled: true is not one of Auto, Exclude, Allow",
+        ),
+        (
+            "migrations: {admission: Dent}",
+            "migrations.admission: \"Dent\" is not one of Warn, Deny, Off (did you mean Deny?)",
         ),
         (
             "agents: {whenUnseen: [Auto]}",
@@ -305,7 +309,7 @@ fn a_field_that_is_null_counts_as_left_out() {
 
 #[test]
 fn every_check_reaches_the_guard() {
-    let text = "network: {provider: OVNKubernetes}\nguard: {launches: true, checks: {source: false, machineType: false, chassisRegistered: false, chassisIdentity: false, chassisTunnel: false, chassisAgents: false, chassisNetwork: false, chassisResponsive: false}}\nmachineType: {whenUnlabelled: Allow, equivalents: {a: [b]}}\nagents: {whenUnseen: Exclude}\n";
+    let text = "network: {provider: OVNKubernetes}\nguard: {launches: true, checks: {source: false, machineType: false, chassisRegistered: false, chassisIdentity: false, chassisTunnel: false, chassisAgents: false, chassisNetwork: false, chassisResponsive: false}}\nmachineType: {whenUnlabelled: Allow, equivalents: {a: [b]}}\nagents: {whenUnseen: Exclude}\nmigrations: {admission: Off}\n";
     assert_eq!(
         Config::parse(text).unwrap().policy(),
         Policy {
@@ -317,6 +321,7 @@ fn every_check_reaches_the_guard() {
             when_unseen: policy::WhenUnseen::Exclude,
             allowed_lag: policy::ALLOWED_LAG,
             weights: Weights::default(),
+            migration_admission: policy::MigrationAdmission::Off,
         }
     );
     assert_eq!(Config::default().policy(), Policy::default());

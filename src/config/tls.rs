@@ -23,8 +23,8 @@ pub struct Tls {
     #[serde(rename = "clientCAFile")]
     pub client_ca_file: Option<PathBuf>,
     /// PEM file with CAs. If set, clients of `/scheduler/…` need a certificate from one of these
-    /// CAs: without a certificate they get 401, with a certificate from another CA 403. `/mutate`
-    /// is not affected. Do not use the cluster's own CA.
+    /// CAs: without a certificate they get 401, with a certificate from another CA 403. The other
+    /// routes are not affected. Do not use the cluster's own CA.
     #[serde(rename = "schedulerClientCAFile")]
     pub scheduler_client_ca_file: Option<PathBuf>,
     /// How often berth checks the certificate files for changes.

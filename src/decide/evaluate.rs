@@ -96,6 +96,12 @@ impl VerdictCounts {
             self.failed[check as usize] += 1;
         }
     }
+
+    /// Nodes that do not fit.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.reported.iter().sum()
+    }
 }
 
 /// Makes the checks that apply to one VM, or to any, in one cluster.

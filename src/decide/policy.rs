@@ -34,6 +34,18 @@ pub enum WhenUnseen {
     Exclude,
 }
 
+/// What happens to the creation of a migration that no node can take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MigrationAdmission {
+    /// It is allowed, with warnings.
+    #[default]
+    Warn,
+    /// It is refused if a user makes it, and allowed with warnings otherwise.
+    Deny,
+    /// It is allowed, and not judged.
+    Off,
+}
+
 /// What the operator wants checked, and how the nodes that pass are told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -53,6 +65,8 @@ pub struct Policy {
     pub allowed_lag: Duration,
     /// How much each input of a score counts.
     pub weights: Weights,
+    /// What happens to the creation of a migration that no node can take.
+    pub migration_admission: MigrationAdmission,
 }
 
 impl Default for Policy {
@@ -66,6 +80,7 @@ impl Default for Policy {
             when_unseen: WhenUnseen::default(),
             allowed_lag: ALLOWED_LAG,
             weights: Weights::default(),
+            migration_admission: MigrationAdmission::default(),
         }
     }
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec};
 use strum::{AsRefStr, VariantArray};
 
+use crate::decide::admit;
 use crate::decide::checks::Check;
 use crate::decide::evaluate::VerdictCounts;
 use crate::decide::inject::{Operation, Outcome};
 use crate::decide::score::{Effect, Input, Scale};
 use crate::metrics::Registry;
-use crate::wire::kubevirt::Kind;
+use crate::wire::kubevirt::{Kind, MIGRATION};
 
 /// From 100 µs, which is a small review, to 10 s, which is the longest timeout in use.
 const BUCKETS: [f64; 11] = [
@@ -21,7 +22,7 @@ const BUCKETS: [f64; 11] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, AsRefStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Surface {
-    /// kube-apiserver, at `/mutate`.
+    /// kube-apiserver, at `/mutate` and `/validate`.
     Admission,
     /// kube-scheduler, at `/scheduler/…`.
     Extender,
@@ -176,6 +177,10 @@ impl Metrics {
                 }
             }
         }
+        for outcome in admit::Outcome::ALL {
+            let labels = [MIGRATION, Operation::Create.name(), outcome.name()];
+            self.admission_requests.with_label_values(&labels);
+        }
         for surface in Surface::VARIANTS {
             for cause in RefusalCause::VARIANTS {
                 self.refused
@@ -187,17 +192,17 @@ impl Metrics {
     /// An admission review was answered.
     pub fn admission(
         &self,
-        kind: Option<Kind>,
+        kind: Option<&'static str>,
         operation: Operation,
-        outcome: Outcome,
+        outcome: &'static str,
         took: Duration,
     ) {
-        let kind = kind.map_or("other", Kind::name);
+        let kind = kind.unwrap_or("other");
         self.admission_requests
-            .with_label_values(&[kind, operation.name(), outcome.name()])
+            .with_label_values(&[kind, operation.name(), outcome])
             .inc();
         self.admission_duration
-            .with_label_values(&[outcome.name()])
+            .with_label_values(&[outcome])
             .observe(took.as_secs_f64());
     }
 

@@ -73,7 +73,7 @@ pub(super) enum Refusal {
     NotReady,
     /// The path does not exist.
     #[error(
-        "no such path: there are POST /mutate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt"
+        "no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt"
     )]
     NoRoute,
     /// The path exists, for another method.

@@ -60,6 +60,14 @@ pub struct Request<'a> {
     pub object: Option<&'a RawValue>,
     /// The object as it is stored, for an update.
     pub old_object: Option<&'a RawValue>,
+    /// Read only where it matters.
+    user_info: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct UserInfo<'a> {
+    #[serde(borrow)]
+    username: Text<'a>,
 }
 
 /// A kind without its version.
@@ -81,7 +89,14 @@ enum OperationName {
     Connect,
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// The name of the user who makes the request, where it is given.
+    #[must_use]
+    pub fn username(&self) -> Option<Text<'a>> {
+        let UserInfo { username } = super::read_object(self.user_info?.get()).ok()?;
+        Some(username)
+    }
+
     /// Whether it happens to a subresource.
     #[must_use]
     pub fn is_subresource(&self) -> bool {
@@ -129,41 +144,72 @@ pub fn read(body: &str) -> Result<Request<'_>, ReviewError> {
     Ok(request)
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Reply<'a> {
+    kind: &'static str,
+    api_version: &'static str,
+    response: Response<'a>,
+}
+
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<ByteString>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    #[serde(rename = "status")]
+    kind: &'static str,
+    message: &'a str,
+    reason: &'static str,
+    code: u16,
+}
+
 /// A reply that allows the object, with what is to be changed and said.
 #[must_use]
 pub fn allow(uid: &str, patch: Option<&Patch>, warnings: &[String]) -> Vec<u8> {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Review<'a> {
-        kind: &'static str,
-        api_version: &'static str,
-        response: Response<'a>,
-    }
-
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Response<'a> {
-        uid: &'a str,
-        allowed: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        patch_type: Option<&'static str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        patch: Option<ByteString>,
-        #[serde(skip_serializing_if = "<[String]>::is_empty")]
-        warnings: &'a [String],
-    }
-
     let patch = patch.map(super::encode);
-    super::encode(&Review {
+    reply(Response {
+        uid,
+        allowed: true,
+        patch_type: patch.is_some().then_some("JSONPatch"),
+        patch: patch.map(ByteString),
+        warnings,
+        ..Response::default()
+    })
+}
+
+/// A reply that refuses the object, with the reason.
+#[must_use]
+pub fn deny(uid: &str, message: &str) -> Vec<u8> {
+    reply(Response {
+        uid,
+        status: Some(Status {
+            kind: "Failure",
+            message,
+            reason: "Forbidden",
+            code: 403,
+        }),
+        ..Response::default()
+    })
+}
+
+fn reply(response: Response<'_>) -> Vec<u8> {
+    super::encode(&Reply {
         kind: KIND,
         api_version: API_VERSION,
-        response: Response {
-            uid,
-            allowed: true,
-            patch_type: patch.is_some().then_some("JSONPatch"),
-            patch: patch.map(ByteString),
-            warnings,
-        },
+        response,
     })
 }
 
@@ -259,5 +305,27 @@ mod tests {
             reply,
             r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"3c38","allowed":true,"patchType":"JSONPatch","patch":"W3sib3AiOiJhZGQiLCJwYXRoIjoiL2EiLCJ2YWx1ZSI6MX1d","warnings":["mind"]}}"#
         );
+        let reply = String::from_utf8(deny("3c38", "no")).unwrap();
+        assert_eq!(
+            reply,
+            r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"3c38","allowed":false,"status":{"status":"Failure","message":"no","reason":"Forbidden","code":403}}}"#
+        );
+    }
+
+    #[test]
+    fn a_user_name_that_cannot_be_read_counts_as_not_given() {
+        for (user_info, expect) in [
+            (r#"{"username":"admin","groups":[]}"#, Some("admin")),
+            (r#"{"groups":[]}"#, None),
+            (r#"{"username":7}"#, None),
+            (r#"["admin"]"#, None),
+            ("null", None),
+        ] {
+            let review = format!(
+                r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":"7","kind":{{"kind":"Pod"}},"operation":"CREATE","userInfo":{user_info}}}}}"#
+            );
+            let username = read(&review).unwrap().username();
+            assert_eq!(username.as_ref().map(Text::as_str), expect, "{user_info}");
+        }
     }
 }

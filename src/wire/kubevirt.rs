@@ -76,6 +76,15 @@ impl Kind {
     }
 }
 
+/// The kind of a migration, in the group of the VMI.
+pub const MIGRATION: &str = "VirtualMachineInstanceMigration";
+
+/// Whether this group and name, in whatever version, are those of a migration.
+#[must_use]
+pub fn is_migration(group: &str, kind: &str) -> bool {
+    group == Kind::VirtualMachineInstance.group() && kind == MIGRATION
+}
+
 /// Reads an object of a known kind.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ pub use crate::wire::read_or_explain as read;
 pub use agent::agent_selector;
 pub use identity::Identity;
 pub use kubevirt_cr::KubeVirt;
-pub use migration::Migration;
+pub use migration::{Migration, NewMigration};
 pub use namespace::Namespace;
 pub use node::Node;
 pub use pod::{Owner, Pod};

@@ -176,19 +176,19 @@ async fn wrong_paths_and_methods_say_what_there_is() {
             Method::POST,
             "/",
             404,
-            "no such path: there are POST /mutate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt",
+            "no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt",
         ),
         (
             Method::POST,
             "/mutate/",
             404,
-            "no such path: there are POST /mutate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt",
+            "no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt",
         ),
         (
             Method::GET,
             "/metrics",
             404,
-            "no such path: there are POST /mutate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt",
+            "no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt",
         ),
     ] {
         let request = Request::builder()

@@ -256,7 +256,7 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
         &["serve", "--config", &lines],
         1,
         &format!(
-            "error: config {lines}: a b: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, machineType, agents, southbound, nodeCondition, lease, scoring, limits, shutdown"
+            "error: config {lines}: a b: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, migrations, machineType, agents, southbound, nodeCondition, lease, scoring, limits, shutdown"
         ),
     );
     check_failure(

@@ -262,7 +262,7 @@ async fn verbs_that_are_not_served_are_not_found() {
             (status.as_u16(), text.as_str()),
             (
                 404,
-                "berth: no such path: there are POST /mutate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt\n"
+                "berth: no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt\n"
             )
         );
     }

@@ -35,6 +35,7 @@ mod locality;
 mod lookups;
 mod managed_certificates;
 mod manifests;
+mod migration_admission;
 mod node_conditions;
 mod overload;
 mod ovn_kubernetes;

@@ -11,8 +11,7 @@ use berth::decide::checks::{Check, CheckSet};
 use berth::decide::evaluate::{Candidate, Evaluator, SchedulingReason};
 use berth::decide::inject::Outcome;
 use berth::decide::origin::Origin;
-use berth::decide::policy::{ALLOWED_LAG, ClusterCapabilities, Policy, WhenUnlabelled, WhenUnseen};
-use berth::decide::score::Weights;
+use berth::decide::policy::{ClusterCapabilities, Policy, WhenUnlabelled, WhenUnseen};
 use berth::domain::{
     Agent, AgentState, Agents, ChassisClaim, ChassisIdentity, ChassisRow, MachineType,
     MachineTypes, NodeFacts, Provider, Southbound, Vmi,
@@ -350,8 +349,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 when_unlabelled,
                 equivalents,
                 when_unseen,
-                allowed_lag: ALLOWED_LAG,
-                weights: Weights::default(),
+                ..Policy::default()
             },
         )
 }

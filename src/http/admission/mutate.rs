@@ -1,85 +1,42 @@
 //! `POST /mutate`: an admission review.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use json_patch::Patch;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::cluster::View;
-use crate::config::Span;
 use crate::decide::inject::{self, Decision, Operation, Outcome, Surroundings};
-use crate::http::metrics::Surface;
+use crate::http::admission::{Answered, Parameters, log, problem, respond};
 use crate::http::refusal::Refusal;
 use crate::http::{ClientPeer, Service};
-use crate::peer::Peer;
-use crate::text::{LONGEST_NAME, LONGEST_TEXT, shorten};
-use crate::wire::Text;
+use crate::text::shorten;
 use crate::wire::admission::{self, Request, ReviewError};
 use crate::wire::kubevirt::{self, Kind};
 use crate::wire::patch::{self, Anchor};
 use crate::wire::template;
 
-#[derive(Deserialize)]
-pub(in crate::http) struct Parameters {
-    timeout: Option<String>,
-}
-
 pub(in crate::http) async fn handle(
     State(service): State<Arc<Service>>,
     ClientPeer(peer): ClientPeer,
-    parameters: Result<Query<Parameters>, QueryRejection>,
+    parameters: Parameters,
     body: Body,
 ) -> Response {
-    service.finish(
-        Surface::Admission,
-        answer(&service, peer, parameters, body).await,
-    )
+    respond(service, peer, parameters, body, answer).await
 }
 
-async fn answer(
-    service: &Arc<Service>,
-    peer: Peer,
-    parameters: Result<Query<Parameters>, QueryRejection>,
-    body: Body,
-) -> Result<Response, Refusal> {
-    let patience = patience(service.handler_timeout, parameters)?;
-    let request = service.admit_review(peer, patience, body).await?;
-    let worker = Arc::clone(service);
-    let answer = request
-        .run(move |text, _| Ok(mutate(text, &worker.snapshot()?.cluster)?))
-        .await?;
-    if let Some(problem) = &answer.problem {
-        service.log_problem(Surface::Admission, problem);
-    }
-    service.metrics.admission(
-        answer.kind,
-        answer.operation,
-        answer.outcome,
-        request.start().elapsed(),
-    );
-    request.respond(answer.json.into())
-}
-
-/// How long the answer may take: kube-apiserver says in the query how long it waits for it.
-fn patience(
-    limit: Duration,
-    parameters: Result<Query<Parameters>, QueryRejection>,
-) -> Result<Duration, Refusal> {
-    let Query(Parameters { timeout }) =
-        parameters.map_err(|rejection| Refusal::BadQuery(rejection.body_text()))?;
-    match timeout {
-        None => Ok(limit),
-        Some(text) => match text.parse() {
-            Ok(Span(timeout)) => Ok(limit.min(timeout)),
-            Err(_) => Err(Refusal::BadTimeout(text)),
-        },
-    }
+fn answer(body: &str, service: &Service) -> Result<Answered, Refusal> {
+    let answer = mutate(body, &service.snapshot()?.cluster)?;
+    Ok(Answered {
+        kind: answer.kind.map(Kind::name),
+        operation: answer.operation,
+        outcome: answer.outcome.name(),
+        problem: answer.problem,
+        json: answer.json,
+    })
 }
 
 /// An answered review.
@@ -118,7 +75,7 @@ pub fn mutate(body: &str, view: &View) -> Result<MutateAnswer, ReviewError> {
     };
     let mut warnings: Vec<String> = decision.warnings.iter().map(ToString::to_string).collect();
     warnings.extend(unreadable.as_ref().map(|error| unreadable_warning(error)));
-    log(&request, &decision, &warnings);
+    log(&request, decision.outcome.name(), warnings.len(), None);
     Ok(MutateAnswer {
         problem: unreadable.map(|error| problem(&request, &error)),
         kind,
@@ -186,72 +143,9 @@ fn unreadable_warning(error: &str) -> String {
     )
 }
 
-fn problem(request: &Request<'_>, error: &str) -> String {
-    let name = |text: &Option<Text<'_>>| shorten_name(text.as_ref()).unwrap_or_default();
-    let text = format_args!(
-        "object under review is unreadable: {} {}/{}: {error}",
-        shorten(request.kind.kind.as_str(), LONGEST_KIND),
-        name(&request.namespace),
-        name(&request.name),
-    );
-    shorten(text, LONGEST_TEXT)
-}
-
-/// The longest kind that a person needs to see, in characters.
-const LONGEST_KIND: usize = 63;
-
-fn shorten_name(name: Option<&Text<'_>>) -> Option<String> {
-    name.map(|name| shorten(name.as_str(), LONGEST_NAME))
-}
-
-fn log(request: &Request<'_>, decision: &Decision, warnings: &[String]) {
-    tracing::debug!(
-        target: "berth::decision",
-        surface = "admission",
-        uid = shorten(request.uid.as_str(), LONGEST_NAME),
-        kind = shorten(request.kind.kind.as_str(), LONGEST_KIND),
-        namespace = shorten_name(request.namespace.as_ref()),
-        name = shorten_name(request.name.as_ref()),
-        operation = request.operation.name(),
-        outcome = decision.outcome.name(),
-        warnings = warnings.len(),
-        "review answered"
-    );
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_shorter_of_both_timeouts_holds() {
-        let limit = Duration::from_secs(10);
-        let query = |text: Option<&str>| {
-            Ok(Query(Parameters {
-                timeout: text.map(str::to_owned),
-            }))
-        };
-        for (timeout, expect) in [
-            (None, Ok(10)),
-            (Some("3s"), Ok(3)),
-            (Some("30s"), Ok(10)),
-            (
-                Some("soon"),
-                Err("?timeout=\"soon\" is not a duration (example: 10s)"),
-            ),
-            (
-                Some("0s"),
-                Err("?timeout=\"0s\" is not a duration (example: 10s)"),
-            ),
-        ] {
-            let got = patience(limit, query(timeout)).map_err(|refusal| refusal.to_string());
-            assert_eq!(
-                got,
-                expect.map(Duration::from_secs).map_err(str::to_owned),
-                "{timeout:?}"
-            );
-        }
-    }
 
     #[test]
     fn a_warning_about_an_unreadable_object_is_cut_at_what_kubectl_shows() {

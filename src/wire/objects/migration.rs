@@ -1,8 +1,10 @@
 //! Migrations.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use crate::wire::Text;
+use crate::decide::admit::Subject;
+use crate::wire::{Map, Text};
 
 /// A `VirtualMachineInstanceMigration`.
 #[derive(Debug, Deserialize)]
@@ -24,6 +26,15 @@ struct MigrationMetadata<'a> {
 struct MigrationSpec<'a> {
     #[serde(borrow)]
     vmi_name: Option<Text<'a>>,
+    send_to: Option<IgnoredAny>,
+    receive: Option<IgnoredAny>,
+}
+
+impl MigrationSpec<'_> {
+    fn vmi_name(&self) -> Option<&str> {
+        let name = self.vmi_name.as_ref()?.as_str();
+        (!name.is_empty()).then_some(name)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,8 +53,8 @@ impl Migration<'_> {
     /// The name of the VMI that migrates, in the migration's namespace.
     #[must_use]
     pub fn vmi_name(&self) -> &str {
-        let name = self.spec.as_ref().and_then(|spec| spec.vmi_name.as_ref());
-        name.map(Text::as_str).unwrap_or_default()
+        let name = self.spec.as_ref().and_then(MigrationSpec::vmi_name);
+        name.unwrap_or_default()
     }
 
     /// Whether it is not over yet (KubeVirt `api/core/v1/types.go`,
@@ -52,6 +63,47 @@ impl Migration<'_> {
     pub fn is_active(&self) -> bool {
         let phase = self.status.as_ref().and_then(|s| s.phase.as_ref());
         !matches!(phase.map(Text::as_str), Some("Succeeded" | "Failed"))
+    }
+}
+
+/// A `VirtualMachineInstanceMigration` that is about to be created: it has no UID yet.
+#[derive(Debug, Deserialize)]
+pub struct NewMigration<'a> {
+    #[serde(borrow)]
+    metadata: Option<NewMetadata<'a>>,
+    spec: Option<MigrationSpec<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NewMetadata<'a> {
+    #[serde(borrow)]
+    annotations: Option<Map<MigrationAnnotations<'a>>>,
+}
+
+/// KubeVirt `api/core/v1/types.go`, `EvacuationMigrationAnnotation` and
+/// `WorkloadUpdateMigrationAnnotation`: KubeVirt looks at their presence alone.
+#[derive(Debug, Deserialize)]
+struct MigrationAnnotations<'a> {
+    #[serde(borrow, rename = "kubevirt.io/evacuationMigration")]
+    evacuation: Option<Text<'a>>,
+    #[serde(borrow, rename = "kubevirt.io/workloadUpdateMigration")]
+    workload_update: Option<Text<'a>>,
+}
+
+impl NewMigration<'_> {
+    /// What the admission verdict needs of it.
+    #[must_use]
+    pub fn subject(&self) -> Subject<'_> {
+        let annotations = self.metadata.as_ref().and_then(|m| m.annotations.as_ref());
+        let spec = self.spec.as_ref();
+        Subject {
+            vmi_name: spec.and_then(MigrationSpec::vmi_name),
+            is_decentralized: spec
+                .is_some_and(|spec| spec.send_to.is_some() || spec.receive.is_some()),
+            is_automatic: annotations.is_some_and(|Map(annotations)| {
+                annotations.evacuation.is_some() || annotations.workload_update.is_some()
+            }),
+        }
     }
 }
 
@@ -87,6 +139,53 @@ mod tests {
             let migration = json!({"metadata": {"uid": "m"}, "status": status}).to_string();
             let migration: Migration<'_> = serde_json::from_str(&migration).unwrap();
             assert_eq!((migration.uid(), migration.is_active()), ("m", active));
+        }
+    }
+
+    #[test]
+    fn a_new_migration_says_which_vmi_it_is_for_and_who_makes_it() {
+        let local = |vmi_name| Subject {
+            vmi_name,
+            is_decentralized: false,
+            is_automatic: false,
+        };
+        let web = local(Some("web"));
+        let automatic = Subject {
+            is_automatic: true,
+            ..web
+        };
+        let decentralized = Subject {
+            is_decentralized: true,
+            ..web
+        };
+        let annotated = |annotations| json!({"metadata": {"annotations": annotations}, "spec": {"vmiName": "web"}});
+        for (migration, expect) in [
+            (json!({}), local(None)),
+            (json!({"metadata": null, "spec": null}), local(None)),
+            (json!({"spec": {"vmiName": ""}}), local(None)),
+            (json!({"spec": {"vmiName": "web", "sendTo": null}}), web),
+            (
+                json!({"spec": {"vmiName": "web", "sendTo": {}}}),
+                decentralized,
+            ),
+            (
+                json!({"spec": {"vmiName": "web", "receive": {}}}),
+                decentralized,
+            ),
+            (annotated(json!(null)), web),
+            (annotated(json!({"other": "x"})), web),
+            (
+                annotated(json!({"kubevirt.io/evacuationMigration": "node-1"})),
+                automatic,
+            ),
+            (
+                annotated(json!({"kubevirt.io/workloadUpdateMigration": ""})),
+                automatic,
+            ),
+        ] {
+            let text = migration.to_string();
+            let read: NewMigration<'_> = serde_json::from_str(&text).unwrap();
+            assert_eq!(read.subject(), expect, "{text}");
         }
     }
 }
