@@ -3,9 +3,12 @@
 
 pub mod drain;
 pub mod finding;
+pub mod kind;
+pub mod load;
 pub mod migratable;
 pub mod model;
 pub mod quantity;
+mod read;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -75,5 +78,39 @@ impl Fleet {
             }
         }
         sources
+    }
+
+    /// Adds what was listed apart from this, each kind in one of them.
+    fn merge(&mut self, other: Self) {
+        let Self {
+            nodes,
+            pods,
+            images,
+            namespaces,
+            vmis,
+            vms,
+            migrations,
+            kubevirt,
+            policies,
+            claims,
+            volumes,
+            storage_classes,
+            attachments,
+            quotas,
+        } = other;
+        self.nodes.extend(nodes);
+        self.pods.extend(pods);
+        self.images.extend(images);
+        self.namespaces.extend(namespaces);
+        self.vmis.extend(vmis);
+        self.vms.extend(vms);
+        self.migrations.extend(migrations);
+        self.kubevirt = self.kubevirt.take().or(kubevirt);
+        self.policies.extend(policies);
+        self.claims.extend(claims);
+        self.volumes.extend(volumes);
+        self.storage_classes.extend(storage_classes);
+        self.attachments.extend(attachments);
+        self.quotas.extend(quotas);
     }
 }

@@ -5,23 +5,17 @@ pub mod changes;
 mod cluster_gauges;
 mod southbound_gauges;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use kube::Client;
 
-use crate::api::Fault;
-use crate::cluster::file::{self, SnapshotError as FileError};
-use crate::cluster::load::{ListError, Loaded, load_once};
-use crate::cluster::object::ObjectKey;
+use crate::cluster::View;
 use crate::cluster::view::NodeEntry;
-use crate::cluster::{ObjectKind, View};
 use crate::decide::evaluate::{Candidate, Evaluator, SchedulingReason};
 use crate::decide::policy::{ClusterCapabilities, Policy};
 use crate::decide::score::Inputs;
-use crate::domain::{Agents, Network, NodeFacts, Southbound, Vmi};
+use crate::domain::{Agents, NodeFacts, Southbound, Vmi};
 pub use crate::ovn::locality::Switches;
 use crate::ovn::{ChassisView, ConnectionMetrics};
 pub use crate::snapshot::changes::{Change, Changes};
@@ -108,63 +102,6 @@ impl Stores {
             cluster: self.cluster.load_full(),
             southbound: southbound.map_or(SouthboundState::NotRead, |store| store.state(now)),
         }
-    }
-}
-
-/// Where a snapshot is loaded from once.
-#[derive(Clone, Copy)]
-pub enum LoadFrom<'a> {
-    /// An API server, by one list of each kind.
-    ApiServer(&'a Client),
-    /// A file that kubectl wrote.
-    File(&'a Path),
-}
-
-/// A snapshot that was loaded once.
-#[derive(Debug)]
-pub struct LoadedSnapshot {
-    /// What is known.
-    pub snapshot: Snapshot,
-    /// The kinds that the API server does not allow berth to list, with its words.
-    pub not_allowed: Vec<(ObjectKind, Fault)>,
-    /// The objects that could not be read, with what is wrong with them.
-    pub unreadable: Vec<(ObjectKind, ObjectKey, String)>,
-}
-
-/// Why a snapshot can't be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum SnapshotError {
-    /// A list failed.
-    #[error(transparent)]
-    List(#[from] ListError),
-    /// The file is refused.
-    #[error(transparent)]
-    File(#[from] FileError),
-}
-
-impl Snapshot {
-    /// The cluster as it is now, loaded once and not kept up to date. A kind that berth may not list
-    /// is missing in it, and named.
-    pub async fn load_once(
-        origin: LoadFrom<'_>,
-        network: &Network,
-    ) -> Result<LoadedSnapshot, SnapshotError> {
-        let Loaded {
-            view,
-            not_allowed,
-            unreadable,
-        } = match origin {
-            LoadFrom::ApiServer(client) => load_once(client, network).await?,
-            LoadFrom::File(path) => Loaded {
-                view: file::load(path, network)?,
-                ..Loaded::default()
-            },
-        };
-        Ok(LoadedSnapshot {
-            snapshot: Self::from(&view),
-            not_allowed,
-            unreadable,
-        })
     }
 }
 

@@ -1,17 +1,26 @@
 //! The cluster from a snapshot file, as `kubectl get … -o json` or `-o yaml` writes it: a `List`,
 //! a typed list such as `NodeList`, single objects, or several of these as documents.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use kube::core::{GroupVersionKind, TypeMeta};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-use crate::cluster::object::{Object, ObjectKey, ObjectKind};
+use crate::cluster::object::Object;
 use crate::cluster::{View, read};
 use crate::domain::Network;
+use crate::wire::Text;
 use crate::yaml;
+
+/// The largest file that is read, in bytes: many times what a cluster of 5,000 nodes comes to.
+const LARGEST: u64 = 4 << 30;
+
+/// How many lists in lists are taken apart. kubectl writes one.
+const DEEPEST: usize = 8;
 
 /// Why a snapshot can't be used. A person is there to mend the file, so nothing is skipped.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +38,12 @@ pub enum FormatError {
     /// The file can't be read.
     #[error(transparent)]
     Unreadable(#[from] io::Error),
+    /// It is too large to be a snapshot.
+    #[error("the file has {bytes} bytes, and at most {LARGEST} are read")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+    },
     /// It is empty, as what a failed `kubectl … > FILE` leaves.
     #[error("the file is empty; did the kubectl that wrote it fail?")]
     Empty,
@@ -54,6 +69,12 @@ pub enum FormatError {
         /// The list's kind.
         kind: String,
     },
+    /// Lists are in lists, over and over.
+    #[error("document {document} has lists in lists in lists, which kubectl never writes")]
+    TooDeep {
+        /// Its position in the file, from 1.
+        document: usize,
+    },
     /// An object of a kind that berth uses can't be read.
     #[error("{kind} {name}: {problem}")]
     Object {
@@ -69,9 +90,22 @@ pub enum FormatError {
 /// Reads a snapshot file. The network's agents live in its namespace for them; pods elsewhere with the
 /// same labels are not they.
 pub fn load(path: &Path, network: &Network) -> Result<View, SnapshotError> {
-    let text = yaml::read(path).map_err(FormatError::from);
-    let view = text.and_then(|text| parse(&text, network));
-    view.map_err(|source| SnapshotError {
+    load_with(path, |text| parse(text, network))
+}
+
+/// Reads a snapshot file into what this function makes of it.
+pub(crate) fn load_with<T>(
+    path: &Path,
+    parse: impl FnOnce(&str) -> Result<T, FormatError>,
+) -> Result<T, SnapshotError> {
+    let bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
+    let text = if bytes > LARGEST {
+        Err(FormatError::TooLarge { bytes })
+    } else {
+        yaml::read(path).map_err(FormatError::from)
+    };
+    let parsed = text.and_then(|text| parse(&text));
+    parsed.map_err(|source| SnapshotError {
         path: path.to_owned(),
         source,
     })
@@ -79,40 +113,23 @@ pub fn load(path: &Path, network: &Network) -> Result<View, SnapshotError> {
 
 /// Reads a snapshot.
 pub fn parse(text: &str, network: &Network) -> Result<View, FormatError> {
-    if text.trim().is_empty() {
-        return Err(FormatError::Empty);
-    }
-    let mut objects = Vec::new();
-    for (index, document) in documents(text)?.into_iter().enumerate() {
-        if !document.is_null() {
-            collect(index + 1, document, &mut objects)?;
-        }
-    }
-    // What is listed twice, as several calls of kubectl in one file may do, is one object.
-    let mut latest = BTreeMap::new();
-    for value in &objects {
-        let metadata = value.get("metadata").unwrap_or(&Value::Null);
-        let version = text_at(value, "apiVersion").unwrap_or_default();
-        let group = version.rsplit_once('/').map(|(group, _)| group.to_owned());
-        let key = [
-            group,
-            text_at(value, "kind"),
-            text_at(metadata, "namespace"),
-            text_at(metadata, "name"),
-        ];
-        latest.insert(key, value);
-    }
-    let mut view = Vec::with_capacity(latest.len());
-    for value in latest.into_values() {
-        view.extend(object(value, network)?);
+    let documents = documents(text)?;
+    let mut view = Vec::new();
+    for (identity, text) in objects(&documents)? {
+        view.extend(object(identity, network, text)?);
     }
     Ok(view.into_iter().collect())
 }
 
-fn documents(text: &str) -> Result<Vec<Value>, FormatError> {
+/// The documents of a file, as JSON.
+pub(crate) fn documents(text: &str) -> Result<Vec<Cow<'_, str>>, FormatError> {
+    if text.trim().is_empty() {
+        return Err(FormatError::Empty);
+    }
     if text.trim_start().starts_with(['{', '[']) {
-        return serde_json::Deserializer::from_str(text)
-            .into_iter()
+        let documents = serde_json::Deserializer::from_str(text).into_iter();
+        return documents
+            .map(|document: Result<&RawValue, _>| document.map(|raw| raw.get().into()))
             .collect::<Result<_, _>>()
             .map_err(|error| FormatError::NotJson(json_fault(&error)));
     }
@@ -126,8 +143,12 @@ fn documents(text: &str) -> Result<Vec<Value>, FormatError> {
         },
         strict_booleans: true,
     };
-    serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| FormatError::NotYaml(yaml::fault(text, &error)))
+    let documents = serde_saphyr::from_multiple_with_options::<Value>(text, options);
+    let documents = documents.map_err(|error| FormatError::NotYaml(yaml::fault(text, &error)))?;
+    Ok(documents
+        .into_iter()
+        .map(|document| document.to_string().into())
+        .collect())
 }
 
 /// What is wrong with a text that is not JSON, and where.
@@ -142,80 +163,135 @@ fn json_fault(error: &serde_json::Error) -> String {
     format!("line {line}, column {column}: {what}")
 }
 
+/// Which object it is, as far as it says so.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Identity {
+    /// Its API group; empty for the core group.
+    pub(crate) group: String,
+    /// Its kind.
+    pub(crate) kind: String,
+    /// Its namespace, if it says one.
+    pub(crate) namespace: Option<String>,
+    /// Its name, if it has one.
+    pub(crate) name: Option<String>,
+}
+
+/// The objects in documents, as JSON. What is listed twice, as several calls of kubectl in one file may
+/// do, is one object.
+pub(crate) fn objects<'a>(
+    documents: &'a [Cow<'_, str>],
+) -> Result<BTreeMap<Identity, &'a str>, FormatError> {
+    let mut objects = BTreeMap::new();
+    for (index, document) in documents.iter().enumerate() {
+        if document != "null" {
+            let outermost = List {
+                document: index + 1,
+                ..List::default()
+            };
+            collect(document, outermost, &mut objects)?;
+        }
+    }
+    Ok(objects)
+}
+
+/// The list that an object is in.
+#[derive(Clone, Copy, Default)]
+struct List<'a> {
+    /// The position of its document in the file, from 1.
+    document: usize,
+    /// How many lists are around it.
+    depth: usize,
+    /// What its items leave out, if it is a typed one.
+    version: &'a str,
+    kind: &'a str,
+}
+
 /// Takes lists apart.
-fn collect(document: usize, value: Value, objects: &mut Vec<Value>) -> Result<(), FormatError> {
-    let kind = text_at(&value, "kind").ok_or(FormatError::NoKind { document })?;
+fn collect<'a>(
+    text: &'a str,
+    list: List<'_>,
+    objects: &mut BTreeMap<Identity, &'a str>,
+) -> Result<(), FormatError> {
+    let document = list.document;
+    let fields = fields(text);
+    let or_of_list = |own: Option<String>, of_list: &str| {
+        own.or_else(|| (!list.kind.is_empty()).then(|| of_list.to_owned()))
+    };
+    let kind = or_of_list(text_at(&fields, "kind"), list.kind);
+    let kind = kind.ok_or(FormatError::NoKind { document })?;
+    let version = or_of_list(text_at(&fields, "apiVersion"), list.version).unwrap_or_default();
     let Some(item_kind) = kind.strip_suffix("List") else {
-        objects.push(value);
+        let metadata = field(&fields, "metadata").map(self::fields);
+        let metadata = metadata.unwrap_or_default();
+        let group = version.rsplit_once('/').map_or("", |(group, _)| group);
+        let identity = Identity {
+            group: group.to_owned(),
+            kind,
+            namespace: text_at(&metadata, "namespace"),
+            name: text_at(&metadata, "name"),
+        };
+        objects.insert(identity, text);
         return Ok(());
     };
-    let api_version = text_at(&value, "apiVersion").unwrap_or_default();
-    let Value::Object(mut list) = value else {
-        return Err(FormatError::NoKind { document });
-    };
-    let Some(Value::Array(items)) = list.remove("items") else {
+    let listed = field(&fields, "items").map(serde_json::from_str);
+    let Some(Ok(listed)) = listed else {
         return Err(FormatError::NoItems { document, kind });
     };
-    for mut item in items {
-        // The items of a typed list leave out what the list's own kind says.
-        if let Value::Object(fields) = &mut item
-            && !item_kind.is_empty()
-        {
-            fields.entry("kind").or_insert(item_kind.into());
-            fields
-                .entry("apiVersion")
-                .or_insert(api_version.clone().into());
-        }
-        collect(document, item, objects)?;
+    let listed: Vec<&'a RawValue> = listed;
+    if list.depth == DEEPEST {
+        return Err(FormatError::TooDeep { document });
+    }
+    for item in listed {
+        let list = List {
+            document,
+            depth: list.depth + 1,
+            version: &version,
+            kind: item_kind,
+        };
+        collect(item.get(), list, objects)?;
     }
     Ok(())
 }
 
+/// The fields of an object, each as it stands in the text; none for anything else.
+fn fields(text: &str) -> BTreeMap<Text<'_>, &RawValue> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+fn field<'a>(fields: &BTreeMap<Text<'a>, &'a RawValue>, key: &str) -> Option<&'a str> {
+    let key = Text(key.into());
+    let mut found = fields.iter().filter(|(name, _)| **name == key);
+    found.next().map(|(_, value)| value.get())
+}
+
+fn text_at(fields: &BTreeMap<Text<'_>, &RawValue>, key: &str) -> Option<String> {
+    serde_json::from_str(field(fields, key)?).ok()
+}
+
 /// The object as berth uses it; `None` for kinds and pods that it does not use.
-fn object(value: &Value, network: &Network) -> Result<Option<Object>, FormatError> {
-    let types = TypeMeta {
-        api_version: text_at(value, "apiVersion").unwrap_or_default(),
-        kind: text_at(value, "kind").unwrap_or_default(),
-    };
-    // A version that is none is of no kind that berth uses.
-    let Ok(GroupVersionKind { group, kind, .. }) = GroupVersionKind::try_from(types) else {
-        return Ok(None);
-    };
-    let metadata = value.get("metadata").unwrap_or(&Value::Null);
-    let at = |key| text_at(metadata, key).unwrap_or_default();
-    let key = ObjectKey::new(&at("namespace"), &at("name"));
-    let kinds: &[ObjectKind] = match (group.as_str(), kind.as_str()) {
-        ("", "Node") => &[ObjectKind::Node],
-        ("", "Pod") if at("namespace") == *network.agent_namespace => {
-            &[ObjectKind::AgentPod, ObjectKind::TargetPod]
-        }
-        ("", "Pod") => &[ObjectKind::TargetPod],
-        ("", "Namespace") => &[ObjectKind::Namespace],
-        ("kubevirt.io", "VirtualMachineInstance") => &[ObjectKind::Vmi],
-        ("kubevirt.io", "VirtualMachineInstanceMigration") => &[ObjectKind::Migration],
-        ("kubevirt.io", "KubeVirt") => &[ObjectKind::KubeVirt],
-        _ => return Ok(None),
-    };
-    let text = value.to_string();
-    let mut objects = kinds
-        .iter()
-        .map(|kind| read::object(*kind, network.provider, key.clone(), &text));
-    let used = objects.find(|object| !matches!(object, Ok(None)));
-    used.unwrap_or(Ok(None)).map_err(|problem| {
-        let name = text_at(metadata, "name").unwrap_or_else(|| "without a name".to_owned());
+fn object(
+    identity: Identity,
+    network: &Network,
+    text: &str,
+) -> Result<Option<Object>, FormatError> {
+    let Identity {
+        group,
+        kind,
+        namespace,
+        name,
+    } = identity;
+    let place = [&namespace, &name].map(|text| text.as_deref().unwrap_or_default());
+    read::of_kind(&group, &kind, place, network, text).map_err(|problem| {
+        let name = name.as_deref().unwrap_or("without a name");
         FormatError::Object {
-            kind,
-            name: match text_at(metadata, "namespace") {
+            name: match &namespace {
                 Some(namespace) => format!("{namespace}/{name}"),
-                None => name,
+                None => name.to_owned(),
             },
+            kind,
             problem,
         }
     })
-}
-
-fn text_at(value: &Value, key: &str) -> Option<String> {
-    value.get(key)?.as_str().map(str::to_owned)
 }
 
 #[cfg(test)]

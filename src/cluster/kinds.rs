@@ -1,7 +1,7 @@
 //! What is watched: which objects of the API server become which objects of the index.
 
 use crate::cluster::object::{Object, ObjectKey, ObjectKind};
-use crate::cluster::parts::{LARGEST_OBJECT, Part};
+use crate::cluster::parts::Part;
 use crate::cluster::read;
 use crate::domain::{Network, Provider};
 use crate::wire::objects::{self, agent_selector};
@@ -90,11 +90,8 @@ impl WatchedResource {
             },
             Part::TooLarge(named) => Observed {
                 key: ObjectKey::new(&named.namespace, &named.name),
+                object: Err(named.problem()),
                 version: named.resource_version,
-                object: Err(format!(
-                    "it has {} bytes, and no object of more than {LARGEST_OBJECT} is read",
-                    named.bytes
-                )),
             },
         }
     }

@@ -35,6 +35,17 @@ pub struct Named {
     pub bytes: usize,
 }
 
+impl Named {
+    /// Why it is not read.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        format!(
+            "it has {} bytes, and no object of more than {LARGEST_OBJECT} is read",
+            self.bytes
+        )
+    }
+}
+
 /// What the bytes so far came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parsed {

@@ -1,8 +1,40 @@
 //! Objects of the API server to objects of the index, the same way for a watch and for a file.
 
 use crate::cluster::object::{AgentPod, Migration, Object, ObjectKey, ObjectKind, TargetPod};
-use crate::domain::Provider;
+use crate::domain::{Network, Provider};
 use crate::wire::objects;
+
+/// Reads an object of any group and kind, of this namespace and name; `None` for one that berth does
+/// not use.
+///
+/// # Errors
+/// What is wrong, and in which field.
+pub(crate) fn of_kind(
+    group: &str,
+    kind: &str,
+    [namespace, name]: [&str; 2],
+    network: &Network,
+    text: &str,
+) -> Result<Option<Object>, String> {
+    let kinds: &[ObjectKind] = match (group, kind) {
+        ("", "Node") => &[ObjectKind::Node],
+        ("", "Pod") if namespace == &*network.agent_namespace => {
+            &[ObjectKind::AgentPod, ObjectKind::TargetPod]
+        }
+        ("", "Pod") => &[ObjectKind::TargetPod],
+        ("", "Namespace") => &[ObjectKind::Namespace],
+        ("kubevirt.io", "VirtualMachineInstance") => &[ObjectKind::Vmi],
+        ("kubevirt.io", "VirtualMachineInstanceMigration") => &[ObjectKind::Migration],
+        ("kubevirt.io", "KubeVirt") => &[ObjectKind::KubeVirt],
+        _ => return Ok(None),
+    };
+    let key = ObjectKey::new(namespace, name);
+    let mut objects = kinds
+        .iter()
+        .map(|kind| object(*kind, network.provider, key.clone(), text));
+    let used = objects.find(|object| !matches!(object, Ok(None)));
+    used.unwrap_or(Ok(None))
+}
 
 /// Reads an object of a kind; `None` for one that berth does not use.
 ///

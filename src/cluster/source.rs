@@ -60,32 +60,9 @@ impl Source {
 
     /// Lists all objects, page by page. Returns the version of the list, from which a watch goes on.
     pub(super) async fn list(&self, mut each: impl FnMut(Observed)) -> Result<String, Fault> {
-        let mut parameters = ListParams {
-            label_selector: self.resource.selector.clone(),
-            limit: Some(PAGE),
-            ..ListParams::default()
-        };
-        loop {
-            let mut parts = Parts::new(self.send(self.request.list(&parameters)).await?);
-            let page = loop {
-                match parts.next().await? {
-                    Some(Parsed::Item(part)) => each(self.resource.observe(part)),
-                    Some(Parsed::Document(page)) => break page,
-                    None => return Err(Fault::new(Cause::Unreadable, "the list has no end")),
-                }
-            };
-            // Read to its end, so that the connection can be used again.
-            while let Ok(Some(_)) = parts.next().await {}
-            let ListMeta {
-                resource_version,
-                next,
-            } = serde_json::from_slice(&page.metadata).unwrap_or_default();
-            parameters.continue_token = next.filter(|next| !next.is_empty());
-            if parameters.continue_token.is_none() {
-                let version = resource_version.filter(|version| !version.is_empty());
-                return version.ok_or_else(|| no_version("a list"));
-            }
-        }
+        let selector = self.resource.selector.as_deref();
+        let each = |part| each(self.resource.observe(part));
+        list(&self.client, &self.request, selector, each).await
     }
 
     /// Opens a watch of what happens after a version, and keeps the version up to date. Where only a
@@ -97,7 +74,7 @@ impl Source {
             bookmarks: true,
             ..WatchParams::default()
         };
-        let body = self.send(self.request.watch(&parameters, version)).await?;
+        let body = send(&self.client, self.request.watch(&parameters, version)).await?;
         Ok(Watch {
             resource: &self.resource,
             parts: Parts::new(body),
@@ -109,7 +86,7 @@ impl Source {
     /// An object of this name, or `None` where there is none.
     pub(super) async fn read(&self, name: &str) -> Result<Option<Observed>, Fault> {
         let request = self.request.get(name, &GetParams::default());
-        let body = match self.send(request).await {
+        let body = match send(&self.client, request).await {
             Ok(body) => body,
             // As without the CRD.
             Err(fault) if fault.cause == Cause::NotFound => return Ok(None),
@@ -127,28 +104,63 @@ impl Source {
             self.resource.observe(Part::Whole(read.to_bytes().into())),
         ))
     }
+}
 
-    async fn send(
-        &self,
-        request: Result<hyper::Request<Vec<u8>>, kube::core::request::Error>,
-    ) -> Result<Body, Fault> {
-        let request = request.map_err(|error| Fault::from(&kube::Error::BuildRequest(error)))?;
-        let answer = self.client.send(request.map(Body::from)).await;
-        let answer = answer.map_err(|error| Fault::from(&error))?;
-        let status = answer.status();
-        if status.is_success() {
-            return Ok(answer.into_body());
+/// Lists all objects of a kind, page by page. Returns the version of the list.
+pub(super) async fn list(
+    client: &Client,
+    request: &Request,
+    selector: Option<&str>,
+    mut each: impl FnMut(Part),
+) -> Result<String, Fault> {
+    let mut parameters = ListParams {
+        label_selector: selector.map(str::to_owned),
+        limit: Some(PAGE),
+        ..ListParams::default()
+    };
+    loop {
+        let mut parts = Parts::new(send(client, request.list(&parameters)).await?);
+        let page = loop {
+            match parts.next().await? {
+                Some(Parsed::Item(part)) => each(part),
+                Some(Parsed::Document(page)) => break page,
+                None => return Err(Fault::new(Cause::Unreadable, "the list has no end")),
+            }
+        };
+        // Read to its end, so that the connection can be used again.
+        while let Ok(Some(_)) = parts.next().await {}
+        let ListMeta {
+            resource_version,
+            next,
+        } = serde_json::from_slice(&page.metadata).unwrap_or_default();
+        parameters.continue_token = next.filter(|next| !next.is_empty());
+        if parameters.continue_token.is_none() {
+            let version = resource_version.filter(|version| !version.is_empty());
+            return version.ok_or_else(|| no_version("a list"));
         }
-        let said = Limited::new(answer.into_body(), LONGEST_FAILURE)
-            .collect()
-            .await;
-        let said = said.map(Collected::to_bytes).unwrap_or_default();
-        // A proxy in between says something else than the API server would.
-        let said = serde_json::from_slice::<Status>(&said).unwrap_or_else(|_| {
-            Status::failure(&String::from_utf8_lossy(&said), "").with_code(status.as_u16())
-        });
-        Err(Fault::from(&said))
     }
+}
+
+async fn send(
+    client: &Client,
+    request: Result<hyper::Request<Vec<u8>>, kube::core::request::Error>,
+) -> Result<Body, Fault> {
+    let request = request.map_err(|error| Fault::from(&kube::Error::BuildRequest(error)))?;
+    let answer = client.send(request.map(Body::from)).await;
+    let answer = answer.map_err(|error| Fault::from(&error))?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer.into_body());
+    }
+    let said = Limited::new(answer.into_body(), LONGEST_FAILURE)
+        .collect()
+        .await;
+    let said = said.map(Collected::to_bytes).unwrap_or_default();
+    // A proxy in between says something else than the API server would.
+    let said = serde_json::from_slice::<Status>(&said).unwrap_or_else(|_| {
+        Status::failure(&String::from_utf8_lossy(&said), "").with_code(status.as_u16())
+    });
+    Err(Fault::from(&said))
 }
 
 /// An open watch.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Affinity, NodeSelector, Taint, Toleration};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::Deserialize;
 
 /// Labels or annotations.
@@ -275,8 +276,8 @@ pub struct CpuFeature {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Memory {
-    /// What the guest sees, as a quantity.
-    pub guest: Option<String>,
+    /// What the guest sees.
+    pub guest: Option<Quantity>,
     /// Huge pages.
     pub hugepages: Option<Hugepages>,
 }
@@ -444,10 +445,10 @@ pub struct HostDisk {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct ResourceRequirements {
-    /// Requests, as quantities.
-    pub requests: BTreeMap<String, serde_json::Value>,
-    /// Limits, as quantities.
-    pub limits: BTreeMap<String, serde_json::Value>,
+    /// Requests.
+    pub requests: BTreeMap<String, Quantity>,
+    /// Limits.
+    pub limits: BTreeMap<String, Quantity>,
 }
 
 /// Encrypted memory.
@@ -649,8 +650,8 @@ pub struct MigrationPolicySpec {
     pub selectors: PolicySelectors,
     /// Post-copy.
     pub allow_post_copy: Option<bool>,
-    /// Bandwidth, as a quantity.
-    pub bandwidth_per_migration: Option<serde_json::Value>,
+    /// Bandwidth.
+    pub bandwidth_per_migration: Option<Quantity>,
     /// Seconds for each GiB.
     pub completion_timeout_per_gi_b: Option<i64>,
 }

@@ -35,7 +35,7 @@ use Origin::{BuiltIn, CustomResource};
 use Scope::{Cluster, Namespaced};
 
 #[rustfmt::skip]
-pub(crate) static KINDS: [Kind; 13] = [
+pub(crate) static KINDS: [Kind; 19] = [
     Kind { group: "", version: "v1", plural: "nodes", name: "Node", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
     Kind { group: "", version: "v1", plural: "namespaces", name: "Namespace", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
     Kind { group: "", version: "v1", plural: "pods", name: "Pod", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
@@ -45,10 +45,16 @@ pub(crate) static KINDS: [Kind; 13] = [
     Kind { group: "events.k8s.io", version: "v1", plural: "events", name: "Event", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true, update_creates: true },
     Kind { group: "admissionregistration.k8s.io", version: "v1", plural: "mutatingwebhookconfigurations", name: "MutatingWebhookConfiguration", scope: Cluster, origin: BuiltIn, status: false, unconditional_update: false, update_creates: false },
     Kind { group: "coordination.k8s.io", version: "v1", plural: "leases", name: "Lease", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: false, update_creates: true },
+    Kind { group: "", version: "v1", plural: "persistentvolumes", name: "PersistentVolume", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
+    Kind { group: "", version: "v1", plural: "persistentvolumeclaims", name: "PersistentVolumeClaim", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
+    Kind { group: "", version: "v1", plural: "resourcequotas", name: "ResourceQuota", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
+    Kind { group: "storage.k8s.io", version: "v1", plural: "storageclasses", name: "StorageClass", scope: Cluster, origin: BuiltIn, status: false, unconditional_update: true, update_creates: false },
     Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachines", name: "VirtualMachine", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false, update_creates: false },
     Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachineinstances", name: "VirtualMachineInstance", scope: Namespaced, origin: CustomResource, status: false, unconditional_update: false, update_creates: false },
     Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachineinstancemigrations", name: "VirtualMachineInstanceMigration", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false, update_creates: false },
     Kind { group: "kubevirt.io", version: "v1", plural: "kubevirts", name: "KubeVirt", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false, update_creates: false },
+    Kind { group: "migrations.kubevirt.io", version: "v1alpha1", plural: "migrationpolicies", name: "MigrationPolicy", scope: Cluster, origin: CustomResource, status: false, unconditional_update: false, update_creates: false },
+    Kind { group: "k8s.cni.cncf.io", version: "v1", plural: "network-attachment-definitions", name: "NetworkAttachmentDefinition", scope: Namespaced, origin: CustomResource, status: false, unconditional_update: false, update_creates: false },
 ];
 
 impl Kind {

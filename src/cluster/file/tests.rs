@@ -1,6 +1,7 @@
 //! Snapshot files that are good, and what is said of bad ones.
 
 use super::*;
+use crate::cluster::ObjectKind;
 
 const NODE: &str = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"a"}}"#;
 const OTHER: &str = r#"{"apiVersion":"v1","kind":"Node","metadata":{"name":"b"}}"#;
@@ -102,4 +103,16 @@ fn a_bad_snapshot_says_where_and_what() {
         "a: [",
         "not YAML: line 1, column 4: check indentation, quotes, brackets and colons there and just before",
     );
+}
+
+#[test]
+fn lists_in_lists_are_taken_apart_to_a_depth() {
+    let nested = |depth: usize| {
+        let begin = r#"{"kind":"List","items":["#.repeat(depth);
+        format!("{begin}{NODE}{}", "]}".repeat(depth))
+    };
+    check_nodes(&nested(DEEPEST), 1);
+    let expect = "document 1 has lists in lists in lists, which kubectl never writes";
+    check_error(&nested(DEEPEST + 1), expect);
+    check_error(&nested(10_000), expect);
 }

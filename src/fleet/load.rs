@@ -1,0 +1,68 @@
+//! The inventory of a cluster, taken once: from an API server, by one list of each kind, or from a file.
+//! The same objects make the [`Fleet`] and the [`View`] of berth's own checks.
+
+mod api;
+mod file;
+
+use crate::api::Fault;
+use crate::cluster::object::{Object, ObjectKey};
+use crate::cluster::{View, read as view};
+use crate::domain::Network;
+use crate::fleet::kind::Kind;
+use crate::fleet::{Fleet, read};
+use crate::wire::objects::{self, Identity};
+
+pub use api::{ListError, from_api};
+pub use file::from_file;
+
+/// A cluster as far as it could be read.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// What decides whether a VM can migrate.
+    pub fleet: Fleet,
+    /// What berth's own checks of nodes are made on.
+    pub view: View,
+    /// The kinds that the API server does not allow to list, with its words. Of pods and network
+    /// attachment definitions the fleet may have those of one namespace.
+    pub not_allowed: Vec<(Kind, Fault)>,
+    /// The kinds that every cluster with VMs has, and a file has none of. VMIs stand for VMs as well.
+    pub absent: Vec<Kind>,
+    /// The objects that could not be read whole, with what is wrong with them.
+    pub unreadable: Vec<(Kind, ObjectKey, String)>,
+}
+
+/// Objects of one kind or several, as they were read.
+#[derive(Debug, Default)]
+struct Gathered {
+    fleet: Fleet,
+    objects: Vec<Object>,
+    unreadable: Vec<(Kind, ObjectKey, String)>,
+}
+
+impl Gathered {
+    /// Takes an object.
+    fn take(&mut self, kind: Kind, network: &Network, text: &str) {
+        let identity = match objects::read::<Identity<'_>>(text) {
+            Ok(identity) => identity,
+            Err(problem) => return self.refuse(kind, ObjectKey::new("", ""), problem),
+        };
+        let name = identity.name();
+        let namespace = if kind.is_namespaced() {
+            identity.namespace()
+        } else {
+            ""
+        };
+        let key = ObjectKey::new(namespace, name);
+        let read = read::object(&mut self.fleet, kind, &key, name, text);
+        let seen = view::of_kind(kind.group(), kind.name(), [namespace, name], network, text);
+        let seen = seen.map(|object| self.objects.extend(object));
+        // An object that neither can read has one thing wrong with it.
+        if let Err(problem) = read.and(seen) {
+            self.refuse(kind, key, problem);
+        }
+    }
+
+    fn refuse(&mut self, kind: Kind, key: ObjectKey, problem: String) {
+        self.unreadable.push((kind, key, problem));
+    }
+}

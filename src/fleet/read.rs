@@ -1,0 +1,200 @@
+//! JSON objects to the objects of a fleet, as they come from an API server or from a file.
+
+mod requests;
+mod workload;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::storage::v1 as storage;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::cluster::object::ObjectKey;
+use crate::fleet::Fleet;
+use crate::fleet::kind::Kind;
+use crate::fleet::model::{
+    Claim, KubeVirt, Migration, MigrationPolicy, Node, Quota, Resources, StorageClass, Vm, Vmi,
+    Volume,
+};
+use crate::fleet::quantity;
+use crate::wire::objects;
+
+/// The longest annotation that is kept, in bytes. `kubectl apply` keeps a whole object in one.
+const LONGEST_ANNOTATION: usize = 1024;
+
+/// Reads an object into a fleet, over the one of its name if there is one.
+///
+/// # Errors
+/// What is wrong, and in which field. The fleet then lacks the object.
+pub(super) fn object(
+    fleet: &mut Fleet,
+    kind: Kind,
+    key: &ObjectKey,
+    name: &str,
+    text: &str,
+) -> Result<(), String> {
+    let (key, name) = (key.clone(), name.to_owned());
+    match kind {
+        Kind::Node => {
+            fleet.nodes.insert(name, node(read(text)?)?);
+        }
+        Kind::Pod => {
+            let pod: core::Pod = read(text)?;
+            fleet.images.extend(workload::images(&pod));
+            if let Some(pod) = workload::pod(pod)? {
+                fleet.pods.insert(key, pod);
+            }
+        }
+        Kind::Namespace => {
+            let namespace: core::Namespace = read(text)?;
+            let labels = namespace.metadata.labels.unwrap_or_default();
+            fleet.namespaces.insert(name, labels);
+        }
+        Kind::VirtualMachine => {
+            fleet.vms.insert(key, read::<Vm>(text)?);
+        }
+        Kind::VirtualMachineInstance => {
+            fleet.vmis.insert(key, read::<Vmi>(text)?);
+        }
+        Kind::VirtualMachineInstanceMigration => {
+            fleet.migrations.insert(key, read::<Migration>(text)?);
+        }
+        Kind::KubeVirt => {
+            add_kubevirt(fleet, read(text)?);
+        }
+        Kind::MigrationPolicy => {
+            fleet.policies.insert(name, read::<MigrationPolicy>(text)?);
+        }
+        Kind::PersistentVolumeClaim => {
+            fleet.claims.insert(key, claim(read(text)?));
+        }
+        Kind::PersistentVolume => {
+            fleet.volumes.insert(name, volume(read(text)?));
+        }
+        Kind::StorageClass => {
+            let class: storage::StorageClass = read(text)?;
+            let mode = class.volume_binding_mode;
+            let waits_for_consumer = mode.as_deref() == Some("WaitForFirstConsumer");
+            let class = StorageClass { waits_for_consumer };
+            fleet.storage_classes.insert(name, class);
+        }
+        Kind::NetworkAttachmentDefinition => {
+            fleet.attachments.insert(key);
+        }
+        Kind::ResourceQuota => {
+            fleet.quotas.insert(key, quota(read(text)?)?);
+        }
+    }
+    Ok(())
+}
+
+/// Reads an object in which a field that is `null` is one that is absent, as in Kubernetes.
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let mut value: Value = objects::read(text)?;
+    prune(&mut value);
+    T::deserialize(&value).or_else(|_| objects::read(&value.to_string()))
+}
+
+/// Takes away what counts as absent, and what is too long to keep.
+fn prune(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            if let Some(Value::Object(annotations)) = fields.get_mut("annotations") {
+                let length = |text: &Value| text.as_str().map_or(0, str::len);
+                annotations.retain(|_, text| length(text) <= LONGEST_ANNOTATION);
+            }
+            fields.values_mut().for_each(prune);
+        }
+        Value::Array(items) => {
+            items.retain(|item| !item.is_null());
+            items.iter_mut().for_each(prune);
+        }
+        _ => {}
+    }
+}
+
+/// KubeVirt itself refuses a second CR.
+fn add_kubevirt(fleet: &mut Fleet, kubevirt: KubeVirt) {
+    let place = |kubevirt: &KubeVirt| {
+        let metadata = &kubevirt.metadata;
+        (metadata.namespace.clone(), metadata.name.clone())
+    };
+    let known = fleet.kubevirt.as_ref();
+    if known.is_none_or(|known| place(&kubevirt) <= place(known)) {
+        fleet.kubevirt = Some(kubevirt);
+    }
+}
+
+fn node(node: core::Node) -> Result<Node, String> {
+    let spec = node.spec.unwrap_or_default();
+    let status = node.status.unwrap_or_default();
+    let conditions = status.conditions.unwrap_or_default();
+    Ok(Node {
+        labels: node.metadata.labels.unwrap_or_default(),
+        taints: spec.taints.unwrap_or_default(),
+        unschedulable: spec.unschedulable.unwrap_or_default(),
+        is_ready: conditions
+            .iter()
+            .any(|condition| condition.type_ == "Ready" && condition.status == "True"),
+        allocatable: amounts(status.allocatable.as_ref(), "status.allocatable")?,
+    })
+}
+
+fn claim(claim: core::PersistentVolumeClaim) -> Claim {
+    let spec = claim.spec.unwrap_or_default();
+    let annotations = claim.metadata.annotations.as_ref();
+    let selected_node =
+        annotations.and_then(|all| all.get("volume.kubernetes.io/selected-node").cloned());
+    Claim {
+        access_modes: spec.access_modes.unwrap_or_default(),
+        volume_mode: spec.volume_mode,
+        volume: spec.volume_name,
+        storage_class: spec.storage_class_name,
+        selected_node,
+    }
+}
+
+fn volume(volume: core::PersistentVolume) -> Volume {
+    let affinity = volume.spec.and_then(|spec| spec.node_affinity);
+    Volume {
+        node_affinity: affinity.and_then(|affinity| affinity.required),
+        labels: volume.metadata.labels.unwrap_or_default(),
+    }
+}
+
+/// The limits that hold are those of the status (`apiserver/pkg/admission/plugin/resourcequota`).
+fn quota(quota: core::ResourceQuota) -> Result<Quota, String> {
+    let spec = quota.spec.unwrap_or_default();
+    let status = quota.status.unwrap_or_default();
+    let selector = spec.scope_selector.and_then(|all| all.match_expressions);
+    let scopes = spec.scopes.unwrap_or_default();
+    Ok(Quota {
+        hard: match &status.hard {
+            Some(hard) => amounts(Some(hard), "status.hard")?,
+            None => amounts(spec.hard.as_ref(), "spec.hard")?,
+        },
+        used: amounts(status.used.as_ref(), "status.used")?,
+        is_scoped: !scopes.is_empty() || selector.is_some_and(|terms| !terms.is_empty()),
+    })
+}
+
+/// Quantities by resource, which are in this field.
+fn amounts(
+    quantities: Option<&BTreeMap<String, Quantity>>,
+    field: &str,
+) -> Result<Resources, String> {
+    let quantities = quantities.into_iter().flatten();
+    quantities
+        .map(|(resource, Quantity(text))| {
+            let amount = quantity::amount(resource, text);
+            let amount = amount.map_err(|error| format!("{error}, in {field}.{resource}"))?;
+            Ok((resource.clone(), amount))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
