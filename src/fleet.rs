@@ -3,12 +3,14 @@
 
 pub mod drain;
 pub mod finding;
+pub mod fit;
 pub mod kind;
 pub mod load;
 pub mod migratable;
 pub mod model;
 pub mod quantity;
 mod read;
+pub mod target;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,0 +1,294 @@
+//! Which nodes can take a pod, and what keeps it from the others, as kube-scheduler's plugins judge it.
+//!
+//! The nodes are judged once for each *shape*, not for each VM: once for equal [`NodeRules`], once for
+//! equal requests, and once for volumes of equal reach. A [`Placement`] keeps these results for the VMs
+//! that follow, up to a number of shapes.
+
+pub mod affinity;
+mod cpu;
+mod nodes;
+mod resources;
+mod taints;
+mod volumes;
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
+use std::sync::Arc;
+
+use crate::decide::causes::Cause;
+
+use super::Fleet;
+use super::model::{Node, Resources, Volume};
+use super::target::{NodeRules, TargetPod, labels};
+
+use nodes::{Groups, NodeSet, Nodes};
+use resources::Free;
+use volumes::Reach;
+
+pub use resources::free;
+
+/// A cause that keeps a pod from a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Misfit {
+    /// The cause.
+    pub cause: Cause,
+    /// The label, taint, resource or volume, in a few words; empty where the cause says all.
+    pub detail: Arc<str>,
+}
+
+/// A misfit and the nodes that have it.
+#[derive(Debug)]
+struct Group {
+    misfit: Misfit,
+    nodes: NodeSet,
+}
+
+/// The shapes of which results are kept. With more, all are dropped: they cost memory in a cluster in
+/// which every node is full and every VM has another size.
+const MOST_SHAPES: usize = 512;
+
+/// Places pods on the nodes of a cluster.
+#[derive(Debug)]
+pub struct Placement<'a> {
+    volumes: &'a BTreeMap<String, Volume>,
+    nodes: Nodes<'a>,
+    free: Free,
+    by_rules: HashMap<NodeRules, Arc<[Group]>>,
+    by_requests: HashMap<Resources, Arc<[Group]>>,
+    by_reach: HashMap<Reach, NodeSet>,
+    by_passthrough: HashMap<String, Arc<[Group]>>,
+}
+
+impl<'a> Placement<'a> {
+    /// The placement of pods in this cluster, with the pods that are there.
+    #[must_use]
+    pub fn new(fleet: &'a Fleet) -> Self {
+        Self {
+            volumes: &fleet.volumes,
+            nodes: Nodes::new(fleet),
+            free: Free::new(fleet),
+            by_rules: HashMap::new(),
+            by_requests: HashMap::new(),
+            by_reach: HashMap::new(),
+            by_passthrough: HashMap::new(),
+        }
+    }
+
+    /// Which nodes can take the pod, and why the others cannot. `volumes` are the names of the volumes
+    /// to which its claims are bound; one that does not exist is passed over.
+    ///
+    /// The node on which the VM runs is judged like the others. That it is not a target is the check
+    /// `SameNode`'s to say.
+    #[must_use]
+    pub fn verdict(&mut self, pod: &TargetPod, volumes: &[&str]) -> Verdict<'a> {
+        if self.by_rules.len() + self.by_requests.len() + self.by_reach.len() > MOST_SHAPES {
+            self.by_rules.clear();
+            self.by_requests.clear();
+            self.by_reach.clear();
+            self.nodes.forget();
+        }
+        let nodes = &mut self.nodes;
+        let rules = kept(&mut self.by_rules, &pod.rules, |rules| {
+            by_rules(rules, nodes)
+        });
+        let free = &self.free;
+        let requests = kept(&mut self.by_requests, &pod.requests, |requests| {
+            by_requests(requests, free)
+        });
+        let volumes = self.by_volumes(volumes);
+        Verdict {
+            names: Arc::clone(&self.nodes.names),
+            parts: [Some(rules), volumes, Some(requests)]
+                .into_iter()
+                .flatten()
+                .collect(),
+        }
+    }
+
+    /// The nodes with another CPU than this one: another model, or without one of its features
+    /// ([`Cause::PassthroughCpuDiffers`]). For a guest with the CPU of its node as it is.
+    #[must_use]
+    pub fn passthrough(&mut self, source: &str) -> Verdict<'a> {
+        let nodes = &mut self.nodes;
+        let groups = kept(&mut self.by_passthrough, source, |source| {
+            let mut groups = Groups::default();
+            let own = nodes.get(source).into_iter().flat_map(|node| &node.labels);
+            let own = own.filter(|(label, _)| {
+                label.starts_with(labels::HOST_CPU_MODEL) || label.starts_with(labels::CPU_FEATURE)
+            });
+            add_cpu(&mut groups, Cause::PassthroughCpuDiffers, own, nodes);
+            groups.finish()
+        });
+        Verdict {
+            names: Arc::clone(&self.nodes.names),
+            parts: vec![groups],
+        }
+    }
+
+    fn by_volumes(&mut self, names: &[&str]) -> Option<Arc<[Group]>> {
+        let mut groups = Vec::new();
+        for name in names {
+            let Some(reach) = self.volumes.get(*name).and_then(Reach::of) else {
+                continue;
+            };
+            let all = &self.nodes;
+            let nodes = kept(&mut self.by_reach, &reach, |reach| {
+                all.that_are(|_, node: &Node| !reach.contains(&node.labels))
+            });
+            if !nodes.is_empty() {
+                let misfit = Misfit {
+                    cause: Cause::VolumeNodeAffinity,
+                    detail: format!("volume {name}: {}", reach.text()).into(),
+                };
+                groups.push(Group { misfit, nodes });
+            }
+        }
+        (!groups.is_empty()).then(|| groups.into())
+    }
+}
+
+/// The result for a shape, from the cache or made and kept there.
+fn kept<K, Q, V>(cache: &mut HashMap<K, V>, shape: &Q, judge: impl FnOnce(&Q) -> V) -> V
+where
+    K: std::borrow::Borrow<Q> + Eq + Hash,
+    Q: ToOwned<Owned = K> + Eq + Hash + ?Sized,
+    V: Clone,
+{
+    if let Some(known) = cache.get(shape) {
+        return known.clone();
+    }
+    let result = judge(shape);
+    cache.insert(shape.to_owned(), result.clone());
+    result
+}
+
+fn by_rules(rules: &NodeRules, nodes: &mut Nodes<'_>) -> Arc<[Group]> {
+    let mut groups = Groups::default();
+    for (at, _, node) in nodes.iter() {
+        for (cause, detail) in taints::misfits(&rules.tolerations, node) {
+            groups.add(cause, detail, [at]);
+        }
+    }
+    let (about_cpu, others): (Vec<_>, Vec<_>) = rules
+        .selector
+        .iter()
+        .partition(|(key, _)| cpu::is_about(key));
+    add_cpu(&mut groups, Cause::CpuNotSupported, about_cpu, nodes);
+    for (key, value) in others {
+        let lacking = nodes.lacking(key, value);
+        let cause = match key.as_str() {
+            labels::SCHEDULABLE => Cause::NotSchedulable,
+            _ => Cause::NodeSelector,
+        };
+        groups.add(cause, format!("{key}={value}"), lacking.iter().copied());
+    }
+    for label in &rules.forbidden {
+        let having = nodes.that_are(|_, node| node.labels.contains_key(label));
+        groups.add(
+            Cause::CpuNotSupported,
+            cpu::forbidden(label),
+            having.iter().copied(),
+        );
+    }
+    if let Some(affinity) = &rules.affinity {
+        let others = nodes.that_are(|name, node| !affinity.matches(&node.labels, Some(name)));
+        groups.add(
+            Cause::NodeAffinity,
+            affinity.to_string(),
+            others.iter().copied(),
+        );
+    }
+    groups.finish()
+}
+
+/// Adds what the nodes lack of these labels about CPUs: one misfit for all labels that the same nodes
+/// lack.
+fn add_cpu<'l>(
+    groups: &mut Groups,
+    cause: Cause,
+    labels: impl IntoIterator<Item = (&'l String, &'l String)>,
+    nodes: &mut Nodes<'_>,
+) {
+    let mut by_nodes: BTreeMap<NodeSet, Vec<&str>> = BTreeMap::new();
+    for (key, value) in labels {
+        by_nodes
+            .entry(nodes.lacking(key, value))
+            .or_default()
+            .push(key);
+    }
+    for (nodes, labels) in by_nodes {
+        groups.add(cause, cpu::lack(&labels), nodes.iter().copied());
+    }
+}
+
+fn by_requests(requests: &Resources, free: &Free) -> Arc<[Group]> {
+    let mut groups = Groups::default();
+    for (at, lack) in free.lacking(requests) {
+        groups.add(Cause::InsufficientResources, lack.text(), [at]);
+    }
+    groups.finish()
+}
+
+/// More names than these are counted only.
+const SHOWN: usize = 8;
+
+/// Names separated by commas: at most [`SHOWN`] of them.
+fn list<T: AsRef<str>>(names: &[T]) -> String {
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// What the nodes are for one pod. Cheap to make and to clone; it shares the misfits.
+#[derive(Clone, Debug)]
+pub struct Verdict<'a> {
+    names: Arc<[&'a str]>,
+    parts: Vec<Arc<[Group]>>,
+}
+
+impl<'a> Verdict<'a> {
+    /// Every misfit with the names of the nodes that have it, in the order of the causes. No misfit is
+    /// without nodes.
+    pub fn misfits(&self) -> impl Iterator<Item = (&Misfit, impl Iterator<Item = &'a str>)> {
+        self.groups().map(|group| {
+            let nodes = group.nodes.iter().filter_map(|at| self.names.get(*at));
+            (&group.misfit, nodes.copied())
+        })
+    }
+
+    /// The nodes that have no misfit, by name.
+    #[must_use]
+    pub fn targets(&self) -> Vec<&'a str> {
+        let mut fits = vec![true; self.names.len()];
+        for at in self.groups().flat_map(|group| group.nodes.iter()) {
+            if let Some(fits) = fits.get_mut(*at) {
+                *fits = false;
+            }
+        }
+        let named = self.names.iter().zip(fits);
+        named
+            .filter_map(|(name, fits)| fits.then_some(*name))
+            .collect()
+    }
+
+    /// Every node by name, with all its misfits in the order of the causes.
+    #[must_use]
+    pub fn by_node(&self) -> Vec<(&'a str, Vec<&Misfit>)> {
+        let mut nodes: Vec<_> = self.names.iter().map(|name| (*name, Vec::new())).collect();
+        for group in self.groups() {
+            for at in group.nodes.iter() {
+                if let Some((_, misfits)) = nodes.get_mut(*at) {
+                    misfits.push(&group.misfit);
+                }
+            }
+        }
+        nodes
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.parts.iter().flat_map(|part| part.iter())
+    }
+}

@@ -1,0 +1,271 @@
+//! The launcher pod that a migration or a start makes, as far as it decides on the node. It is rendered
+//! anew from the VMI, as virt-controller does it (`pkg/virt-controller/services/template.go` and
+//! `watch/migration/migration.go`).
+
+pub(crate) mod labels;
+mod selector;
+mod version;
+
+use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
+
+use k8s_openapi::api::core::v1::{Affinity, Toleration};
+
+use crate::decide::causes::Cause;
+
+use super::fit::affinity::NodeAffinity;
+use super::model::{KubeVirt, Labels, Migration, Node, Pod, Resources, Vm, Vmi, VmiSpec};
+
+/// What decides on the node of a launcher pod.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TargetPod {
+    /// The node on which the VM runs; `None` if it does not run.
+    pub source: Option<String>,
+    /// What the node has to be.
+    pub rules: NodeRules,
+    /// What the pod requests, with one of `pods`.
+    pub requests: Resources,
+    /// What kube-scheduler looks at and berth does not: [`Cause::PodAffinityNotJudged`],
+    /// [`Cause::TopologySpreadNotJudged`], [`Cause::DynamicResourcesNotJudged`] and
+    /// [`Cause::OtherScheduler`], those that the VM gives reason for.
+    pub not_judged: Vec<Cause>,
+}
+
+/// What a node has to be for a pod. Many VMs have equal ones.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeRules {
+    /// Labels that the node has to have.
+    pub selector: Labels,
+    /// The required node affinity of the VM.
+    pub affinity: Option<NodeAffinity>,
+    /// Labels that the node must not have, whatever their value.
+    pub forbidden: BTreeSet<String>,
+    /// The taints that the pod tolerates.
+    pub tolerations: Vec<Toleration>,
+}
+
+impl Eq for NodeRules {}
+
+impl Hash for NodeRules {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.selector.hash(state);
+        self.affinity.hash(state);
+        self.forbidden.hash(state);
+    }
+}
+
+impl TargetPod {
+    /// The target pod of a migration of a VMI that runs. What is `None` was not found: without the
+    /// source pod, the requests are computed from the VMI, and the CPU of a host-model guest is that of
+    /// its node; without the source node, host-model labels and the CPU vendor are left out.
+    #[must_use]
+    pub fn of_migration(
+        vmi: &Vmi,
+        source_pod: Option<&Pod>,
+        source_node: Option<&Node>,
+        kubevirt: Option<&KubeVirt>,
+        migration: Option<&Migration>,
+    ) -> Self {
+        let cpu = vmi.spec.domain.cpu.as_ref();
+        let model = cpu.and_then(|cpu| cpu.model.as_deref()).unwrap_or_default();
+        let hints = vmi.status.topology_hints.as_ref();
+        let tsc_frequency = hints.and_then(|hints| hints.tsc_frequency);
+
+        let added = migration.map(|migration| &migration.spec.added_node_selector);
+        let mut selector = added.cloned().unwrap_or_default();
+        selector.extend(selector::of_launcher(
+            &vmi.spec,
+            model,
+            tsc_frequency,
+            kubevirt,
+        ));
+        if model == selector::HOST_MODEL {
+            selector.extend(host_model_labels(source_pod, source_node));
+        }
+        let vendor = source_node.and_then(|node| labelled(&node.labels, labels::CPU_VENDOR).next());
+        let is_vendor_kept = version::keeps_cpu_vendor(version::version(kubevirt))
+            && labelled(&selector, labels::CPU_VENDOR).next().is_none();
+        if let Some((label, _)) = vendor.filter(|_| is_vendor_kept) {
+            selector.insert(label.clone(), "true".to_owned());
+        }
+
+        Self {
+            source: vmi.status.node_name.clone(),
+            rules: rules(&vmi.spec, model, selector),
+            requests: source_pod
+                .map(|pod| pod.requests.clone())
+                .unwrap_or_default(),
+            not_judged: not_judged(&vmi.spec),
+        }
+    }
+
+    /// The launcher pod of a VM that does not run, by its template. The time-stamp counter's frequency
+    /// that KubeVirt chooses at the start is not among its rules, and an instance type or a preference
+    /// is not read.
+    #[must_use]
+    pub fn of_launch(vm: &Vm, kubevirt: Option<&KubeVirt>) -> Self {
+        let spec = &vm.spec.template.spec;
+        let cpu = spec.domain.cpu.as_ref();
+        let own = cpu.and_then(|cpu| cpu.model.as_deref());
+        let default =
+            kubevirt.and_then(|kubevirt| kubevirt.spec.configuration.cpu_model.as_deref());
+        let mut models = [own, default].into_iter().flatten();
+        let model = models.find(|model| !model.is_empty());
+        let model = model.unwrap_or(selector::HOST_MODEL);
+
+        let selector = selector::of_launcher(spec, model, None, kubevirt);
+        Self {
+            source: None,
+            rules: rules(spec, model, selector),
+            requests: Resources::new(),
+            not_judged: not_judged(spec),
+        }
+    }
+}
+
+/// The labels with this prefix.
+fn labelled<'a>(
+    labels: &'a Labels,
+    prefix: &'a str,
+) -> impl Iterator<Item = (&'a String, &'a String)> {
+    labels
+        .iter()
+        .filter(move |(key, _)| key.starts_with(prefix))
+}
+
+/// The labels by which a host-model guest keeps its CPU. A guest that has migrated has them in the
+/// selector of its pod; one that has not gets them from its node. A required CPU feature in the
+/// selector is taken for a migration too: virt-controller does so.
+fn host_model_labels(source_pod: Option<&Pod>, source_node: Option<&Node>) -> Labels {
+    let launcher = source_pod.and_then(|pod| pod.launcher.as_ref());
+    let kept: Labels = launcher
+        .into_iter()
+        .flat_map(|launcher| &launcher.node_selector)
+        .filter(|(key, _)| {
+            key.contains(labels::CPU_FEATURE) || key.contains(labels::CPU_MODEL_MIGRATION)
+        })
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    if !kept.is_empty() {
+        return kept;
+    }
+    let Some(node) = source_node else {
+        return Labels::new();
+    };
+    // virt-controller makes no target pod without it.
+    let Some((model, value)) = labelled(&node.labels, labels::HOST_CPU_MODEL).last() else {
+        return Labels::new();
+    };
+    let moved = |label: &str, from: &str, to: &str| label.replacen(from, to, 1);
+    let features = labelled(&node.labels, labels::HOST_CPU_FEATURE).map(|(label, value)| {
+        let label = moved(label, labels::HOST_CPU_FEATURE, labels::CPU_FEATURE);
+        (label, value.clone())
+    });
+    let model = moved(model, labels::HOST_CPU_MODEL, labels::CPU_MODEL_MIGRATION);
+    features.chain([(model, value.clone())]).collect()
+}
+
+fn rules(spec: &VmiSpec, model: &str, selector: Labels) -> NodeRules {
+    let mut forbidden = BTreeSet::new();
+    if model.is_empty() || model == selector::HOST_MODEL {
+        forbidden.insert(labels::OBSOLETE_HOST_MODEL.to_owned());
+    }
+    for feature in spec.domain.cpu.iter().flat_map(|cpu| &cpu.features) {
+        if feature.policy.as_deref() == Some("forbid") {
+            forbidden.insert(format!("{}{}", labels::CPU_FEATURE, feature.name));
+        }
+    }
+    let affinity = spec
+        .affinity
+        .as_ref()
+        .and_then(|affinity| affinity.node_affinity.as_ref());
+    let affinity = affinity
+        .and_then(|affinity| {
+            affinity
+                .required_during_scheduling_ignored_during_execution
+                .clone()
+        })
+        .map(NodeAffinity::new)
+        // KubeVirt adds the forbidden labels to each term. An empty term, which matches no node,
+        // becomes one that matches every node without them.
+        .filter(|affinity| forbidden.is_empty() || !affinity.has_empty_term());
+    NodeRules {
+        selector,
+        affinity,
+        forbidden,
+        tolerations: tolerations(&spec.tolerations),
+    }
+}
+
+const NO_EXECUTE: &str = "NoExecute";
+
+/// The tolerations of the VM and those that kube-apiserver adds to every pod: for nodes that are not
+/// ready or not reachable, for a while (`plugin/pkg/admission/defaulttolerationseconds`).
+fn tolerations(own: &[Toleration]) -> Vec<Toleration> {
+    let mut tolerations = own.to_vec();
+    for key in [
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/unreachable",
+    ] {
+        let is_any_or = |text: &Option<String>, this: &str| {
+            text.as_deref()
+                .is_none_or(|text| text.is_empty() || text == this)
+        };
+        let has_own = own.iter().any(|toleration| {
+            is_any_or(&toleration.key, key) && is_any_or(&toleration.effect, NO_EXECUTE)
+        });
+        if !has_own {
+            tolerations.push(Toleration {
+                key: Some(key.to_owned()),
+                operator: Some("Exists".to_owned()),
+                effect: Some(NO_EXECUTE.to_owned()),
+                ..Toleration::default()
+            });
+        }
+    }
+    tolerations
+}
+
+fn not_judged(spec: &VmiSpec) -> Vec<Cause> {
+    let has_other_scheduler = spec
+        .scheduler_name
+        .as_deref()
+        .is_some_and(|name| !matches!(name, "" | "default-scheduler"));
+    let reasons = [
+        (
+            spec.affinity.as_ref().is_some_and(requires_pods),
+            Cause::PodAffinityNotJudged,
+        ),
+        (
+            !spec.topology_spread_constraints.is_empty(),
+            Cause::TopologySpreadNotJudged,
+        ),
+        (
+            !spec.resource_claims.is_empty(),
+            Cause::DynamicResourcesNotJudged,
+        ),
+        (has_other_scheduler, Cause::OtherScheduler),
+    ];
+    reasons
+        .into_iter()
+        .filter_map(|(has, cause)| has.then_some(cause))
+        .collect()
+}
+
+/// Whether an affinity has required terms about other pods. Preferred ones reject no node.
+fn requires_pods(affinity: &Affinity) -> bool {
+    let near = affinity.pod_affinity.as_ref();
+    let near = near.and_then(|near| {
+        near.required_during_scheduling_ignored_during_execution
+            .as_ref()
+    });
+    let far = affinity.pod_anti_affinity.as_ref();
+    let far = far.and_then(|far| {
+        far.required_during_scheduling_ignored_during_execution
+            .as_ref()
+    });
+    [near, far]
+        .into_iter()
+        .flatten()
+        .any(|terms| !terms.is_empty())
+}
