@@ -80,7 +80,7 @@ impl<'a> Placement<'a> {
     /// The node on which the VM runs is judged like the others. That it is not a target is the check
     /// `SameNode`'s to say.
     #[must_use]
-    pub fn verdict(&mut self, pod: &TargetPod, volumes: &[&str]) -> Verdict<'a> {
+    pub fn misfits(&mut self, pod: &TargetPod, volumes: &[&str]) -> NodeMisfits<'a> {
         if self.by_rules.len() + self.by_requests.len() + self.by_reach.len() > MOST_SHAPES {
             self.by_rules.clear();
             self.by_requests.clear();
@@ -96,7 +96,7 @@ impl<'a> Placement<'a> {
             by_requests(requests, free)
         });
         let volumes = self.by_volumes(volumes);
-        Verdict {
+        NodeMisfits {
             names: Arc::clone(&self.nodes.names),
             parts: [Some(rules), volumes, Some(requests)]
                 .into_iter()
@@ -108,7 +108,7 @@ impl<'a> Placement<'a> {
     /// The nodes with another CPU than this one: another model, or without one of its features
     /// ([`Cause::PassthroughCpuDiffers`]). For a guest with the CPU of its node as it is.
     #[must_use]
-    pub fn passthrough(&mut self, source: &str) -> Verdict<'a> {
+    pub fn passthrough(&mut self, source: &str) -> NodeMisfits<'a> {
         let nodes = &mut self.nodes;
         let groups = kept(&mut self.by_passthrough, source, |source| {
             let mut groups = Groups::default();
@@ -119,7 +119,7 @@ impl<'a> Placement<'a> {
             add_cpu(&mut groups, Cause::PassthroughCpuDiffers, own, nodes);
             groups.finish()
         });
-        Verdict {
+        NodeMisfits {
             names: Arc::clone(&self.nodes.names),
             parts: vec![groups],
         }
@@ -242,17 +242,17 @@ fn list<T: AsRef<str>>(names: &[T]) -> String {
     }
 }
 
-/// What the nodes are for one pod. Cheap to make and to clone; it shares the misfits.
+/// What keeps a pod from the nodes. Cheap to make and to clone: it shares the misfits with others.
 #[derive(Clone, Debug)]
-pub struct Verdict<'a> {
+pub struct NodeMisfits<'a> {
     names: Arc<[&'a str]>,
     parts: Vec<Arc<[Group]>>,
 }
 
-impl<'a> Verdict<'a> {
+impl<'a> NodeMisfits<'a> {
     /// Every misfit with the names of the nodes that have it, in the order of the causes. No misfit is
     /// without nodes.
-    pub fn misfits(&self) -> impl Iterator<Item = (&Misfit, impl Iterator<Item = &'a str>)> {
+    pub fn by_misfit(&self) -> impl Iterator<Item = (&Misfit, impl Iterator<Item = &'a str>)> {
         self.groups().map(|group| {
             let nodes = group.nodes.iter().filter_map(|at| self.names.get(*at));
             (&group.misfit, nodes.copied())

@@ -522,10 +522,20 @@ pub struct VmiStatus {
     pub migrated_volumes: Vec<MigratedVolume>,
     /// What the node has to have beside what the spec says.
     pub topology_hints: Option<TopologyHints>,
+    /// Its memory.
+    pub memory: Option<MemoryStatus>,
     /// The launcher's image.
     pub launcher_container_image_version: Option<String>,
     /// The node that it is to leave because of a drain.
     pub evacuation_node_name: Option<String>,
+}
+
+/// The memory of a running VMI.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct MemoryStatus {
+    /// What the launcher needs beside the memory of the guest, as a quantity.
+    pub memory_overhead: Option<Quantity>,
 }
 
 /// A condition.
@@ -730,6 +740,10 @@ pub struct DeveloperConfiguration {
     pub feature_gates: Vec<String>,
     /// KVM may be emulated.
     pub use_emulation: bool,
+    /// vCPUs for each CPU that a launcher requests; 10 if it is not set.
+    pub cpu_allocation_ratio: Option<u32>,
+    /// The memory of a guest in percent of what its launcher requests for it; 100 if it is not set.
+    pub memory_overcommit: Option<u32>,
 }
 
 /// The configuration of migrations.

@@ -3,6 +3,7 @@
 //! `watch/migration/migration.go`).
 
 pub(crate) mod labels;
+mod requests;
 mod selector;
 mod version;
 
@@ -89,12 +90,15 @@ impl TargetPod {
             selector.insert(label.clone(), "true".to_owned());
         }
 
+        let memory = vmi.status.memory.as_ref();
+        let overhead = memory.and_then(|memory| memory.memory_overhead.as_ref());
         Self {
             source: vmi.status.node_name.clone(),
             rules: rules(&vmi.spec, model, selector),
-            requests: source_pod
-                .map(|pod| pod.requests.clone())
-                .unwrap_or_default(),
+            requests: source_pod.map_or_else(
+                || requests::of_launcher(&vmi.spec, overhead, kubevirt),
+                |pod| pod.requests.clone(),
+            ),
             not_judged: not_judged(&vmi.spec),
         }
     }
@@ -117,7 +121,7 @@ impl TargetPod {
         Self {
             source: None,
             rules: rules(spec, model, selector),
-            requests: Resources::new(),
+            requests: requests::of_launcher(spec, None, kubevirt),
             not_judged: not_judged(spec),
         }
     }
