@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod fault;
+mod kubeconfig;
 
-pub use client::{ClientError, Connected, connect, connect_by};
+pub use client::{ClientError, Connected, choose, connect, connect_by};
 pub use fault::{Cause, Fault, within};

@@ -1,31 +1,37 @@
 //! The way to the API server: from a kubeconfig, or from inside a pod.
 
-use std::path::{Path, PathBuf};
+use std::env;
+use std::path::Path;
 use std::time::Duration;
 
 use kube::Client;
 use kube::client::{AuthError, ClientBuilder, RustlsTlsError};
-use kube::config::{
-    Config, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError, LoadDataError,
-};
-
+use kube::config::{Config, InClusterError};
 use tower::BoxError;
 use tower::util::MapErrLayer;
 
+use crate::api::kubeconfig::{self, Places};
 use crate::api::{Cause, Fault};
 use crate::tls;
-use crate::yaml;
 
 /// Why no client for the API server can be created. Whether the server answers is not checked.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The kubeconfig can't be used.
-    #[error("--kubeconfig {path}: {problem}", path = path.display())]
+    #[error("{origin}: {problem}")]
     Kubeconfig {
-        /// The file.
-        path: PathBuf,
+        /// The file, or all of them, and what named it.
+        origin: String,
         /// What is wrong with it.
         problem: String,
+    },
+    /// No place where kubectl looks has a kubeconfig, and berth does not run in a pod.
+    #[error(
+        "no cluster to ask: {looked}, and this is no pod of a cluster; set --kubeconfig FILE or KUBECONFIG, or --snapshot FILE to read what kubectl wrote"
+    )]
+    NoKubeconfig {
+        /// Where a kubeconfig was looked for.
+        looked: String,
     },
     /// There is no flag, and berth does not run in a pod.
     #[error(
@@ -76,8 +82,40 @@ pub async fn connect_by(
     kubeconfig: &Path,
     context: Option<&str>,
 ) -> Result<Connected, ClientError> {
-    let config = from_file(kubeconfig, context).await?;
-    client(config, format!("--kubeconfig {}", kubeconfig.display()))
+    let (kubeconfig, origin) = kubeconfig::read_flag(kubeconfig)?;
+    let config = kubeconfig::config(kubeconfig, context, &origin).await?;
+    client(config, origin)
+}
+
+/// A client as kubectl chooses it: by this file or else those in `KUBECONFIG` or else that in the home
+/// directory, in its current context or in another one; where there is none, by the pod's service
+/// account.
+pub async fn choose(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+) -> Result<Connected, ClientError> {
+    let places = Places {
+        flag: kubeconfig.map(Path::to_owned),
+        variable: env::var_os("KUBECONFIG").unwrap_or_default(),
+        home: env::home_dir(),
+    };
+    if let Some((kubeconfig, origin)) = places.read()? {
+        let config = kubeconfig::config(kubeconfig, context, &origin).await?;
+        return client(config, origin);
+    }
+    let looked = places.to_string();
+    if let Some(context) = context {
+        let problem = format!("there is no context {context:?}, nor any other");
+        return Err(ClientError::Kubeconfig {
+            origin: looked,
+            problem,
+        });
+    }
+    let config = Config::incluster().map_err(|error| match not_in_cluster(error) {
+        ClientError::NoCluster => ClientError::NoKubeconfig { looked },
+        other => other,
+    })?;
+    client(config, "the pod's service account".to_owned())
 }
 
 fn client(mut config: Config, origin: String) -> Result<Connected, ClientError> {
@@ -127,52 +165,10 @@ fn not_in_cluster(error: InClusterError) -> ClientError {
     }
 }
 
-async fn from_file(path: &Path, context: Option<&str>) -> Result<Config, ClientError> {
-    let refused = |problem| ClientError::Kubeconfig {
-        path: path.to_owned(),
-        problem,
-    };
-    let kubeconfig = Kubeconfig::read_from(path).map_err(|error| {
-        // For the line that is wrong, where one is.
-        let text = yaml::read(path).unwrap_or_default();
-        refused(problem(&error, &[], &text))
-    })?;
-    check_user(&kubeconfig, context).map_err(refused)?;
-    let contexts: Vec<String> = kubeconfig
-        .contexts
-        .iter()
-        .map(|context| context.name.clone())
-        .collect();
-    let options = KubeConfigOptions {
-        context: context.map(str::to_owned),
-        ..KubeConfigOptions::default()
-    };
-    Config::from_custom_kubeconfig(kubeconfig, &options)
-        .await
-        .map_err(|error| refused(problem(&error, &contexts, "")))
-}
-
-/// The user that a context names. kube takes one that is missing for an anonymous one.
-fn check_user(kubeconfig: &Kubeconfig, context: Option<&str>) -> Result<(), String> {
-    let chosen = context.or(kubeconfig.current_context.as_deref());
-    let user = kubeconfig
-        .contexts
-        .iter()
-        .find(|named| Some(named.name.as_str()) == chosen)
-        .and_then(|named| named.context.as_ref()?.user.as_deref())
-        .filter(|user| !user.is_empty());
-    match user {
-        Some(user) if !kubeconfig.auth_infos.iter().any(|named| named.name == user) => Err(
-            format!("there is no user {user:?}, which the context names"),
-        ),
-        _ => Ok(()),
-    }
-}
-
 /// Why certificates or credentials can't be used.
 fn unusable(error: &kube::Error) -> Fault {
     let text = match error {
-        kube::Error::InferKubeconfig(error) => problem(error, &[], ""),
+        kube::Error::InferKubeconfig(error) => kubeconfig::problem(error, &[], ""),
         kube::Error::RustlsTls(RustlsTlsError::InvalidPrivateKey(_)) => format!(
             "the client key can't be used: berth signs with {}; have the client certificate issued again with such a key",
             tls::SIGNS
@@ -190,54 +186,4 @@ fn unusable(error: &kube::Error) -> Fault {
         other => return Fault::from(other),
     };
     Fault::new(Cause::Connection, text)
-}
-
-/// What is wrong with a kubeconfig, in the words of its fields.
-fn problem(error: &KubeconfigError, contexts: &[String], text: &str) -> String {
-    match error {
-        KubeconfigError::ReadConfig(error, _) => error.to_string(),
-        KubeconfigError::Parse(error) => {
-            format!("not a kubeconfig: {}", yaml::fault(text, error))
-        }
-        KubeconfigError::CurrentContextNotSet => {
-            "current-context is not set; choose one with `kubectl config use-context`".to_owned()
-        }
-        KubeconfigError::LoadContext(name) if contexts.is_empty() => {
-            format!("there is no context {name:?}, nor any other")
-        }
-        KubeconfigError::LoadContext(name) => {
-            format!(
-                "there is no context {name:?}; there are {}",
-                contexts.join(", ")
-            )
-        }
-        KubeconfigError::LoadClusterOfContext(name) => {
-            format!("there is no cluster {name:?}, which the context names")
-        }
-        KubeconfigError::MissingClusterUrl => "the cluster has no server".to_owned(),
-        KubeconfigError::ParseClusterUrl(_) => {
-            "the cluster's server is not a URL, such as https://10.0.0.1:6443".to_owned()
-        }
-        KubeconfigError::ParseProxyUrl(_) => {
-            "the cluster's proxy-url is not a URL, such as http://10.0.0.1:3128".to_owned()
-        }
-        KubeconfigError::LoadCertificateAuthority(error) => data("certificate-authority", error),
-        KubeconfigError::LoadClientCertificate(error) => data("client-certificate", error),
-        KubeconfigError::LoadClientKey(error) => data("client-key", error),
-        KubeconfigError::ParseCertificates(_) => {
-            "certificate-authority holds something that is not a certificate in PEM".to_owned()
-        }
-        other => other.to_string(),
-    }
-}
-
-/// What is wrong with a field that is a file, or data under the field's other name.
-fn data(field: &str, error: &LoadDataError) -> String {
-    match error {
-        LoadDataError::DecodeBase64(_) => format!("{field}-data is not base64"),
-        LoadDataError::ReadFile(error, path) => format!("{field} {}: {error}", path.display()),
-        LoadDataError::NoBase64DataOrFile => {
-            format!("neither {field} nor {field}-data is set, and the other of the pair is")
-        }
-    }
 }

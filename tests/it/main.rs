@@ -23,6 +23,7 @@ mod cli;
 mod docs;
 mod end_to_end;
 mod filter_captures;
+mod fleet_captures;
 mod hostile;
 mod image;
 mod index;
