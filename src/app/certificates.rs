@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use super::AppError;
 use crate::config::{Config, Managed};
 use crate::metrics::Registry;
+use crate::pki::bundle::{ConfigurationId, ConfigurationKind};
 use crate::pki::decide::Policy;
 use crate::pki::round::Task;
 use crate::pki::state::Leaf;
@@ -148,11 +149,7 @@ fn task(managed: &Managed, secret: &str, namespace: &str) -> Result<Task, NameEr
     Ok(Task {
         namespace: namespace.to_owned(),
         secret: secret.to_owned(),
-        configurations: managed
-            .webhook_configurations
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        configurations: configurations(managed),
         policy: Policy {
             names,
             leaf_lifetime: managed.leaf_lifetime.0,
@@ -160,6 +157,19 @@ fn task(managed: &Managed, secret: &str, namespace: &str) -> Result<Task, NameEr
             jitter: jitter(),
         },
     })
+}
+
+/// A configuration of each kind for every name.
+fn configurations(managed: &Managed) -> Vec<ConfigurationId> {
+    let names = managed.webhook_configurations.iter();
+    names
+        .flat_map(|name| {
+            ConfigurationKind::ALL.iter().map(|&kind| ConfigurationId {
+                kind,
+                name: name.to_string(),
+            })
+        })
+        .collect()
 }
 
 /// Another number from 0 to 1 in each process.

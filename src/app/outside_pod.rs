@@ -24,7 +24,7 @@ fn bundles(managed: &Managed) -> String {
     match &names[..] {
         [] => String::new(),
         names => format!(
-            " and the caBundle of mutatingwebhookconfiguration {}",
+            " and the caBundle of webhook configuration {}",
             names.join(", ")
         ),
     }

@@ -24,8 +24,8 @@ pub struct Managed {
     pub service: ObjectName,
     /// More names for the certificate: DNS names and IP addresses, such as a fixed cluster IP.
     pub extra_names: Vec<HostName>,
-    /// The `MutatingWebhookConfigurations` in which berth keeps the `caBundle` of every webhook
-    /// current.
+    /// The names of the webhook configurations, mutating and validating, in which berth keeps the
+    /// `caBundle` of every webhook current. A validating one may be absent.
     pub webhook_configurations: Vec<ObjectName>,
     /// How long a certificate is valid, from 6h to 365d. berth replaces it after two thirds of this
     /// time.

@@ -5,12 +5,17 @@
 //! [`LEFT_ALONE`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation, TestOperation};
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
+use strum::{Display, VariantArray};
 
 use super::contents::CERT_MANAGER;
 use super::decide::Published;
@@ -28,11 +33,42 @@ pub const SETTLE: Duration = Duration::from_secs(10);
 /// The most foreign CAs that are left alone in one bundle.
 const MAX_STRAYS: usize = 8;
 
+/// The kinds of webhook configurations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Display, VariantArray)]
+#[strum(serialize_all = "lowercase")]
+pub enum ConfigurationKind {
+    /// `MutatingWebhookConfiguration`.
+    Mutating,
+    /// `ValidatingWebhookConfiguration`.
+    Validating,
+}
+
+impl ConfigurationKind {
+    /// All kinds.
+    pub const ALL: &[Self] = Self::VARIANTS;
+}
+
+/// A webhook configuration by its kind and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConfigurationId {
+    /// Its kind.
+    pub kind: ConfigurationKind,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for ConfigurationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, name } = self;
+        write!(f, "{kind}webhookconfiguration {name}")
+    }
+}
+
 /// A webhook configuration, as far as berth writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Configuration {
-    /// Its name.
-    pub name: String,
+    /// Its kind and name.
+    pub id: ConfigurationId,
     /// The annotation of another manager that writes the same fields.
     pub contested: Option<String>,
     version: String,
@@ -50,11 +86,9 @@ pub enum Seen {
     There(Configuration),
 }
 
-impl Seen {
-    pub(super) fn of(configuration: Option<&MutatingWebhookConfiguration>) -> Self {
-        configuration.map_or(Self::Absent, |configuration| {
-            Self::There(Configuration::read(configuration))
-        })
+impl From<Option<Configuration>> for Seen {
+    fn from(configuration: Option<Configuration>) -> Self {
+        configuration.map_or(Self::Absent, Self::There)
     }
 }
 
@@ -65,23 +99,53 @@ struct Webhook {
     damaged: bool,
 }
 
-impl Configuration {
-    /// Reads what the API server has.
-    #[must_use]
-    pub fn read(configuration: &MutatingWebhookConfiguration) -> Self {
-        let metadata = &configuration.metadata;
-        let mut annotations = metadata.annotations.iter().flatten();
-        let webhooks = configuration.webhooks.iter().flatten().map(|webhook| {
-            let pem = webhook.client_config.ca_bundle.as_ref();
-            let (trusts, damaged) = pem.map_or_else(Default::default, |pem| read_bundle(&pem.0));
-            Webhook {
-                name: webhook.name.clone(),
-                trusts,
-                damaged,
-            }
-        });
+impl From<&MutatingWebhookConfiguration> for Configuration {
+    fn from(configuration: &MutatingWebhookConfiguration) -> Self {
+        let webhooks = configuration.webhooks.iter().flatten();
+        let webhooks = webhooks.map(|webhook| Webhook::read(&webhook.name, &webhook.client_config));
+        Self::read(
+            ConfigurationKind::Mutating,
+            &configuration.metadata,
+            webhooks,
+        )
+    }
+}
+
+impl From<&ValidatingWebhookConfiguration> for Configuration {
+    fn from(configuration: &ValidatingWebhookConfiguration) -> Self {
+        let webhooks = configuration.webhooks.iter().flatten();
+        let webhooks = webhooks.map(|webhook| Webhook::read(&webhook.name, &webhook.client_config));
+        Self::read(
+            ConfigurationKind::Validating,
+            &configuration.metadata,
+            webhooks,
+        )
+    }
+}
+
+impl Webhook {
+    fn read(name: &str, client_config: &WebhookClientConfig) -> Self {
+        let pem = client_config.ca_bundle.as_ref();
+        let (trusts, damaged) = pem.map_or_else(Default::default, |pem| read_bundle(&pem.0));
         Self {
-            name: metadata.name.clone().unwrap_or_default(),
+            name: name.to_owned(),
+            trusts,
+            damaged,
+        }
+    }
+}
+
+impl Configuration {
+    /// What the API server has.
+    fn read(
+        kind: ConfigurationKind,
+        metadata: &ObjectMeta,
+        webhooks: impl Iterator<Item = Webhook>,
+    ) -> Self {
+        let mut annotations = metadata.annotations.iter().flatten();
+        let name = metadata.name.clone().unwrap_or_default();
+        Self {
+            id: ConfigurationId { kind, name },
             contested: annotations
                 .find(|(key, _)| key.starts_with(CERT_MANAGER))
                 .map(|(key, _)| key.clone()),
@@ -174,7 +238,7 @@ pub struct ObservedBundles {
     /// Since when all configurations trust a CA.
     published: BTreeMap<Id, SystemTime>,
     /// Since when a configuration trusts a CA that is not in the Secret.
-    strays: BTreeMap<(String, Id), SystemTime>,
+    strays: BTreeMap<(ConfigurationId, Id), SystemTime>,
     /// Whether a configuration was seen at all.
     any: bool,
 }
@@ -193,7 +257,7 @@ impl ObservedBundles {
         let everywhere = everywhere.unwrap_or_default();
         note(&mut self.published, everywhere, now);
 
-        let strays: BTreeSet<(String, Id)> = seen
+        let strays: BTreeSet<(ConfigurationId, Id)> = seen
             .iter()
             .filter_map(|seen| match seen {
                 Seen::Absent | Seen::Unknown => None,
@@ -203,7 +267,7 @@ impl ObservedBundles {
                 let trusted = configuration.webhooks.iter().flat_map(|hook| &hook.trusts);
                 trusted
                     .filter(|id| !known.contains(id))
-                    .map(|id| (configuration.name.clone(), id.clone()))
+                    .map(|id| (configuration.id.clone(), id.clone()))
             })
             .collect();
         note(&mut self.strays, strays, now);
@@ -226,10 +290,10 @@ impl ObservedBundles {
 
     /// The CAs that a configuration trusts, are not in the Secret, and are left alone.
     #[must_use]
-    pub fn strays(&self, configuration: &str, now: SystemTime) -> BTreeSet<Id> {
-        let own = self.strays.iter().filter(|((name, id), since)| {
+    pub fn strays(&self, configuration: &ConfigurationId, now: SystemTime) -> BTreeSet<Id> {
+        let own = self.strays.iter().filter(|((of, id), since)| {
             let certificate = LeafCertificate::read(id.der());
-            name == configuration
+            of == configuration
                 && between(**since, now) < LEFT_ALONE
                 && certificate.is_some_and(|certificate| !certificate.validity.is_over(now))
         });

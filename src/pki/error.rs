@@ -4,6 +4,7 @@ use std::fmt;
 
 use strum::{IntoStaticStr, VariantNames};
 
+use super::bundle::{ConfigurationId, ConfigurationKind};
 use super::contents::{Foreign, MANAGED_BY};
 use super::issue::IssueError;
 use crate::api::{self, Fault};
@@ -36,10 +37,7 @@ pub enum Object {
         name: String,
     },
     /// A webhook configuration.
-    Configuration {
-        /// Its name.
-        name: String,
-    },
+    Configuration(ConfigurationId),
 }
 
 impl Object {
@@ -47,9 +45,14 @@ impl Object {
     const fn resource(&self) -> &'static str {
         match self {
             Self::Secret { .. } => "secrets",
-            Self::Configuration { .. } => {
-                "mutatingwebhookconfigurations.admissionregistration.k8s.io"
-            }
+            Self::Configuration(id) => match id.kind {
+                ConfigurationKind::Mutating => {
+                    "mutatingwebhookconfigurations.admissionregistration.k8s.io"
+                }
+                ConfigurationKind::Validating => {
+                    "validatingwebhookconfigurations.admissionregistration.k8s.io"
+                }
+            },
         }
     }
 
@@ -57,7 +60,7 @@ impl Object {
     const fn role(&self) -> &'static str {
         match self {
             Self::Secret { .. } => "Role berth-tls",
-            Self::Configuration { .. } => "ClusterRole berth-webhook",
+            Self::Configuration(_) => "ClusterRole berth-webhook",
         }
     }
 
@@ -65,7 +68,7 @@ impl Object {
     fn named(&self) -> String {
         match self {
             Self::Secret { namespace, name } => format!("{name} in namespace {namespace}"),
-            Self::Configuration { name } => name.clone(),
+            Self::Configuration(id) => id.name.clone(),
         }
     }
 }
@@ -74,7 +77,7 @@ impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Secret { namespace, name } => write!(f, "secret {namespace}/{name}"),
-            Self::Configuration { name } => write!(f, "mutatingwebhookconfiguration {name}"),
+            Self::Configuration(id) => id.fmt(f),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use strum::{AsRefStr, VariantArray};
 
+use super::bundle::ConfigurationId;
 use super::change::Change;
 use super::error::PkiError;
 
@@ -19,12 +20,12 @@ pub enum Event {
     },
     /// The `caBundle` of a webhook configuration was written.
     Published {
-        /// The name of the configuration.
-        configuration: String,
+        /// The configuration.
+        configuration: ConfigurationId,
         /// Why.
         why: Publication,
     },
-    /// There is no webhook configuration of this name; reported once until there is.
+    /// There is no mutating webhook configuration of this name; reported once until there is.
     Absent {
         /// The name.
         configuration: String,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::bundle::ConfigurationId;
 use super::change::Change;
 use super::error::PkiError;
 use super::event::{Event, Publication};
@@ -50,11 +51,18 @@ impl Reporter {
                     info!(secret, changes, next_signs, "wrote certificates");
                 }
             }
-            Event::Published { configuration, why } => match why {
-                Publication::Rotated => info!(configuration, "published the ca"),
-                Publication::Repaired => {
-                    warn!(configuration, "repaired the caBundle that somebody changed");
+            Event::Published {
+                configuration: ConfigurationId { kind, name },
+                why,
+            } => match why {
+                Publication::Rotated => {
+                    info!(%kind, configuration = name, "published the ca");
                 }
+                Publication::Repaired => warn!(
+                    %kind,
+                    configuration = name,
+                    "repaired the caBundle that somebody changed"
+                ),
             },
             Event::Absent { configuration } => info!(
                 configuration,

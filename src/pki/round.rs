@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::bundle::{ObservedBundles, Seen, wanted};
+use super::bundle::{ConfigurationId, ConfigurationKind, ObservedBundles, Seen, wanted};
 use super::change::Change;
 use super::contents;
 use super::decide::{Action, Facts, Policy, Serving, decide};
@@ -31,7 +31,7 @@ pub struct Task {
     /// The name of the Secret.
     pub secret: String,
     /// The webhook configurations whose `caBundle` is kept current.
-    pub configurations: Vec<String>,
+    pub configurations: Vec<ConfigurationId>,
     /// How certificates are to be.
     pub policy: Policy,
 }
@@ -61,7 +61,7 @@ pub struct Replica {
 /// What a replica knows of one webhook configuration.
 #[derive(Debug)]
 struct Configuration {
-    name: String,
+    id: ConfigurationId,
     /// What it was last seen or made to trust.
     published: Option<Vec<Id>>,
     /// Whether it was not there when it was last read.
@@ -75,8 +75,8 @@ impl Replica {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(task: Task) -> Self {
-        let configurations = task.configurations.iter().map(|name| Configuration {
-            name: name.clone(),
+        let configurations = task.configurations.iter().map(|id| Configuration {
+            id: id.clone(),
             published: None,
             is_absent: false,
         });
@@ -133,20 +133,29 @@ impl Replica {
     ) -> Result<Option<SystemTime>, Conflict> {
         let mut seen = Vec::new();
         for configuration in &mut self.configurations {
-            let name = &configuration.name;
-            seen.push(match api.read_configuration(name).await {
+            let ConfigurationId { kind, name } = &configuration.id;
+            // Users may leave the validating one out.
+            let is_optional = *kind == ConfigurationKind::Validating;
+            seen.push(match api.read_configuration(&configuration.id).await {
                 Ok(found) => {
                     let was_absent = configuration.is_absent;
                     configuration.is_absent = found.is_none();
-                    if configuration.is_absent && !was_absent {
+                    if configuration.is_absent && !was_absent && !is_optional {
                         let configuration = name.clone();
                         self.events.push(Event::Absent { configuration });
                     }
-                    Seen::of(found.as_ref())
+                    Seen::from(found)
                 }
                 Err(error) => {
+                    // The ClusterRole of earlier manifests does not allow it. Certificates do not
+                    // wait for that: kube-apiserver ignores a webhook that fails.
+                    let is_left_alone = is_optional && matches!(error, PkiError::Forbidden(_));
                     self.events.push(Event::Failed(error));
-                    Seen::Unknown
+                    if is_left_alone {
+                        Seen::Absent
+                    } else {
+                        Seen::Unknown
+                    }
                 }
             });
         }
@@ -276,19 +285,19 @@ impl Replica {
             let Seen::There(configuration) = &*seen else {
                 continue;
             };
-            let name = &configuration.name;
-            let strays = self.observed.strays(name, api.now().at);
+            let id = &configuration.id;
+            let strays = self.observed.strays(id, api.now().at);
             let Some(patch) = configuration.patch(&wanted, &strays) else {
                 known.published = Some(wanted.clone());
                 continue;
             };
-            let object = Object::Configuration { name: name.clone() };
+            let object = Object::Configuration(id.clone());
             if let Some(annotation) = configuration.contested.clone() {
                 let error = PkiError::Contested(object, annotation);
                 self.events.push(Event::Failed(error));
                 continue;
             }
-            *seen = match api.patch_configuration(name, patch).await {
+            *seen = match api.patch_configuration(id, patch).await {
                 Ok(patched) => {
                     if patched.is_some() {
                         let before = known.published.replace(wanted.clone());
@@ -297,10 +306,10 @@ impl Replica {
                         } else {
                             Publication::Rotated
                         };
-                        let configuration = name.clone();
+                        let configuration = id.clone();
                         self.events.push(Event::Published { configuration, why });
                     }
-                    Seen::of(patched.as_ref())
+                    Seen::from(patched)
                 }
                 Err(WriteError::Failed(error)) => {
                     self.events.push(Event::Failed(error));

@@ -1,17 +1,22 @@
 //! What a round asks of the API server, and the same over HTTP.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
 use json_patch::Patch;
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{GetParams, PatchParams, PostParams};
 use kube::client::Body;
 use kube::core::{Request, Status};
 use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
 
 use super::Now;
+use super::bundle::{Configuration, ConfigurationId, ConfigurationKind};
 use super::clock::Clock;
 use super::error::{FailedRequest, Object, PkiError, Verb};
 use super::round::Task;
@@ -35,8 +40,8 @@ pub trait ApiServer {
     /// Reads a webhook configuration; `None` if it does not exist.
     async fn read_configuration(
         &mut self,
-        name: &str,
-    ) -> Result<Option<MutatingWebhookConfiguration>, PkiError>;
+        id: &ConfigurationId,
+    ) -> Result<Option<Configuration>, PkiError>;
 
     /// Reads the Secret; `None` if it does not exist.
     async fn read_secret(&mut self) -> Result<Option<Secret>, PkiError>;
@@ -47,9 +52,9 @@ pub trait ApiServer {
     /// Patches a webhook configuration; `None` if it is gone.
     async fn patch_configuration(
         &mut self,
-        name: &str,
+        id: &ConfigurationId,
         patch: Patch,
-    ) -> Result<Option<MutatingWebhookConfiguration>, WriteError>;
+    ) -> Result<Option<Configuration>, WriteError>;
 }
 
 /// Why something was not written.
@@ -67,7 +72,8 @@ pub(super) struct Store {
     /// The Secret.
     namespace: String,
     name: String,
-    configurations: Api<MutatingWebhookConfiguration>,
+    mutating: Api<MutatingWebhookConfiguration>,
+    validating: Api<ValidatingWebhookConfiguration>,
     clock: Clock,
 }
 
@@ -78,10 +84,14 @@ impl ApiServer for Store {
 
     async fn read_configuration(
         &mut self,
-        name: &str,
-    ) -> Result<Option<MutatingWebhookConfiguration>, PkiError> {
-        let read = within(self.configurations.get_opt(name)).await;
-        read.map_err(|failure| error(Verb::Get, configuration(name), failure))
+        id: &ConfigurationId,
+    ) -> Result<Option<Configuration>, PkiError> {
+        let ConfigurationId { kind, name } = id;
+        let read = match kind {
+            ConfigurationKind::Mutating => read(&self.mutating, name).await,
+            ConfigurationKind::Validating => read(&self.validating, name).await,
+        };
+        read.map_err(|failure| error(Verb::Get, Object::Configuration(id.clone()), failure))
     }
 
     async fn read_secret(&mut self) -> Result<Option<Secret>, PkiError> {
@@ -125,18 +135,21 @@ impl ApiServer for Store {
 
     async fn patch_configuration(
         &mut self,
-        name: &str,
+        id: &ConfigurationId,
         patch: Patch,
-    ) -> Result<Option<MutatingWebhookConfiguration>, WriteError> {
-        let params = PatchParams::apply(FIELD_MANAGER);
-        let patch = kube::api::Patch::<()>::Json(patch);
-        match within(self.configurations.patch(name, &params, &patch)).await {
+    ) -> Result<Option<Configuration>, WriteError> {
+        let ConfigurationId { kind, name } = id;
+        let patched = match kind {
+            ConfigurationKind::Mutating => write(&self.mutating, name, patch).await,
+            ConfigurationKind::Validating => write(&self.validating, name, patch).await,
+        };
+        match patched {
             Ok(patched) => Ok(Some(patched)),
             Err(Failure::Status(status)) if is_not_found(&status) => Ok(None),
             Err(Failure::Status(status)) if is_outdated(&status) => Err(WriteError::Conflict),
             Err(failure) => Err(WriteError::Failed(error(
                 Verb::Patch,
-                configuration(name),
+                Object::Configuration(id.clone()),
                 failure,
             ))),
         }
@@ -146,7 +159,8 @@ impl ApiServer for Store {
 impl Store {
     pub(super) fn new(client: Client, task: &Task, clock: Clock) -> Self {
         Self {
-            configurations: Api::all(client.clone()),
+            mutating: Api::all(client.clone()),
+            validating: Api::all(client.clone()),
             client,
             namespace: task.namespace.clone(),
             name: task.secret.clone(),
@@ -236,6 +250,26 @@ pub(super) fn error(verb: Verb, object: Object, failure: Failure) -> PkiError {
     }
 }
 
+async fn read<K>(api: &Api<K>, name: &str) -> Result<Option<Configuration>, Failure>
+where
+    K: Clone + Debug + DeserializeOwned,
+    Configuration: for<'k> From<&'k K>,
+{
+    let found = within(api.get_opt(name)).await?;
+    Ok(found.as_ref().map(Configuration::from))
+}
+
+async fn write<K>(api: &Api<K>, name: &str, patch: Patch) -> Result<Configuration, Failure>
+where
+    K: Clone + Debug + DeserializeOwned,
+    Configuration: for<'k> From<&'k K>,
+{
+    let params = PatchParams::apply(FIELD_MANAGER);
+    let patch = kube::api::Patch::<()>::Json(patch);
+    let patched = within(api.patch(name, &params, &patch)).await?;
+    Ok(Configuration::from(&patched))
+}
+
 async fn within<T>(answer: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Failure> {
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(answer) => answer.map_err(Failure::of),
@@ -265,9 +299,4 @@ fn is_not_found(status: &Status) -> bool {
 /// A webhook that denies a request chooses the code.
 fn is_denied(status: &Status) -> bool {
     Fault::from(status).cause.is_denial()
-}
-
-fn configuration(name: &str) -> Object {
-    let name = name.to_owned();
-    Object::Configuration { name }
 }

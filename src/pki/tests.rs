@@ -11,11 +11,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use json_patch::Patch;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingWebhook, MutatingWebhookConfiguration, WebhookClientConfig,
+    MutatingWebhook, MutatingWebhookConfiguration, ValidatingWebhook,
+    ValidatingWebhookConfiguration, WebhookClientConfig,
 };
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::bundle::{Configuration, ConfigurationId, ConfigurationKind, Seen};
 use super::change::{Change, IssueReason};
 use super::contents::{self, Part};
 use super::decide::Policy;
@@ -104,6 +106,29 @@ fn mk_configuration(
     }
 }
 
+/// The validating configuration with the same webhooks.
+fn mk_validating(configuration: &MutatingWebhookConfiguration) -> ValidatingWebhookConfiguration {
+    let webhooks = configuration.webhooks.iter().flatten();
+    let webhooks = webhooks.map(|webhook| ValidatingWebhook {
+        name: webhook.name.clone(),
+        client_config: webhook.client_config.clone(),
+        ..ValidatingWebhook::default()
+    });
+    ValidatingWebhookConfiguration {
+        metadata: configuration.metadata.clone(),
+        webhooks: Some(webhooks.collect()),
+    }
+}
+
+fn mk_id(kind: ConfigurationKind) -> ConfigurationId {
+    let name = "berth".to_owned();
+    ConfigurationId { kind, name }
+}
+
+fn mk_seen(configuration: &MutatingWebhookConfiguration) -> Seen {
+    Seen::There(Configuration::from(configuration))
+}
+
 /// What a bundle of these trusts, in PEM.
 fn pem(ids: &[&Id]) -> String {
     ids.iter().map(|id| id.pem()).collect()
@@ -117,6 +142,10 @@ struct Api {
 }
 
 impl Api {
+    fn read(&self) -> Option<Configuration> {
+        self.configuration.as_ref().map(Configuration::from)
+    }
+
     fn next_version(&mut self) -> String {
         self.version += 1;
         self.version.to_string()
@@ -139,7 +168,7 @@ impl Api {
     }
 
     /// Patches the configuration, if the tests of the patch hold.
-    fn patch(&mut self, patch: &Patch) -> Result<Option<MutatingWebhookConfiguration>, WriteError> {
+    fn patch(&mut self, patch: &Patch) -> Result<Option<Configuration>, WriteError> {
         let Some(configuration) = &self.configuration else {
             return Ok(None);
         };
@@ -149,7 +178,8 @@ impl Api {
         }
         let mut patched: MutatingWebhookConfiguration = serde_json::from_value(value).unwrap();
         patched.metadata.resource_version = Some(self.next_version());
-        self.configuration = Some(patched.clone());
-        Ok(Some(patched))
+        let read = Configuration::from(&patched);
+        self.configuration = Some(patched);
+        Ok(Some(read))
     }
 }

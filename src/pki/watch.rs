@@ -5,7 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
+};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{WatchEvent, WatchParams};
 use kube::core::PartialObjectMeta;
@@ -15,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::debug;
 
+use super::bundle::ConfigurationKind;
 use super::controller::{POLL, RETRY};
 use super::error::{Object, Verb};
 use super::event::Event;
@@ -49,10 +52,19 @@ pub(super) fn watch(
     let secret = task.object();
     let secrets: Api<PartialObjectMeta<Secret>> = Api::namespaced(client.clone(), &task.namespace);
     watches.spawn(new(secret, &task.secret).run(secrets));
-    for name in &task.configurations {
-        let all: Api<PartialObjectMeta<MutatingWebhookConfiguration>> = Api::all(client.clone());
-        let object = Object::Configuration { name: name.clone() };
-        watches.spawn(new(object, name).run(all));
+    for id in &task.configurations {
+        let watch = new(Object::Configuration(id.clone()), &id.name);
+        let client = client.clone();
+        match id.kind {
+            ConfigurationKind::Mutating => {
+                let all = Api::<PartialObjectMeta<MutatingWebhookConfiguration>>::all(client);
+                watches.spawn(watch.run(all));
+            }
+            ConfigurationKind::Validating => {
+                let all = Api::<PartialObjectMeta<ValidatingWebhookConfiguration>>::all(client);
+                watches.spawn(watch.run(all));
+            }
+        }
     }
     watches
 }

@@ -35,7 +35,7 @@ use Origin::{BuiltIn, CustomResource};
 use Scope::{Cluster, Namespaced};
 
 #[rustfmt::skip]
-pub(crate) static KINDS: [Kind; 19] = [
+pub(crate) static KINDS: [Kind; 20] = [
     Kind { group: "", version: "v1", plural: "nodes", name: "Node", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
     Kind { group: "", version: "v1", plural: "namespaces", name: "Namespace", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
     Kind { group: "", version: "v1", plural: "pods", name: "Pod", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
@@ -44,6 +44,7 @@ pub(crate) static KINDS: [Kind; 19] = [
     Kind { group: "", version: "v1", plural: "events", name: "Event", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true, update_creates: true },
     Kind { group: "events.k8s.io", version: "v1", plural: "events", name: "Event", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: true, update_creates: true },
     Kind { group: "admissionregistration.k8s.io", version: "v1", plural: "mutatingwebhookconfigurations", name: "MutatingWebhookConfiguration", scope: Cluster, origin: BuiltIn, status: false, unconditional_update: false, update_creates: false },
+    Kind { group: "admissionregistration.k8s.io", version: "v1", plural: "validatingwebhookconfigurations", name: "ValidatingWebhookConfiguration", scope: Cluster, origin: BuiltIn, status: false, unconditional_update: false, update_creates: false },
     Kind { group: "coordination.k8s.io", version: "v1", plural: "leases", name: "Lease", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: false, update_creates: true },
     Kind { group: "", version: "v1", plural: "persistentvolumes", name: "PersistentVolume", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
     Kind { group: "", version: "v1", plural: "persistentvolumeclaims", name: "PersistentVolumeClaim", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
@@ -109,7 +110,10 @@ impl Kind {
     /// Whether `metadata.generation` counts the changes of what is wanted.
     pub(crate) fn has_generations(&self) -> bool {
         self.origin == Origin::CustomResource
-            || matches!(self.name, "Pod" | "MutatingWebhookConfiguration")
+            || matches!(
+                self.name,
+                "Pod" | "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration"
+            )
     }
 
     /// Where an object is in the order of lists.

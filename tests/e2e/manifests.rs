@@ -15,8 +15,9 @@ pub(crate) const NAMESPACE: &str = "berth-system";
 /// The `ServiceAccount` of the manifests.
 pub(crate) const ACCOUNT: &str = "berth";
 
-/// The kind that is applied last, when there is somebody to ask.
-const WEBHOOKS: &str = "MutatingWebhookConfiguration";
+/// The kinds that are applied last, when there is somebody to ask.
+const MUTATING: &str = "MutatingWebhookConfiguration";
+const VALIDATING: &str = "ValidatingWebhookConfiguration";
 
 impl Manifests {
     pub(crate) fn render(kubectl: &Kubectl) -> Self {
@@ -32,7 +33,9 @@ impl Manifests {
 
     /// All but the webhooks.
     pub(crate) fn without_webhooks(&self) -> Vec<Value> {
-        let others = self.0.iter().filter(|object| object["kind"] != WEBHOOKS);
+        let is_webhook =
+            |object: &Value| object["kind"] == MUTATING || object["kind"] == VALIDATING;
+        let others = self.0.iter().filter(|object| !is_webhook(object));
         others.cloned().collect()
     }
 
@@ -43,10 +46,20 @@ impl Manifests {
         empty.cloned().collect()
     }
 
-    /// The webhooks, at a URL: nothing here leads from a Service to a port of loopback.
+    /// The mutating webhooks, at a URL.
     pub(crate) fn webhooks(&self, url: &str) -> Value {
-        let [configuration] = &self.of_kind(WEBHOOKS).collect::<Vec<_>>()[..] else {
-            panic!("not one {WEBHOOKS}");
+        self.configuration(MUTATING, url)
+    }
+
+    /// The validating webhook, at a URL.
+    pub(crate) fn validating_webhook(&self, url: &str) -> Value {
+        self.configuration(VALIDATING, url)
+    }
+
+    /// A webhook configuration at a URL: nothing here leads from a Service to a port of loopback.
+    fn configuration(&self, kind: &str, url: &str) -> Value {
+        let [configuration] = &self.of_kind(kind).collect::<Vec<_>>()[..] else {
+            panic!("not one {kind}");
         };
         let mut configuration = Value::clone(configuration);
         for webhook in configuration["webhooks"].as_array_mut().unwrap() {

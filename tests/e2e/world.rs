@@ -37,6 +37,10 @@ const FINALIZED: Duration = Duration::from_mins(2);
 pub(crate) const WEBHOOKS: &str =
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/berth";
 
+/// The path to the validating webhook configuration of the manifests.
+const VALIDATING_WEBHOOKS: &str =
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/berth";
+
 /// The path to the Lease of whoever publishes node conditions.
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/berth-system/leases/berth";
 
@@ -110,6 +114,7 @@ impl World {
         } = self;
         plane.start_server(programs, self.runtime.handle());
         self.api.delete(WEBHOOKS);
+        self.api.delete(VALIDATING_WEBHOOKS);
         self.api.delete(&self.tls_secret(manifests::NAMESPACE));
         // Whoever held it was killed, and another would wait until it is over.
         self.api.delete(LEASE);

@@ -277,7 +277,7 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
         &["serve", "--kubeconfig", "k", "--tls-secret", "berth-tls"],
         1,
         &format!(
-            "error: --kubeconfig with --tls-secret would write secret berth-tls and the caBundle of mutatingwebhookconfiguration berth in that cluster: {outside}"
+            "error: --kubeconfig with --tls-secret would write secret berth-tls and the caBundle of webhook configuration berth in that cluster: {outside}"
         ),
     );
     check_failure(

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use berth::pki::bundle::{ConfigurationId, ConfigurationKind};
 use berth::pki::contents::{self, Found};
 use berth::pki::decide::Policy;
 use berth::pki::round::Task;
@@ -137,7 +138,11 @@ impl World {
     }
 
     fn bundles(&self, configuration: &str) -> Vec<Option<String>> {
-        let found = self.server.get(CONFIGURATIONS, None, configuration);
+        self.bundles_of(CONFIGURATIONS, configuration)
+    }
+
+    fn bundles_of(&self, resource: &str, configuration: &str) -> Vec<Option<String>> {
+        let found = self.server.get(resource, None, configuration);
         let webhooks = found.unwrap()["webhooks"].as_array().unwrap().clone();
         webhooks
             .iter()
@@ -321,7 +326,7 @@ fn mk_task() -> Task {
     Task {
         namespace: NAMESPACE.to_owned(),
         secret: SECRET.to_owned(),
-        configurations: vec!["berth".to_owned()],
+        configurations: vec![mk_id(ConfigurationKind::Mutating)],
         policy: Policy {
             names: HostName::of_service("berth", NAMESPACE).unwrap(),
             leaf_lifetime: 30 * DAY,
@@ -329,6 +334,11 @@ fn mk_task() -> Task {
             jitter: 0.0,
         },
     }
+}
+
+fn mk_id(kind: ConfigurationKind) -> ConfigurationId {
+    let name = "berth".to_owned();
+    ConfigurationId { kind, name }
 }
 
 fn configuration(name: &str, webhooks: &[&str]) -> Value {
@@ -636,6 +646,32 @@ async fn a_bundle_that_somebody_changes_is_repaired() {
     world.server.apply(configuration("berth", &["again"]));
     until("the new configuration", || world.is_published()).await;
     assert_eq!(world.bundles("virt-api-mutator"), [None]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validating_configuration_may_come_later_and_is_filled_and_repaired() {
+    const VALIDATING: &str = "validatingwebhookconfigurations";
+    let world = World::new();
+    let mut task = mk_task();
+    task.configurations
+        .push(mk_id(ConfigurationKind::Validating));
+    let replica = world.start_with(task).await;
+    let mut validating = configuration("berth", &["migration"]);
+    validating["kind"] = "ValidatingWebhookConfiguration".into();
+    let is_filled = || {
+        let [own] = &world.bundles_of(VALIDATING, "berth")[..] else {
+            return false;
+        };
+        own.is_some() && *own == world.bundles("berth")[0]
+    };
+    world.server.apply(validating);
+    until("the bundle", is_filled).await;
+    world.edit(VALIDATING, None, "berth", |object| {
+        object["webhooks"][0]["clientConfig"]["caBundle"] = Value::Null;
+    });
+    until("the repaired bundle", is_filled).await;
+    until("its count", || replica.told.count("repaired") == 1).await;
+    assert_eq!(replica.told.errors(), "[]");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -984,7 +1020,7 @@ fn the_program_waits_for_leave_and_then_serves_what_the_bundle_trusts() {
     assert_eq!(
         (&announced["message"], &announced["cluster"]),
         (
-            &"outside a pod: berth writes secret default/berth-tls and the caBundle of mutatingwebhookconfiguration berth of this cluster".into(),
+            &"outside a pod: berth writes secret default/berth-tls and the caBundle of webhook configuration berth of this cluster".into(),
             &format!("{}/", world.server.url()).into()
         )
     );

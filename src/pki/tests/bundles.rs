@@ -7,10 +7,12 @@ use json_patch::Patch;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use serde_json::Value;
 
-use super::super::bundle::{Configuration, LEFT_ALONE, ObservedBundles, SETTLE, Seen};
+use super::super::bundle::{
+    Configuration, ConfigurationKind, LEFT_ALONE, ObservedBundles, SETTLE, Seen,
+};
 use super::super::decide::Published;
 use super::super::x509::Id;
-use super::{HOUR, mk_configuration, mk_state, pem, start};
+use super::{HOUR, mk_configuration, mk_id, mk_seen, mk_state, pem, start};
 
 fn mk_ids() -> [Id; 3] {
     [0, 1, 2].map(|_| mk_state(start()).bundle[0].authority.id.clone())
@@ -34,7 +36,7 @@ fn bundles(configuration: &MutatingWebhookConfiguration) -> Vec<Option<String>> 
 
 fn sighted(configuration: &MutatingWebhookConfiguration, wanted: &[Id]) -> ObservedBundles {
     let mut observed = ObservedBundles::default();
-    observed.observe(&[Seen::of(Some(configuration))], wanted, start());
+    observed.observe(&[mk_seen(configuration)], wanted, start());
     observed
 }
 
@@ -44,11 +46,11 @@ fn patched(
     wanted: &[Id],
     at: SystemTime,
 ) -> Option<Vec<Option<String>>> {
-    let strays = sighted(configuration, wanted).strays("berth", at);
-    let patch = Configuration::read(configuration).patch(wanted, &strays)?;
+    let strays = sighted(configuration, wanted).strays(&mk_id(ConfigurationKind::Mutating), at);
+    let patch = Configuration::from(configuration).patch(wanted, &strays)?;
     let after = apply(&patch, configuration).unwrap();
     // Once is enough.
-    assert_eq!(Configuration::read(&after).patch(wanted, &strays), None);
+    assert_eq!(Configuration::from(&after).patch(wanted, &strays), None);
     // Nothing else changes.
     let mut others = after.clone();
     for (own, other) in others
@@ -123,10 +125,10 @@ fn a_foreign_ca_is_left_alone_for_a_while_and_junk_is_not() {
 fn a_ca_that_was_a_stray_and_is_wanted_stands_there_once() {
     let [a, b, _] = &mk_ids();
     let configuration = mk_configuration("7", &[("vmi", Some(&pem(&[b])))]);
-    let strays = sighted(&configuration, &[]).strays("berth", start());
+    let strays = sighted(&configuration, &[]).strays(&mk_id(ConfigurationKind::Mutating), start());
     assert!(strays.contains(b));
     let wanted = [a.clone(), b.clone()];
-    let patch = Configuration::read(&configuration).patch(&wanted, &strays);
+    let patch = Configuration::from(&configuration).patch(&wanted, &strays);
     let after = apply(&patch.unwrap(), &configuration).unwrap();
     assert_eq!(bundles(&after), [Some(pem(&[a, b]))]);
 }
@@ -135,7 +137,7 @@ fn a_ca_that_was_a_stray_and_is_wanted_stands_there_once() {
 fn a_patch_fits_only_what_was_read() {
     let [a, ..] = &mk_ids();
     let read = mk_configuration("7", &[("vmi", None), ("template", None)]);
-    let patch = Configuration::read(&read)
+    let patch = Configuration::from(&read)
         .patch(std::slice::from_ref(a), &BTreeSet::new())
         .unwrap();
     for (changed, fits) in [
@@ -154,8 +156,7 @@ fn a_patch_fits_only_what_was_read() {
 fn what_all_webhooks_of_all_configurations_trust_is_published_after_a_while() {
     let [a, b, _] = &mk_ids();
     let [one, both] = [pem(&[a]), pem(&[a, b])];
-    let there =
-        |webhooks: &[(&str, Option<&str>)]| Seen::of(Some(&mk_configuration("7", webhooks)));
+    let there = |webhooks: &[(&str, Option<&str>)]| mk_seen(&mk_configuration("7", webhooks));
     let only = |ids: &[&Id]| Published::These(ids.iter().copied().cloned().collect());
     for (seen, expect) in [
         (vec![], Published::Everything),
@@ -207,11 +208,11 @@ fn what_all_webhooks_of_all_configurations_trust_is_published_after_a_while() {
 #[test]
 fn another_manager_of_the_bundle_is_seen() {
     let mut configuration = mk_configuration("7", &[("vmi", None)]);
-    assert_eq!(Configuration::read(&configuration).contested, None);
+    assert_eq!(Configuration::from(&configuration).contested, None);
     let annotation = "cert-manager.io/inject-ca-from".to_owned();
     configuration.metadata.annotations = Some([(annotation.clone(), "ns/berth".to_owned())].into());
     assert_eq!(
-        Configuration::read(&configuration).contested,
+        Configuration::from(&configuration).contested,
         Some(annotation)
     );
 }

@@ -10,14 +10,13 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use json_patch::Patch;
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::strategy::Union;
 
-use super::super::bundle::{Configuration, wanted};
+use super::super::bundle::{Configuration, ConfigurationId, ConfigurationKind, wanted};
 use super::super::contents::{self, Part};
 use super::super::decide::Policy;
 use super::super::error::{FailedRequest, Object, PkiError, Verb};
@@ -28,7 +27,7 @@ use super::super::store::{ApiServer, WriteError};
 use super::super::{Now, SKEW, Source};
 use crate::api::{self, Fault};
 
-use super::{Api, DAY, HOUR, mk_configuration, mk_policy, start};
+use super::{Api, DAY, HOUR, mk_configuration, mk_id, mk_policy, start};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -49,7 +48,7 @@ enum Effect {
 
 /// What came of it.
 enum Outcome {
-    Configuration(Option<MutatingWebhookConfiguration>),
+    Configuration(Option<Configuration>),
     Secret(Option<Secret>),
     Done,
     Conflict,
@@ -59,7 +58,7 @@ enum Outcome {
 impl Api {
     fn apply(&mut self, effect: &Effect) -> Outcome {
         match effect {
-            Effect::ReadConfiguration => Outcome::Configuration(self.configuration.clone()),
+            Effect::ReadConfiguration => Outcome::Configuration(self.read()),
             Effect::ReadSecret => Outcome::Secret(self.secret.clone()),
             Effect::WriteSecret(secret) => match self.write(secret) {
                 Ok(()) => Outcome::Done,
@@ -116,9 +115,7 @@ impl Line {
 fn lost() -> PkiError {
     PkiError::Unreachable(FailedRequest {
         verb: Verb::Get,
-        object: Object::Configuration {
-            name: "berth".to_owned(),
-        },
+        object: Object::Configuration(mk_id(ConfigurationKind::Mutating)),
         fault: Fault::new(api::Cause::Connection, "lost"),
     })
 }
@@ -130,8 +127,8 @@ impl ApiServer for Rc<Line> {
 
     async fn read_configuration(
         &mut self,
-        _: &str,
-    ) -> Result<Option<MutatingWebhookConfiguration>, PkiError> {
+        _: &ConfigurationId,
+    ) -> Result<Option<Configuration>, PkiError> {
         match self.ask(Effect::ReadConfiguration).await {
             Outcome::Configuration(configuration) => Ok(configuration),
             _ => Err(lost()),
@@ -156,9 +153,9 @@ impl ApiServer for Rc<Line> {
 
     async fn patch_configuration(
         &mut self,
-        _: &str,
+        _: &ConfigurationId,
         patch: Patch,
-    ) -> Result<Option<MutatingWebhookConfiguration>, WriteError> {
+    ) -> Result<Option<Configuration>, WriteError> {
         match self.ask(Effect::PatchConfiguration(patch)).await {
             Outcome::Configuration(configuration) => Ok(configuration),
             Outcome::Conflict => Err(WriteError::Conflict),
@@ -198,7 +195,7 @@ fn mk_task(number: usize) -> Task {
     Task {
         namespace: "ns".to_owned(),
         secret: "berth-tls".to_owned(),
-        configurations: vec!["berth".to_owned()],
+        configurations: vec![mk_id(ConfigurationKind::Mutating)],
         policy: Policy {
             leaf_lifetime: DAY,
             ca_lifetime: 6 * DAY,
@@ -488,7 +485,7 @@ fn check_end(world: &mut World) {
     let wanted = wanted(&found.state);
     let configuration = world.api.configuration.as_ref().unwrap();
     assert_eq!(
-        Configuration::read(configuration).patch(&wanted, &BTreeSet::new()),
+        Configuration::from(configuration).patch(&wanted, &BTreeSet::new()),
         None
     );
 }

@@ -13,8 +13,11 @@ use crate::vms;
 use crate::wait;
 use crate::world::{WEBHOOKS as WEBHOOK_PATH, World};
 
-/// The resource in which berth keeps the CA of its certificate.
-const WEBHOOKS: &str = "mutatingwebhookconfigurations";
+/// The resources in which berth keeps the CA of its certificate.
+const WEBHOOKS: [&str; 2] = [
+    "mutatingwebhookconfigurations",
+    "validatingwebhookconfigurations",
+];
 
 /// The kinds that berth's view is made of.
 const KINDS: u64 = 7;
@@ -48,12 +51,13 @@ impl Right {
 
     /// A right to read what berth decides by.
     fn is_of_view(&self) -> bool {
-        !["secrets", "leases", "nodes/status", WEBHOOKS].contains(&self.resource.as_str())
+        let resource = self.resource.as_str();
+        !["secrets", "leases", "nodes/status"].contains(&resource) && !WEBHOOKS.contains(&resource)
     }
 
     /// The rule that gives it to a replica whose webhook configuration is named so.
     fn rule(&self, webhooks: &str) -> Value {
-        let names = if self.resource == WEBHOOKS {
+        let names = if WEBHOOKS.contains(&self.resource.as_str()) {
             assert_eq!(self.names, json!(["berth"]));
             json!([webhooks])
         } else {
@@ -164,15 +168,18 @@ fn account(manifests: &Manifests, namespace: &str, rights: &[Right]) -> Vec<Valu
     objects
 }
 
-/// A webhook configuration that is called for nothing, and whose CA berth is to keep.
-fn webhooks(world: &World, name: &str) -> Value {
-    let mut configuration = world.manifests.webhooks("https://127.0.0.1:1");
-    configuration["metadata"]["name"] = name.into();
-    for webhook in configuration["webhooks"].as_array_mut().unwrap() {
-        webhook["rules"][0]["apiGroups"] = json!(["nobody.berth.dev"]);
-        webhook["rules"].as_array_mut().unwrap().truncate(1);
-    }
-    configuration
+/// Webhook configurations that are called for nothing, and whose CA berth is to keep.
+fn webhooks(world: &World, name: &str) -> [Value; 2] {
+    let url = "https://127.0.0.1:1";
+    let manifests = &world.manifests;
+    [manifests.webhooks(url), manifests.validating_webhook(url)].map(|mut configuration| {
+        configuration["metadata"]["name"] = name.into();
+        for webhook in configuration["webhooks"].as_array_mut().unwrap() {
+            webhook["rules"][0]["apiGroups"] = json!(["nobody.berth.dev"]);
+            webhook["rules"].as_array_mut().unwrap().truncate(1);
+        }
+        configuration
+    })
 }
 
 /// Makes berth do what it does only when it has to: to write its Secret and a node's condition anew,
@@ -218,7 +225,7 @@ fn complaints(berth: &Berth) -> Vec<String> {
 }
 
 pub(crate) fn the_rights_of_the_manifests_suffice(world: &mut World) {
-    world.kubectl.apply(&[webhooks(world, "berth")]);
+    world.kubectl.apply(&webhooks(world, "berth"));
     let account = world.berths_account();
     let berth = world.start_managing_berth("berth", &account, "berth");
     berth.wait_until_ready();
@@ -233,7 +240,7 @@ pub(crate) fn the_rights_of_the_manifests_suffice(world: &mut World) {
             ("berth_tls_secret_repairs_total", 1),
             ("berth_lease_held", 1),
             ("berth_node_condition_writes_total{status=\"True\"", 1),
-            ("berth_tls_ca_bundle_writes_total{cause=\"rotated\"", 1),
+            ("berth_tls_ca_bundle_writes_total{cause=\"rotated\"", 2),
         ];
         match done
             .iter()
@@ -260,7 +267,7 @@ pub(crate) fn every_right_of_the_manifests_is_needed(world: &mut World) {
         let mut others = rights.clone();
         others.remove(index);
         objects.extend(account(&world.manifests, &namespace(index), &others));
-        objects.push(webhooks(world, &namespace(index)));
+        objects.extend(webhooks(world, &namespace(index)));
     }
     world.kubectl.apply(&objects);
     let lacking: Vec<(String, &Right)> = rights
@@ -333,7 +340,7 @@ fn refusal(api: &Api, path: &str, content: &str, change: &Value) -> Option<Strin
 }
 
 pub(crate) fn a_stolen_token_changes_no_more_than_berth_does(world: &mut World) {
-    world.kubectl.apply(&[webhooks(world, "berth")]);
+    world.kubectl.apply(&webhooks(world, "berth"));
     let thief = Api::connect(world.runtime(), &world.berths_account());
     let condition =
         |kind: &str| json!({"status": {"conditions": [{"type": kind, "status": "False"}]}});

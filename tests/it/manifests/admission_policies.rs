@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use berth::pki::bundle::Configuration;
 use berth::pki::x509::Authority;
 use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+    MutatingWebhookConfiguration, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
 use serde_json::{Value, json};
 
@@ -169,7 +169,8 @@ fn berth_changes_the_ca_bundle_of_its_webhooks_and_nothing_else() {
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let key = rcgen::KeyPair::generate().unwrap();
     let ca = Authority::read(params.self_signed(&key).unwrap().der()).unwrap();
-    let read = Configuration::read(&serde_json::from_value(before.clone()).unwrap());
+    let typed: MutatingWebhookConfiguration = serde_json::from_value(before.clone()).unwrap();
+    let read = Configuration::from(&typed);
     let patch = read.patch(&[ca.id], &BTreeSet::new()).unwrap();
     let mut published = before.clone();
     json_patch::patch(&mut published, &patch).unwrap();
@@ -247,16 +248,14 @@ fn the_policies_are_about_berths_account_and_bound_to_deny() {
             account["name"].as_str().unwrap()
         );
         assert_eq!(user, BERTH);
-        for (name, resource, role) in [
-            (
-                "berth-node-condition",
-                "nodes/status",
-                "berth-node-condition",
-            ),
+        for (name, resources) in [
+            ("berth-node-condition", &["nodes/status"][..]),
             (
                 "berth-webhook",
-                "mutatingwebhookconfigurations",
-                "berth-webhook",
+                &[
+                    "mutatingwebhookconfigurations",
+                    "validatingwebhookconfigurations",
+                ],
             ),
         ] {
             let policy = get(&objects, "ValidatingAdmissionPolicy", name);
@@ -264,7 +263,7 @@ fn the_policies_are_about_berths_account_and_bound_to_deny() {
             let spec = &policy["spec"];
             assert_eq!(spec["failurePolicy"], "Fail");
             let rules = &spec["matchConstraints"]["resourceRules"];
-            assert_eq!(rules[0]["resources"], json!([resource]));
+            assert_eq!(rules[0]["resources"], json!(resources));
             assert_eq!(rules.as_array().unwrap().len(), 1);
             assert_eq!(
                 spec["matchConditions"],
@@ -273,8 +272,8 @@ fn the_policies_are_about_berths_account_and_bound_to_deny() {
                     "expression": format!("request.userInfo.username == '{BERTH}'"),
                 }])
             );
-            let rule = &get(&objects, "ClusterRole", role)["rules"][0];
-            assert_eq!(rule["resources"], json!([resource]));
+            let rule = &get(&objects, "ClusterRole", name)["rules"][0];
+            assert_eq!(rule["resources"], json!(resources));
             assert_eq!(rule["apiGroups"], rules[0]["apiGroups"]);
             let binding = get(&objects, "ValidatingAdmissionPolicyBinding", name);
             typed::<ValidatingAdmissionPolicyBinding>(binding);

@@ -4,9 +4,10 @@ use std::sync::LazyLock;
 
 use berth::cluster::View;
 use berth::http::mutate;
-use berth::wire::kubevirt::Kind;
+use berth::wire::kubevirt::{Kind, MIGRATION};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, MutatingWebhookConfiguration,
+    ValidatingWebhookConfiguration,
 };
 use proptest::prelude::*;
 use serde::de::DeserializeOwned;
@@ -18,6 +19,7 @@ use crate::properties;
 use crate::updates::{self, Update};
 
 const WEBHOOK: &str = "manifests/base/mutating-webhook-configuration.yaml";
+const VALIDATING: &str = "manifests/base/validating-webhook-configuration.yaml";
 const POLICY: &str = "manifests/components/admission-policy/policy.yaml";
 
 /// The object as its type, which has to know every field.
@@ -101,16 +103,42 @@ fn the_webhook_asks_about_the_four_kinds_and_is_never_in_the_way() {
 }
 
 #[test]
-fn kustomize_keeps_the_webhook_as_it_is_written() {
-    let Some(objects) = overlay("base") else {
-        return;
+fn the_validating_webhook_asks_about_new_migrations_and_is_never_in_the_way() {
+    let written = yaml(VALIDATING);
+    typed::<ValidatingWebhookConfiguration>(&written);
+    let [webhook] = &written["webhooks"].as_array().unwrap()[..] else {
+        panic!("not one webhook");
     };
-    let built = get(&objects, "MutatingWebhookConfiguration", "berth");
-    assert_eq!(built["webhooks"], yaml(WEBHOOK)["webhooks"]);
+    let migrations = (
+        Kind::VirtualMachineInstance.group().to_owned(),
+        format!("{}s", MIGRATION.to_lowercase()),
+        json!(["CREATE"]),
+    );
+    assert_eq!(asked(list(&webhook["rules"])), [migrations]);
+    assert_eq!(webhook["failurePolicy"], "Ignore");
+    assert_eq!(webhook["sideEffects"], "None");
+    assert_eq!(webhook["timeoutSeconds"], 3);
+    let service =
+        json!({"name": "berth", "namespace": "berth-system", "path": "/validate", "port": 443});
+    assert_eq!(webhook["clientConfig"], json!({"service": service}));
 }
 
 #[test]
-fn the_policy_matches_the_four_kinds_and_takes_the_place_of_the_webhook() {
+fn kustomize_keeps_the_webhooks_as_they_are_written() {
+    let Some(objects) = overlay("base") else {
+        return;
+    };
+    for (kind, file) in [
+        ("MutatingWebhookConfiguration", WEBHOOK),
+        ("ValidatingWebhookConfiguration", VALIDATING),
+    ] {
+        let built = get(&objects, kind, "berth");
+        assert_eq!(built["webhooks"], yaml(file)["webhooks"]);
+    }
+}
+
+#[test]
+fn the_policy_matches_the_four_kinds_and_takes_the_place_of_the_webhooks() {
     let documents: Vec<Value> = serde_saphyr::from_multiple(&text(POLICY)).unwrap();
     let _: MutatingAdmissionPolicy = typed(&documents[0]);
     let _: MutatingAdmissionPolicyBinding = typed(&documents[1]);
@@ -130,10 +158,12 @@ fn the_policy_matches_the_four_kinds_and_takes_the_place_of_the_webhook() {
     };
     get(&objects, "MutatingAdmissionPolicy", "berth");
     get(&objects, "MutatingAdmissionPolicyBinding", "berth");
-    assert_eq!(
-        find(&objects, "MutatingWebhookConfiguration", "berth"),
-        None
-    );
+    for kind in [
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
+    ] {
+        assert_eq!(find(&objects, kind, "berth"), None);
+    }
 }
 
 /// What came of an object.

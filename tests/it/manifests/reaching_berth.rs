@@ -171,11 +171,15 @@ fn certificates_come_from_one_place() {
         tls["secret"]["secretName"],
         certificate["spec"]["secretName"]
     );
-    let webhook = get(&issued, "MutatingWebhookConfiguration", "berth");
-    assert_eq!(
-        webhook["metadata"]["annotations"]["cert-manager.io/inject-ca-from"],
-        "berth-system/berth-tls"
-    );
+    for kind in [
+        "MutatingWebhookConfiguration",
+        "ValidatingWebhookConfiguration",
+    ] {
+        assert_eq!(
+            get(&issued, kind, "berth")["metadata"]["annotations"]["cert-manager.io/inject-ca-from"],
+            "berth-system/berth-tls"
+        );
+    }
     let scheduler = yaml("manifests/kube-scheduler-configuration.yaml");
     let called = &scheduler["extenders"][0]["tlsConfig"]["serverName"];
     assert_eq!(&certificate["spec"]["dnsNames"], &json!([called]));

@@ -40,7 +40,10 @@ fn these_are_all_rights() {
     let webhook = named(
         rule(
             "admissionregistration.k8s.io",
-            &["mutatingwebhookconfigurations"],
+            &[
+                "mutatingwebhookconfigurations",
+                "validatingwebhookconfigurations",
+            ],
             &["get", "watch", "patch"],
         ),
         "berth",
