@@ -2,6 +2,7 @@
 //! no protocol, so that nothing in here can fail.
 
 pub mod admit;
+pub mod advisories;
 pub mod causes;
 pub mod checks;
 pub mod codes;
@@ -12,6 +13,7 @@ pub mod inject;
 pub mod origin;
 pub mod policy;
 pub mod score;
+pub mod version;
 
 #[cfg(test)]
 mod tests;

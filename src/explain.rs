@@ -16,14 +16,22 @@ pub fn explain(code: Option<&str>) -> Result<String, String> {
         ));
     };
     let severity: &str = code.severity().into();
-    Ok(format!(
-        "{} {} ({severity})\n{}\n\n{}\n\nWhat to do: {}\n",
-        code.id(),
-        code.name(),
-        code.text(Some("TYPE")),
-        code.meaning(),
-        code.remedy(),
-    ))
+    let (id, name, title) = (code.id(), code.name(), code.text(Some("TYPE")));
+    let mut parts = vec![
+        format!("{id} {name} ({severity})\n{title}"),
+        code.meaning().to_owned(),
+        format!("What to do: {}", code.remedy()),
+    ];
+    if let Code::Advisory(advisory) = code {
+        let row = advisory.row();
+        parts.insert(2, format!("How it shows: {}", row.shows));
+        parts.push(format!(
+            "Affected: {}\nSource: {}",
+            row.releases(),
+            row.source
+        ));
+    }
+    Ok(parts.join("\n\n") + "\n")
 }
 
 fn line(code: Code) -> String {
@@ -43,6 +51,11 @@ mod tests {
             text.starts_with("BRT0102 MachineType (error)\nmachine type TYPE not supported\n\n")
         );
         assert!(text.contains("\n\nWhat to do: Migrate to nodes"));
+        let text = explain(Some("0501")).unwrap();
+        assert!(text.starts_with("BRT0501 MachineTypeIgnored (warning)\n"));
+        assert!(text.ends_with(
+            "\n\nAffected: KubeVirt before 1.5.1\nSource: https://github.com/kubevirt/kubevirt/issues/13664\n"
+        ));
         let list = explain(None).unwrap();
         assert_eq!(list.lines().count(), Code::all().count());
         assert!(list.contains("\nBRT0910  unchecked  OVN's chassis are not judged\n"));

@@ -1,6 +1,7 @@
 //! A cluster as the commands for people see it: every object that decides whether a VM can migrate, and
 //! where to. The service watches less than this; a command lists it once.
 
+pub mod advise;
 pub mod drain;
 pub mod finding;
 pub mod fit;
@@ -11,6 +12,7 @@ pub mod model;
 pub mod quantity;
 mod read;
 pub mod target;
+pub mod versions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,24 +1,44 @@
-//! Every code: the checks of a node and the causes of the commands for people, in one list.
+//! Every code: the checks of a node, the causes of the commands for people and the known bugs, in one list.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
+use crate::decide::advisories::Advisory;
 use crate::decide::causes::Cause;
 use crate::decide::checks::{Check, Severity};
 
-/// A code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A code. Codes are in the order of their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// A check that a node has to pass.
     Check(Check),
     /// Anything else that the commands for people find.
     Cause(Cause),
+    /// A known bug of a release that runs.
+    Advisory(Advisory),
+}
+
+impl Ord for Code {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.id().cmp(other.id())
+    }
+}
+
+impl PartialOrd for Code {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Code {
     /// Every code, in the order of the codes.
     pub fn all() -> impl Iterator<Item = Self> {
         let checks = Check::ALL.into_iter().map(Self::Check);
-        checks.chain(Cause::ALL.into_iter().map(Self::Cause))
+        let causes = Cause::ALL.into_iter().map(Self::Cause);
+        let advisories = Advisory::ALL.into_iter().map(Self::Advisory);
+        let mut all: Vec<Self> = checks.chain(causes).chain(advisories).collect();
+        all.sort_unstable();
+        all.into_iter()
     }
 
     /// The code of this text: `BRT0102`, `0102` or `MachineType`, in upper or lower case.
@@ -38,6 +58,7 @@ impl Code {
         match self {
             Self::Check(check) => check.row().code,
             Self::Cause(cause) => cause.row().code,
+            Self::Advisory(advisory) => advisory.row().code,
         }
     }
 
@@ -47,6 +68,7 @@ impl Code {
         match self {
             Self::Check(check) => check.code_name(),
             Self::Cause(cause) => cause.code_name(),
+            Self::Advisory(advisory) => advisory.code_name(),
         }
     }
 
@@ -56,6 +78,7 @@ impl Code {
         match self {
             Self::Check(check) => check.row().severity,
             Self::Cause(cause) => cause.row().severity,
+            Self::Advisory(advisory) => advisory.row().severity,
         }
     }
 
@@ -65,6 +88,7 @@ impl Code {
         match self {
             Self::Check(check) => check.text(machine_type),
             Self::Cause(cause) => cause.row().text.into(),
+            Self::Advisory(advisory) => advisory.row().text.into(),
         }
     }
 
@@ -74,6 +98,7 @@ impl Code {
         match self {
             Self::Check(check) => check.row().meaning,
             Self::Cause(cause) => cause.row().meaning,
+            Self::Advisory(advisory) => advisory.row().symptom,
         }
     }
 
@@ -83,6 +108,7 @@ impl Code {
         match self {
             Self::Check(check) => check.row().remedy,
             Self::Cause(cause) => cause.row().remedy,
+            Self::Advisory(advisory) => advisory.row().remedy,
         }
     }
 
@@ -118,6 +144,9 @@ mod tests {
             assert_eq!(code, Some(Code::Check(Check::MachineType)), "{text}");
         }
         assert_eq!(Code::parse("NoTarget"), Some(Code::Cause(Cause::NoTarget)));
+        let lost = Some(Code::Advisory(Advisory::PortGroupsLost));
+        assert_eq!(Code::parse("0512"), lost);
+        assert_eq!(Code::parse("portgroupslost"), lost);
         for text in ["", "BRT", "102", "BRT9999", "machine_type"] {
             assert_eq!(Code::parse(text), None, "{text}");
         }

@@ -35,6 +35,7 @@ fn layers() -> BTreeMap<String, Option<BTreeSet<String>>> {
 /// or a log.
 const PURE: &[&str] = &[
     "std::borrow",
+    "std::cmp",
     "std::collections",
     "std::fmt",
     "std::iter",

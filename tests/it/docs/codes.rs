@@ -16,19 +16,28 @@ Everything that berth finds has a code. A code never changes its meaning. `berth
 | `BRT02…` | why KubeVirt does not migrate a VM |
 | `BRT03…` | the network |
 | `BRT04…` | why kube-scheduler does not place a VM on a node, capacity, and drains |
+| `BRT05…` | known bugs of the releases of KubeVirt, Kube-OVN and OVN that run |
 | `BRT09…` | what could not be judged |
 
-This page is generated from the tables in `src/decide/checks.rs` and `src/decide/causes.rs`.
+This page is generated from the tables in `src/decide/checks.rs`, `src/decide/causes.rs` and
+`src/decide/advisories.rs`.
 ";
 
 fn codes() -> String {
     let mut text = HEAD.to_owned();
     for code in Code::all() {
         let severity: &str = code.severity().into();
+        let mut shows = String::new();
+        let mut origin = String::new();
+        if let Code::Advisory(advisory) = code {
+            let row = advisory.row();
+            shows = format!("**How it shows:** {}\n\n", row.shows);
+            origin = format!(" Affected: {}. Source: <{}>.", row.releases(), row.source);
+        }
         // Writing to a string does not fail.
         let _ = write!(
             text,
-            "\n## {} {}\n\n`{}`\n\n{}\n\n**What to do:** {}\n\nSeverity: {severity}.",
+            "\n## {} {}\n\n`{}`\n\n{}\n\n{shows}**What to do:** {}\n\nSeverity: {severity}.{origin}",
             code.id(),
             code.name(),
             code.text(Some("TYPE")),
