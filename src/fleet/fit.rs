@@ -22,7 +22,7 @@ use super::model::{Node, Resources, Volume};
 use super::target::{NodeRules, TargetPod, labels};
 
 use nodes::{Groups, NodeSet, Nodes};
-use resources::Free;
+use resources::{Free, Lack};
 use volumes::Reach;
 
 pub use resources::free;
@@ -43,8 +43,8 @@ struct Group {
     nodes: NodeSet,
 }
 
-/// The shapes of which results are kept. With more, all are dropped: they cost memory in a cluster in
-/// which every node is full and every VM has another size.
+/// The shapes of each sort of which results are kept. With more, those of the sort are dropped: they
+/// cost memory in a cluster in which every node is full and every VM has another size.
 const MOST_SHAPES: usize = 512;
 
 /// Places pods on the nodes of a cluster.
@@ -81,12 +81,6 @@ impl<'a> Placement<'a> {
     /// `SameNode`'s to say.
     #[must_use]
     pub fn misfits(&mut self, pod: &TargetPod, volumes: &[&str]) -> NodeMisfits<'a> {
-        if self.by_rules.len() + self.by_requests.len() + self.by_reach.len() > MOST_SHAPES {
-            self.by_rules.clear();
-            self.by_requests.clear();
-            self.by_reach.clear();
-            self.nodes.forget();
-        }
         let nodes = &mut self.nodes;
         let rules = kept(&mut self.by_rules, &pod.rules, |rules| {
             by_rules(rules, nodes)
@@ -157,6 +151,9 @@ where
     if let Some(known) = cache.get(shape) {
         return known.clone();
     }
+    if cache.len() >= MOST_SHAPES {
+        cache.clear();
+    }
     let result = judge(shape);
     cache.insert(shape.to_owned(), result.clone());
     result
@@ -222,9 +219,13 @@ fn add_cpu<'l>(
 }
 
 fn by_requests(requests: &Resources, free: &Free) -> Arc<[Group]> {
-    let mut groups = Groups::default();
+    let mut by_lack: BTreeMap<Lack<'_>, Vec<usize>> = BTreeMap::new();
     for (at, lack) in free.lacking(requests) {
-        groups.add(Cause::InsufficientResources, lack.text(), [at]);
+        by_lack.entry(lack).or_default().push(at);
+    }
+    let mut groups = Groups::default();
+    for (lack, nodes) in by_lack {
+        groups.add(Cause::InsufficientResources, lack.text(), nodes);
     }
     groups.finish()
 }
@@ -292,3 +293,6 @@ impl<'a> NodeMisfits<'a> {
         self.parts.iter().flat_map(|part| part.iter())
     }
 }
+
+#[cfg(test)]
+mod tests;

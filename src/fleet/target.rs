@@ -273,3 +273,6 @@ fn requires_pods(affinity: &Affinity) -> bool {
         .flatten()
         .any(|terms| !terms.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

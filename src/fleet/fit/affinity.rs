@@ -138,3 +138,6 @@ fn write_requirement(
         _ => write!(f, " ({})", super::list(values)),
     }
 }
+
+#[cfg(test)]
+mod tests;

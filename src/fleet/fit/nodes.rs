@@ -11,13 +11,16 @@ use crate::fleet::model::Node;
 /// Nodes by position, in ascending order.
 pub(super) type NodeSet = Arc<[usize]>;
 
+/// The labels of which it is kept which nodes lack them. With more, all are dropped.
+const MOST_LABELS: usize = 4096;
+
 /// The nodes in the order of their names.
 #[derive(Debug)]
 pub(super) struct Nodes<'a> {
     pub(super) names: Arc<[&'a str]>,
     objects: Vec<&'a Node>,
-    /// The nodes that lack a label, by its key and value. Filled on demand.
-    lacking: HashMap<String, HashMap<String, NodeSet>>,
+    /// The nodes that lack a label, by `KEY=VALUE`. Filled on demand.
+    lacking: HashMap<String, NodeSet>,
 }
 
 impl<'a> Nodes<'a> {
@@ -48,19 +51,17 @@ impl<'a> Nodes<'a> {
 
     /// The nodes that lack this label.
     pub(super) fn lacking(&mut self, key: &str, value: &str) -> NodeSet {
-        if let Some(known) = self.lacking.get(key).and_then(|values| values.get(value)) {
+        let label = format!("{key}={value}");
+        if let Some(known) = self.lacking.get(&label) {
             return Arc::clone(known);
+        }
+        if self.lacking.len() >= MOST_LABELS {
+            self.lacking.clear();
         }
         let lacks = |_: &str, node: &Node| node.labels.get(key).is_none_or(|own| own != value);
         let nodes = self.that_are(lacks);
-        let values = self.lacking.entry(key.to_owned()).or_default();
-        values.insert(value.to_owned(), Arc::clone(&nodes));
+        self.lacking.insert(label, Arc::clone(&nodes));
         nodes
-    }
-
-    /// Forgets which nodes lack which labels.
-    pub(super) fn forget(&mut self) {
-        self.lacking.clear();
     }
 }
 
@@ -80,12 +81,13 @@ impl Groups {
 
     pub(super) fn finish(self) -> Arc<[Group]> {
         let groups = self.0.into_iter().filter(|(_, nodes)| !nodes.is_empty());
-        let groups = groups.map(|((cause, detail), nodes)| Group {
-            misfit: Misfit {
-                cause,
-                detail: detail.into(),
-            },
-            nodes: nodes.into(),
+        let groups = groups.map(|((cause, detail), mut nodes)| {
+            nodes.sort_unstable();
+            let detail = detail.into();
+            Group {
+                misfit: Misfit { cause, detail },
+                nodes: nodes.into(),
+            }
         });
         groups.collect()
     }

@@ -63,7 +63,7 @@ impl Free {
             let column = self.columns.get(resource);
             (0..self.nodes).filter_map(move |at| {
                 let free = column.and_then(|column| column.get(at));
-                let free = free.copied().unwrap_or_default();
+                let free = free.copied().unwrap_or_default().max(0);
                 let lack = Lack {
                     resource,
                     requested,
@@ -80,6 +80,7 @@ impl Free {
 pub(super) struct Lack<'a> {
     resource: &'a str,
     requested: i64,
+    /// At least nothing.
     free: i64,
 }
 
@@ -94,7 +95,6 @@ impl Lack<'_> {
             requested,
             free,
         } = self;
-        let free = free.max(0);
         let is_bytes = matches!(resource, "memory" | "ephemeral-storage")
             || resource.starts_with("hugepages-");
         let (requested, free) = match resource {
@@ -125,3 +125,6 @@ fn bytes(requested: i64, free: i64) -> (String, String) {
     let differ = texts.find(|(requested, free)| requested != free);
     differ.unwrap_or_else(|| (format!("{requested} B"), format!("{free} B")))
 }
+
+#[cfg(test)]
+mod tests;
