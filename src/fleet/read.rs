@@ -53,19 +53,23 @@ pub(super) fn object(
             fleet.namespaces.insert(name, labels);
         }
         Kind::VirtualMachine => {
-            fleet.vms.insert(key, read::<Vm>(text)?);
+            fleet.vms.insert(key, read_pruned::<Vm>(text)?);
         }
         Kind::VirtualMachineInstance => {
-            fleet.vmis.insert(key, read::<Vmi>(text)?);
+            fleet.vmis.insert(key, read_pruned::<Vmi>(text)?);
         }
         Kind::VirtualMachineInstanceMigration => {
-            fleet.migrations.insert(key, read::<Migration>(text)?);
+            fleet
+                .migrations
+                .insert(key, read_pruned::<Migration>(text)?);
         }
         Kind::KubeVirt => {
-            add_kubevirt(fleet, read(text)?);
+            add_kubevirt(fleet, read_pruned(text)?);
         }
         Kind::MigrationPolicy => {
-            fleet.policies.insert(name, read::<MigrationPolicy>(text)?);
+            fleet
+                .policies
+                .insert(name, read_pruned::<MigrationPolicy>(text)?);
         }
         Kind::PersistentVolumeClaim => {
             fleet.claims.insert(key, claim(read(text)?));
@@ -90,8 +94,14 @@ pub(super) fn object(
     Ok(())
 }
 
-/// Reads an object in which a field that is `null` is one that is absent, as in Kubernetes.
+/// Reads an object of Kubernetes. A field that is `null` counts as one that is absent.
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    // Nearly all have no `null` that matters.
+    serde_json::from_str(text).or_else(|_| read_pruned(text))
+}
+
+/// Reads an object of KubeVirt, in the same way, without its long annotations.
+fn read_pruned<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let mut value: Value = objects::read(text)?;
     prune(&mut value);
     T::deserialize(&value).or_else(|_| objects::read(&value.to_string()))
