@@ -77,8 +77,8 @@ impl<'a> Placement<'a> {
     /// Which nodes can take the pod, and why the others cannot. `volumes` are the names of the volumes
     /// to which its claims are bound; one that does not exist is passed over.
     ///
-    /// The node on which the VM runs is judged like the others. That it is not a target is the check
-    /// `SameNode`'s to say.
+    /// The node on which the VM runs is judged like the others: the check
+    /// [`MigrationSource`](crate::decide::checks::Check::MigrationSource) rules it out.
     #[must_use]
     pub fn misfits(&mut self, pod: &TargetPod, volumes: &[&str]) -> NodeMisfits<'a> {
         let nodes = &mut self.nodes;
