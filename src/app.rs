@@ -9,7 +9,7 @@ mod listeners;
 mod outside_pod;
 mod resolve;
 mod running;
-mod southbound;
+pub(crate) mod southbound;
 
 use std::env;
 use std::ffi::OsString;

@@ -11,6 +11,7 @@ use crate::domain::Provider;
 use crate::tls::HostName;
 
 pub mod environment;
+pub mod fleet;
 pub mod usage;
 
 use usage::switch;
@@ -37,6 +38,12 @@ pub enum Command {
     Config(ConfigCommand),
     /// Print the `extenders:` stanza for kube-scheduler
     SchedulerConfig(SchedulerConfig),
+    /// Judge whether VMs can migrate, to which nodes, and why not; exit with 1 on warnings, 2 where VMs
+    /// can't, 3 where they could not be judged
+    Check(Box<fleet::Check>),
+    /// Plan the drain of nodes: where each VM would go, which ones would be shut down, and which ones the
+    /// drain would wait for; exit with 1 or 2 as `check` does
+    Drain(Box<fleet::Drain>),
     /// Explain a code such as BRT0102: what it means and what to do about it
     Explain(Explain),
 }

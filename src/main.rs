@@ -1,14 +1,20 @@
 //! The `berth` command.
 
 use std::env;
+use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use berth::app;
 use berth::args::{self, Cli, Command, ConfigCommand, usage};
+use berth::check::text::Layout;
 use berth::config::{self, Config};
-use berth::{config_check, demo, explain, scheduler_config, telemetry};
+use berth::{check, config_check, demo, drain, explain, scheduler_config, telemetry};
 use clap::Parser;
+
+/// The columns of an output that is not a terminal.
+const COLUMNS: usize = 100;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -19,22 +25,24 @@ fn main() -> ExitCode {
             let line = words();
             let format = args::log_format(&line);
             telemetry::fatal(&usage::one_line(&error, &line), format);
-            return ExitCode::from(2);
+            // 1 and 2 are verdicts of these.
+            let judges = line
+                .first()
+                .is_some_and(|word| word == "check" || word == "drain");
+            return ExitCode::from(if judges { 3 } else { 2 });
         }
     };
     let format = match &cli.command {
         Command::Serve(args) => args.log_format,
         _ => None,
     };
-    let code = match run(cli.command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            telemetry::fatal(&format!("error: {message}"), format);
-            ExitCode::FAILURE
-        }
-    };
+    let failure = failure_code(&cli.command);
+    let code = run(cli.command).unwrap_or_else(|message| {
+        telemetry::fatal(&format!("error: {message}"), format);
+        failure
+    });
     telemetry::finish();
-    code
+    ExitCode::from(code)
 }
 
 /// The command line without the program's name.
@@ -49,8 +57,23 @@ fn is_help(error: &clap::Error) -> bool {
     error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
-fn run(command: Command) -> Result<(), String> {
+/// The exit code of a command that fails.
+const fn failure_code(command: &Command) -> u8 {
     match command {
+        // 1 and 2 are verdicts of a check that was made.
+        Command::Check(_) | Command::Drain(_) => 3,
+        _ => 1,
+    }
+}
+
+/// The exit code of a command that does not fail.
+fn run(command: Command) -> Result<u8, String> {
+    let done = match command {
+        Command::Check(args) => return check(&args),
+        Command::Drain(args) => {
+            let answer = block_on(drain::run(&args))?.map_err(|error| error.to_string())?;
+            return show(&answer);
+        }
         Command::Serve(args) => block_on(app::serve(*args))?.map_err(|error| error.to_string()),
         Command::Demo(args) => {
             let say = |piece: &str| {
@@ -71,7 +94,32 @@ fn run(command: Command) -> Result<(), String> {
             print(&printed.map_err(|error| error.to_string())?)
         }
         Command::Explain(args) => print(&explain::explain(args.code.as_deref())?),
-    }
+    };
+    done.map(|()| 0)
+}
+
+fn check(args: &args::fleet::Check) -> Result<u8, String> {
+    let columns = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    let layout = Layout {
+        is_wide: false,
+        width: columns.unwrap_or(COLUMNS),
+        program: program(),
+    };
+    let answer = block_on(check::run(args, layout))?.map_err(|error| error.to_string())?;
+    show(&answer)
+}
+
+fn show(answer: &check::Answer) -> Result<u8, String> {
+    // It leaves out styles where the output is not a terminal.
+    print_to(&mut anstream::stdout(), &answer.text)?;
+    Ok(answer.code)
+}
+
+/// How people call this program: as a plugin of kubectl, it has another file name.
+fn program() -> &'static str {
+    let path = env::args_os().next().map(PathBuf::from);
+    let is_plugin = path.is_some_and(|path| path.file_stem() == Some(OsStr::new("kubectl-berth")));
+    if is_plugin { "kubectl berth" } else { "berth" }
 }
 
 fn block_on<F: Future>(future: F) -> Result<F::Output, String> {
@@ -84,7 +132,11 @@ fn block_on<F: Future>(future: F) -> Result<F::Output, String> {
 
 /// Writes to standard output; a closed pipe is not an error.
 fn print(text: &str) -> Result<(), String> {
-    match io::stdout().write_all(text.as_bytes()) {
+    print_to(&mut io::stdout(), text)
+}
+
+fn print_to(output: &mut impl Write, text: &str) -> Result<(), String> {
+    match output.write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(format!("standard output: {error}"))
         }

@@ -72,7 +72,9 @@ impl SouthboundStore {
         silence.is_some_and(|silence| silence <= self.stale_after)
     }
 
-    fn state(&self, now: Instant) -> SouthboundState {
+    /// What there is of it at this time.
+    #[must_use]
+    pub fn state(&self, now: Instant) -> SouthboundState {
         if self.is_fresh() {
             SouthboundState::Fresh(self.view.load_full(), now)
         } else {

@@ -1,6 +1,7 @@
 //! The southbound database, where it is configured: followed, counted, and waited for.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
@@ -12,7 +13,7 @@ use crate::config::Southbound;
 use crate::metrics::Registry;
 use crate::ovn::{ChassisView, ConnectionMetrics, southbound};
 use crate::readiness::{Condition, Readiness};
-use crate::snapshot::{Changes, SouthboundStore};
+use crate::snapshot::{Changes, SouthboundState, SouthboundStore};
 use crate::tls::{ClientFiles, Identity};
 
 /// A source of facts, and what keeps it one; with `locality`, also of where networks are local.
@@ -51,6 +52,25 @@ pub(super) fn follow(
     let allowed_lag = config.allowed_lag.0;
     let following = southbound::watch(options, spec, allowed_lag, view, connection, publish);
     Ok(Some((source, following.boxed())))
+}
+
+/// What is in the database now, for a command that answers and ends. A database that does not answer in
+/// time is stale.
+pub(crate) async fn read_once(
+    config: &Southbound,
+    deadline: Duration,
+) -> Result<SouthboundState, AppError> {
+    let (changes, readiness) = (Changes::default(), Arc::default());
+    let mut updates = changes.subscribe();
+    let followed = follow(config, false, &readiness, &changes, &Registry::default())?;
+    let Some((store, following)) = followed else {
+        return Ok(SouthboundState::NotRead);
+    };
+    tokio::select! {
+        () = following => {}
+        _ = updates.next(deadline) => {}
+    }
+    Ok(store.state(Instant::now()))
 }
 
 /// The files that both databases of OVN are reached with.

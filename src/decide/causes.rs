@@ -68,7 +68,7 @@ causes! {
         severity: Severity::Error,
         text: "bridge binding without the annotation that allows its migration",
         meaning: "The interface on the pod network has bridge binding, and the VMI has no annotation `kubevirt.io/allow-pod-bridge-network-live-migration`. KubeVirt does not migrate such a VM.",
-        remedy: "With a network that keeps the address of a VM (Kube-OVN does), add the annotation: `kubectl berth annotate`. berth's webhook adds it to VMs that are created later.",
+        remedy: "With a network that keeps the address of a VM (Kube-OVN does), add the annotation to `spec.template.metadata.annotations` of the VM and restart it. berth's webhook adds it to VMs that are created while it is installed.",
     }
     /// The CPU model of the host is not known.
     HostCpuUnknown {

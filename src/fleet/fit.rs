@@ -22,9 +22,10 @@ use super::model::{Node, Resources, Volume};
 use super::target::{NodeRules, TargetPod, labels};
 
 use nodes::{Groups, NodeSet, Nodes};
-use resources::{Free, Lack};
+use resources::Free;
 use volumes::Reach;
 
+pub(in crate::fleet) use resources::Lack;
 pub use resources::free;
 
 /// A cause that keeps a pod from a node.

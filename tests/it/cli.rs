@@ -119,11 +119,11 @@ fn a_usage_error_names_what_is_wrong_and_the_help_of_its_command_in_one_line() {
         ),
         (
             &["dmeo"],
-            "unknown command \"dmeo\" (did you mean demo?); the commands are serve, demo, config, scheduler-config, explain; see berth --help",
+            "unknown command \"dmeo\" (did you mean demo?); the commands are serve, demo, config, scheduler-config, check, drain, explain; see berth --help",
         ),
         (
             &["moor"],
-            "unknown command \"moor\"; the commands are serve, demo, config, scheduler-config, explain; see berth --help",
+            "unknown command \"moor\"; the commands are serve, demo, config, scheduler-config, check, drain, explain; see berth --help",
         ),
         (
             &["--snapshot", "x"],
@@ -165,13 +165,16 @@ fn a_value_from_the_environment_is_named_by_its_variable() {
 #[test]
 fn every_flag_can_be_set_in_the_environment_and_every_switch_as_people_set_one() {
     use clap::{ArgAction, CommandFactory};
-    fn commands(command: &clap::Command) -> Vec<&clap::Command> {
+    fn commands(command: &clap::Command) -> Vec<(String, &clap::Command)> {
         let inner = command.get_subcommands().flat_map(commands);
-        std::iter::once(command).chain(inner).collect()
+        let inner = inner.map(|(path, inner)| (format!("{} {path}", command.get_name()), inner));
+        std::iter::once((command.get_name().to_owned(), command))
+            .chain(inner)
+            .collect()
     }
     let root = berth::args::Cli::command();
     let mut switches = 0;
-    for command in commands(&root) {
+    for (path, command) in commands(&root) {
         for arg in command.get_arguments() {
             let Some(long) = arg
                 .get_long()
@@ -186,11 +189,12 @@ fn every_flag_can_be_set_in_the_environment_and_every_switch_as_people_set_one()
             );
             if matches!(arg.get_action(), ArgAction::SetTrue) {
                 switches += 1;
-                let line = match command.get_name() {
-                    "serve" => "serve",
-                    "demo" => "demo",
-                    "check" => "config check -",
-                    "scheduler-config" => "scheduler-config --ca /none",
+                let line = match path.as_str() {
+                    "berth serve" => "serve",
+                    "berth demo" => "demo",
+                    "berth check" => "check",
+                    "berth config check" => "config check -",
+                    "berth scheduler-config" => "scheduler-config --ca /none",
                     other => panic!("{other}"),
                 };
                 let output = berth()
@@ -206,7 +210,7 @@ fn every_flag_can_be_set_in_the_environment_and_every_switch_as_people_set_one()
             }
         }
     }
-    assert_eq!(switches, 4);
+    assert_eq!(switches, 6);
 }
 
 #[test]

@@ -77,11 +77,13 @@ impl Free {
 
 /// A resource of which a node has less than a pod requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Lack<'a> {
-    resource: &'a str,
-    requested: i64,
-    /// At least nothing.
-    free: i64,
+pub(in crate::fleet) struct Lack<'a> {
+    /// The resource.
+    pub(in crate::fleet) resource: &'a str,
+    /// What is requested.
+    pub(in crate::fleet) requested: i64,
+    /// What is left, at least nothing.
+    pub(in crate::fleet) free: i64,
 }
 
 const GIB: i64 = 1 << 30;
@@ -89,7 +91,7 @@ const MIB: i64 = 1 << 20;
 
 impl Lack<'_> {
     /// The lack in readable units: `memory: 2.3 GiB requested, 1.1 GiB free`.
-    pub(super) fn text(self) -> String {
+    pub(in crate::fleet) fn text(self) -> String {
         let Self {
             resource,
             requested,

@@ -1,0 +1,158 @@
+//! The flags of the commands that judge a whole cluster.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::domain::Provider;
+
+use super::usage::switch;
+
+/// Where the cluster is read from, and by which checks it is judged.
+#[derive(Debug, Default, Args)]
+pub struct FleetArgs {
+    /// Kubeconfig of the cluster [default: as kubectl chooses it]
+    #[arg(long, env = "BERTH_KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Context of the kubeconfig [default: its current one]
+    #[arg(long, env = "BERTH_CONTEXT", value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// Read a file instead of a cluster: what `kubectl get KIND,… -A -o json` (or yaml) wrote
+    #[arg(long, env = "BERTH_SNAPSHOT", value_name = "FILE", conflicts_with_all = ["kubeconfig", "context"])]
+    pub snapshot: Option<PathBuf>,
+
+    /// Configuration file of berth, for its checks and its network [default: berth's defaults]
+    #[arg(long, env = "BERTH_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Network provider: kube-ovn or ovn-kubernetes [default: as in --config, or kube-ovn]
+    #[arg(long, env = "BERTH_NETWORK_PROVIDER", value_name = "PROVIDER")]
+    pub network_provider: Option<Provider>,
+
+    /// Servers of OVN's southbound database, as `berth serve --ovn-sb` has them; certificates come from
+    /// --config [default: do not read the database]
+    #[arg(long, env = "BERTH_OVN_SB", value_name = "ENDPOINTS")]
+    pub ovn_sb: Option<String>,
+}
+
+/// Flags of `berth check`.
+#[derive(Debug, Default, Args)]
+pub struct Check {
+    /// The VMs: NAME, vm/NAME or vmi/NAME [default: all of the namespace]
+    #[arg(value_name = "VM")]
+    pub vms: Vec<String>,
+
+    /// Namespace of the VMs [default: that of the context, or default]
+    #[arg(short, long, env = "BERTH_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
+
+    /// The VMs of all namespaces
+    #[arg(short = 'A', long, env = "BERTH_ALL_NAMESPACES", conflicts_with_all = ["namespace", "vms"], value_parser = switch)]
+    pub all_namespaces: bool,
+
+    /// Judge this node alone as the target
+    #[arg(long, env = "BERTH_NODE", value_name = "NODE")]
+    pub node: Option<String>,
+
+    /// The cluster.
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+
+    /// The output: table, wide, short, json or yaml
+    #[arg(
+        short,
+        long,
+        env = "BERTH_OUTPUT",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: Output,
+
+    /// What the exit code reports: errors alone, or warnings as well
+    #[arg(
+        long,
+        env = "BERTH_FAIL_ON",
+        value_name = "SEVERITY",
+        default_value = "warning"
+    )]
+    pub fail_on: FailOn,
+
+    /// Leave a code out, of all VMs or of one: CODE or CODE=KIND/NAMESPACE/NAME; may be repeated
+    #[arg(long, env = "BERTH_SUPPRESS", value_name = "CODE")]
+    pub suppress: Vec<String>,
+
+    /// Print the JSON Schema of -o json, and check nothing
+    #[arg(long, env = "BERTH_SCHEMA", value_parser = switch)]
+    pub schema: bool,
+}
+
+/// Flags of `berth drain`.
+#[derive(Debug, Default, Args)]
+pub struct Drain {
+    /// The nodes to drain
+    #[arg(value_name = "NODE", required = true)]
+    pub nodes: Vec<String>,
+
+    /// The cluster.
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+
+    /// The output: table, json or yaml
+    #[arg(
+        short,
+        long,
+        env = "BERTH_OUTPUT",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: PlanOutput,
+
+    /// What the exit code reports: errors alone, or warnings as well
+    #[arg(
+        long,
+        env = "BERTH_FAIL_ON",
+        value_name = "SEVERITY",
+        default_value = "warning"
+    )]
+    pub fail_on: FailOn,
+}
+
+/// A format of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PlanOutput {
+    /// The VMs by wave.
+    #[default]
+    Table,
+    /// JSON.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+/// A format of the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// The findings of each VM, and what to do.
+    #[default]
+    Table,
+    /// As `table`, with every node.
+    Wide,
+    /// A line for each VM.
+    Short,
+    /// JSON, as `--schema` describes it.
+    Json,
+    /// The same as YAML.
+    Yaml,
+}
+
+/// What the exit code reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// VMs that can't migrate.
+    Error,
+    /// Warnings as well.
+    #[default]
+    Warning,
+}

@@ -1,0 +1,255 @@
+//! `berth check`: whether VMs can migrate, where to, and why not. It only reads.
+
+pub mod cluster;
+pub mod report;
+pub mod text;
+
+use std::collections::BTreeSet;
+
+use crate::args::fleet::{Check, FailOn, Output};
+use crate::check::cluster::{Cluster, ClusterError, Scope};
+use crate::check::report::{CheckReport, Item};
+use crate::check::text::Layout;
+use crate::decide::causes::Cause;
+use crate::decide::codes::Code;
+use crate::fleet::finding::{Finding, Verdict};
+use crate::fleet::judge::{Body, Judge, Judgement};
+
+/// What a check comes to.
+#[derive(Debug)]
+pub struct Answer {
+    /// The text for standard output.
+    pub text: String,
+    /// 0: all can migrate; 1: there are warnings; 2: some can't; 3: some could not be judged.
+    pub code: u8,
+}
+
+/// Why nothing could be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The cluster can't be read.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A VM that was named is not there.
+    #[error("there is no VM {0}; -n NAMESPACE selects another namespace, -A all VMs")]
+    NoVm(String),
+    /// The node that was named is not there.
+    #[error("there is no node {0:?}")]
+    NoNode(String),
+    /// A kind that is no VM.
+    #[error("{0:?} is not a VM: write NAME, vm/NAME or vmi/NAME")]
+    NotAVm(String),
+    /// A code that there is not.
+    #[error(
+        "--suppress {0:?}: write CODE or CODE=KIND/NAMESPACE/NAME, as in BRT0413=vm/default/web"
+    )]
+    Suppress(String),
+}
+
+/// Checks the VMs that are asked for.
+///
+/// # Errors
+/// Nothing could be checked.
+pub async fn run(args: &Check, layout: Layout) -> Result<Answer, CheckError> {
+    if args.schema {
+        let schema = schemars::schema_for!(CheckReport);
+        return Ok(Answer {
+            text: format!("{:#}\n", schema.to_value()),
+            code: 0,
+        });
+    }
+    let suppressed = args
+        .suppress
+        .iter()
+        .map(|text| Suppressed::parse(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let scope = if args.all_namespaces {
+        Scope::All
+    } else {
+        Scope::Namespace(args.namespace.clone())
+    };
+    let cluster = Cluster::read(&args.fleet, scope).await?;
+    let report = report(args, &cluster, &suppressed)?;
+    Ok(Answer {
+        text: print(&report, args.output, layout),
+        code: exit_code(&report, args.fail_on),
+    })
+}
+
+/// Judges the VMs that are asked for.
+fn report(
+    args: &Check,
+    cluster: &Cluster,
+    suppressed: &[Suppressed<'_>],
+) -> Result<CheckReport, CheckError> {
+    let fleet = &cluster.loaded.fleet;
+    let bodies = selected(args, cluster)?;
+    if let Some(node) = &args.node
+        && !fleet.nodes.contains_key(node)
+    {
+        return Err(CheckError::NoNode(node.clone()));
+    }
+    let of_cluster = cluster.findings();
+    let cannot_place = cluster.lacks_placement();
+    let mut judge = Judge::new(fleet, &cluster.snapshot, &cluster.policy);
+    let mut items = Vec::new();
+    if !of_cluster.is_empty() {
+        items.push(Item::of_cluster(&of_cluster));
+    }
+    for body in bodies {
+        let mut judgement = judge.judge(body);
+        if let Some(node) = &args.node {
+            narrow(&mut judgement, node);
+        }
+        let is_suppressed = |found: &Finding<'_>| {
+            suppressed
+                .iter()
+                .any(|rule| rule.matches(found.code, &body))
+        };
+        judgement.findings.retain(|found| !is_suppressed(found));
+        judgement.verdict = verdict(&judgement, cannot_place);
+        items.push(Item::from(&judgement));
+    }
+    Ok(CheckReport::new(items))
+}
+
+/// What the findings about a VM as a whole come to, once some are suppressed. Where nodes or pods could not
+/// be listed, a VM that nothing else blocks is not judged.
+fn verdict(judgement: &Judgement<'_>, cannot_place: bool) -> Verdict {
+    let of_vm = judgement
+        .findings
+        .iter()
+        .filter(|found| found.nodes.is_empty());
+    let is_placement = |found: &&Finding<'_>| {
+        matches!(found.code, Code::Cause(Cause::NoTarget | Cause::OneTarget))
+    };
+    let of_vm: Vec<Finding<'_>> = of_vm
+        .filter(|found| !(cannot_place && is_placement(found)))
+        .cloned()
+        .collect();
+    match Verdict::of(&of_vm) {
+        Verdict::Blocked => Verdict::Blocked,
+        _ if cannot_place => Verdict::Unknown,
+        verdict => verdict,
+    }
+}
+
+/// Leaves one node in a judgement.
+fn narrow(judgement: &mut Judgement<'_>, node: &str) {
+    judgement.targets.retain(|target| *target == node);
+    judgement.findings.retain(|found| {
+        !matches!(found.code, Code::Cause(Cause::NoTarget | Cause::OneTarget))
+            && (found.nodes.is_empty() || found.nodes.contains(&node))
+    });
+    for found in &mut judgement.findings {
+        found.nodes.retain(|named| *named == node);
+    }
+    if judgement.targets.is_empty() {
+        judgement
+            .findings
+            .insert(0, Finding::of(Cause::NoTarget, node));
+    }
+}
+
+/// The VMs that are asked for.
+fn selected<'l>(args: &Check, cluster: &'l Cluster) -> Result<Vec<Body<'l>>, CheckError> {
+    let namespace = &cluster.namespace;
+    let is_asked = |body: &Body<'_>| args.all_namespaces || body.namespace() == namespace;
+    let bodies: Vec<Body<'l>> = Body::all(&cluster.loaded.fleet).filter(is_asked).collect();
+    if args.vms.is_empty() {
+        return Ok(bodies);
+    }
+    let mut names = BTreeSet::new();
+    for word in &args.vms {
+        let (kind, name) = word.split_once('/').unwrap_or(("vm", word));
+        let kinds = [
+            "vm",
+            "vms",
+            "vmi",
+            "vmis",
+            "virtualmachine",
+            "virtualmachines",
+        ];
+        let kinds = kinds
+            .into_iter()
+            .chain(["virtualmachineinstance", "virtualmachineinstances"]);
+        if name.is_empty() || !kinds.into_iter().any(|known| known == kind) {
+            return Err(CheckError::NotAVm(word.clone()));
+        }
+        if !bodies.iter().any(|body| body.name() == name) {
+            return Err(CheckError::NoVm(format!("{namespace}/{name}")));
+        }
+        names.insert(name);
+    }
+    Ok(bodies
+        .into_iter()
+        .filter(|body| names.contains(body.name()))
+        .collect())
+}
+
+/// A code that is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Suppressed<'a> {
+    code: Code,
+    /// Kind, namespace and name of the VM, unless it is left out of all.
+    object: Option<(&'a str, &'a str, &'a str)>,
+}
+
+impl<'a> Suppressed<'a> {
+    fn parse(text: &'a str) -> Result<Self, CheckError> {
+        let refused = || CheckError::Suppress(text.to_owned());
+        let (code, object) = match text.split_once('=') {
+            Some((code, object)) => (code, Some(object)),
+            None => (text, None),
+        };
+        let object = match object
+            .map(|object| object.split('/').collect::<Vec<_>>())
+            .as_deref()
+        {
+            None => None,
+            Some([kind, namespace, name]) => Some((*kind, *namespace, *name)),
+            Some(_) => return Err(refused()),
+        };
+        let code = Code::parse(code).ok_or_else(refused)?;
+        Ok(Self { code, object })
+    }
+
+    fn matches(&self, code: Code, body: &Body<'_>) -> bool {
+        let is_of = |(kind, namespace, name): (&str, &str, &str)| {
+            let kinds: &[&str] = match body.vm {
+                Some(_) => &["vm", "virtualmachine"],
+                None => &["vmi", "virtualmachineinstance"],
+            };
+            kinds.iter().any(|known| known.eq_ignore_ascii_case(kind))
+                && namespace == body.namespace()
+                && name == body.name()
+        };
+        self.code == code && self.object.is_none_or(is_of)
+    }
+}
+
+fn print(report: &CheckReport, output: Output, layout: Layout) -> String {
+    let wide = Layout {
+        is_wide: true,
+        ..layout
+    };
+    match output {
+        Output::Table => text::table(report, layout),
+        Output::Wide => text::table(report, wide),
+        Output::Short => text::short(report),
+        // Strings, numbers and lists of them: nothing in a report refuses to be written.
+        Output::Json => serde_json::to_string_pretty(report).unwrap_or_default() + "\n",
+        Output::Yaml => serde_saphyr::to_string(report).unwrap_or_default(),
+    }
+}
+
+fn exit_code(report: &CheckReport, fail_on: FailOn) -> u8 {
+    let summary = report.summary;
+    if summary.unknown > 0 {
+        3
+    } else if summary.blocked > 0 {
+        2
+    } else {
+        u8::from(summary.warning > 0 && fail_on == FailOn::Warning)
+    }
+}

@@ -1,0 +1,157 @@
+//! The cluster that a command judges: read once, with what could not be read.
+
+use std::time::Duration;
+
+use crate::api::client::{self, ClientError};
+use crate::app::southbound;
+use crate::args::fleet::FleetArgs;
+use crate::cluster::file::SnapshotError;
+use crate::config::{Config, ConfigError};
+use crate::decide::causes::Cause;
+use crate::decide::policy::Policy;
+use crate::fleet::advise;
+use crate::fleet::finding::Finding;
+use crate::fleet::kind::Kind;
+use crate::fleet::load::{self, ListError, Loaded};
+use crate::fleet::versions::Versions;
+use crate::snapshot::{Snapshot, SouthboundState};
+
+/// The longest that the southbound database may take.
+const SOUTHBOUND_DEADLINE: Duration = Duration::from_secs(15);
+
+/// A cluster, and how it is judged.
+#[derive(Debug)]
+pub struct Cluster {
+    /// What was read.
+    pub loaded: Loaded,
+    /// The same cluster as the service sees it.
+    pub snapshot: Snapshot,
+    /// The checks of nodes.
+    pub policy: Policy,
+    /// The namespace that a command is about where none is named.
+    pub namespace: String,
+}
+
+/// Why a cluster can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// There is no way to the cluster.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A list failed.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// The file can't be read.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The southbound database can't be asked.
+    #[error("{0}")]
+    Southbound(String),
+}
+
+/// The VMs that a command is about.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    /// Those of all namespaces.
+    All,
+    /// Those of a namespace, or of the namespace of the context.
+    Namespace(Option<String>),
+}
+
+impl Cluster {
+    /// Reads the cluster.
+    pub async fn read(args: &FleetArgs, scope: Scope) -> Result<Self, ClusterError> {
+        let config = config(args)?;
+        let network = config.network();
+        let (loaded, namespace) = match (&args.snapshot, scope) {
+            (Some(path), scope) => {
+                let loaded = load::from_file(path, &network)?;
+                let asked = match scope {
+                    Scope::All => None,
+                    Scope::Namespace(asked) => asked,
+                };
+                (loaded, asked.unwrap_or_else(|| "default".to_owned()))
+            }
+            (None, scope) => {
+                let kubeconfig = args.kubeconfig.as_deref();
+                let connected = client::choose(kubeconfig, args.context.as_deref()).await?;
+                let (only, namespace) = match scope {
+                    Scope::All => (None, connected.namespace),
+                    Scope::Namespace(asked) => {
+                        let namespace = asked.unwrap_or(connected.namespace);
+                        (Some(namespace.clone()), namespace)
+                    }
+                };
+                let loaded = load::from_api(&connected.client, &network, only.as_deref()).await?;
+                (loaded, namespace)
+            }
+        };
+        let southbound = southbound::read_once(&config.southbound, SOUTHBOUND_DEADLINE).await;
+        let snapshot = Snapshot {
+            southbound: southbound.map_err(|error| ClusterError::Southbound(error.to_string()))?,
+            ..Snapshot::from(&loaded.view)
+        };
+        Ok(Self {
+            loaded,
+            snapshot,
+            policy: config.policy(),
+            namespace,
+        })
+    }
+
+    /// What is found of the cluster as a whole: what could not be read, and the known bugs of its releases.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding<'static>> {
+        let mut found = Vec::new();
+        for (kind, fault) in &self.loaded.not_allowed {
+            let detail = format!("{}: {fault}", kind.plural());
+            found.push(Finding::of(Cause::NotAllowed, &detail));
+        }
+        for kind in &self.loaded.absent {
+            found.push(Finding::of(Cause::NotInSnapshot, kind.plural()));
+        }
+        for (kind, key, problem) in &self.loaded.unreadable {
+            let detail = format!("{} {key}: {problem}", kind.name());
+            found.push(Finding::of(Cause::Unreadable, &detail));
+        }
+        let kubevirt = self.loaded.fleet.kubevirt.as_ref();
+        if kubevirt.is_none_or(|cr| cr.status.observed_kube_virt_version.is_none()) {
+            found.push(Finding::of(Cause::KubeVirtVersionUnknown, ""));
+        }
+        found.extend(advise::of_cluster(&Versions::of(&self.loaded.fleet)));
+        match self.snapshot.southbound {
+            SouthboundState::NotRead => found.push(Finding::of(Cause::SouthboundNotRead, "")),
+            SouthboundState::Stale => {
+                let detail = format!("no answer within {} s", SOUTHBOUND_DEADLINE.as_secs());
+                found.push(Finding::of(Cause::SouthboundNotRead, &detail));
+            }
+            SouthboundState::Fresh(..) => {}
+        }
+        found
+    }
+
+    /// Whether nodes or pods are missing, without which no node can be judged.
+    #[must_use]
+    pub fn lacks_placement(&self) -> bool {
+        let refused = self.loaded.not_allowed.iter().map(|(kind, _)| kind);
+        let mut missing = refused.chain(&self.loaded.absent);
+        missing.any(|kind| matches!(kind, Kind::Node | Kind::Pod))
+    }
+}
+
+/// The configuration that the service runs with, as far as the command line has it.
+fn config(args: &FleetArgs) -> Result<Config, ConfigError> {
+    let mut config = match &args.config {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    if let Some(provider) = args.network_provider {
+        config.network.provider = provider;
+    }
+    // Those of the configuration are reached from a pod of the cluster, not from where a person is.
+    config.southbound.endpoints.clone_from(&args.ovn_sb);
+    Ok(config)
+}

@@ -1,0 +1,249 @@
+//! What `berth check` found, for people. Styles are written as ANSI sequences; what prints the text
+//! removes them where the output is not a terminal.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::check::report::{CheckReport, Found, Item};
+use crate::decide::checks::Check;
+
+/// How many nodes of a finding are named where not all are asked for.
+const NAMED_NODES: usize = 4;
+
+/// How the text is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// Every node, and no end to a line.
+    pub is_wide: bool,
+    /// The columns of the terminal.
+    pub width: usize,
+    /// How the command is called, such as `kubectl berth`.
+    pub program: &'static str,
+}
+
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const RED: Style = AnsiColor::Red.on_default();
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+
+/// The findings of each object, then what to do about each code that came up.
+#[must_use]
+pub fn table(report: &CheckReport, layout: Layout) -> String {
+    let mut out = String::new();
+    for item in &report.items {
+        heading(item, &mut out);
+        if !item.is_cluster() {
+            targets(item, layout, &mut out);
+        }
+        for found in &item.findings {
+            // The heading has said where the VM is.
+            if layout.is_wide || found.code != Check::MigrationSource.row().code {
+                line(found, layout, &mut out);
+            }
+        }
+        out.push('\n');
+    }
+    remedies(report, layout, &mut out);
+    summary(report, &mut out);
+    out
+}
+
+/// A line for each VM: the verdict, its name, the number of targets, the codes.
+#[must_use]
+pub fn short(report: &CheckReport) -> String {
+    let vms = report.items.iter().filter(|item| !item.is_cluster());
+    let rows = vms.map(|item| {
+        let mut codes: Vec<&str> = Vec::new();
+        for found in item.findings.iter().filter(|found| found.nodes.is_empty()) {
+            if !codes.contains(&found.code.as_str()) {
+                codes.push(&found.code);
+            }
+        }
+        let name = format!("{}/{}", item.namespace, item.name);
+        let node = item.node.as_deref().unwrap_or("-");
+        let targets = item.targets.len().to_string();
+        [
+            name,
+            node.to_owned(),
+            item.verdict.clone(),
+            targets,
+            codes.join(" "),
+        ]
+    });
+    let rows: Vec<[String; 5]> = rows.collect();
+    let head = ["VM", "NODE", "VERDICT", "TARGETS", "CODES"].map(str::to_owned);
+    let all = || std::iter::once(&head).chain(&rows);
+    let width = |column: usize| all().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..head.len()).filter_map(width).collect();
+    let mut out = String::new();
+    for row in all() {
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
+        let cells: Vec<String> = cells.collect();
+        out.push_str(cells.join("  ").trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn heading(item: &Item, out: &mut String) {
+    let place = match (&item.node, item.is_cluster()) {
+        (_, true) => "the cluster".to_owned(),
+        (Some(node), false) => format!("{}/{} on {node}", item.namespace, item.name),
+        (None, false) => format!("{}/{}", item.namespace, item.name),
+    };
+    put(out, format_args!("{BOLD}{place}{BOLD:#}\n"));
+}
+
+fn targets(item: &Item, layout: Layout, out: &mut String) {
+    let can = if item.node.is_some() {
+        "can migrate to"
+    } else {
+        "can start on"
+    };
+    let names: Vec<&str> = item.targets.iter().map(String::as_str).collect();
+    match (item.verdict.as_str(), names.len()) {
+        ("unknown", _) => put(out, format_args!("  {YELLOW}?{YELLOW:#} not judged\n")),
+        (_, 0) => {}
+        ("blocked", count) => {
+            let nodes = named(&names, layout);
+            put(
+                out,
+                format_args!("    {} would fit: {nodes}\n", plural(count, "node")),
+            );
+        }
+        (_, count) => {
+            let nodes = named(&names, layout);
+            put(
+                out,
+                format_args!(
+                    "  {GREEN}√{GREEN:#} {can} {}: {nodes}\n",
+                    plural(count, "node")
+                ),
+            );
+        }
+    }
+}
+
+fn line(found: &Found, layout: Layout, out: &mut String) {
+    let (symbol, style) = match (found.severity.as_str(), found.nodes.is_empty()) {
+        ("error", true) => ("×", RED),
+        ("error", false) => ("-", DIM),
+        ("warning", _) => ("‼", YELLOW),
+        ("unchecked", _) => ("?", YELLOW),
+        _ => ("i", DIM),
+    };
+    let names: Vec<&str> = found.nodes.iter().map(String::as_str).collect();
+    let nodes = match names.as_slice() {
+        [] => String::new(),
+        names => format!(" ({})", named(names, layout)),
+    };
+    put(
+        out,
+        format_args!(
+            "  {style}{symbol}{style:#} {DIM}{}{DIM:#} {}{nodes}\n",
+            found.code, found.message
+        ),
+    );
+}
+
+/// What to do about each code, once. Those of nodes follow only where a VM has no target.
+fn remedies(report: &CheckReport, layout: Layout, out: &mut String) {
+    let mut codes = BTreeMap::new();
+    for item in &report.items {
+        let is_stuck = !item.is_cluster() && item.targets.is_empty();
+        for found in &item.findings {
+            if found.nodes.is_empty() || is_stuck || layout.is_wide {
+                codes.insert(&found.code, found);
+            }
+        }
+    }
+    codes.retain(|_, found| found.severity != "info" || layout.is_wide);
+    if codes.is_empty() {
+        return;
+    }
+    put(out, format_args!("{BOLD}what to do{BOLD:#}\n"));
+    for found in codes.values() {
+        put(out, format_args!("  {} {}\n", found.code, found.name));
+        for line in wrap(&found.remedy, layout.width.saturating_sub(6)) {
+            put(out, format_args!("      {line}\n"));
+        }
+    }
+    let program = layout.program;
+    put(
+        out,
+        format_args!("  {DIM}{program} explain CODE says more{DIM:#}\n\n"),
+    );
+}
+
+fn summary(report: &CheckReport, out: &mut String) {
+    let summary = report.summary;
+    let count = summary.ok + summary.warning + summary.blocked + summary.unknown;
+    let parts = [
+        (summary.ok, "ok"),
+        (summary.warning, "with warnings"),
+        (summary.blocked, "blocked"),
+        (summary.unknown, "not judged"),
+    ];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let parts = if parts.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", parts.join(", "))
+    };
+    put(out, format_args!("{}{parts}\n", plural(count, "VM")));
+}
+
+/// Names, no more than a few where not all are asked for.
+fn named(names: &[&str], layout: Layout) -> String {
+    let shown = if layout.is_wide {
+        names.len()
+    } else {
+        NAMED_NODES.min(names.len())
+    };
+    let (shown, more) = names.split_at(shown);
+    match more.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// A count of things.
+#[must_use]
+pub fn plural(count: usize, thing: &str) -> String {
+    match count {
+        1 => format!("1 {thing}"),
+        _ => format!("{count} {thing}s"),
+    }
+}
+
+/// The lines of a text, broken between words so that they fit where a word does.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        if let Some(line) = lines.last_mut() {
+            if line.is_empty() {
+                line.push_str(word);
+            } else if line.chars().count() + 1 + word.chars().count() <= width {
+                line.push(' ');
+                line.push_str(word);
+            } else {
+                lines.push(word.to_owned());
+            }
+        }
+    }
+    lines
+}
+
+/// Writing to a string does not fail.
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text);
+}

@@ -1,0 +1,258 @@
+//! `berth drain NODE…`: what the drain of nodes would do to their VMs. It only reads.
+
+use std::fmt::Write as _;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::args::fleet::{Drain, FailOn, PlanOutput};
+use crate::check::Answer;
+use crate::check::cluster::{Cluster, ClusterError, Scope};
+use crate::check::report::Found;
+use crate::check::text::plural;
+use crate::decide::checks::Severity;
+use crate::fleet::plan::{self, Left, Move};
+
+/// A plan, as it is printed as JSON and YAML.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DrainPlan {
+    /// `berth.dev/v1alpha1`.
+    pub api_version: String,
+    /// `DrainPlan`.
+    pub kind: String,
+    /// The nodes that are drained.
+    pub nodes: Vec<String>,
+    /// What was found of the cluster as a whole.
+    pub findings: Vec<Found>,
+    /// The VMs that move, in the order of their waves.
+    pub moves: Vec<PlannedMove>,
+    /// The VMs that the drain would wait for.
+    pub stuck: Vec<Remaining>,
+    /// The VMs that the drain would shut down.
+    pub shut_down: Vec<Remaining>,
+}
+
+/// A VM that moves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PlannedMove {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The node that it leaves.
+    pub from: String,
+    /// A node that has room for it.
+    pub to: String,
+    /// The wave in which it moves, from 1.
+    pub wave: usize,
+}
+
+/// A VM that does not move.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Remaining {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The node that it is on.
+    pub node: String,
+    /// Why it does not move.
+    pub findings: Vec<Found>,
+}
+
+/// Why no plan was made.
+#[derive(Debug, thiserror::Error)]
+pub enum DrainError {
+    /// The cluster can't be read.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A node that was named is not there.
+    #[error("there is no node {0:?}")]
+    NoNode(String),
+    /// What has to be known could not be read.
+    #[error(
+        "the nodes or pods of the cluster could not be read, and without them there is no plan: {0}"
+    )]
+    Gap(String),
+}
+
+/// Plans the drain of nodes.
+///
+/// # Errors
+/// No plan could be made.
+pub async fn run(args: &Drain) -> Result<Answer, DrainError> {
+    let cluster = Cluster::read(&args.fleet, Scope::All).await?;
+    let of_cluster = cluster.findings();
+    if cluster.lacks_placement() {
+        let gaps = of_cluster
+            .iter()
+            .filter(|found| found.severity() == Severity::Unchecked);
+        let gaps: Vec<&str> = gaps.map(|found| found.message.as_str()).collect();
+        return Err(DrainError::Gap(gaps.join("; ")));
+    }
+    let known = &cluster.loaded.fleet.nodes;
+    if let Some(unknown) = args.nodes.iter().find(|node| !known.contains_key(*node)) {
+        return Err(DrainError::NoNode(unknown.clone()));
+    }
+    let fleet = plan::cordoned(&cluster.loaded.fleet, &args.nodes);
+    let made = plan::plan(&fleet, &args.nodes, &cluster.snapshot, &cluster.policy);
+    let code = match (made.stuck.is_empty(), made.shut_down.is_empty()) {
+        (false, _) => 2,
+        (true, false) if args.fail_on == FailOn::Warning => 1,
+        (true, _) => 0,
+    };
+    let printed = DrainPlan {
+        api_version: "berth.dev/v1alpha1".to_owned(),
+        kind: "DrainPlan".to_owned(),
+        nodes: args.nodes.clone(),
+        findings: of_cluster.iter().map(Found::from).collect(),
+        moves: made.moves.iter().map(PlannedMove::from).collect(),
+        stuck: made.stuck.iter().map(Remaining::from).collect(),
+        shut_down: made.shut_down.iter().map(Remaining::from).collect(),
+    };
+    Ok(Answer {
+        text: match args.output {
+            PlanOutput::Table => text(&printed),
+            // Strings, numbers and lists of them: nothing in a plan refuses to be written.
+            PlanOutput::Json => serde_json::to_string_pretty(&printed).unwrap_or_default() + "\n",
+            PlanOutput::Yaml => serde_saphyr::to_string(&printed).unwrap_or_default(),
+        },
+        code,
+    })
+}
+
+impl From<&Move> for PlannedMove {
+    fn from(one: &Move) -> Self {
+        let Move {
+            namespace,
+            name,
+            from,
+            to,
+            wave,
+        } = one.clone();
+        Self {
+            namespace,
+            name,
+            from,
+            to,
+            wave,
+        }
+    }
+}
+
+impl From<&Left<'_>> for Remaining {
+    fn from(left: &Left<'_>) -> Self {
+        Self {
+            namespace: left.namespace.clone(),
+            name: left.name.clone(),
+            node: left.node.clone(),
+            findings: left.findings.iter().map(Found::from).collect(),
+        }
+    }
+}
+
+fn text(plan: &DrainPlan) -> String {
+    let mut out = String::new();
+    for wave in plan.moves.chunk_by(|one, next| one.wave == next.wave) {
+        if let Some(first) = wave.first() {
+            put(&mut out, format_args!("wave {}\n", first.wave));
+        }
+        for PlannedMove {
+            namespace,
+            name,
+            from,
+            to,
+            ..
+        } in wave
+        {
+            put(
+                &mut out,
+                format_args!("  {namespace}/{name}  {from} → {to}\n"),
+            );
+        }
+    }
+    for (title, vms, shows_nodes) in [
+        ("the drain would wait for", &plan.stuck, true),
+        ("the drain would shut down", &plan.shut_down, false),
+    ] {
+        if !vms.is_empty() {
+            put(&mut out, format_args!("{title}\n"));
+        }
+        for vm in vms {
+            put(
+                &mut out,
+                format_args!("  {}/{} on {}\n", vm.namespace, vm.name, vm.node),
+            );
+            for found in &vm.findings {
+                let is_source = found.nodes == [vm.node.as_str()];
+                if found.nodes.is_empty() || shows_nodes && !is_source {
+                    put_found(&mut out, found);
+                }
+            }
+        }
+    }
+    for found in plan
+        .findings
+        .iter()
+        .filter(|found| found.severity != "info")
+    {
+        put(
+            &mut out,
+            format_args!("? {} {}\n", found.code, found.message),
+        );
+    }
+    let waves = plan.moves.last().map_or(0, |one| one.wave);
+    let moves = plural(plan.moves.len(), "VM");
+    let (stuck, shut_down) = (plan.stuck.len(), plan.shut_down.len());
+    put(
+        &mut out,
+        format_args!(
+            "{}: {moves} would move in {}, {stuck} would block the drain, {shut_down} would be shut down\n",
+            plan.nodes.join(", "),
+            plural(waves, "wave"),
+        ),
+    );
+    out
+}
+
+fn put_found(out: &mut String, found: &Found) {
+    let Found {
+        code,
+        message,
+        nodes,
+        ..
+    } = found;
+    let nodes = match nodes.len() {
+        0 => String::new(),
+        count => format!(" ({})", plural(count, "node")),
+    };
+    put(out, format_args!("    {code} {message}{nodes}\n"));
+}
+
+/// Writing to a string does not fail.
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_without_vms_says_so() {
+        let plan = DrainPlan {
+            api_version: String::new(),
+            kind: String::new(),
+            nodes: vec!["a".to_owned()],
+            findings: Vec::new(),
+            moves: Vec::new(),
+            stuck: Vec::new(),
+            shut_down: Vec::new(),
+        };
+        assert_eq!(
+            text(&plan),
+            "a: 0 VMs would move in 0 waves, 0 would block the drain, 0 would be shut down\n"
+        );
+    }
+}

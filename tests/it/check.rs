@@ -1,0 +1,187 @@
+//! `berth check` on snapshots, as people run it: what it prints, its exit codes, and an input for every code.
+
+mod causes;
+
+use std::fs;
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::process::berth;
+use crate::support::{cluster, item};
+
+/// Runs `berth check` on a cluster.
+pub(super) fn check(cluster: &Value, args: &[&str]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cluster.json");
+    fs::write(&path, cluster.to_string()).unwrap();
+    let mut command = berth();
+    command.args(["check", "--snapshot"]).arg(&path).args(args);
+    command.output().unwrap()
+}
+
+fn printed(output: &Output) -> String {
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The report that `-o json` prints.
+pub(super) fn report(cluster: &Value, args: &[&str]) -> Value {
+    let output = check(cluster, &[&["-o", "json"], args].concat());
+    serde_json::from_str(&printed(&output)).unwrap()
+}
+
+/// What README.md shows of a command.
+pub(crate) fn shown(command: &str) -> String {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (_, block) = page.split_once(&format!("$ berth {command}\n")).unwrap();
+    block.split("```").next().unwrap().to_owned()
+}
+
+#[test]
+fn a_vm_is_shown_with_its_targets_what_was_found_and_what_to_do() {
+    let output = check(&cluster(), &["web"]);
+    assert_eq!(printed(&output), shown("check web"));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_fleet_is_shown_with_a_line_for_each_vm() {
+    let output = check(&cluster(), &["-A", "-o", "short"]);
+    let text = printed(&output);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 13);
+    for (line, expect) in lines.iter().zip([
+        "VM                                  NODE    VERDICT  TARGETS  CODES",
+        "default/db                          el10-1  warning  6        BRT0413",
+        "default/legacy                      el10-2  warning  4        BRT0213 BRT0413",
+        "default/vm-annotated-false          -       ok       8        BRT0214",
+        "default/vm-annotation-misplaced     -       blocked  8        BRT0202 BRT0214",
+    ]) {
+        assert_eq!(*line, expect);
+    }
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn the_report_has_the_shape_that_the_schema_describes() {
+    let report = report(&cluster(), &["web"]);
+    assert_eq!(report["apiVersion"], "berth.dev/v1alpha1");
+    assert_eq!(report["kind"], "CheckReport");
+    assert_eq!(
+        report["summary"],
+        json!({"ok": 0, "warning": 1, "blocked": 0, "unknown": 0})
+    );
+    let web = &report["items"][1];
+    assert_eq!(web["kind"], "VirtualMachine");
+    assert_eq!(web["targets"], json!(["el9-1", "el9-2", "el9-3"]));
+    assert_eq!(
+        web["findings"][2],
+        json!({
+            "code": "BRT0101",
+            "name": "MigrationSource",
+            "severity": "error",
+            "message": "migration source node",
+            "remedy": "Nothing: a migration needs another node.",
+            "nodes": ["el9-0"],
+        })
+    );
+    let output = berth().args(["check", "--schema"]).output().unwrap();
+    let schema: Value = serde_json::from_str(&printed(&output)).unwrap();
+    assert_eq!(schema["title"], "CheckReport");
+    let fields = |value: &Value| {
+        let fields = value.as_object().unwrap().keys().cloned();
+        fields.collect::<Vec<_>>()
+    };
+    assert_eq!(fields(&schema["properties"]), fields(&report));
+    let properties = &schema["$defs"]["Item"]["properties"];
+    assert_eq!(fields(properties), fields(web));
+}
+
+#[test]
+fn yaml_has_the_same_as_json() {
+    let cluster = cluster();
+    let output = check(&cluster, &["web", "-o", "yaml"]);
+    let yaml: Value = serde_saphyr::from_str(&printed(&output)).unwrap();
+    assert_eq!(yaml, report(&cluster, &["web"]));
+}
+
+#[test]
+fn the_exit_code_says_what_the_vms_come_to() {
+    let migrates = || {
+        let mut cluster = cluster();
+        let kubevirt = item(&mut cluster, "KubeVirt", "kubevirt");
+        kubevirt["spec"]["configuration"]["evictionStrategy"] = json!("LiveMigrate");
+        cluster
+    };
+    let without = |kind: &str| {
+        let mut cluster = migrates();
+        let items = crate::support::items(&mut cluster);
+        items.retain(|item| item["kind"] != kind);
+        cluster
+    };
+    for (cluster, args, expect) in [
+        (migrates(), &["db"][..], 0),
+        (cluster(), &["db"], 1),
+        (cluster(), &["db", "--fail-on", "error"], 0),
+        (cluster(), &["db", "--suppress", "BRT0413"], 0),
+        (
+            cluster(),
+            &["db", "--suppress", "ShutDownByDrain=vm/default/db"],
+            0,
+        ),
+        (
+            cluster(),
+            &["db", "--suppress", "BRT0413=vm/default/web"],
+            1,
+        ),
+        (cluster(), &["-A"], 2),
+        (migrates(), &["db", "--node", "el9-1"], 0),
+        (migrates(), &["db", "--node", "el9-nochassis"], 2),
+        (without("Pod"), &["db"], 3),
+        (without("Node"), &["db"], 3),
+    ] {
+        let output = check(&cluster, args);
+        assert_eq!(
+            output.status.code(),
+            Some(expect),
+            "{args:?}: {}",
+            printed(&output)
+        );
+    }
+}
+
+#[test]
+fn what_can_not_be_checked_is_an_error_with_code_3() {
+    for (args, expect) in [
+        (
+            &["nothing"][..],
+            "error: there is no VM default/nothing; -n NAMESPACE selects another namespace, -A all VMs\n",
+        ),
+        (
+            &["pod/web"],
+            "error: \"pod/web\" is not a VM: write NAME, vm/NAME or vmi/NAME\n",
+        ),
+        (&["--node", "x"], "error: there is no node \"x\"\n"),
+        (
+            &["--suppress", "BRT9999"],
+            "error: --suppress \"BRT9999\": write CODE or CODE=KIND/NAMESPACE/NAME, as in BRT0413=vm/default/web\n",
+        ),
+    ] {
+        let output = check(&cluster(), args);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), expect);
+        assert_eq!(output.status.code(), Some(3), "{args:?}");
+        assert_eq!(output.stdout, b"");
+    }
+    for args in [&["check", "--nothing"][..], &["drain"]] {
+        let output = berth().args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(3), "{args:?}");
+    }
+    let output = berth()
+        .args(["check", "--snapshot", "/none"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("error: --snapshot /none: "), "{said}");
+    assert_eq!(output.status.code(), Some(3));
+}

@@ -1,0 +1,571 @@
+//! Every cause, with an input that makes it come up.
+
+use std::collections::BTreeSet;
+
+use berth::decide::causes::Cause;
+use serde_json::{Value, json};
+
+use super::report;
+
+/// Two nodes, and the VM `web` that runs on the first and can migrate to the second.
+fn base() -> Value {
+    let node = |name: &str| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {
+                "name": name,
+                "labels": {
+                    "kubernetes.io/arch": "amd64",
+                    "kubernetes.io/hostname": name,
+                    "kubevirt.io/schedulable": "true",
+                    "machine-type.node.kubevirt.io/q35": "true",
+                    "host-model-cpu.node.kubevirt.io/Skylake": "true",
+                    "cpu-model-migration.node.kubevirt.io/Skylake": "true",
+                    "cpu-vendor.node.kubevirt.io/Intel": "true",
+                },
+                "annotations": {
+                    "ovn.kubernetes.io/chassis": "11111111-1111-4111-8111-111111111111",
+                },
+            },
+            "spec": {},
+            "status": {
+                "allocatable": {"cpu": "8", "memory": "16Gi", "pods": "110", "devices.kubevirt.io/kvm": "1k"},
+                "conditions": [{"type": "Ready", "status": "True"}],
+            },
+        })
+    };
+    let spec = json!({
+        "architecture": "amd64",
+        "evictionStrategy": "LiveMigrate",
+        "domain": {
+            "cpu": {"model": "host-model"},
+            "machine": {"type": "q35"},
+            "memory": {"guest": "1Gi"},
+            "devices": {"interfaces": [{"name": "default", "masquerade": {}}]},
+        },
+        "networks": [{"name": "default", "pod": {}}],
+    });
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        node("a"),
+        node("b"),
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}},
+        {
+            "apiVersion": "kubevirt.io/v1",
+            "kind": "KubeVirt",
+            "metadata": {"namespace": "kubevirt", "name": "kubevirt"},
+            "spec": {"configuration": {}},
+            "status": {"observedKubeVirtVersion": "v1.9.0"},
+        },
+        {
+            "apiVersion": "kubevirt.io/v1",
+            "kind": "VirtualMachine",
+            "metadata": {"namespace": "default", "name": "web", "uid": "1"},
+            "spec": {"template": {"metadata": {}, "spec": spec}},
+            "status": {"printableStatus": "Running"},
+        },
+        {
+            "apiVersion": "kubevirt.io/v1",
+            "kind": "VirtualMachineInstance",
+            "metadata": {"namespace": "default", "name": "web", "uid": "2"},
+            "spec": spec,
+            "status": {
+                "phase": "Running",
+                "nodeName": "a",
+                "machine": {"type": "q35"},
+                "conditions": [{"type": "LiveMigratable", "status": "True"}],
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "namespace": "default",
+                "name": "virt-launcher-web-x",
+                "creationTimestamp": "2026-01-01T00:00:00Z",
+                "labels": {"kubevirt.io": "virt-launcher"},
+                "ownerReferences": [{
+                    "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance",
+                    "name": "web", "uid": "2", "controller": true,
+                }],
+            },
+            "spec": {
+                "nodeName": "a",
+                "containers": [{
+                    "name": "compute",
+                    "resources": {"requests": {"cpu": "100m", "memory": "1300Mi"}},
+                }],
+            },
+            "status": {
+                "phase": "Running",
+                "conditions": [{"type": "Ready", "status": "True"}],
+                "containerStatuses": [{"name": "compute", "ready": true, "image": "", "imageID": "", "restartCount": 0}],
+            },
+        },
+    ]})
+}
+
+/// The object of a kind: the first, or the node `b`.
+fn object<'a>(cluster: &'a mut Value, kind: &str) -> &'a mut Value {
+    let items = cluster["items"].as_array_mut().unwrap();
+    let mut items = items.iter_mut().filter(|item| item["kind"] == kind);
+    items.next_back().unwrap()
+}
+
+fn add(cluster: &mut Value, object: Value) {
+    cluster["items"].as_array_mut().unwrap().push(object);
+}
+
+fn remove(cluster: &mut Value, kind: &str) {
+    let items = cluster["items"].as_array_mut().unwrap();
+    items.retain(|item| item["kind"] != kind);
+}
+
+/// Sets a field of the VMI.
+fn vmi(cluster: &mut Value, pointer: &str, value: Value) {
+    set(object(cluster, "VirtualMachineInstance"), pointer, value);
+}
+
+/// Sets a field of the node that is the only target.
+fn node(cluster: &mut Value, pointer: &str, value: Value) {
+    set(object(cluster, "Node"), pointer, value);
+}
+
+/// Sets a field, and makes the way to it.
+fn set(object: &mut Value, pointer: &str, value: Value) {
+    let mut place = object;
+    for part in pointer.split('/').filter(|part| !part.is_empty()) {
+        let key = part.replace("~1", "/");
+        place = &mut place[key];
+    }
+    *place = value;
+}
+
+/// KubeVirt says that it does not migrate the VMI.
+fn refused(cluster: &mut Value, reason: &str) {
+    let condition = json!([{"type": "LiveMigratable", "status": "False", "reason": reason, "message": "it says why"}]);
+    vmi(cluster, "status/conditions", condition);
+}
+
+fn quota(hard: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"namespace": "default", "name": "team"},
+        "spec": {"hard": {"requests.memory": hard}},
+        "status": {"hard": {"requests.memory": hard}, "used": {"requests.memory": "1300Mi"}},
+    })
+}
+
+fn claim(modes: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"namespace": "default", "name": "disk"},
+        "spec": {"accessModes": [modes], "volumeName": "pv-1"},
+    })
+}
+
+fn disk(cluster: &mut Value) {
+    let volumes = json!([{"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}}]);
+    vmi(cluster, "spec/volumes", volumes);
+}
+
+type Change = fn(&mut Value);
+
+/// What has to change of [`base`] for a cause to come up, and the message.
+const CASES: &[(Cause, Change, &str)] = &[
+    (
+        Cause::InterfaceNotMigratable,
+        |c| {
+            refused(c, "InterfaceNotLiveMigratable");
+            let plugin = json!([{"name": "default", "binding": {"name": "mine"}}]);
+            vmi(c, "spec/domain/devices/interfaces", plugin);
+        },
+        "an interface cannot be migrated: default has the binding plugin mine",
+    ),
+    (
+        Cause::BridgeAnnotationMissing,
+        |c| {
+            refused(c, "InterfaceNotLiveMigratable");
+            vmi(
+                c,
+                "spec/domain/devices/interfaces",
+                json!([{"name": "default", "bridge": {}}]),
+            );
+        },
+        "bridge binding without the annotation that allows its migration: default",
+    ),
+    (
+        Cause::HostCpuUnknown,
+        |c| {
+            refused(c, "CPUModeLiveMigratable");
+            let labels = &mut c["items"][0]["metadata"]["labels"];
+            let labels = labels.as_object_mut().unwrap();
+            labels.remove("host-model-cpu.node.kubevirt.io/Skylake");
+        },
+        "host-model CPU on a node whose CPU model is unknown: a",
+    ),
+    (
+        Cause::HostDevice,
+        |c| {
+            refused(c, "HostDeviceNotLiveMigratable");
+            let devices = json!([{"name": "nic", "deviceName": "vendor/nic"}]);
+            vmi(c, "spec/domain/devices/hostDevices", devices);
+        },
+        "devices of the node are passed through: nic",
+    ),
+    (
+        Cause::Sev,
+        |c| {
+            refused(c, "SEVNotLiveMigratable");
+            vmi(c, "spec/domain/launchSecurity", json!({"sev": {}}));
+        },
+        "memory is encrypted by AMD SEV",
+    ),
+    (
+        Cause::Tdx,
+        |c| {
+            refused(c, "TDXNotLiveMigratable");
+            vmi(c, "spec/domain/launchSecurity", json!({"tdx": {}}));
+        },
+        "memory is encrypted by Intel TDX",
+    ),
+    (
+        Cause::SecureExecution,
+        |c| {
+            refused(c, "SecureExecutionNotLiveMigratable");
+            vmi(c, "spec/architecture", json!("s390x"));
+            vmi(c, "spec/domain/launchSecurity", json!({}));
+        },
+        "memory is encrypted by IBM Secure Execution",
+    ),
+    (
+        Cause::NoTscFrequency,
+        |c| {
+            refused(c, "NoTSCFrequencyNotLiveMigratable");
+            let hyperv = json!({"hyperv": {"reenlightenment": {}}});
+            vmi(c, "spec/domain/features", hyperv);
+        },
+        "the frequency of the time-stamp counter is unknown",
+    ),
+    (
+        Cause::HypervPassthrough,
+        |c| {
+            refused(c, "HypervPassthroughNotLiveMigratable");
+            let features = json!({"hypervPassthrough": {"enabled": true}});
+            vmi(c, "spec/domain/features", features);
+        },
+        "Hyper-V passthrough depends on the node",
+    ),
+    (
+        Cause::DiskNotShared,
+        |c| {
+            refused(c, "DisksNotLiveMigratable");
+            disk(c);
+            add(c, claim("ReadWriteOnce"));
+        },
+        "a disk cannot be used from two nodes: disk: claim disk has the access modes ReadWriteOnce",
+    ),
+    (
+        Cause::NotLiveMigratable,
+        |c| refused(c, "SomethingNew"),
+        "KubeVirt says that it cannot migrate this VM: it says why",
+    ),
+    (
+        Cause::Ending,
+        |c| {
+            vmi(
+                c,
+                "metadata/deletionTimestamp",
+                json!("2026-01-01T00:00:00Z"),
+            );
+        },
+        "the VM is ending: Running",
+    ),
+    (
+        Cause::MigrationInProgress,
+        |c| {
+            let state = json!({"migrationUid": "3", "sourceNode": "a", "targetNode": "b"});
+            vmi(c, "status/migrationState", state);
+        },
+        "a migration is under way: from a to b",
+    ),
+    (
+        Cause::NotRunning,
+        |c| {
+            remove(c, "VirtualMachineInstance");
+            remove(c, "Pod");
+            add(
+                c,
+                json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "x", "name": "x"}, "spec": {"containers": []}}),
+            );
+            set(
+                object(c, "VirtualMachine"),
+                "status/printableStatus",
+                json!("Stopped"),
+            );
+        },
+        "the VM does not run: Stopped",
+    ),
+    (
+        Cause::NetworkNotFound,
+        |c| {
+            let networks = json!([{"name": "default", "pod": {}}, {"name": "lan", "multus": {"networkName": "lan"}}]);
+            vmi(c, "spec/networks", networks);
+            add(
+                c,
+                json!({
+                    "apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+                    "metadata": {"namespace": "other", "name": "lan"}, "spec": {},
+                }),
+            );
+        },
+        "a network attachment definition is missing: lan",
+    ),
+    (
+        Cause::NoTarget,
+        |c| node(c, "spec/unschedulable", json!(true)),
+        "no node can take the VM",
+    ),
+    (Cause::OneTarget, |_| {}, "only one node can take the VM: b"),
+    (
+        Cause::Cordoned,
+        |c| node(c, "spec/unschedulable", json!(true)),
+        "node is cordoned",
+    ),
+    (
+        Cause::NodeNotReady,
+        |c| {
+            node(
+                c,
+                "spec/taints",
+                json!([{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]),
+            );
+            node(
+                c,
+                "status/conditions",
+                json!([{"type": "Ready", "status": "False"}]),
+            );
+        },
+        "node is not ready: node.kubernetes.io/not-ready",
+    ),
+    (
+        Cause::NotSchedulable,
+        |c| {
+            node(
+                c,
+                "metadata/labels/kubevirt.io~1schedulable",
+                json!("false"),
+            );
+        },
+        "KubeVirt places no VMs on the node: kubevirt.io/schedulable=true",
+    ),
+    (
+        Cause::Taint,
+        |c| {
+            node(
+                c,
+                "spec/taints",
+                json!([{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]),
+            );
+        },
+        "taint not tolerated: gpu=yes:NoSchedule",
+    ),
+    (
+        Cause::CpuNotSupported,
+        |c| {
+            node(
+                c,
+                "metadata/labels/cpu-vendor.node.kubevirt.io~1Intel",
+                json!("false"),
+            );
+        },
+        "CPU not supported: vendor is not Intel",
+    ),
+    (
+        Cause::NodeSelector,
+        |c| vmi(c, "spec/nodeSelector", json!({"zone": "north"})),
+        "node selector does not match: zone=north",
+    ),
+    (
+        Cause::NodeAffinity,
+        |c| {
+            let terms = json!([{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["north"]}]}]);
+            let required = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}});
+            vmi(c, "spec/affinity", required);
+        },
+        "node affinity does not match: zone In north",
+    ),
+    (
+        Cause::VolumeNodeAffinity,
+        |c| {
+            disk(c);
+            add(c, claim("ReadWriteMany"));
+            let terms = json!([{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["a"]}]}]);
+            add(
+                c,
+                json!({
+                    "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "pv-1"},
+                    "spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": terms}}},
+                }),
+            );
+        },
+        "a volume cannot be reached from the node: volume pv-1: kubernetes.io/hostname In a",
+    ),
+    (
+        Cause::InsufficientResources,
+        |c| node(c, "status/allocatable/memory", json!("1Gi")),
+        "not enough free resources: memory: 1.3 GiB requested, 1.0 GiB free",
+    ),
+    (
+        Cause::QuotaExceeded,
+        |c| add(c, quota("2Gi")),
+        "a resource quota leaves no room for the target pod: default/team: memory: 1.3 GiB requested, 0.7 GiB free",
+    ),
+    (
+        Cause::ShutDownByDrain,
+        |c| vmi(c, "spec/evictionStrategy", json!("None")),
+        "a drain would shut the VM down: None",
+    ),
+    (
+        Cause::BlocksDrain,
+        |c| vmi(c, "spec/evictionStrategy", json!("External")),
+        "a drain would wait for the VM: External",
+    ),
+    (
+        Cause::PassthroughCpuDiffers,
+        |c| {
+            vmi(c, "spec/domain/cpu/model", json!("host-passthrough"));
+            let labels = object(c, "Node")["metadata"]["labels"]
+                .as_object_mut()
+                .unwrap();
+            labels.remove("host-model-cpu.node.kubevirt.io/Skylake");
+        },
+        "host-passthrough CPU on nodes with other CPUs: model is not Skylake",
+    ),
+    (
+        Cause::NotInSnapshot,
+        |c| remove(c, "Namespace"),
+        "the snapshot lacks a kind: namespaces",
+    ),
+    (
+        Cause::Unreadable,
+        |c| vmi(c, "spec/volumes", json!(7)),
+        "an object could not be read: VirtualMachineInstance default/web: invalid type: integer `7`, expected a sequence in spec.volumes",
+    ),
+    (
+        Cause::NoSourcePod,
+        |c| object(c, "Pod")["metadata"]["labels"] = json!({}),
+        "the launcher pod was not found",
+    ),
+    (
+        Cause::PodAffinityNotJudged,
+        |c| {
+            let term = json!([{"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "db"}}}]);
+            vmi(
+                c,
+                "spec/affinity",
+                json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": term}}),
+            );
+        },
+        "affinity or anti-affinity to pods is not judged",
+    ),
+    (
+        Cause::TopologySpreadNotJudged,
+        |c| {
+            let spread = json!([{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]);
+            vmi(c, "spec/topologySpreadConstraints", spread);
+        },
+        "topology spread constraints are not judged",
+    ),
+    (
+        Cause::DynamicResourcesNotJudged,
+        |c| vmi(c, "spec/resourceClaims", json!([{"name": "gpu"}])),
+        "claims of dynamic resources are not judged",
+    ),
+    (
+        Cause::InstanceTypeNotJudged,
+        |c| {
+            remove(c, "VirtualMachineInstance");
+            set(
+                object(c, "VirtualMachine"),
+                "spec/instancetype",
+                json!({"name": "large"}),
+            );
+        },
+        "the instance type or preference is not judged: large",
+    ),
+    (
+        Cause::KubeVirtVersionUnknown,
+        |c| object(c, "KubeVirt")["status"] = json!({}),
+        "the version of KubeVirt is unknown",
+    ),
+    (
+        Cause::SouthboundNotRead,
+        |_| {},
+        "OVN's chassis are not judged",
+    ),
+    (
+        Cause::ScopedQuotaNotJudged,
+        |c| {
+            let mut quota = quota("2Gi");
+            quota["spec"]["scopes"] = json!(["NotTerminating"]);
+            add(c, quota);
+        },
+        "a resource quota with scopes is not judged: default/team",
+    ),
+    (
+        Cause::ClaimNotBound,
+        disk,
+        "a claim is missing or not bound: disk",
+    ),
+    (
+        Cause::OtherScheduler,
+        |c| vmi(c, "spec/schedulerName", json!("mine")),
+        "another scheduler places the VM: mine",
+    ),
+    (
+        Cause::ConditionMissing,
+        |c| vmi(c, "status/conditions", json!([])),
+        "KubeVirt has not judged the VM yet",
+    ),
+];
+
+fn found(report: &Value) -> BTreeSet<(String, String)> {
+    let items = report["items"].as_array().unwrap().iter();
+    let findings = items.flat_map(|item| item["findings"].as_array().unwrap());
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    findings
+        .map(|finding| (text(&finding["code"]), text(&finding["message"])))
+        .collect()
+}
+
+#[test]
+fn every_cause_comes_up_with_its_message() {
+    let mut wrong = Vec::new();
+    for (cause, change, message) in CASES {
+        let mut cluster = base();
+        change(&mut cluster);
+        let found = found(&report(&cluster, &[]));
+        let expect = (cause.row().code.to_owned(), (*message).to_owned());
+        if !found.contains(&expect) {
+            wrong.push((cause, found));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let tried: BTreeSet<Cause> = CASES.iter().map(|(cause, ..)| *cause).collect();
+    let missing: Vec<Cause> = Cause::ALL
+        .into_iter()
+        .filter(|cause| !tried.contains(cause))
+        .collect();
+    // A snapshot file refuses nothing.
+    assert_eq!(missing, [Cause::NotAllowed]);
+}
+
+#[test]
+fn a_vm_without_a_fault_has_none_of_the_causes_but_its_only_target() {
+    let report = report(&base(), &[]);
+    let codes: Vec<String> = found(&report).into_iter().map(|(code, _)| code).collect();
+    assert_eq!(codes, ["BRT0101", "BRT0402", "BRT0505", "BRT0910"]);
+}
