@@ -260,7 +260,7 @@ async fn a_filter_call_without_what_it_needs_gets_an_error_that_kube_scheduler_s
         ),
         (
             |args| args["NodeNames"] = json!([7]),
-            "berth: item 0 of NodeNames is not readable: invalid type: integer `7`, expected a string at line 1 column 1",
+            "berth: item 0 of NodeNames is not readable: invalid type: integer `7`, expected a string at line 1 column 15",
         ),
         (
             |args| args["Pod"]["metadata"]["labels"] = json!(7),

@@ -309,7 +309,7 @@ async fn what_can_not_be_answered_gets_a_status_with_the_reason() {
         ),
         (
             &format!(r#"{{"Pod":{pod},"NodeNames":[1]}}"#),
-            "item 0 of NodeNames is not readable: invalid type: integer `1`, expected a string at line 1 column 1",
+            "item 0 of NodeNames is not readable: invalid type: integer `1`, expected a string at line 1 column 5882",
         ),
         (
             &format!(r#"{{"Pod":{pod},"Nodes":{{"items":[{{}}]}}}}"#),

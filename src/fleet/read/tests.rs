@@ -198,11 +198,11 @@ fn a_launcher_is_a_pod_that_a_vmi_controls_and_runs_once_all_its_containers_do()
     }
 }
 
-#[test]
-fn each_kind_is_cut_down_to_what_is_judged() {
+/// An object or two of each kind that is cut down.
+fn mk_objects() -> Vec<(Kind, Value)> {
     let named = |name: &str| json!({"name": name, "labels": {"a": "b"}});
     let of = |name: &str| json!({"namespace": "default", "name": name});
-    let fleet = mk_fleet(&[
+    vec![
         (
             Kind::Node,
             json!({
@@ -269,8 +269,12 @@ fn each_kind_is_cut_down_to_what_is_judged() {
                 "spec": {"selectors": {"virtualMachineInstanceSelector": {"x": "y"}}, "allowPostCopy": true, "completionTimeoutPerGiB": 7},
             }),
         ),
-    ]);
-    let fleet = fleet.unwrap();
+    ]
+}
+
+#[test]
+fn each_kind_is_cut_down_to_what_is_judged() {
+    let fleet = mk_fleet(&mk_objects()).unwrap();
     let node = &fleet.nodes["a"];
     assert_eq!(node.labels["a"], "b");
     assert_eq!(node.taints[0].key, "k");

@@ -49,7 +49,7 @@ enum Effect {
 /// What came of it.
 enum Outcome {
     Configuration(Option<Configuration>),
-    Secret(Option<Secret>),
+    Secret(Box<Option<Secret>>),
     Done,
     Conflict,
     Lost,
@@ -59,7 +59,7 @@ impl Api {
     fn apply(&mut self, effect: &Effect) -> Outcome {
         match effect {
             Effect::ReadConfiguration => Outcome::Configuration(self.read()),
-            Effect::ReadSecret => Outcome::Secret(self.secret.clone()),
+            Effect::ReadSecret => Outcome::Secret(Box::new(self.secret.clone())),
             Effect::WriteSecret(secret) => match self.write(secret) {
                 Ok(()) => Outcome::Done,
                 Err(_) => Outcome::Conflict,
@@ -137,7 +137,7 @@ impl ApiServer for Rc<Line> {
 
     async fn read_secret(&mut self) -> Result<Option<Secret>, PkiError> {
         match self.ask(Effect::ReadSecret).await {
-            Outcome::Secret(secret) => Ok(secret),
+            Outcome::Secret(secret) => Ok(*secret),
             _ => Err(lost()),
         }
     }
