@@ -11,6 +11,7 @@ use crate::check::cluster::{Cluster, ClusterError, Scope};
 use crate::check::report::{CheckReport, Item};
 use crate::check::text::Layout;
 use crate::decide::causes::Cause;
+use crate::decide::checks::Severity;
 use crate::decide::codes::Code;
 use crate::fleet::finding::{Finding, Verdict};
 use crate::fleet::judge::{Body, Judge, Judgement};
@@ -31,8 +32,11 @@ pub enum CheckError {
     #[error(transparent)]
     Cluster(#[from] ClusterError),
     /// A VM that was named is not there.
-    #[error("there is no VM {0}; -n NAMESPACE selects another namespace, -A all VMs")]
+    #[error("there is no VM {0}; -n NAMESPACE selects another namespace, -A all of them")]
     NoVm(String),
+    /// The namespace is not there.
+    #[error("there is no namespace {0:?}")]
+    NoNamespace(String),
     /// The node that was named is not there.
     #[error("there is no node {0:?}")]
     NoNode(String),
@@ -52,7 +56,7 @@ pub enum CheckError {
 /// Nothing could be checked.
 pub async fn run(args: &Check, layout: Layout) -> Result<Answer, CheckError> {
     if args.schema {
-        let schema = schemars::schema_for!(CheckReport);
+        let schema = schemars::schema_for!(CheckReport<'static>);
         return Ok(Answer {
             text: format!("{:#}\n", schema.to_value()),
             code: 0,
@@ -72,16 +76,16 @@ pub async fn run(args: &Check, layout: Layout) -> Result<Answer, CheckError> {
     let report = report(args, &cluster, &suppressed)?;
     Ok(Answer {
         text: print(&report, args.output, layout),
-        code: exit_code(&report, args.fail_on),
+        code: exit_code(&report, args.fail_on, cluster.is_unanswered()),
     })
 }
 
 /// Judges the VMs that are asked for.
-fn report(
+fn report<'l>(
     args: &Check,
-    cluster: &Cluster,
+    cluster: &'l Cluster,
     suppressed: &[Suppressed<'_>],
-) -> Result<CheckReport, CheckError> {
+) -> Result<CheckReport<'l>, CheckError> {
     let fleet = &cluster.loaded.fleet;
     let bodies = selected(args, cluster)?;
     if let Some(node) = &args.node
@@ -89,8 +93,13 @@ fn report(
     {
         return Err(CheckError::NoNode(node.clone()));
     }
-    let of_cluster = cluster.findings();
-    let cannot_place = cluster.lacks_placement();
+    let is_suppressed = |found: &Finding<'_>, body: Option<&Body<'_>>| {
+        let mut rules = suppressed.iter();
+        rules.any(|rule| rule.matches(found.code, body))
+    };
+    let mut of_cluster = cluster.findings();
+    of_cluster.retain(|found| !is_suppressed(found, None));
+    let cannot_judge = !cluster.gaps().is_empty();
     let mut judge = Judge::new(fleet, &cluster.snapshot, &cluster.policy);
     let mut items = Vec::new();
     if !of_cluster.is_empty() {
@@ -101,37 +110,39 @@ fn report(
         if let Some(node) = &args.node {
             narrow(&mut judgement, node);
         }
-        let is_suppressed = |found: &Finding<'_>| {
-            suppressed
-                .iter()
-                .any(|rule| rule.matches(found.code, &body))
+        if cannot_judge {
+            judgement.targets.clear();
+            judgement
+                .findings
+                .retain(|found| !depends_on_targets(found));
+        }
+        judgement
+            .findings
+            .retain(|found| !is_suppressed(found, Some(&body)));
+        judgement.verdict = match verdict(&judgement.findings) {
+            Verdict::Blocked => Verdict::Blocked,
+            _ if cannot_judge => Verdict::Unknown,
+            verdict => verdict,
         };
-        judgement.findings.retain(|found| !is_suppressed(found));
-        judgement.verdict = verdict(&judgement, cannot_place);
         items.push(Item::from(&judgement));
     }
     Ok(CheckReport::new(items))
 }
 
-/// What the findings about a VM as a whole come to, once some are suppressed. Where nodes or pods could not
-/// be listed, a VM that nothing else blocks is not judged.
-fn verdict(judgement: &Judgement<'_>, cannot_place: bool) -> Verdict {
-    let of_vm = judgement
-        .findings
-        .iter()
-        .filter(|found| found.nodes.is_empty());
-    let is_placement = |found: &&Finding<'_>| {
-        matches!(found.code, Code::Cause(Cause::NoTarget | Cause::OneTarget))
-    };
-    let of_vm: Vec<Finding<'_>> = of_vm
-        .filter(|found| !(cannot_place && is_placement(found)))
-        .cloned()
-        .collect();
-    match Verdict::of(&of_vm) {
-        Verdict::Blocked => Verdict::Blocked,
-        _ if cannot_place => Verdict::Unknown,
-        verdict => verdict,
-    }
+/// What findings come to. What is against single nodes does not count: others may fit.
+fn verdict(findings: &[Finding<'_>]) -> Verdict {
+    let is_of_vm =
+        |found: &&Finding<'_>| found.nodes.is_empty() || found.severity() == Severity::Warning;
+    let of_vm: Vec<Finding<'_>> = findings.iter().filter(is_of_vm).cloned().collect();
+    Verdict::of(&of_vm)
+}
+
+/// Whether a finding says something of the targets, or follows from them.
+fn depends_on_targets(found: &Finding<'_>) -> bool {
+    matches!(
+        found.code,
+        Code::Cause(Cause::NoTarget | Cause::OneTarget | Cause::BlocksDrain)
+    )
 }
 
 /// Leaves one node in a judgement.
@@ -147,7 +158,7 @@ fn narrow(judgement: &mut Judgement<'_>, node: &str) {
     if judgement.targets.is_empty() {
         judgement
             .findings
-            .insert(0, Finding::of(Cause::NoTarget, node));
+            .insert(0, Finding::of(Cause::NodeDoesNotFit, node));
     }
 }
 
@@ -155,6 +166,10 @@ fn narrow(judgement: &mut Judgement<'_>, node: &str) {
 fn selected<'l>(args: &Check, cluster: &'l Cluster) -> Result<Vec<Body<'l>>, CheckError> {
     let namespace = &cluster.namespace;
     let is_asked = |body: &Body<'_>| args.all_namespaces || body.namespace() == namespace;
+    let known = &cluster.loaded.fleet.namespaces;
+    if !args.all_namespaces && !known.is_empty() && !known.contains_key(namespace) {
+        return Err(CheckError::NoNamespace(namespace.clone()));
+    }
     let bodies: Vec<Body<'l>> = Body::all(&cluster.loaded.fleet).filter(is_asked).collect();
     if args.vms.is_empty() {
         return Ok(bodies);
@@ -214,8 +229,10 @@ impl<'a> Suppressed<'a> {
         Ok(Self { code, object })
     }
 
-    fn matches(&self, code: Code, body: &Body<'_>) -> bool {
+    /// Whether it leaves out this code of a VM, or of the cluster as a whole.
+    fn matches(&self, code: Code, body: Option<&Body<'_>>) -> bool {
         let is_of = |(kind, namespace, name): (&str, &str, &str)| {
+            let Some(body) = body else { return false };
             let kinds: &[&str] = match body.vm {
                 Some(_) => &["vm", "virtualmachine"],
                 None => &["vmi", "virtualmachineinstance"],
@@ -228,7 +245,7 @@ impl<'a> Suppressed<'a> {
     }
 }
 
-fn print(report: &CheckReport, output: Output, layout: Layout) -> String {
+fn print(report: &CheckReport<'_>, output: Output, layout: Layout) -> String {
     let wide = Layout {
         is_wide: true,
         ..layout
@@ -243,13 +260,14 @@ fn print(report: &CheckReport, output: Output, layout: Layout) -> String {
     }
 }
 
-fn exit_code(report: &CheckReport, fail_on: FailOn) -> u8 {
+fn exit_code(report: &CheckReport<'_>, fail_on: FailOn, is_unanswered: bool) -> u8 {
     let summary = report.summary;
-    if summary.unknown > 0 {
+    let warns = report.items.iter().any(|item| item.verdict == "warning");
+    if summary.unknown > 0 || is_unanswered {
         3
     } else if summary.blocked > 0 {
         2
     } else {
-        u8::from(summary.warning > 0 && fail_on == FailOn::Warning)
+        u8::from(warns && fail_on == FailOn::Warning)
     }
 }

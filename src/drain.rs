@@ -9,14 +9,14 @@ use crate::args::fleet::{Drain, FailOn, PlanOutput};
 use crate::check::Answer;
 use crate::check::cluster::{Cluster, ClusterError, Scope};
 use crate::check::report::Found;
-use crate::check::text::plural;
-use crate::decide::checks::Severity;
+use crate::check::text::{plural, shown_name};
+use crate::fleet::kind::Kind;
 use crate::fleet::plan::{self, Left, Move};
 
 /// A plan, as it is printed as JSON and YAML.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct DrainPlan {
+pub struct DrainPlan<'a> {
     /// `berth.dev/v1alpha1`.
     pub api_version: String,
     /// `DrainPlan`.
@@ -24,13 +24,13 @@ pub struct DrainPlan {
     /// The nodes that are drained.
     pub nodes: Vec<String>,
     /// What was found of the cluster as a whole.
-    pub findings: Vec<Found>,
+    pub findings: Vec<Found<'a>>,
     /// The VMs that move, in the order of their waves.
     pub moves: Vec<PlannedMove>,
     /// The VMs that the drain would wait for.
-    pub stuck: Vec<Remaining>,
+    pub stuck: Vec<Remaining<'a>>,
     /// The VMs that the drain would shut down.
-    pub shut_down: Vec<Remaining>,
+    pub shut_down: Vec<Remaining<'a>>,
 }
 
 /// A VM that moves.
@@ -50,7 +50,7 @@ pub struct PlannedMove {
 
 /// A VM that does not move.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Remaining {
+pub struct Remaining<'a> {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -58,7 +58,7 @@ pub struct Remaining {
     /// The node that it is on.
     pub node: String,
     /// Why it does not move.
-    pub findings: Vec<Found>,
+    pub findings: Vec<Found<'a>>,
 }
 
 /// Why no plan was made.
@@ -71,9 +71,7 @@ pub enum DrainError {
     #[error("there is no node {0:?}")]
     NoNode(String),
     /// What has to be known could not be read.
-    #[error(
-        "the nodes or pods of the cluster could not be read, and without them there is no plan: {0}"
-    )]
+    #[error("no plan without what could not be read: {0}")]
     Gap(String),
 }
 
@@ -84,11 +82,11 @@ pub enum DrainError {
 pub async fn run(args: &Drain) -> Result<Answer, DrainError> {
     let cluster = Cluster::read(&args.fleet, Scope::All).await?;
     let of_cluster = cluster.findings();
-    if cluster.lacks_placement() {
-        let gaps = of_cluster
-            .iter()
-            .filter(|found| found.severity() == Severity::Unchecked);
-        let gaps: Vec<&str> = gaps.map(|found| found.message.as_str()).collect();
+    let mut gaps = cluster.gaps();
+    // The eviction strategy of VMs without one of their own is in it.
+    gaps.extend(cluster.unread(|kind| *kind == Kind::KubeVirt));
+    if !gaps.is_empty() {
+        let gaps: Vec<String> = gaps.into_iter().map(|found| found.message).collect();
         return Err(DrainError::Gap(gaps.join("; ")));
     }
     let known = &cluster.loaded.fleet.nodes;
@@ -141,8 +139,8 @@ impl From<&Move> for PlannedMove {
     }
 }
 
-impl From<&Left<'_>> for Remaining {
-    fn from(left: &Left<'_>) -> Self {
+impl<'a> From<&'a Left<'_>> for Remaining<'a> {
+    fn from(left: &'a Left<'_>) -> Self {
         Self {
             namespace: left.namespace.clone(),
             name: left.name.clone(),
@@ -152,7 +150,7 @@ impl From<&Left<'_>> for Remaining {
     }
 }
 
-fn text(plan: &DrainPlan) -> String {
+fn text(plan: &DrainPlan<'_>) -> String {
     let mut out = String::new();
     for wave in plan.moves.chunk_by(|one, next| one.wave == next.wave) {
         if let Some(first) = wave.first() {
@@ -168,7 +166,13 @@ fn text(plan: &DrainPlan) -> String {
         {
             put(
                 &mut out,
-                format_args!("  {namespace}/{name}  {from} → {to}\n"),
+                format_args!(
+                    "  {}/{}  {} → {}\n",
+                    shown_name(namespace),
+                    shown_name(name),
+                    shown_name(from),
+                    shown_name(to)
+                ),
             );
         }
     }
@@ -182,7 +186,12 @@ fn text(plan: &DrainPlan) -> String {
         for vm in vms {
             put(
                 &mut out,
-                format_args!("  {}/{} on {}\n", vm.namespace, vm.name, vm.node),
+                format_args!(
+                    "  {}/{} on {}\n",
+                    shown_name(&vm.namespace),
+                    shown_name(&vm.name),
+                    shown_name(&vm.node)
+                ),
             );
             for found in &vm.findings {
                 let is_source = found.nodes == [vm.node.as_str()];
@@ -216,7 +225,7 @@ fn text(plan: &DrainPlan) -> String {
     out
 }
 
-fn put_found(out: &mut String, found: &Found) {
+fn put_found(out: &mut String, found: &Found<'_>) {
     let Found {
         code,
         message,

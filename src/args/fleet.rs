@@ -19,8 +19,9 @@ pub struct FleetArgs {
     #[arg(long, env = "BERTH_CONTEXT", value_name = "NAME")]
     pub context: Option<String>,
 
-    /// Read a file instead of a cluster: what `kubectl get KIND,… -A -o json` (or yaml) wrote
-    #[arg(long, env = "BERTH_SNAPSHOT", value_name = "FILE", conflicts_with_all = ["kubeconfig", "context"])]
+    /// Read a file instead of a cluster, whatever kubeconfig there is: what `kubectl get KIND,… -A -o json`
+    /// (or yaml) wrote
+    #[arg(long, env = "BERTH_SNAPSHOT", value_name = "FILE")]
     pub snapshot: Option<PathBuf>,
 
     /// Configuration file of berth, for its checks and its network [default: berth's defaults]
@@ -49,7 +50,7 @@ pub struct Check {
     pub namespace: Option<String>,
 
     /// The VMs of all namespaces
-    #[arg(short = 'A', long, env = "BERTH_ALL_NAMESPACES", conflicts_with_all = ["namespace", "vms"], value_parser = switch)]
+    #[arg(short = 'A', long, env = "BERTH_ALL_NAMESPACES", conflicts_with = "namespace", value_parser = switch)]
     pub all_namespaces: bool,
 
     /// Judge this node alone as the target

@@ -105,17 +105,10 @@ impl Cluster {
     /// What is found of the cluster as a whole: what could not be read, and the known bugs of its releases.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding<'static>> {
-        let mut found = Vec::new();
-        for (kind, fault) in &self.loaded.not_allowed {
-            let detail = format!("{}: {fault}", kind.plural());
-            found.push(Finding::of(Cause::NotAllowed, &detail));
-        }
-        for kind in &self.loaded.absent {
-            found.push(Finding::of(Cause::NotInSnapshot, kind.plural()));
-        }
-        for (kind, key, problem) in &self.loaded.unreadable {
-            let detail = format!("{} {key}: {problem}", kind.name());
-            found.push(Finding::of(Cause::Unreadable, &detail));
+        let mut found = self.unread(|_| true);
+        if self.loaded.fleet.vmis.is_empty() && self.vms_run() {
+            let kind = Kind::VirtualMachineInstance.plural();
+            found.push(Finding::of(Cause::NotInSnapshot, kind));
         }
         let kubevirt = self.loaded.fleet.kubevirt.as_ref();
         if kubevirt.is_none_or(|cr| cr.status.observed_kube_virt_version.is_none()) {
@@ -133,12 +126,61 @@ impl Cluster {
         found
     }
 
-    /// Whether nodes or pods are missing, without which no node can be judged.
+    /// What is missing without which nothing can be said of where VMs are or fit: nodes, pods or VMIs that
+    /// were not read, or not all of them.
     #[must_use]
-    pub fn lacks_placement(&self) -> bool {
-        let refused = self.loaded.not_allowed.iter().map(|(kind, _)| kind);
-        let mut missing = refused.chain(&self.loaded.absent);
-        missing.any(|kind| matches!(kind, Kind::Node | Kind::Pod))
+    pub fn gaps(&self) -> Vec<Finding<'static>> {
+        let is_vital = |kind: &Kind| {
+            matches!(
+                kind,
+                Kind::Node | Kind::Pod | Kind::VirtualMachine | Kind::VirtualMachineInstance
+            )
+        };
+        let mut gaps = self.unread(is_vital);
+        if self.loaded.fleet.vmis.is_empty() && self.vms_run() {
+            let kind = Kind::VirtualMachineInstance.plural();
+            gaps.push(Finding::of(Cause::NotInSnapshot, kind));
+        }
+        gaps
+    }
+
+    /// Whether nothing could be said of the cluster's VMs, or of the chassis where they are asked for.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        !self.gaps().is_empty() || matches!(self.snapshot.southbound, SouthboundState::Stale)
+    }
+
+    /// Whether a VM says that it runs.
+    fn vms_run(&self) -> bool {
+        let mut vms = self.loaded.fleet.vms.values();
+        vms.any(|vm| {
+            let status = vm.status.printable_status.as_deref();
+            matches!(status, Some("Running" | "Migrating" | "Paused"))
+        })
+    }
+
+    /// What could not be read of these kinds.
+    pub fn unread(&self, is_asked: impl Fn(&Kind) -> bool) -> Vec<Finding<'static>> {
+        let mut found = Vec::new();
+        for (kind, fault) in self
+            .loaded
+            .not_allowed
+            .iter()
+            .filter(|(kind, _)| is_asked(kind))
+        {
+            let detail = format!("{}: {fault}", kind.plural());
+            found.push(Finding::of(Cause::NotAllowed, &detail));
+        }
+        for kind in self.loaded.absent.iter().filter(|kind| is_asked(kind)) {
+            found.push(Finding::of(Cause::NotInSnapshot, kind.plural()));
+        }
+        for (kind, key, problem) in &self.loaded.unreadable {
+            if is_asked(kind) {
+                let detail = format!("{} {key}: {problem}", kind.name());
+                found.push(Finding::of(Cause::Unreadable, &detail));
+            }
+        }
+        found
     }
 }
 

@@ -12,7 +12,7 @@ const API_VERSION: &str = "berth.dev/v1alpha1";
 /// A report of `berth check`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct CheckReport {
+pub struct CheckReport<'a> {
     /// `berth.dev/v1alpha1`.
     pub api_version: String,
     /// `CheckReport`.
@@ -20,7 +20,7 @@ pub struct CheckReport {
     /// How many VMs got which verdict.
     pub summary: Summary,
     /// The cluster, where something was found of it as a whole, then the VMs.
-    pub items: Vec<Item>,
+    pub items: Vec<Item<'a>>,
 }
 
 /// How many VMs got which verdict.
@@ -38,48 +38,48 @@ pub struct Summary {
 
 /// A VM, or the cluster as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Item {
+pub struct Item<'a> {
     /// `VirtualMachine`, `VirtualMachineInstance` (one without a VM) or `Cluster`.
-    pub kind: String,
+    pub kind: &'a str,
     /// Its namespace; empty for the cluster.
-    pub namespace: String,
+    pub namespace: &'a str,
     /// Its name; empty for the cluster.
-    pub name: String,
+    pub name: &'a str,
     /// The node that it runs on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub node: Option<String>,
+    pub node: Option<&'a str>,
     /// `ok`, `warning`, `blocked` or `unknown`.
-    pub verdict: String,
+    pub verdict: &'a str,
     /// The nodes that can take it.
-    pub targets: Vec<String>,
+    pub targets: Vec<&'a str>,
     /// What was found.
-    pub findings: Vec<Found>,
+    pub findings: Vec<Found<'a>>,
 }
 
 /// A finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Found {
+pub struct Found<'a> {
     /// `BRT` and four digits.
-    pub code: String,
+    pub code: &'a str,
     /// The name of the code.
-    pub name: String,
+    pub name: &'a str,
     /// `error`, `warning`, `info` or `unchecked`.
-    pub severity: String,
+    pub severity: &'a str,
     /// What was found, in one line.
     pub message: String,
     /// What to do about it.
-    pub remedy: String,
+    pub remedy: &'a str,
     /// The nodes that it is about; empty where it is about the object as a whole.
-    pub nodes: Vec<String>,
+    pub nodes: Vec<&'a str>,
 }
 
-impl CheckReport {
+impl<'a> CheckReport<'a> {
     /// A report of these items.
     #[must_use]
-    pub fn new(items: Vec<Item>) -> Self {
+    pub fn new(items: Vec<Item<'a>>) -> Self {
         let mut summary = Summary::default();
         for item in items.iter().filter(|item| !item.is_cluster()) {
-            *match item.verdict.as_str() {
+            *match item.verdict {
                 "ok" => &mut summary.ok,
                 "warning" => &mut summary.warning,
                 "blocked" => &mut summary.blocked,
@@ -95,16 +95,16 @@ impl CheckReport {
     }
 }
 
-impl Item {
+impl<'a> Item<'a> {
     /// What was found of the cluster as a whole.
     #[must_use]
-    pub fn of_cluster(findings: &[Finding<'_>]) -> Self {
+    pub fn of_cluster(findings: &[Finding<'a>]) -> Self {
         Self {
-            kind: "Cluster".to_owned(),
-            namespace: String::new(),
-            name: String::new(),
+            kind: "Cluster",
+            namespace: "",
+            name: "",
             node: None,
-            verdict: Verdict::of(findings).to_string(),
+            verdict: Verdict::of(findings).into(),
             targets: Vec::new(),
             findings: findings.iter().map(Found::from).collect(),
         }
@@ -117,8 +117,8 @@ impl Item {
     }
 }
 
-impl From<&Judgement<'_>> for Item {
-    fn from(judgement: &Judgement<'_>) -> Self {
+impl<'a> From<&Judgement<'a>> for Item<'a> {
+    fn from(judgement: &Judgement<'a>) -> Self {
         let Judgement {
             body,
             verdict,
@@ -126,34 +126,32 @@ impl From<&Judgement<'_>> for Item {
             findings,
             ..
         } = judgement;
-        let kind: &str = body.kind.into();
         Self {
-            kind: kind.to_owned(),
-            namespace: body.namespace().to_owned(),
-            name: body.name().to_owned(),
-            node: body.node().map(str::to_owned),
-            verdict: verdict.to_string(),
-            targets: targets.iter().map(|node| (*node).to_owned()).collect(),
+            kind: body.kind.into(),
+            namespace: body.namespace(),
+            name: body.name(),
+            node: body.node(),
+            verdict: (*verdict).into(),
+            targets: targets.clone(),
             findings: findings.iter().map(Found::from).collect(),
         }
     }
 }
 
-impl From<&Finding<'_>> for Found {
-    fn from(finding: &Finding<'_>) -> Self {
+impl<'a> From<&Finding<'a>> for Found<'a> {
+    fn from(finding: &Finding<'a>) -> Self {
         let Finding {
             code,
             message,
             nodes,
         } = finding;
-        let severity: &str = code.severity().into();
         Self {
-            code: code.id().to_owned(),
-            name: code.name().to_owned(),
-            severity: severity.to_owned(),
+            code: code.id(),
+            name: code.name(),
+            severity: code.severity().into(),
             message: message.clone(),
-            remedy: code.remedy().to_owned(),
-            nodes: nodes.iter().map(|node| (*node).to_owned()).collect(),
+            remedy: code.remedy(),
+            nodes: nodes.clone(),
         }
     }
 }

@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::check::report::{CheckReport, Found, Item};
 use crate::decide::checks::Check;
+use crate::text::{LONGEST_NAME, shorten};
 
 /// How many nodes of a finding are named where not all are asked for.
 const NAMED_NODES: usize = 4;
@@ -31,7 +32,7 @@ const DIM: Style = Style::new().dimmed();
 
 /// The findings of each object, then what to do about each code that came up.
 #[must_use]
-pub fn table(report: &CheckReport, layout: Layout) -> String {
+pub fn table(report: &CheckReport<'_>, layout: Layout) -> String {
     let mut out = String::new();
     for item in &report.items {
         heading(item, &mut out);
@@ -53,22 +54,23 @@ pub fn table(report: &CheckReport, layout: Layout) -> String {
 
 /// A line for each VM: the verdict, its name, the number of targets, the codes.
 #[must_use]
-pub fn short(report: &CheckReport) -> String {
+pub fn short(report: &CheckReport<'_>) -> String {
     let vms = report.items.iter().filter(|item| !item.is_cluster());
     let rows = vms.map(|item| {
         let mut codes: Vec<&str> = Vec::new();
-        for found in item.findings.iter().filter(|found| found.nodes.is_empty()) {
-            if !codes.contains(&found.code.as_str()) {
-                codes.push(&found.code);
+        for found in &item.findings {
+            let is_of_vm = found.nodes.is_empty() || found.severity == "warning";
+            if is_of_vm && !codes.contains(&found.code) {
+                codes.push(found.code);
             }
         }
-        let name = format!("{}/{}", item.namespace, item.name);
-        let node = item.node.as_deref().unwrap_or("-");
+        let name = vm(item);
+        let node = item.node.map_or_else(|| "-".to_owned(), shown_name);
         let targets = item.targets.len().to_string();
         [
             name,
-            node.to_owned(),
-            item.verdict.clone(),
+            node,
+            item.verdict.to_owned(),
             targets,
             codes.join(" "),
         ]
@@ -91,34 +93,34 @@ pub fn short(report: &CheckReport) -> String {
     out
 }
 
-fn heading(item: &Item, out: &mut String) {
+fn heading(item: &Item<'_>, out: &mut String) {
     let place = match (&item.node, item.is_cluster()) {
         (_, true) => "the cluster".to_owned(),
-        (Some(node), false) => format!("{}/{} on {node}", item.namespace, item.name),
-        (None, false) => format!("{}/{}", item.namespace, item.name),
+        (Some(node), false) => format!("{} on {}", vm(item), shown_name(node)),
+        (None, false) => vm(item),
     };
     put(out, format_args!("{BOLD}{place}{BOLD:#}\n"));
 }
 
-fn targets(item: &Item, layout: Layout, out: &mut String) {
+fn targets(item: &Item<'_>, layout: Layout, out: &mut String) {
     let can = if item.node.is_some() {
         "can migrate to"
     } else {
         "can start on"
     };
-    let names: Vec<&str> = item.targets.iter().map(String::as_str).collect();
-    match (item.verdict.as_str(), names.len()) {
+    let names = &item.targets;
+    match (item.verdict, names.len()) {
         ("unknown", _) => put(out, format_args!("  {YELLOW}?{YELLOW:#} not judged\n")),
         (_, 0) => {}
         ("blocked", count) => {
-            let nodes = named(&names, layout);
+            let nodes = named(names, layout);
             put(
                 out,
                 format_args!("    {} would fit: {nodes}\n", plural(count, "node")),
             );
         }
         (_, count) => {
-            let nodes = named(&names, layout);
+            let nodes = named(names, layout);
             put(
                 out,
                 format_args!(
@@ -130,15 +132,15 @@ fn targets(item: &Item, layout: Layout, out: &mut String) {
     }
 }
 
-fn line(found: &Found, layout: Layout, out: &mut String) {
-    let (symbol, style) = match (found.severity.as_str(), found.nodes.is_empty()) {
+fn line(found: &Found<'_>, layout: Layout, out: &mut String) {
+    let (symbol, style) = match (found.severity, found.nodes.is_empty()) {
         ("error", true) => ("×", RED),
         ("error", false) => ("-", DIM),
         ("warning", _) => ("‼", YELLOW),
         ("unchecked", _) => ("?", YELLOW),
         _ => ("i", DIM),
     };
-    let names: Vec<&str> = found.nodes.iter().map(String::as_str).collect();
+    let names = &found.nodes;
     let nodes = match names.as_slice() {
         [] => String::new(),
         names => format!(" ({})", named(names, layout)),
@@ -153,13 +155,15 @@ fn line(found: &Found, layout: Layout, out: &mut String) {
 }
 
 /// What to do about each code, once. Those of nodes follow only where a VM has no target.
-fn remedies(report: &CheckReport, layout: Layout, out: &mut String) {
+fn remedies(report: &CheckReport<'_>, layout: Layout, out: &mut String) {
     let mut codes = BTreeMap::new();
     for item in &report.items {
         let is_stuck = !item.is_cluster() && item.targets.is_empty();
         for found in &item.findings {
-            if found.nodes.is_empty() || is_stuck || layout.is_wide {
-                codes.insert(&found.code, found);
+            let is_of_vm = found.nodes.is_empty() || found.severity == "warning";
+            let is_source = found.code == Check::MigrationSource.row().code;
+            if is_of_vm || (is_stuck && !is_source) || layout.is_wide {
+                codes.insert(found.code, found);
             }
         }
     }
@@ -170,7 +174,7 @@ fn remedies(report: &CheckReport, layout: Layout, out: &mut String) {
     put(out, format_args!("{BOLD}what to do{BOLD:#}\n"));
     for found in codes.values() {
         put(out, format_args!("  {} {}\n", found.code, found.name));
-        for line in wrap(&found.remedy, layout.width.saturating_sub(6)) {
+        for line in wrap(found.remedy, layout.width.saturating_sub(6)) {
             put(out, format_args!("      {line}\n"));
         }
     }
@@ -181,7 +185,7 @@ fn remedies(report: &CheckReport, layout: Layout, out: &mut String) {
     );
 }
 
-fn summary(report: &CheckReport, out: &mut String) {
+fn summary(report: &CheckReport<'_>, out: &mut String) {
     let summary = report.summary;
     let count = summary.ok + summary.warning + summary.blocked + summary.unknown;
     let parts = [
@@ -209,11 +213,21 @@ fn named(names: &[&str], layout: Layout) -> String {
     } else {
         NAMED_NODES.min(names.len())
     };
-    let (shown, more) = names.split_at(shown);
+    let (first, more) = names.split_at(shown);
+    let first: Vec<String> = first.iter().map(|name| shown_name(name)).collect();
     match more.len() {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
     }
+}
+
+fn vm(item: &Item<'_>) -> String {
+    format!("{}/{}", shown_name(item.namespace), shown_name(item.name))
+}
+
+/// A name, which comes from the cluster or from a file.
+pub(crate) fn shown_name(name: &str) -> String {
+    shorten(name, LONGEST_NAME)
 }
 
 /// A count of things.

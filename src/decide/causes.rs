@@ -158,9 +158,17 @@ causes! {
         meaning: "KubeVirt refuses a second migration of a VMI. Its source and target nodes are shown.",
         remedy: "Wait for it, or delete the VirtualMachineInstanceMigration to cancel it.",
     }
+    /// The node of the VM does not answer.
+    SourceNotReady {
+        code: "BRT0214",
+        severity: Severity::Error,
+        text: "the node on which the VM runs is not ready",
+        meaning: "The node is gone, or its condition Ready is not True. A migration needs the virt-handler of that node.",
+        remedy: "Bring the node back. If it is lost for good, see KubeVirt's documentation about fencing.",
+    }
     /// The VM does not run.
     NotRunning {
-        code: "BRT0214",
+        code: "BRT0215",
         severity: Severity::Info,
         text: "the VM does not run",
         meaning: "There is nothing to migrate. The VM is judged by its template: what it will be able to do once it runs.",
@@ -285,8 +293,8 @@ causes! {
         code: "BRT0414",
         severity: Severity::Warning,
         text: "a drain would wait for the VM",
-        meaning: "The VM's eviction strategy is External, which leaves its migration to another controller, or LiveMigrate while it cannot be migrated. `kubectl drain` does not end before somebody moves it or shuts it down.",
-        remedy: "Shut the VM down before the drain, or use LiveMigrateIfPossible.",
+        meaning: "The VM's eviction strategy is External, which leaves its migration to another controller, or the strategy migrates it and it cannot be migrated now. `kubectl drain` does not end before the VM has moved or is shut down.",
+        remedy: "Mend what keeps it from migrating, or shut the VM down before the drain.",
     }
     /// The CPU of another node differs, and the guest has all of its own.
     PassthroughCpuDiffers {
@@ -297,13 +305,30 @@ causes! {
         remedy: "Migrate to nodes with the same CPU, or give the VM a named CPU model.",
     }
 
+    /// The node that was asked about is not a target.
+    NodeDoesNotFit {
+        code: "BRT0416",
+        severity: Severity::Error,
+        text: "the node cannot take the VM",
+        meaning: "The node of `--node` fails at least one check. The findings name them.",
+        remedy: "Look at the findings of the node.",
+    }
+    /// Other VMs take the room.
+    NoRoomLeft {
+        code: "BRT0417",
+        severity: Severity::Error,
+        text: "no room is left for the VM",
+        meaning: "There are nodes that fit, and the VMs that the plan of the drain places before this one take what is free on them.",
+        remedy: "Drain fewer nodes at a time, free resources, or add nodes.",
+    }
+
     /// A kind could not be listed.
     NotAllowed {
         code: "BRT0901",
         severity: Severity::Unchecked,
         text: "a kind could not be listed",
         meaning: "The API server does not allow the user of the kubeconfig to list this kind. What depends on it is not judged.",
-        remedy: "Ask for the ClusterRole `berth-check`, or for `list` on this kind.",
+        remedy: "Ask for the right to `list` this kind.",
     }
     /// A snapshot has no object of a kind that every cluster has.
     NotInSnapshot {
@@ -375,22 +400,22 @@ causes! {
         severity: Severity::Unchecked,
         text: "OVN's chassis are not judged",
         meaning: "OVN's southbound database was not read, so that the checks BRT0104, BRT0105 and BRT0108 were not made.",
-        remedy: "Add `--ovn-sb ENDPOINTS` where the database can be reached.",
+        remedy: "Set `--ovn-sb ENDPOINTS`, and run the command where the database can be reached.",
     }
-    /// A quota with scopes is not judged.
-    ScopedQuotaNotJudged {
+    /// A quota is not judged.
+    QuotaNotJudged {
         code: "BRT0911",
         severity: Severity::Unchecked,
-        text: "a resource quota with scopes is not judged",
-        meaning: "The namespace has a ResourceQuota that counts only some pods.",
+        text: "a resource quota is not judged",
+        meaning: "The namespace has a ResourceQuota that counts only some pods, or one on the limits of pods, which are not known before the pod is made.",
         remedy: "Look at `kubectl describe resourcequota`.",
     }
     /// A claim is not bound.
     ClaimNotBound {
         code: "BRT0912",
         severity: Severity::Unchecked,
-        text: "a claim is missing or not bound",
-        meaning: "Which nodes reach a disk is known only once its claim is bound to a volume.",
+        text: "a claim or its volume is not known",
+        meaning: "Which nodes reach a disk is known only once its claim is bound to a volume. The claim is missing, not bound, or its volume is not among the volumes.",
         remedy: "Check the claim; one that waits for its first consumer is bound when the VM starts.",
     }
     /// Another scheduler places the VM.
@@ -401,9 +426,17 @@ causes! {
         meaning: "The VM has a `schedulerName` of its own. Its rules are not known here; berth's extender guards the VM only if that scheduler calls it.",
         remedy: "Look at the configuration of that scheduler.",
     }
+    /// A network attachment definition could not be looked up.
+    NetworkNotJudged {
+        code: "BRT0914",
+        severity: Severity::Unchecked,
+        text: "a network attachment definition could not be looked up",
+        meaning: "The VM has an interface on a Multus network, and no NetworkAttachmentDefinition of its namespace is known: there is none, or they were not read.",
+        remedy: "In a snapshot, include `network-attachment-definitions`. Otherwise check that the definition exists.",
+    }
     /// KubeVirt has not said yet whether it can be migrated.
     ConditionMissing {
-        code: "BRT0914",
+        code: "BRT0915",
         severity: Severity::Unchecked,
         text: "KubeVirt has not judged the VM yet",
         meaning: "The VMI runs and has no condition LiveMigratable. virt-handler sets it.",

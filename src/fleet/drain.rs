@@ -6,19 +6,32 @@ use crate::fleet::Fleet;
 use crate::fleet::finding::Finding;
 use crate::fleet::model::VmiSpec;
 
-/// What a drain does to a VM that runs, unless it migrates the VM. `is_blocked` says that it can't be
-/// migrated.
+/// What a drain does to a VM that runs, unless it migrates the VM. `is_blocked` says that the VM can't be
+/// migrated now, `is_migratable` that KubeVirt would try (its condition `LiveMigratable`). Without the
+/// KubeVirt CR the strategy of a VM that has none of its own is not known.
 #[must_use]
-pub fn outcome<'f>(fleet: &Fleet, spec: &VmiSpec, is_blocked: bool) -> Option<Finding<'f>> {
+pub fn outcome<'f>(
+    fleet: &Fleet,
+    spec: &VmiSpec,
+    is_blocked: bool,
+    is_migratable: bool,
+) -> Option<Finding<'f>> {
+    let own = spec.eviction_strategy.as_deref();
+    if own.is_none() && fleet.kubevirt.is_none() {
+        return None;
+    }
     let configuration = fleet.kubevirt.as_ref().map(|cr| &cr.spec.configuration);
     let of_cluster =
         configuration.and_then(|configuration| configuration.eviction_strategy.as_deref());
-    let strategy = spec.eviction_strategy.as_deref().or(of_cluster);
-    match (strategy, is_blocked) {
-        (Some("LiveMigrate" | "LiveMigrateIfPossible"), false) => None,
-        (Some("LiveMigrate"), true) => Some(Finding::of(Cause::BlocksDrain, "LiveMigrate")),
-        (Some("External"), _) => Some(Finding::of(Cause::BlocksDrain, "External")),
-        (Some(strategy), _) => Some(Finding::of(Cause::ShutDownByDrain, strategy)),
-        (None, _) => Some(Finding::of(Cause::ShutDownByDrain, "no eviction strategy")),
+    match own.or(of_cluster) {
+        Some("LiveMigrate" | "LiveMigrateIfPossible") if !is_blocked => None,
+        Some("LiveMigrateIfPossible") if !is_migratable => {
+            Some(Finding::of(Cause::ShutDownByDrain, "LiveMigrateIfPossible"))
+        }
+        Some(strategy @ ("LiveMigrate" | "LiveMigrateIfPossible" | "External")) => {
+            Some(Finding::of(Cause::BlocksDrain, strategy))
+        }
+        Some(strategy) => Some(Finding::of(Cause::ShutDownByDrain, strategy)),
+        None => Some(Finding::of(Cause::ShutDownByDrain, "no eviction strategy")),
     }
 }

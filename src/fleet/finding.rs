@@ -5,6 +5,7 @@ use strum::{Display, IntoStaticStr};
 use crate::decide::causes::Cause;
 use crate::decide::checks::Severity;
 use crate::decide::codes::Code;
+use crate::text::{LONGEST_TEXT, shorten};
 
 /// One thing that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,13 +36,13 @@ impl Finding<'_> {
     }
 }
 
-/// A text with what it is about.
+/// A text with what it is about, which is escaped and shortened: it comes from the cluster.
 #[must_use]
 pub fn message(text: &str, detail: &str) -> String {
     if detail.is_empty() {
         return text.to_owned();
     }
-    format!("{text}: {detail}")
+    format!("{text}: {}", shorten(detail, LONGEST_TEXT))
 }
 
 /// What the findings of an object come to.

@@ -9,14 +9,14 @@ use crate::cluster::object::ObjectKey;
 use crate::decide::causes::Cause;
 use crate::decide::checks::{Check, Severity};
 use crate::decide::codes::Code;
-use crate::decide::evaluate::{Evaluator, SchedulingReason};
+use crate::decide::evaluate::{Candidate, Evaluator, SchedulingReason};
 use crate::decide::origin::Origin;
 use crate::decide::policy::Policy;
 use crate::domain::MachineType;
-use crate::fleet::finding::{Finding, Verdict};
+use crate::fleet::finding::{Finding, Verdict, message};
 use crate::fleet::fit::Placement;
 use crate::fleet::migratable::{self, Subject};
-use crate::fleet::model::{Pod, Resources, Vm, VmSpec, Vmi, VmiSpec, VmiVolume};
+use crate::fleet::model::{Migration, Pod, Resources, Vm, VmSpec, Vmi, VmiSpec, VmiVolume};
 use crate::fleet::target::TargetPod;
 use crate::fleet::versions::Versions;
 use crate::fleet::{Fleet, advise, drain, quota};
@@ -71,7 +71,7 @@ impl<'f> Body<'f> {
         let alone = fleet
             .vmis
             .iter()
-            .filter(|(key, _)| !fleet.vms.contains_key(*key));
+            .filter(|(key, vmi)| !fleet.vms.contains_key(*key) && !has_ended(vmi));
         let alone = alone.map(|(key, vmi)| Self {
             kind: Kind::VirtualMachineInstance,
             key,
@@ -88,6 +88,17 @@ impl<'f> Body<'f> {
         // Unknown: virt-handler can't be reached, and the VM is where it was.
         let runs = matches!(status.phase.as_deref(), Some("Running" | "Unknown"));
         status.node_name.as_deref().filter(|_| runs)
+    }
+
+    /// The nodes on which it has or will have a pod: its own, and the target of its migration.
+    pub fn occupies(&self) -> impl Iterator<Item = &'f str> {
+        let status = self.vmi.map(|vmi| &vmi.status);
+        let node = status.and_then(|status| status.node_name.as_deref());
+        let state = status.and_then(|status| status.migration_state.as_ref());
+        let state = state.filter(|state| !state.completed && !state.failed);
+        let target = state.and_then(|state| state.target_node.as_deref());
+        node.into_iter()
+            .chain(target.filter(|target| Some(*target) != node))
     }
 
     /// Its namespace.
@@ -113,6 +124,7 @@ impl<'f> Body<'f> {
                 annotations: &vmi.metadata.annotations,
                 spec: &vmi.spec,
                 status: Some(&vmi.status),
+                is_partial: false,
             });
         }
         let vm = self.vm?;
@@ -121,6 +133,7 @@ impl<'f> Body<'f> {
             annotations: &vm.spec.template.metadata.annotations,
             spec: &vm.spec.template.spec,
             status: None,
+            is_partial: vm.spec.instancetype.is_some() || vm.spec.preference.is_some(),
         })
     }
 }
@@ -135,9 +148,13 @@ pub struct Judge<'f> {
     snapshot: &'f Snapshot,
     policy: &'f Policy,
     placement: Placement<'f>,
+    /// The nodes as berth's checks see them, by name.
+    candidates: Vec<Candidate<'f>>,
     versions: Versions,
     /// The pod in which each VMI runs, by the VMI's UID.
     sources: HashMap<&'f str, &'f Pod>,
+    /// The migrations that are not over, by namespace and name of their VMI.
+    migrations: HashMap<(&'f str, &'f str), &'f Migration>,
 }
 
 impl<'f> Judge<'f> {
@@ -149,8 +166,27 @@ impl<'f> Judge<'f> {
             snapshot,
             policy,
             placement: Placement::new(fleet),
+            candidates: fleet
+                .nodes
+                .keys()
+                .filter_map(|name| snapshot.candidate(name))
+                .collect(),
             versions: Versions::of(fleet),
             sources: fleet.source_pods(),
+            migrations: fleet
+                .migrations
+                .values()
+                .filter(|migration| {
+                    !matches!(
+                        migration.status.phase.as_deref(),
+                        Some("Succeeded" | "Failed")
+                    )
+                })
+                .map(|migration| {
+                    let namespace = migration.metadata.namespace.as_str();
+                    ((namespace, migration.spec.vmi_name.as_str()), migration)
+                })
+                .collect(),
         }
     }
 
@@ -166,7 +202,7 @@ impl<'f> Judge<'f> {
                 findings: Vec::new(),
             };
         };
-        let mut findings = state(&body);
+        let mut findings = self.state(&body);
         findings.extend(migratable::causes(subject, self.fleet));
         findings.extend(advise::of_vm(&self.versions, subject));
         findings.extend(self.networks(&subject));
@@ -177,6 +213,13 @@ impl<'f> Judge<'f> {
             &target.requests,
         ));
         findings.extend(not_judged(&target, subject.spec));
+        if lacks_host_model(&body, &target) {
+            let known = Code::Cause(Cause::HostCpuUnknown);
+            if !findings.iter().any(|found| found.code == known) {
+                let node = body.node().unwrap_or_default();
+                findings.push(Finding::of(Cause::HostCpuUnknown, node));
+            }
+        }
         let (targets, of_nodes) = self.nodes(&body, &target, &mut findings);
         match targets.as_slice() {
             [] => findings.push(Finding::of(Cause::NoTarget, "")),
@@ -187,7 +230,10 @@ impl<'f> Judge<'f> {
             let is_blocked = findings
                 .iter()
                 .any(|found| found.severity() == Severity::Error);
-            findings.extend(drain::outcome(self.fleet, subject.spec, is_blocked));
+            let condition = subject.status.and_then(migratable::live_migratable);
+            let is_migratable = condition.is_some_and(|condition| condition.status == "True");
+            let outcome = drain::outcome(self.fleet, subject.spec, is_blocked, is_migratable);
+            findings.extend(outcome);
             let differing = self.passthrough(&body, subject.spec, &targets);
             findings.extend(differing);
         }
@@ -203,25 +249,71 @@ impl<'f> Judge<'f> {
         }
     }
 
+    /// Whether the VM is in a state in which it can be migrated.
+    fn state(&self, body: &Body<'f>) -> Vec<Finding<'f>> {
+        let Some(vmi) = body.vmi else {
+            let status = body.vm.and_then(|vm| vm.status.printable_status.as_deref());
+            return vec![Finding::of(Cause::NotRunning, status.unwrap_or_default())];
+        };
+        let mut found = Vec::new();
+        let phase = vmi.status.phase.as_deref().unwrap_or_default();
+        if vmi.metadata.deletion_timestamp.is_some() || has_ended(vmi) {
+            found.push(Finding::of(Cause::Ending, phase));
+        } else if body.node().is_none() {
+            found.push(Finding::of(Cause::NotRunning, phase));
+        }
+        if let Some(node) = body.node()
+            && !self.fleet.nodes.get(node).is_some_and(|node| node.is_ready)
+        {
+            found.push(Finding::of(Cause::SourceNotReady, node));
+        }
+        if let Some(migration) = self.migration(vmi) {
+            found.push(Finding::of(Cause::MigrationInProgress, &migration));
+        }
+        found
+    }
+
+    /// The migration of a VMI that is not over, in a few words.
+    fn migration(&self, vmi: &Vmi) -> Option<String> {
+        let state = vmi.status.migration_state.as_ref();
+        let state = state.filter(|state| !state.completed && !state.failed);
+        if let Some(state) = state
+            && let Some(target) = &state.target_node
+        {
+            let source = state.source_node.as_deref().unwrap_or("?");
+            return Some(format!("from {source} to {target}"));
+        }
+        let key = (vmi.metadata.namespace.as_str(), vmi.metadata.name.as_str());
+        let migration = self.migrations.get(&key)?;
+        let phase = migration
+            .status
+            .phase
+            .as_deref()
+            .filter(|phase| !phase.is_empty());
+        let name = &migration.metadata.name;
+        Some(format!("{name}, {}", phase.unwrap_or("not begun")))
+    }
+
     /// The networks that the target pod can't be attached to.
     fn networks(&self, subject: &Subject<'f>) -> Vec<Finding<'f>> {
-        // Without a single definition Multus is not installed, or they could not be listed.
-        if self.fleet.attachments.is_empty() {
-            return Vec::new();
-        }
         let networks = subject.spec.networks.iter();
         let names =
             networks.filter_map(|network| Some(network.multus.as_ref()?.network_name.as_str()));
-        let missing = names.filter(|name| {
-            let (namespace, name) = name.split_once('/').unwrap_or((subject.namespace, name));
-            !self
-                .fleet
-                .attachments
-                .contains(&ObjectKey::new(namespace, name))
+        let missing = names.filter_map(|full| {
+            let (namespace, name) = full.split_once('/').unwrap_or((subject.namespace, full));
+            let attachments = &self.fleet.attachments;
+            if attachments.contains(&ObjectKey::new(namespace, name)) {
+                return None;
+            }
+            // Those of a namespace are listed together or not at all.
+            let cause = if attachments.iter().any(|key| key.is_in(namespace)) {
+                Cause::NetworkNotFound
+            } else {
+                Cause::NetworkNotJudged
+            };
+            Some(Finding::of(cause, full))
         });
-        missing
-            .map(|name| Finding::of(Cause::NetworkNotFound, name))
-            .collect()
+        missing.collect()
     }
 
     /// The pod that would be placed.
@@ -277,13 +369,29 @@ impl<'f> Judge<'f> {
             .collect();
         let mut targets = placed.targets();
         targets.retain(|node| !is_failed.contains(node));
-        let misfits = placed.by_misfit().filter_map(|(misfit, nodes)| {
+        // By cause and what is lacking: how much each node has free would make a finding of each node.
+        let mut grouped: BTreeMap<(Cause, &str), (&str, Vec<&'f str>)> = BTreeMap::new();
+        for (misfit, nodes) in placed.by_misfit() {
+            let detail: &str = &misfit.detail;
+            let group = match misfit.cause {
+                Cause::InsufficientResources => detail.split(", ").next().unwrap_or_default(),
+                _ => detail,
+            };
+            let entry = grouped.entry((misfit.cause, group));
+            let (_, names) = entry.or_insert_with(|| (detail, Vec::new()));
             // Where the VM is, nothing else matters.
-            let nodes: Vec<&str> = nodes.filter(|node| Some(*node) != source).collect();
-            (!nodes.is_empty()).then(|| Finding {
-                nodes,
-                ..Finding::of(misfit.cause, &misfit.detail)
-            })
+            names.extend(nodes.filter(|node| Some(*node) != source));
+        }
+        let grouped = grouped
+            .into_iter()
+            .filter(|(_, (_, nodes))| !nodes.is_empty());
+        let misfits = grouped.map(|((cause, group), (detail, nodes))| Finding {
+            code: Code::Cause(cause),
+            message: message(
+                cause.row().text,
+                if nodes.len() == 1 { detail } else { group },
+            ),
+            nodes,
         });
         let mut of_nodes: Vec<Finding<'f>> = misfits.chain(failed).collect();
         of_nodes.sort_by(|one, next| (one.code, &one.message).cmp(&(next.code, &next.message)));
@@ -320,14 +428,11 @@ impl<'f> Judge<'f> {
         let capabilities = self.snapshot.capabilities();
         let mut evaluator = Evaluator::for_vm(self.policy, capabilities, reason, origin);
         let mut failed: BTreeMap<Check, Vec<&'f str>> = BTreeMap::new();
-        for name in self.fleet.nodes.keys() {
-            let Some(candidate) = self.snapshot.candidate(name) else {
-                continue;
-            };
-            for check in evaluator.evaluate(&candidate).failed.iter() {
+        for candidate in &self.candidates {
+            for check in evaluator.evaluate(candidate).failed.iter() {
                 // Where the VM is, nothing else matters.
-                if check == Check::MigrationSource || origin.node != Some(name.as_str()) {
-                    failed.entry(check).or_default().push(name);
+                if check == Check::MigrationSource || origin.node != Some(candidate.name) {
+                    failed.entry(check).or_default().push(candidate.name);
                 }
             }
         }
@@ -350,7 +455,8 @@ impl<'f> Judge<'f> {
                 .fleet
                 .claims
                 .get(&ObjectKey::new(subject.namespace, name));
-            match claim.and_then(|claim| claim.volume.as_deref()) {
+            let volume = claim.and_then(|claim| claim.volume.as_deref());
+            match volume.filter(|volume| self.fleet.volumes.contains_key(*volume)) {
                 Some(volume) => volumes.push(volume),
                 None => findings.push(Finding::of(Cause::ClaimNotBound, name)),
             }
@@ -385,33 +491,18 @@ impl<'f> Judge<'f> {
     }
 }
 
-/// Whether the VM is in a state in which it can be migrated.
-fn state<'f>(body: &Body<'_>) -> Vec<Finding<'f>> {
-    let Some(vmi) = body.vmi else {
-        let status = body.vm.and_then(|vm| vm.status.printable_status.as_deref());
-        return vec![Finding::of(Cause::NotRunning, status.unwrap_or_default())];
-    };
-    let mut found = Vec::new();
-    let phase = vmi.status.phase.as_deref().unwrap_or_default();
-    if vmi.metadata.deletion_timestamp.is_some() || has_ended(vmi) {
-        found.push(Finding::of(Cause::Ending, phase));
-    } else if body.node().is_none() {
-        found.push(Finding::of(Cause::NotRunning, phase));
-    }
-    if let Some(state) = &vmi.status.migration_state
-        && !state.completed
-        && !state.failed
-        && state.target_node.is_some()
-    {
-        let node = |node: &Option<String>| node.clone().unwrap_or_else(|| "?".to_owned());
-        let way = format!(
-            "from {} to {}",
-            node(&state.source_node),
-            node(&state.target_node)
-        );
-        found.push(Finding::of(Cause::MigrationInProgress, &way));
-    }
-    found
+/// Whether KubeVirt would not make a target pod, because the node does not say which CPU model a guest with
+/// the model of its node has (`watch/migration/migration.go`, `prepareNodeSelectorForHostCpuModel`).
+fn lacks_host_model(body: &Body<'_>, target: &TargetPod) -> bool {
+    let cpu = body.vmi.and_then(|vmi| vmi.spec.domain.cpu.as_ref());
+    let is_host_model = cpu.is_some_and(|cpu| cpu.model.as_deref() == Some("host-model"));
+    let prefixes = [
+        "cpu-model-migration.node.kubevirt.io/",
+        "cpu-feature.node.kubevirt.io/",
+    ];
+    let is_about_it = |key: &String| prefixes.iter().any(|prefix| key.starts_with(prefix));
+    let is_known = target.rules.selector.keys().any(is_about_it);
+    body.node().is_some() && is_host_model && !is_known
 }
 
 /// What of the target pod is not judged.

@@ -31,6 +31,8 @@ pub struct Subject<'f> {
     pub spec: &'f VmiSpec,
     /// Its status, if it runs.
     pub status: Option<&'f VmiStatus>,
+    /// An instance type or a preference adds to the spec, and is not read.
+    pub is_partial: bool,
 }
 
 /// Why KubeVirt does not migrate a VMI, in KubeVirt's order; empty if it does. What KubeVirt itself says
@@ -62,7 +64,7 @@ pub fn causes<'f>(subject: Subject<'f>, fleet: &'f Fleet) -> Vec<Finding<'f>> {
 }
 
 /// KubeVirt's condition on whether it migrates a VMI.
-fn live_migratable(status: &VmiStatus) -> Option<&Condition> {
+pub(super) fn live_migratable(status: &VmiStatus) -> Option<&Condition> {
     let mut conditions = status.conditions.iter();
     conditions.find(|condition| condition.condition_type == "LiveMigratable")
 }
@@ -99,7 +101,7 @@ fn of_spec<'f>(
     let domain = &subject.spec.domain;
     let mut found = Vec::new();
     let mut add = |cause, detail: &str| found.push(Finding::of(cause, detail));
-    if let Some((cause, detail)) = interface(subject, configuration) {
+    if let Some((cause, detail)) = interface(subject, fleet, configuration) {
         add(cause, &detail);
     }
     if has_host_model(subject.spec) && host_model_is_unknown(subject, fleet) {
@@ -143,6 +145,7 @@ fn of_spec<'f>(
 /// `VerifyVMIMigratable`). Those on other networks do not count.
 fn interface(
     subject: Subject<'_>,
+    fleet: &Fleet,
     configuration: &KubeVirtConfiguration,
 ) -> Option<(Cause, String)> {
     let VmiSpec {
@@ -153,6 +156,8 @@ fn interface(
     if interfaces.is_empty() {
         // KubeVirt adds one when it makes the VMI.
         let is_added = subject.status.is_none()
+            && !subject.is_partial
+            && fleet.kubevirt.is_some()
             && networks.is_empty()
             && domain.devices.autoattach_pod_interface != Some(false);
         let network = &configuration.network;

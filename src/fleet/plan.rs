@@ -80,10 +80,8 @@ pub fn plan<'f>(
     policy: &'f Policy,
 ) -> Plan<'f> {
     let mut judge = Judge::new(fleet, snapshot, policy);
-    let is_on_them = |body: &Body<'_>| {
-        body.node()
-            .is_some_and(|on| nodes.iter().any(|node| node == on))
-    };
+    let is_drained = |name: &str| nodes.iter().any(|node| node == name);
+    let is_on_them = |body: &Body<'_>| body.occupies().any(is_drained);
     let bodies = Body::all(fleet).filter(is_on_them);
     let mut judged: Vec<Judgement<'f>> = bodies.map(|body| judge.judge(body)).collect();
     judged.sort_by_key(|judged| {
@@ -104,14 +102,19 @@ pub fn plan<'f>(
             plan.shut_down.push(left(judgement));
             continue;
         }
-        let is_stuck = has(Cause::BlocksDrain) || judgement.verdict == Verdict::Blocked;
+        // One that starts or arrives there can't be moved yet.
+        let is_still = !body.node().is_some_and(is_drained);
+        let is_stuck = is_still || has(Cause::BlocksDrain) || judgement.verdict == Verdict::Blocked;
         let targets = judgement.targets.iter().copied();
         let targets = targets.filter(|target| !nodes.iter().any(|node| node == target));
         let chosen = roomiest(targets, &judgement.requests, &free).filter(|_| !is_stuck);
         let Some(target) = chosen else {
+            if is_still {
+                // Where it could go is a question for later.
+                judgement.findings.retain(|found| found.nodes.is_empty());
+            }
             if !is_stuck {
-                let detail = "the VMs that move before it take the room";
-                let found = Finding::of(Cause::NoTarget, detail);
+                let found = Finding::of(Cause::NoRoomLeft, "");
                 judgement.findings.insert(0, found);
             }
             plan.stuck.push(left(judgement));
@@ -177,7 +180,7 @@ fn roomiest<'f>(
 fn take(left: &mut Resources, requests: &Resources) {
     for (resource, amount) in requests {
         if let Some(left) = left.get_mut(resource) {
-            *left -= amount;
+            *left = left.saturating_sub(*amount);
         }
     }
 }

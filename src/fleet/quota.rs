@@ -14,8 +14,12 @@ pub fn exceeded<'f>(fleet: &Fleet, namespace: &str, requests: &Resources) -> Vec
     let quotas = fleet.quotas.iter().filter(|(key, _)| key.is_in(namespace));
     for (key, quota) in quotas {
         if quota.is_scoped {
-            found.push(Finding::of(Cause::ScopedQuotaNotJudged, &key.to_string()));
+            found.push(Finding::of(Cause::QuotaNotJudged, &key.to_string()));
             continue;
+        }
+        if quota.hard.keys().any(|name| name.starts_with("limits.")) {
+            let detail = format!("{key}: limits");
+            found.push(Finding::of(Cause::QuotaNotJudged, &detail));
         }
         if let Some(detail) = exceeds(quota, requests) {
             found.push(Finding::of(
@@ -33,7 +37,8 @@ fn exceeds(quota: &Quota, requests: &Resources) -> Option<String> {
         let resource = name.strip_prefix("requests.").unwrap_or(name);
         let resource = resource.strip_prefix("count/").unwrap_or(resource);
         let wanted = *requests.get(resource)?;
-        let left = hard - quota.used.get(name).copied().unwrap_or_default();
+        let used = quota.used.get(name).copied().unwrap_or_default();
+        let left = hard.saturating_sub(used);
         (wanted > left).then(|| {
             let lack = Lack {
                 resource,

@@ -31,6 +31,14 @@ pub(super) fn report(cluster: &Value, args: &[&str]) -> Value {
     serde_json::from_str(&printed(&output)).unwrap()
 }
 
+/// The captured cluster, whose VMs migrate when their node is drained.
+pub(crate) fn migrating() -> Value {
+    let mut cluster = cluster();
+    let kubevirt = item(&mut cluster, "KubeVirt", "kubevirt");
+    kubevirt["spec"]["configuration"]["evictionStrategy"] = json!("LiveMigrate");
+    cluster
+}
+
 /// What README.md shows of a command.
 pub(crate) fn shown(command: &str) -> String {
     let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
@@ -40,7 +48,7 @@ pub(crate) fn shown(command: &str) -> String {
 
 #[test]
 fn a_vm_is_shown_with_its_targets_what_was_found_and_what_to_do() {
-    let output = check(&cluster(), &["web"]);
+    let output = check(&migrating(), &["web"]);
     assert_eq!(printed(&output), shown("check web"));
     assert_eq!(output.status.code(), Some(1));
 }
@@ -55,8 +63,8 @@ fn a_fleet_is_shown_with_a_line_for_each_vm() {
         "VM                                  NODE    VERDICT  TARGETS  CODES",
         "default/db                          el10-1  warning  6        BRT0413",
         "default/legacy                      el10-2  warning  4        BRT0213 BRT0413",
-        "default/vm-annotated-false          -       ok       8        BRT0214",
-        "default/vm-annotation-misplaced     -       blocked  8        BRT0202 BRT0214",
+        "default/vm-annotated-false          -       ok       8        BRT0215",
+        "default/vm-annotation-misplaced     -       blocked  8        BRT0202 BRT0215",
     ]) {
         assert_eq!(*line, expect);
     }
@@ -108,20 +116,14 @@ fn yaml_has_the_same_as_json() {
 
 #[test]
 fn the_exit_code_says_what_the_vms_come_to() {
-    let migrates = || {
-        let mut cluster = cluster();
-        let kubevirt = item(&mut cluster, "KubeVirt", "kubevirt");
-        kubevirt["spec"]["configuration"]["evictionStrategy"] = json!("LiveMigrate");
-        cluster
-    };
     let without = |kind: &str| {
-        let mut cluster = migrates();
+        let mut cluster = migrating();
         let items = crate::support::items(&mut cluster);
         items.retain(|item| item["kind"] != kind);
         cluster
     };
     for (cluster, args, expect) in [
-        (migrates(), &["db"][..], 0),
+        (migrating(), &["db"][..], 0),
         (cluster(), &["db"], 1),
         (cluster(), &["db", "--fail-on", "error"], 0),
         (cluster(), &["db", "--suppress", "BRT0413"], 0),
@@ -136,8 +138,14 @@ fn the_exit_code_says_what_the_vms_come_to() {
             1,
         ),
         (cluster(), &["-A"], 2),
-        (migrates(), &["db", "--node", "el9-1"], 0),
-        (migrates(), &["db", "--node", "el9-nochassis"], 2),
+        (migrating(), &["db", "--node", "el9-1"], 0),
+        (migrating(), &["db", "--node", "el9-nochassis"], 2),
+        (
+            migrating(),
+            &["db", "--suppress", "BRT0505", "--suppress", "BRT0910"],
+            0,
+        ),
+        (without("VirtualMachineInstance"), &["db"], 3),
         (without("Pod"), &["db"], 3),
         (without("Node"), &["db"], 3),
     ] {
@@ -152,16 +160,34 @@ fn the_exit_code_says_what_the_vms_come_to() {
 }
 
 #[test]
+fn names_and_messages_of_others_do_not_reach_the_terminal_as_they_are() {
+    let mut cluster = cluster();
+    item(&mut cluster, "Node", "el9-1")["metadata"]["name"] = json!("\u{1b}[31mnode");
+    let db = item(&mut cluster, "VirtualMachineInstance", "db");
+    db["status"]["conditions"] = json!([{
+        "type": "LiveMigratable", "status": "False", "reason": "New", "message": "\u{1b}]0;title\u{7}",
+    }]);
+    for args in [&["db"][..], &["db", "-o", "wide"], &["-A", "-o", "short"]] {
+        let text = printed(&check(&cluster, args));
+        assert!(
+            text.chars().all(|c| c == '\n' || !c.is_control()),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
 fn what_can_not_be_checked_is_an_error_with_code_3() {
     for (args, expect) in [
         (
             &["nothing"][..],
-            "error: there is no VM default/nothing; -n NAMESPACE selects another namespace, -A all VMs\n",
+            "error: there is no VM default/nothing; -n NAMESPACE selects another namespace, -A all of them\n",
         ),
         (
             &["pod/web"],
             "error: \"pod/web\" is not a VM: write NAME, vm/NAME or vmi/NAME\n",
         ),
+        (&["-n", "typo"], "error: there is no namespace \"typo\"\n"),
         (&["--node", "x"], "error: there is no node \"x\"\n"),
         (
             &["--suppress", "BRT9999"],

@@ -5,7 +5,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::check::shown;
+use crate::check::{migrating, shown};
 use crate::process::berth;
 use crate::support::{cluster, item};
 
@@ -23,18 +23,12 @@ fn printed(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// The captured cluster, whose VMs migrate when their node is drained.
-fn migrating() -> Value {
-    let mut cluster = cluster();
-    let kubevirt = item(&mut cluster, "KubeVirt", "kubevirt");
-    kubevirt["spec"]["configuration"]["evictionStrategy"] = json!("LiveMigrate");
-    cluster
-}
-
 #[test]
 fn vms_that_can_move_are_shown_by_wave() {
     let output = drain(&migrating(), &["el10-1", "el9-0"]);
     assert_eq!(printed(&output), shown("drain el10-1 el9-0"));
+    assert_eq!(output.status.code(), Some(2));
+    let output = drain(&migrating(), &["el10-1"]);
     assert_eq!(output.status.code(), Some(0));
 }
 
@@ -64,10 +58,10 @@ fn a_drain_of_every_node_that_fits_is_stuck() {
     assert_eq!(plan["kind"], "DrainPlan");
     assert_eq!(plan["moves"], json!([]));
     let stuck = plan["stuck"].as_array().unwrap();
-    assert_eq!(stuck.len(), 1);
-    assert_eq!(stuck[0]["name"], "web");
+    let names: Vec<&Value> = stuck.iter().map(|vm| &vm["name"]).collect();
+    assert_eq!(names, ["legacy", "web"]);
     let found = |code: &str| {
-        let findings = stuck[0]["findings"].as_array().unwrap().iter();
+        let findings = stuck[1]["findings"].as_array().unwrap().iter();
         let found = findings.filter(|finding| finding["code"] == code);
         found
             .map(|finding| finding["nodes"].clone())
@@ -75,6 +69,32 @@ fn a_drain_of_every_node_that_fits_is_stuck() {
     };
     assert_eq!(found("BRT0401"), [json!([])]);
     assert_eq!(found("BRT0403"), [json!(["el9-1", "el9-2", "el9-3"])]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_vm_that_would_migrate_and_has_no_room_blocks_the_drain_and_is_not_shut_down() {
+    let mut cluster = migrating();
+    let kubevirt = item(&mut cluster, "KubeVirt", "kubevirt");
+    kubevirt["spec"]["configuration"]["evictionStrategy"] = json!("LiveMigrateIfPossible");
+    for object in crate::support::items(&mut cluster) {
+        if object["kind"] == "Node" {
+            object["spec"]["unschedulable"] = json!(true);
+        }
+    }
+    let output = drain(&cluster, &["el10-1", "-o", "json"]);
+    let plan: Value = serde_json::from_str(&printed(&output)).unwrap();
+    assert_eq!(plan["stuck"][0]["name"], "db");
+    assert_eq!(plan["shutDown"], json!([]));
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_vm_that_arrives_on_a_drained_node_blocks_the_drain() {
+    let output = drain(&migrating(), &["el9-nochassis", "-o", "json"]);
+    let plan: Value = serde_json::from_str(&printed(&output)).unwrap();
+    assert_eq!(plan["stuck"][0]["name"], "web");
+    assert_eq!(plan["stuck"][0]["node"], "el9-0");
     assert_eq!(output.status.code(), Some(2));
 }
 
@@ -88,7 +108,7 @@ fn without_the_node_or_the_pods_there_is_no_plan() {
     crate::support::items(&mut cluster).retain(|item| item["kind"] != "Pod");
     let output = drain(&cluster, &["el10-1"]);
     let said = String::from_utf8(output.stderr).unwrap();
-    let expect = "error: the nodes or pods of the cluster could not be read, and without them there is no plan: the snapshot lacks a kind: pods";
+    let expect = "error: no plan without what could not be read: the snapshot lacks a kind: pods";
     assert!(said.starts_with(expect), "{said}");
     assert_eq!(output.status.code(), Some(3));
 }

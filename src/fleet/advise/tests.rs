@@ -31,6 +31,7 @@ fn of_spec(
         annotations: &Labels::new(),
         spec,
         status,
+        is_partial: false,
     };
     of_vm(&versions(releases), subject)
 }

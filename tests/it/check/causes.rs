@@ -292,6 +292,11 @@ const CASES: &[(Cause, Change, &str)] = &[
         "a migration is under way: from a to b",
     ),
     (
+        Cause::SourceNotReady,
+        |c| c["items"][0]["status"]["conditions"][0]["status"] = json!("Unknown"),
+        "the node on which the VM runs is not ready: a",
+    ),
+    (
         Cause::NotRunning,
         |c| {
             remove(c, "VirtualMachineInstance");
@@ -317,7 +322,7 @@ const CASES: &[(Cause, Change, &str)] = &[
                 c,
                 json!({
                     "apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
-                    "metadata": {"namespace": "other", "name": "lan"}, "spec": {},
+                    "metadata": {"namespace": "default", "name": "other"}, "spec": {},
                 }),
             );
         },
@@ -507,18 +512,30 @@ const CASES: &[(Cause, Change, &str)] = &[
         "OVN's chassis are not judged",
     ),
     (
-        Cause::ScopedQuotaNotJudged,
+        Cause::QuotaNotJudged,
         |c| {
             let mut quota = quota("2Gi");
             quota["spec"]["scopes"] = json!(["NotTerminating"]);
             add(c, quota);
         },
-        "a resource quota with scopes is not judged: default/team",
+        "a resource quota is not judged: default/team",
     ),
     (
         Cause::ClaimNotBound,
         disk,
-        "a claim is missing or not bound: disk",
+        "a claim or its volume is not known: disk",
+    ),
+    (
+        Cause::NetworkNotJudged,
+        |c| {
+            let lan = json!({"name": "lan", "multus": {"networkName": "infra/lan"}});
+            vmi(
+                c,
+                "spec/networks",
+                json!([{"name": "default", "pod": {}}, lan]),
+            );
+        },
+        "a network attachment definition could not be looked up: infra/lan",
     ),
     (
         Cause::OtherScheduler,
@@ -559,8 +576,9 @@ fn every_cause_comes_up_with_its_message() {
         .into_iter()
         .filter(|cause| !tried.contains(cause))
         .collect();
-    // A snapshot file refuses nothing.
-    assert_eq!(missing, [Cause::NotAllowed]);
+    // `--node` and drain find these, and a snapshot file refuses nothing.
+    let elsewhere = [Cause::NodeDoesNotFit, Cause::NoRoomLeft, Cause::NotAllowed];
+    assert_eq!(missing, elsewhere);
 }
 
 #[test]
