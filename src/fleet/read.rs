@@ -1,12 +1,9 @@
 //! JSON objects to the objects of a fleet, as they come from an API server or from a file.
 
+mod core;
 mod requests;
 mod workload;
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::api::core::v1 as core;
-use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -49,8 +46,7 @@ pub(super) fn object(
         }
         Kind::Namespace => {
             let namespace: core::Namespace = read(text)?;
-            let labels = namespace.metadata.labels.unwrap_or_default();
-            fleet.namespaces.insert(name, labels);
+            fleet.namespaces.insert(name, namespace.metadata.labels);
         }
         Kind::VirtualMachine => {
             fleet.vms.insert(key, read_pruned::<Vm>(text)?);
@@ -78,7 +74,7 @@ pub(super) fn object(
             fleet.volumes.insert(name, volume(read(text)?));
         }
         Kind::StorageClass => {
-            let class: storage::StorageClass = read(text)?;
+            let class: core::StorageClass = read(text)?;
             let mode = class.volume_binding_mode;
             let waits_for_consumer = mode.as_deref() == Some("WaitForFirstConsumer");
             let class = StorageClass { waits_for_consumer };
@@ -139,27 +135,30 @@ fn add_kubevirt(fleet: &mut Fleet, kubevirt: KubeVirt) {
 }
 
 fn node(node: core::Node) -> Result<Node, String> {
-    let spec = node.spec.unwrap_or_default();
-    let status = node.status.unwrap_or_default();
-    let conditions = status.conditions.unwrap_or_default();
+    let core::Node {
+        metadata,
+        spec,
+        status,
+    } = node;
+    let mut conditions = status.conditions.iter();
     Ok(Node {
-        labels: node.metadata.labels.unwrap_or_default(),
-        taints: spec.taints.unwrap_or_default(),
-        unschedulable: spec.unschedulable.unwrap_or_default(),
+        labels: metadata.labels,
+        taints: spec.taints,
+        unschedulable: spec.unschedulable,
         is_ready: conditions
-            .iter()
-            .any(|condition| condition.type_ == "Ready" && condition.status == "True"),
-        allocatable: amounts(status.allocatable.as_ref(), "status.allocatable")?,
+            .any(|condition| condition.kind == "Ready" && condition.status == "True"),
+        allocatable: amounts(&status.allocatable, "status.allocatable")?,
     })
 }
 
 fn claim(claim: core::PersistentVolumeClaim) -> Claim {
-    let spec = claim.spec.unwrap_or_default();
-    let annotations = claim.metadata.annotations.as_ref();
-    let selected_node =
-        annotations.and_then(|all| all.get("volume.kubernetes.io/selected-node").cloned());
+    let spec = claim.spec;
+    let annotations = &claim.metadata.annotations;
+    let selected_node = annotations
+        .get("volume.kubernetes.io/selected-node")
+        .cloned();
     Claim {
-        access_modes: spec.access_modes.unwrap_or_default(),
+        access_modes: spec.access_modes,
         volume_mode: spec.volume_mode,
         volume: spec.volume_name,
         storage_class: spec.storage_class_name,
@@ -168,36 +167,29 @@ fn claim(claim: core::PersistentVolumeClaim) -> Claim {
 }
 
 fn volume(volume: core::PersistentVolume) -> Volume {
-    let affinity = volume.spec.and_then(|spec| spec.node_affinity);
     Volume {
-        node_affinity: affinity.and_then(|affinity| affinity.required),
-        labels: volume.metadata.labels.unwrap_or_default(),
+        node_affinity: volume.spec.node_affinity.required,
+        labels: volume.metadata.labels,
     }
 }
 
 /// The limits that hold are those of the status (`apiserver/pkg/admission/plugin/resourcequota`).
 fn quota(quota: core::ResourceQuota) -> Result<Quota, String> {
-    let spec = quota.spec.unwrap_or_default();
-    let status = quota.status.unwrap_or_default();
-    let selector = spec.scope_selector.and_then(|all| all.match_expressions);
-    let scopes = spec.scopes.unwrap_or_default();
+    let core::ResourceQuota { spec, status } = quota;
     Ok(Quota {
         hard: match &status.hard {
-            Some(hard) => amounts(Some(hard), "status.hard")?,
-            None => amounts(spec.hard.as_ref(), "spec.hard")?,
+            Some(hard) => amounts(hard, "status.hard")?,
+            None => amounts(&spec.hard, "spec.hard")?,
         },
-        used: amounts(status.used.as_ref(), "status.used")?,
-        is_scoped: !scopes.is_empty() || selector.is_some_and(|terms| !terms.is_empty()),
+        used: amounts(&status.used, "status.used")?,
+        is_scoped: !spec.scopes.is_empty() || !spec.scope_selector.match_expressions.is_empty(),
     })
 }
 
 /// Quantities by resource, which are in this field.
-fn amounts(
-    quantities: Option<&BTreeMap<String, Quantity>>,
-    field: &str,
-) -> Result<Resources, String> {
-    let quantities = quantities.into_iter().flatten();
+fn amounts(quantities: &core::Quantities, field: &str) -> Result<Resources, String> {
     quantities
+        .iter()
         .map(|(resource, Quantity(text))| {
             let amount = quantity::amount(resource, text);
             let amount = amount.map_err(|error| format!("{error}, in {field}.{resource}"))?;

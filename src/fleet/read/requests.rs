@@ -1,18 +1,16 @@
 //! What a pod asks for, as kube-scheduler adds it up (`k8s.io/component-helpers`,
 //! `resource/helpers.go`, `PodRequests`, with the defaults of Kubernetes 1.36).
 
-use k8s_openapi::api::core::v1::{Container, ContainerStatus, PodSpec, PodStatus};
-
 use super::amounts;
+use super::core::{Container, ContainerStatus, PodSpec, PodStatus};
 use crate::fleet::model::Resources;
 
 /// What is asked for, and one of `pods`.
 pub(super) fn of(spec: &PodSpec, status: &PodStatus) -> Result<Resources, String> {
     let is_infeasible = is_resize_infeasible(status);
-    let asked = |container: &Container, statuses: Option<&Vec<ContainerStatus>>, field: String| {
-        let resources = container.resources.as_ref();
-        let asked = amounts(resources.and_then(|all| all.requests.as_ref()), &field)?;
-        let mut statuses = statuses.into_iter().flatten();
+    let asked = |container: &Container, statuses: &[ContainerStatus], field: String| {
+        let asked = amounts(&container.resources.requests, &field)?;
+        let mut statuses = statuses.iter();
         let status = statuses.find(|status| status.name == container.name);
         match status.filter(|status| status.resources.is_some()) {
             Some(status) => resized(asked, status, is_infeasible),
@@ -25,36 +23,29 @@ pub(super) fn of(spec: &PodSpec, status: &PodStatus) -> Result<Resources, String
         let field = format!("spec.containers[{index}].resources.requests");
         add(
             &mut total,
-            &asked(container, status.container_statuses.as_ref(), field)?,
+            &asked(container, &status.container_statuses, field)?,
         );
     }
     let mut sidecars = Resources::new();
     let mut largest = Resources::new();
-    for (index, container) in spec.init_containers.iter().flatten().enumerate() {
+    for (index, container) in spec.init_containers.iter().enumerate() {
         let field = format!("spec.initContainers[{index}].resources.requests");
         if is_sidecar(container) {
-            let asked = asked(container, status.init_container_statuses.as_ref(), field)?;
+            let asked = asked(container, &status.init_container_statuses, field)?;
             add(&mut total, &asked);
             add(&mut sidecars, &asked);
             raise(&mut largest, &sidecars);
         } else {
             // With the sidecars that were started before it.
-            let mut asked = asked(container, None, field)?;
+            let mut asked = asked(container, &[], field)?;
             add(&mut asked, &sidecars);
             raise(&mut largest, &asked);
         }
     }
     raise(&mut total, &largest);
-    let of_pod = spec
-        .resources
-        .as_ref()
-        .and_then(|all| all.requests.as_ref());
-    let of_pod = amounts(of_pod, "spec.resources.requests")?;
+    let of_pod = amounts(&spec.resources.requests, "spec.resources.requests")?;
     total.extend(of_pod.into_iter().filter(|(name, _)| is_of_pods(name)));
-    add(
-        &mut total,
-        &amounts(spec.overhead.as_ref(), "spec.overhead")?,
-    );
+    add(&mut total, &amounts(&spec.overhead, "spec.overhead")?);
     total.insert("pods".to_owned(), 1);
     Ok(total)
 }
@@ -81,14 +72,11 @@ fn resized(
     } else {
         asked
     };
-    let given = status.resources.as_ref();
-    for amounts_of in [
-        given.and_then(|all| all.requests.as_ref()),
-        status.allocated_resources.as_ref(),
-    ] {
+    let given = status.resources.iter().map(|all| &all.requests);
+    for quantities in given.chain([&status.allocated_resources]) {
         raise(
             &mut counted,
-            &amounts(amounts_of, "status.containerStatuses")?,
+            &amounts(quantities, "status.containerStatuses")?,
         );
     }
     Ok(counted)
@@ -96,8 +84,8 @@ fn resized(
 
 /// The node has no room for what the pod was changed to ask for.
 fn is_resize_infeasible(status: &PodStatus) -> bool {
-    let mut conditions = status.conditions.iter().flatten();
-    let pending = conditions.find(|condition| condition.type_ == "PodResizePending");
+    let mut conditions = status.conditions.iter();
+    let pending = conditions.find(|condition| condition.kind == "PodResizePending");
     pending.is_some_and(|condition| condition.reason.as_deref() == Some("Infeasible"))
 }
 

@@ -1,27 +1,22 @@
 //! Pods: where they are, what they take of their node, and what is special about the launcher of a VM.
 
-use k8s_openapi::api::core::v1::{self as core, PodSpec, PodStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
+use super::core::{self, Metadata, PodSpec, PodStatus};
 use super::requests;
 use crate::fleet::model::{Launcher, Pod};
 
 /// The images of its containers.
 pub(super) fn images(pod: &core::Pod) -> impl Iterator<Item = String> {
-    let spec = pod.spec.iter();
-    let containers = spec.flat_map(|spec| {
-        spec.init_containers
-            .iter()
-            .flatten()
-            .chain(&spec.containers)
-    });
+    let containers = pod.spec.init_containers.iter().chain(&pod.spec.containers);
     containers.filter_map(|container| container.image.clone())
 }
 
 /// What is kept of a pod; `None` once it has ended, when it takes nothing of its node any more.
 pub(super) fn pod(pod: core::Pod) -> Result<Option<Pod>, String> {
-    let spec = pod.spec.unwrap_or_default();
-    let status = pod.status.unwrap_or_default();
+    let core::Pod {
+        metadata,
+        spec,
+        status,
+    } = pod;
     if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
         return Ok(None);
     }
@@ -29,16 +24,16 @@ pub(super) fn pod(pod: core::Pod) -> Result<Option<Pod>, String> {
         node: spec.node_name.clone().filter(|node| !node.is_empty()),
         requests: requests::of(&spec, &status)?,
         host_ports: host_ports(&spec),
-        launcher: launcher(pod.metadata, spec, &status).map(Box::new),
+        launcher: launcher(metadata, spec, &status).map(Box::new),
     }))
 }
 
 /// The ports of its node that a pod takes (kube-scheduler, `util.GetHostPorts`).
 fn host_ports(spec: &PodSpec) -> Vec<(String, i32)> {
-    let sidecars = spec.init_containers.iter().flatten();
+    let sidecars = spec.init_containers.iter();
     let sidecars = sidecars.filter(|container| requests::is_sidecar(container));
     let containers = spec.containers.iter().chain(sidecars);
-    let ports = containers.flat_map(|container| container.ports.iter().flatten());
+    let ports = containers.flat_map(|container| &container.ports);
     ports
         .filter_map(|port| {
             let number = port.host_port.filter(|number| *number > 0)?;
@@ -50,21 +45,21 @@ fn host_ports(spec: &PodSpec) -> Vec<(String, i32)> {
 
 /// What is kept of the launcher of a VM; `None` for any other pod, also for those that attach a volume
 /// to a running VM, and for one that has a launcher's labels and is not controlled by a VMI.
-fn launcher(metadata: ObjectMeta, spec: PodSpec, status: &PodStatus) -> Option<Launcher> {
-    let labels = metadata.labels.unwrap_or_default();
+fn launcher(metadata: Metadata, spec: PodSpec, status: &PodStatus) -> Option<Launcher> {
+    let labels = metadata.labels;
     if labels
         .get("kubevirt.io")
         .is_none_or(|role| role != "virt-launcher")
     {
         return None;
     }
-    let mut owners = metadata.owner_references.into_iter().flatten();
+    let mut owners = metadata.owner_references.into_iter();
     let owner = owners.find(|owner| {
-        owner.controller == Some(true)
+        owner.controller
             && owner.kind == "VirtualMachineInstance"
             && owner.api_version.starts_with("kubevirt.io/")
     })?;
-    let mut containers = status.container_statuses.iter().flatten();
+    let mut containers = status.container_statuses.iter();
     Some(Launcher {
         vmi: owner.name,
         vmi_uid: owner.uid,
@@ -72,13 +67,10 @@ fn launcher(metadata: ObjectMeta, spec: PodSpec, status: &PodStatus) -> Option<L
         is_running: status.phase.as_deref() == Some("Running")
             && containers.all(|container| container.ready)
             && metadata.deletion_timestamp.is_none(),
-        created: metadata
-            .creation_timestamp
-            .map(|time| time.0.to_string())
-            .unwrap_or_default(),
-        node_selector: spec.node_selector.unwrap_or_default(),
+        created: metadata.creation_timestamp.unwrap_or_default(),
+        node_selector: spec.node_selector,
         affinity: spec.affinity,
-        tolerations: spec.tolerations.unwrap_or_default(),
+        tolerations: spec.tolerations,
         labels,
     })
 }
