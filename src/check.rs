@@ -11,7 +11,6 @@ use crate::check::cluster::{Cluster, ClusterError, Scope};
 use crate::check::report::{CheckReport, Item};
 use crate::check::text::Layout;
 use crate::decide::causes::Cause;
-use crate::decide::checks::Severity;
 use crate::decide::codes::Code;
 use crate::fleet::finding::{Finding, Verdict};
 use crate::fleet::judge::{Body, Judge, Judgement};
@@ -119,7 +118,7 @@ fn report<'l>(
         judgement
             .findings
             .retain(|found| !is_suppressed(found, Some(&body)));
-        judgement.verdict = match verdict(&judgement.findings) {
+        judgement.verdict = match Verdict::of(&judgement.findings) {
             Verdict::Blocked => Verdict::Blocked,
             _ if cannot_judge => Verdict::Unknown,
             verdict => verdict,
@@ -127,14 +126,6 @@ fn report<'l>(
         items.push(Item::from(&judgement));
     }
     Ok(CheckReport::new(items))
-}
-
-/// What findings come to. What is against single nodes does not count: others may fit.
-fn verdict(findings: &[Finding<'_>]) -> Verdict {
-    let is_of_vm =
-        |found: &&Finding<'_>| found.nodes.is_empty() || found.severity() == Severity::Warning;
-    let of_vm: Vec<Finding<'_>> = findings.iter().filter(is_of_vm).cloned().collect();
-    Verdict::of(&of_vm)
 }
 
 /// Whether a finding says something of the targets, or follows from them.

@@ -1,7 +1,5 @@
 //! `berth drain NODE…`: what the drain of nodes would do to their VMs. It only reads.
 
-use std::fmt::Write as _;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,7 +7,7 @@ use crate::args::fleet::{Drain, FailOn, PlanOutput};
 use crate::check::Answer;
 use crate::check::cluster::{Cluster, ClusterError, Scope};
 use crate::check::report::Found;
-use crate::check::text::{plural, shown_name};
+use crate::check::text::{plural, put, shown_name};
 use crate::fleet::kind::Kind;
 use crate::fleet::plan::{self, Left, Move};
 
@@ -237,11 +235,6 @@ fn put_found(out: &mut String, found: &Found<'_>) {
         count => format!(" ({})", plural(count, "node")),
     };
     put(out, format_args!("    {code} {message}{nodes}\n"));
-}
-
-/// Writing to a string does not fail.
-fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
-    let _ = out.write_fmt(text);
 }
 
 #[cfg(test)]

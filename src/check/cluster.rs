@@ -106,10 +106,6 @@ impl Cluster {
     #[must_use]
     pub fn findings(&self) -> Vec<Finding<'static>> {
         let mut found = self.unread(|_| true);
-        if self.loaded.fleet.vmis.is_empty() && self.vms_run() {
-            let kind = Kind::VirtualMachineInstance.plural();
-            found.push(Finding::of(Cause::NotInSnapshot, kind));
-        }
         let kubevirt = self.loaded.fleet.kubevirt.as_ref();
         if kubevirt.is_none_or(|cr| cr.status.observed_kube_virt_version.is_none()) {
             found.push(Finding::of(Cause::KubeVirtVersionUnknown, ""));
@@ -136,12 +132,7 @@ impl Cluster {
                 Kind::Node | Kind::Pod | Kind::VirtualMachine | Kind::VirtualMachineInstance
             )
         };
-        let mut gaps = self.unread(is_vital);
-        if self.loaded.fleet.vmis.is_empty() && self.vms_run() {
-            let kind = Kind::VirtualMachineInstance.plural();
-            gaps.push(Finding::of(Cause::NotInSnapshot, kind));
-        }
-        gaps
+        self.unread(is_vital)
     }
 
     /// Whether nothing could be said of the cluster's VMs, or of the chassis where they are asked for.
@@ -173,6 +164,10 @@ impl Cluster {
         }
         for kind in self.loaded.absent.iter().filter(|kind| is_asked(kind)) {
             found.push(Finding::of(Cause::NotInSnapshot, kind.plural()));
+        }
+        let vmis = Kind::VirtualMachineInstance;
+        if is_asked(&vmis) && self.loaded.fleet.vmis.is_empty() && self.vms_run() {
+            found.push(Finding::of(Cause::NotInSnapshot, vmis.plural()));
         }
         for (kind, key, problem) in &self.loaded.unreadable {
             if is_asked(kind) {

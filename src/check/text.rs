@@ -258,6 +258,6 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 /// Writing to a string does not fail.
-fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+pub(crate) fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }

@@ -60,12 +60,13 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// What findings about an object as a whole come to. What was not judged does not count: the object
-    /// may be able to migrate all the same.
+    /// What the findings about an object come to. Errors of single nodes do not count, because others may
+    /// fit, and what was not judged does not: the object may be able to migrate all the same.
     #[must_use]
     pub fn of(findings: &[Finding<'_>]) -> Self {
         let has = |severity| findings.iter().any(|found| found.severity() == severity);
-        if has(Severity::Error) {
+        let mut of_object = findings.iter().filter(|found| found.nodes.is_empty());
+        if of_object.any(|found| found.severity() == Severity::Error) {
             Self::Blocked
         } else if has(Severity::Warning) {
             Self::Warning
