@@ -11,8 +11,8 @@ for program in "${programs[@]}"; do
 done
 if [ -n "$dir" ] && ! [ -x "$dir/virt-controller" ]; then
     cat >&2 <<'HOW'
-KUBEBUILDER_ASSETS has no virt-controller: the scenarios pools:: are left out. It comes from the image of
-a KubeVirt release:
+KUBEBUILDER_ASSETS has no virt-controller: the scenarios that need it are left out. It comes from the
+image of a KubeVirt release:
 
     container=$(docker create quay.io/kubevirt/virt-controller:v1.9.0)
     docker cp "$container:/usr/bin/virt-controller" "$KUBEBUILDER_ASSETS/"

@@ -25,6 +25,31 @@ pub(crate) fn renew(api: &Api) {
     }
 }
 
+/// Makes a node anew like a captured one, with agents of its own and a chassis by this number where that
+/// one has them.
+pub(crate) fn add(api: &Api, name: &str, like: &str, number: u32) {
+    let mut nodes = captures::in_cluster("Node").into_iter();
+    let node = nodes.find(|node| node["metadata"]["name"] == like);
+    let mut node = node.unwrap_or_else(|| panic!("no node {like}"));
+    let metadata = &mut node["metadata"];
+    metadata["name"] = name.into();
+    metadata["labels"]["kubernetes.io/hostname"] = name.into();
+    let chassis = &mut metadata["annotations"]["ovn.kubernetes.io/chassis"];
+    if !chassis.is_null() {
+        *chassis = format!("{number:08}-2222-4222-8333-444455556666").into();
+    }
+    api.post(NODES, &node);
+    for mut pod in captures::in_cluster("Pod") {
+        let is_agent = pod["metadata"]["namespace"] == "kube-system";
+        if is_agent && pod["spec"]["nodeName"] == like {
+            let app = pod["metadata"]["labels"]["app"].as_str().unwrap();
+            pod["metadata"]["name"] = format!("{app}-of-{name}").into();
+            pod["spec"]["nodeName"] = name.into();
+            start_agent(api, &pod);
+        }
+    }
+}
+
 /// An agent's pod on its node, with the status that a kubelet would give it.
 fn start_agent(api: &Api, pod: &Value) {
     api.post(AGENTS, pod);

@@ -55,6 +55,13 @@ impl Process {
         }
     }
 
+    /// Ends it as a crash does.
+    pub(crate) fn end(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Waits for it to end.
     pub(crate) fn wait(mut self) -> ExitStatus {
         let what = format!("{} ends", self.name);
@@ -67,9 +74,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.end();
     }
 }
 

@@ -4,6 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde_json::Value;
+
 /// The folder with the programs, as envtest names it.
 const ASSETS: &str = "KUBEBUILDER_ASSETS";
 
@@ -49,6 +51,17 @@ pub(crate) fn berth() -> Command {
         }
     }
     command
+}
+
+/// What a command that reads a cluster prints as JSON, whatever its exit code.
+pub(crate) fn judged(command: &[&str], kubeconfig: &Path) -> Value {
+    let output = berth()
+        .args(command)
+        .args(["-o", "json"])
+        .arg(flag("kubeconfig", kubeconfig))
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{command:?}: {output:?}"))
 }
 
 /// A file of the repository.

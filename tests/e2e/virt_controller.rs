@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::api::Api;
 use crate::fleet;
 use crate::plane::{free_ports, logs};
 use crate::process::Process;
@@ -15,12 +16,18 @@ use crate::world::World;
 /// The program, which is optional.
 pub(crate) const PROGRAM: &str = "virt-controller";
 
-/// The node that all VMs run on.
+/// The annotations of a VMI that say on which node it runs and as which machine type.
+pub(crate) const ON_NODE: &str = "example.com/node";
+pub(crate) const AS_MACHINE: &str = "example.com/machine";
+
+/// The node and the machine type of VMs without those annotations.
 const NODE: &str = "el9-0";
+const MACHINE: &str = "pc-q35-rhel9.6.0";
 
 /// A running virt-controller.
 pub(crate) struct VirtController {
     process: Process,
+    api: Api,
 }
 
 impl VirtController {
@@ -28,7 +35,10 @@ impl VirtController {
     pub(crate) fn start(world: &World) -> Self {
         world.install_other_crds();
         // A heartbeat of long ago would be that of a lost node.
-        fleet::set_annotation(&world.api, NODE, "kubevirt.io/heartbeat", None);
+        for node in world.api.list("/api/v1/nodes") {
+            let node = node["metadata"]["name"].as_str().unwrap();
+            fleet::set_annotation(&world.api, node, "kubevirt.io/heartbeat", None);
+        }
         let lease = "/apis/coordination.k8s.io/v1/namespaces/kubevirt/leases/virt-controller";
         world.api.delete(lease);
         let [port] = free_ports();
@@ -39,6 +49,7 @@ impl VirtController {
             .arg(format!("--port={port}"));
         let mut controller = Self {
             process: Process::start(PROGRAM, command, &logs(world.dir())),
+            api: world.api.clone(),
         };
         wait::until("virt-controller leads", || {
             controller.process.check();
@@ -54,6 +65,28 @@ impl VirtController {
     /// Fails when it has ended by itself.
     pub(crate) fn check(&mut self) {
         self.process.check();
+    }
+}
+
+impl Drop for VirtController {
+    fn drop(&mut self) {
+        self.process.end();
+        // It has put its finalizers on all objects, and nothing else takes them away.
+        let free = json!({"metadata": {"finalizers": null}});
+        for (group, resource) in [
+            ("pool.kubevirt.io/v1beta1", "virtualmachinepools"),
+            ("kubevirt.io/v1", "virtualmachines"),
+            ("kubevirt.io/v1", "virtualmachineinstances"),
+            ("kubevirt.io/v1", "virtualmachineinstancemigrations"),
+            ("kubevirt.io/v1", "virtualmachineinstancereplicasets"),
+        ] {
+            for object in self.api.list(&format!("/apis/{group}/{resource}")) {
+                let [namespace, name] =
+                    ["namespace", "name"].map(|field| object["metadata"][field].as_str().unwrap());
+                let path = format!("/apis/{group}/namespaces/{namespace}/{resource}/{name}");
+                self.api.merge_if_there(&path, &free);
+            }
+        }
     }
 }
 
@@ -73,13 +106,32 @@ pub(crate) fn run_vmis(world: &World, namespace: &str) {
             Some("Succeeded" | "Failed") => {
                 launcher(world, &vmi).inspect(|pod| world.api.delete(pod));
             }
-            Some("Scheduled") => set_phase("Running"),
+            Some("Scheduled") => {
+                world.api.merge(&path, &json!({"status": running(&vmi)}));
+            }
             Some("Pending" | "Scheduling") => {
                 launcher(world, &vmi).inspect(|pod| run_pod(world, pod));
             }
             _ => {}
         }
     }
+}
+
+/// What virt-handler says of a VMI that it has started.
+fn running(vmi: &Value) -> Value {
+    let machine = vmi["metadata"]["annotations"][AS_MACHINE].as_str();
+    let mut conditions = vmi["status"]["conditions"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    conditions.retain(|condition| condition["type"] != "LiveMigratable");
+    conditions.push(json!({"type": "LiveMigratable", "status": "True"}));
+    json!({
+        "phase": "Running",
+        "machine": {"type": machine.unwrap_or(MACHINE)},
+        "selinuxContext": "none",
+        "conditions": conditions,
+    })
 }
 
 /// The UIDs of the VMIs of a namespace by name, once so many run.
@@ -138,7 +190,10 @@ fn launcher(world: &World, vmi: &Value) -> Option<String> {
 fn run_pod(world: &World, path: &str) {
     let pod = world.api.get(path);
     if pod["spec"].get("nodeName").is_none() {
-        let target = json!({"apiVersion": "v1", "kind": "Node", "name": NODE});
+        // Annotations of a VMI are those of its pods as well.
+        let node = pod["metadata"]["annotations"][ON_NODE].as_str();
+        let node = node.unwrap_or(NODE);
+        let target = json!({"apiVersion": "v1", "kind": "Node", "name": node});
         let binding = json!({
             "apiVersion": "v1",
             "kind": "Binding",

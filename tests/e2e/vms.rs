@@ -27,6 +27,10 @@ pub(crate) fn pods(namespace: &str) -> String {
     format!("/api/v1/namespaces/{namespace}/pods")
 }
 
+pub(crate) fn migrations(namespace: &str) -> String {
+    format!("/apis/kubevirt.io/v1/namespaces/{namespace}/virtualmachineinstancemigrations")
+}
+
 /// A VM whose pod network is bound by bridge.
 pub(crate) fn bridge_vm(namespace: &str, name: &str) -> Value {
     placed(
@@ -117,21 +121,20 @@ pub(crate) fn start_target(api: &Api, vmi: &Value) -> String {
 /// Makes the migration of a VMI, which virt-controller makes a target pod for, and returns it.
 pub(crate) fn start_migration(api: &Api, vmi: &Value) -> Value {
     let namespace = vmi["metadata"]["namespace"].as_str().unwrap();
-    let migrations = vmis(namespace).replace("instances", "instancemigrations");
     let migration = json!({
         "apiVersion": "kubevirt.io/v1",
         "kind": "VirtualMachineInstanceMigration",
         "metadata": {"generateName": "migration-"},
         "spec": {"vmiName": vmi["metadata"]["name"]},
     });
-    api.post(&migrations, &migration)
+    api.post(&migrations(namespace), &migration)
 }
 
 /// A migration that has come to its end, or goes on.
 pub(crate) fn set_migration_phase(api: &Api, migration: &Value, phase: &str) {
     let metadata = &migration["metadata"];
     let [namespace, name] = ["namespace", "name"].map(|field| metadata[field].as_str().unwrap());
-    let migrations = vmis(namespace).replace("instances", "instancemigrations");
+    let migrations = migrations(namespace);
     let change = json!({"status": {"phase": phase}});
     api.merge(&format!("{migrations}/{name}/status"), &change);
 }

@@ -122,6 +122,7 @@ impl World {
         self.kubectl.apply(&self.manifests.to_be_filled());
         self.install_crds();
         for namespace in self.namespaces.borrow().iter() {
+            self.api.delete(&vms::migrations(namespace));
             self.api.delete(&vms::pods(namespace));
             self.api.delete(&vms::vmis(namespace));
             self.api.delete(&vms::vms(namespace));
@@ -229,11 +230,23 @@ impl World {
             Some(binding) => json!({"defaultNetworkInterface": binding}),
             None => json!({}),
         };
+        self.apply_kubevirt(&json!({"network": network}));
+    }
+
+    /// The same with the status without which virt-controller takes no configuration from it.
+    pub(crate) fn configure_kubevirt(&self, configuration: &Value) {
+        self.apply_kubevirt(configuration);
+        let status = json!({"phase": "Deployed", "observedKubeVirtVersion": "v1.9.0"});
+        let path = format!("{KUBEVIRTS}/kubevirt/status");
+        self.api.merge(&path, &json!({"status": status}));
+    }
+
+    fn apply_kubevirt(&self, configuration: &Value) {
         self.kubectl.apply(&[json!({
             "apiVersion": "kubevirt.io/v1",
             "kind": "KubeVirt",
             "metadata": {"name": "kubevirt", "namespace": "kubevirt"},
-            "spec": {"configuration": {"network": network}},
+            "spec": {"configuration": configuration},
         })]);
     }
 

@@ -1,5 +1,6 @@
 //! What is shown, in the order in which it is. A scenario is a function of one of the modules.
 
+mod agreement;
 mod certificates;
 mod crds;
 mod injection;
@@ -41,6 +42,7 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     scheduling::scores_move_the_choice_between_two_equal_nodes,
     scheduling::nobody_is_evicted_where_the_guard_rejects,
     scheduling::a_vmi_that_no_watch_has_brought_is_read,
+    agreement::a_check_names_the_nodes_that_migrations_are_placed_on needs "virt-controller",
     ovn::a_pod_that_fits_nowhere_is_scheduled_soon_after_a_chassis_returns,
     ovn::targets_land_where_their_network_is_local,
     certificates::both_callers_trust_what_two_replicas_made,

@@ -159,25 +159,9 @@ impl Played<'_> {
 
 impl Drop for Played<'_> {
     fn drop(&mut self) {
-        // Without it, nothing takes its finalizers away.
         self.controller = None;
         for path in [POOLS.to_owned(), vms::vms(NAMESPACE), vms::vmis(NAMESPACE)] {
             self.world.api.delete(&path);
-        }
-        // virt-controller put its finalizers on what other scenarios left behind as well.
-        let free = json!({"metadata": {"finalizers": null}});
-        for (group, resource) in [
-            ("pool.kubevirt.io/v1beta1", "virtualmachinepools"),
-            ("kubevirt.io/v1", "virtualmachines"),
-            ("kubevirt.io/v1", "virtualmachineinstances"),
-            ("kubevirt.io/v1", "virtualmachineinstancereplicasets"),
-        ] {
-            for object in self.world.api.list(&format!("/apis/{group}/{resource}")) {
-                let [namespace, name] =
-                    ["namespace", "name"].map(|field| object["metadata"][field].as_str().unwrap());
-                let path = format!("/apis/{group}/namespaces/{namespace}/{resource}/{name}");
-                self.world.api.merge_if_there(&path, &free);
-            }
         }
     }
 }
