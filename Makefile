@@ -1,7 +1,7 @@
 # The one task file: what CI runs is `make test`.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test setup fmt fmt-check lint tree unit e2e doc bench soak fuzz fuzz-smoke fuzz-lock deny clean
+.PHONY: help test setup fmt fmt-check lint tree unit e2e doc bench soak fuzz fuzz-smoke fuzz-lock deny install uninstall clean
 
 # Where tests/setup.sh unpacks tools that it does not install.
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
@@ -76,6 +76,35 @@ CHECKS ?= advisories bans licenses sources
 deny: ## Check advisories, licences and bans with cargo-deny
 	@if command -v cargo-deny >/dev/null; then cargo deny check $(CHECKS); \
 	else echo "no cargo-deny: cargo install cargo-deny --locked" >&2; exit 1; fi
+
+PREFIX ?= /usr/local
+# A program that is built already. Without it, `make install` builds one.
+BERTH_BIN ?=
+bindir = $(DESTDIR)$(PREFIX)/bin
+sharedir = $(DESTDIR)$(PREFIX)/share
+mandir = $(sharedir)/man/man1
+bashdir = $(sharedir)/bash-completion/completions
+zshdir = $(sharedir)/zsh/site-functions
+fishdir = $(sharedir)/fish/vendor_completions.d
+
+install: ## Install berth as a command and a kubectl plugin: make install PREFIX=~/.local [BERTH_BIN=FILE]
+ifeq ($(BERTH_BIN),)
+	cargo build --locked --release --bin berth
+endif
+	install -d '$(bindir)' '$(mandir)' '$(bashdir)' '$(zshdir)' '$(fishdir)'
+	install -m 755 '$(or $(BERTH_BIN),target/release/berth)' '$(bindir)/berth'
+	ln -sf berth '$(bindir)/kubectl-berth'
+	ln -sf berth '$(bindir)/kubectl_complete-berth'
+	'$(bindir)/berth' completion bash >'$(bashdir)/berth'
+	'$(bindir)/berth' completion zsh >'$(zshdir)/_berth'
+	'$(bindir)/berth' completion fish >'$(fishdir)/berth.fish'
+	'$(bindir)/berth' man '$(mandir)'
+	ln -sf berth.1 '$(mandir)/kubectl-berth.1'
+
+uninstall: ## Remove what `make install` installed, with the same PREFIX
+	rm -f '$(bindir)/berth' '$(bindir)/kubectl-berth' '$(bindir)/kubectl_complete-berth'
+	rm -f '$(bashdir)/berth' '$(zshdir)/_berth' '$(fishdir)/berth.fish'
+	rm -f '$(mandir)/berth.1' '$(mandir)/kubectl-berth.1' '$(mandir)'/berth-*.1
 
 clean: ## Remove everything that was built or unpacked here
 	rm -rf target fuzz/target fuzz/artifacts

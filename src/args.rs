@@ -5,6 +5,7 @@ use std::env;
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::config::{ListenAddress, LogFormat, LogLevel, ObjectName};
 use crate::domain::Provider;
@@ -12,8 +13,10 @@ use crate::tls::HostName;
 
 pub mod environment;
 pub mod fleet;
+mod program;
 pub mod usage;
 
+pub use program::Program;
 use usage::switch;
 
 /// A safe berth for every migrating VM: an admission webhook that lets bridge-bound KubeVirt VMs
@@ -46,6 +49,25 @@ pub enum Command {
     Drain(Box<fleet::Drain>),
     /// Explain a code such as BRT0102: what it means and what to do about it
     Explain(Explain),
+    /// Print a script with which a shell completes the words of a command
+    Completion(Completion),
+    /// Write the man pages
+    #[command(hide = true)]
+    Man(Man),
+}
+
+/// Flags of `berth completion`.
+#[derive(Debug, Args)]
+pub struct Completion {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// Flags of `berth man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The directory to write them to, which has to exist
+    pub dir: PathBuf,
 }
 
 /// Flags of `berth explain`.

@@ -1,5 +1,6 @@
 //! `berth explain CODE`: what a code means and what to do about it, without a cluster.
 
+use crate::args::Program;
 use crate::decide::codes::Code;
 
 /// The text about a code, or the list of all.
@@ -11,8 +12,9 @@ pub fn explain(code: Option<&str>) -> Result<String, String> {
         return Ok(Code::all().map(line).collect());
     };
     let Some(code) = Code::parse(text) else {
+        let program = Program::current().name();
         return Err(format!(
-            "there is no code {text:?}; `berth explain` lists all of them"
+            "there is no code {text:?}; `{program} explain` lists all of them"
         ));
     };
     let severity: &str = code.severity().into();

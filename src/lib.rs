@@ -6,6 +6,7 @@ pub mod args;
 mod backoff;
 pub mod check;
 pub mod cluster;
+pub mod completion;
 pub mod config;
 pub mod config_check;
 pub mod decide;

@@ -1,30 +1,39 @@
 //! The `berth` command.
 
 use std::env;
-use std::ffi::OsStr;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use berth::app;
-use berth::args::{self, Cli, Command, ConfigCommand, usage};
+use berth::args::{self, Cli, Command, ConfigCommand, Program, usage};
 use berth::check::text::Layout;
 use berth::config::{self, Config};
-use berth::{check, config_check, demo, drain, explain, scheduler_config, telemetry};
-use clap::Parser;
+use berth::{check, completion, config_check, demo, drain, explain, scheduler_config, telemetry};
+use clap::FromArgMatches;
 
 /// The columns of an output that is not a terminal.
 const COLUMNS: usize = 100;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let program = Program::current();
+    if program == Program::PluginCompletion {
+        let words: Vec<_> = env::args_os().skip(1).collect();
+        // What kubectl can't write, it does not show.
+        let _ = print(&completion::answer(&words));
+        return ExitCode::SUCCESS;
+    }
+    let mut command = program.command();
+    let parsed = command
+        .try_get_matches_from_mut(env::args_os())
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         // Help and version are no errors, and the list of commands is help.
         Err(error) if error.exit_code() == 0 || is_help(&error) => error.exit(),
         Err(error) => {
             let line = words();
             let format = args::log_format(&line);
-            telemetry::fatal(&usage::one_line(&error, &line), format);
+            telemetry::fatal(&usage::one_line(&error, &mut command, &line), format);
             // 1 and 2 are verdicts of these.
             let judges = line
                 .first()
@@ -94,6 +103,12 @@ fn run(command: Command) -> Result<u8, String> {
             print(&printed.map_err(|error| error.to_string())?)
         }
         Command::Explain(args) => print(&explain::explain(args.code.as_deref())?),
+        Command::Completion(args) => {
+            let script = completion::script(args.shell, Program::current());
+            print(&String::from_utf8_lossy(&script))
+        }
+        Command::Man(args) => clap_mangen::generate_to(Program::Berth.command(), &args.dir)
+            .map_err(|error| format!("{}: {error}", args.dir.display())),
     };
     done.map(|()| 0)
 }
@@ -103,7 +118,7 @@ fn check(args: &args::fleet::Check) -> Result<u8, String> {
     let layout = Layout {
         is_wide: false,
         width: columns.unwrap_or(COLUMNS),
-        program: program(),
+        program: Program::current().name(),
     };
     let answer = block_on(check::run(args, layout))?.map_err(|error| error.to_string())?;
     show(&answer)
@@ -113,13 +128,6 @@ fn show(answer: &check::Answer) -> Result<u8, String> {
     // It leaves out styles where the output is not a terminal.
     print_to(&mut anstream::stdout(), &answer.text)?;
     Ok(answer.code)
-}
-
-/// How people call this program: as a plugin of kubectl, it has another file name.
-fn program() -> &'static str {
-    let path = env::args_os().next().map(PathBuf::from);
-    let is_plugin = path.is_some_and(|path| path.file_stem() == Some(OsStr::new("kubectl-berth")));
-    if is_plugin { "kubectl berth" } else { "berth" }
 }
 
 fn block_on<F: Future>(future: F) -> Result<F::Output, String> {

@@ -126,6 +126,8 @@ lacks_libraries() {
 apt_tool c++ g++ "the smoke of every fuzz target"
 apt_tool openssl openssl "certificates made by certs/dev.sh"
 apt_tool curl curl "HTTPS as curl speaks it"
+apt_tool zsh zsh "the completion script as zsh reads it"
+apt_tool fish fish "the completion script as fish reads it"
 if ! have prometheus || ! have promtool; then
     if have apt-get && have dpkg-deb; then
         update

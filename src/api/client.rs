@@ -94,11 +94,7 @@ pub async fn choose(
     kubeconfig: Option<&Path>,
     context: Option<&str>,
 ) -> Result<Connected, ClientError> {
-    let places = Places {
-        flag: kubeconfig.map(Path::to_owned),
-        variable: env::var_os("KUBECONFIG").unwrap_or_default(),
-        home: env::home_dir(),
-    };
+    let places = places(kubeconfig);
     if let Some((kubeconfig, origin)) = places.read()? {
         let config = kubeconfig::config(kubeconfig, context, &origin).await?;
         return client(config, origin);
@@ -116,6 +112,23 @@ pub async fn choose(
         other => other,
     })?;
     client(config, "the pod's service account".to_owned())
+}
+
+/// The contexts of the kubeconfig that [`choose`] takes, which may be none.
+pub fn contexts(kubeconfig: Option<&Path>) -> Result<Vec<String>, ClientError> {
+    let read = places(kubeconfig).read()?;
+    let contexts = read
+        .into_iter()
+        .flat_map(|(kubeconfig, _)| kubeconfig.contexts);
+    Ok(contexts.map(|context| context.name).collect())
+}
+
+fn places(kubeconfig: Option<&Path>) -> Places {
+    Places {
+        flag: kubeconfig.map(Path::to_owned),
+        variable: env::var_os("KUBECONFIG").unwrap_or_default(),
+        home: env::home_dir(),
+    }
 }
 
 fn client(mut config: Config, origin: String) -> Result<Connected, ClientError> {

@@ -6,30 +6,24 @@ use std::error::Error as _;
 use std::ffi::OsStr;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, CommandFactory};
+use clap::{Arg, Command};
 
-use super::Cli;
-
-/// The line for an error that the command line `line`, without the program's name, was refused with.
+/// The line for an error that the command line `line`, without the program's name, was refused with by
+/// `root`.
 #[must_use]
-pub fn one_line(error: &clap::Error, line: &[String]) -> String {
-    let mut root = Cli::command();
+pub fn one_line(error: &clap::Error, root: &mut Command, line: &[String]) -> String {
     root.build();
-    let (command, name) = named(&root, line);
+    let command = named(root, line);
+    // How to call it, with the commands that it is in.
+    let name = command.get_bin_name().unwrap_or(command.get_name());
     format!("error: {}; see {name} --help", what(error, command, line))
 }
 
-/// The innermost subcommand that the line names, and how to call it.
-fn named<'a>(root: &'a Command, line: &[String]) -> (&'a Command, String) {
-    let mut command = root;
-    let mut name = "berth".to_owned();
-    for word in line {
-        if let Some(inner) = command.find_subcommand(word) {
-            name.extend([" ", inner.get_name()]);
-            command = inner;
-        }
-    }
-    (command, name)
+/// The innermost subcommand that the line names.
+fn named<'a>(root: &'a Command, line: &[String]) -> &'a Command {
+    line.iter().fold(root, |command, word| {
+        command.find_subcommand(word).unwrap_or(command)
+    })
 }
 
 fn what(error: &clap::Error, command: &Command, line: &[String]) -> String {
@@ -50,6 +44,7 @@ fn what(error: &clap::Error, command: &Command, line: &[String]) -> String {
             let close = suggested(error, ContextKind::SuggestedSubcommand);
             let known: Vec<&str> = command
                 .get_subcommands()
+                .filter(|inner| !inner.is_hide_set())
                 .map(Command::get_name)
                 .filter(|name| *name != "help")
                 .collect();
@@ -77,6 +72,11 @@ fn what(error: &clap::Error, command: &Command, line: &[String]) -> String {
                 source(&arg, command, line),
                 plain(&arg)
             )
+        }
+        ErrorKind::InvalidValue => {
+            let known = texts(error, ContextKind::ValidValue).join(", ");
+            let place = plain(&source(&arg, command, line));
+            format!("{place}: {value:?} is not one of {known}")
         }
         ErrorKind::ValueValidation => {
             let why = error.source().map_or_else(

@@ -119,11 +119,15 @@ fn a_usage_error_names_what_is_wrong_and_the_help_of_its_command_in_one_line() {
         ),
         (
             &["dmeo"],
-            "unknown command \"dmeo\" (did you mean demo?); the commands are serve, demo, config, scheduler-config, check, drain, explain; see berth --help",
+            "unknown command \"dmeo\" (did you mean demo?); the commands are serve, demo, config, scheduler-config, check, drain, explain, completion; see berth --help",
         ),
         (
             &["moor"],
-            "unknown command \"moor\"; the commands are serve, demo, config, scheduler-config, check, drain, explain; see berth --help",
+            "unknown command \"moor\"; the commands are serve, demo, config, scheduler-config, check, drain, explain, completion; see berth --help",
+        ),
+        (
+            &["completion", "sh"],
+            "SHELL: \"sh\" is not one of bash, elvish, fish, powershell, zsh; see berth completion --help",
         ),
         (
             &["--snapshot", "x"],

@@ -47,6 +47,7 @@ mod ovn_large;
 mod ovn_properties;
 mod ovn_southbound;
 mod ovn_tls;
+mod plugin;
 mod preempt_captures;
 mod prioritize_captures;
 mod process;

@@ -14,7 +14,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The program.
 pub(crate) fn berth() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_berth"));
+    without_variables(Path::new(env!("CARGO_BIN_EXE_berth")))
+}
+
+/// A program without the variables of berth in its environment.
+pub(crate) fn without_variables(program: &Path) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("BERTH_") {
             command.env_remove(name);
