@@ -10,7 +10,9 @@ pub mod kind;
 pub mod load;
 pub mod migratable;
 pub mod model;
+pub mod network;
 pub mod plan;
+pub mod policy;
 pub mod quantity;
 pub mod quota;
 mod read;
@@ -23,7 +25,7 @@ use crate::cluster::object::ObjectKey;
 
 use model::{
     Claim, KubeVirt, Labels, Launcher, Migration, MigrationPolicy, Node, Pod, Quota, StorageClass,
-    Vm, Vmi, Volume,
+    Subnet, Vm, Vmi, Volume,
 };
 
 /// Everything that was listed, by namespace and name.
@@ -57,6 +59,12 @@ pub struct Fleet {
     pub attachments: BTreeSet<ObjectKey>,
     /// The resource quotas.
     pub quotas: BTreeMap<ObjectKey, Quota>,
+    /// The subnets of Kube-OVN by name.
+    pub subnets: BTreeMap<String, Subnet>,
+    /// The names of the VPCs of Kube-OVN.
+    pub vpcs: BTreeSet<String>,
+    /// The pods and VMs that Kube-OVN keeps addresses for.
+    pub addresses: BTreeSet<ObjectKey>,
 }
 
 impl Fleet {
@@ -104,6 +112,9 @@ impl Fleet {
             storage_classes,
             attachments,
             quotas,
+            subnets,
+            vpcs,
+            addresses,
         } = other;
         self.nodes.extend(nodes);
         self.pods.extend(pods);
@@ -119,5 +130,8 @@ impl Fleet {
         self.storage_classes.extend(storage_classes);
         self.attachments.extend(attachments);
         self.quotas.extend(quotas);
+        self.subnets.extend(subnets);
+        self.vpcs.extend(vpcs);
+        self.addresses.extend(addresses);
     }
 }

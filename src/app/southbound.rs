@@ -62,7 +62,7 @@ pub(crate) async fn read_once(
 ) -> Result<SouthboundState, AppError> {
     let (changes, readiness) = (Changes::default(), Arc::default());
     let mut updates = changes.subscribe();
-    let followed = follow(config, false, &readiness, &changes, &Registry::default())?;
+    let followed = follow(config, true, &readiness, &changes, &Registry::default())?;
     let Some((store, following)) = followed else {
         return Ok(SouthboundState::NotRead);
     };

@@ -183,6 +183,46 @@ causes! {
         meaning: "The VM has an interface on a Multus network whose NetworkAttachmentDefinition does not exist. The launcher pod of a migration cannot start.",
         remedy: "Create the definition again, or remove the interface.",
     }
+    /// OVN has no port of the VM.
+    PortNotFound {
+        code: "BRT0302",
+        severity: Severity::Warning,
+        text: "OVN has no port of the VM",
+        meaning: "Kube-OVN has attached the VM's pod to a subnet, and OVN's southbound database has no port whose `external_ids:pod` is this VM, nor one that is named after it. Without a port the VM has no network after a migration, and often none before it.",
+        remedy: "Look for the port: `kubectl ko nbctl --columns=name,external_ids find Logical_Switch_Port external_ids:pod=NAMESPACE/VM`. If there is none, restart the VM, and look in the log of kube-ovn-controller for why the port was deleted.",
+    }
+    /// The network of the VM is not on a node yet.
+    NetworkNotLocal {
+        code: "BRT0303",
+        severity: Severity::Info,
+        text: "the VM's network is not on these nodes yet",
+        meaning: "No port of the VM's VPC is bound on the chassis of these nodes, so that OVN has no flows of it there. The first VM of the VPC that migrates there loses its network for seconds, until the flows are installed. The nodes are targets all the same.",
+        remedy: "Nothing is wrong. If the VM does not tolerate it, migrate to a node that has the network: berth's score prefers those.",
+    }
+    /// The underlay network of the VM is not on a node.
+    UnderlayNotOnNode {
+        code: "BRT0304",
+        severity: Severity::Warning,
+        text: "the provider network of the VM's subnet is not ready on these nodes",
+        meaning: "The subnet of the VM is a VLAN of the nodes' own network, and these nodes lack the label `NAME.provider-network.kubernetes.io/ready=true` that Kube-OVN sets once it has connected a node. A VM that migrates there has no network.",
+        remedy: "Look at the conditions of the ProviderNetwork. If the nodes are excluded from it on purpose, keep the VM off them by a node selector.",
+    }
+    /// A subnet of the VM is missing or not ready.
+    SubnetNotReady {
+        code: "BRT0305",
+        severity: Severity::Warning,
+        text: "the subnet of the VM is not ready",
+        meaning: "The Kube-OVN Subnet that the VM's pod is attached to does not exist, its condition Ready is not True, or its VPC does not exist. Kube-OVN cannot attach the target pod to it, which then stays in ContainerCreating.",
+        remedy: "Look at the conditions of the Subnet and its Vpc: `kubectl describe subnet NAME`.",
+    }
+    /// Kube-OVN keeps no address for the VM.
+    AddressNotKept {
+        code: "BRT0306",
+        severity: Severity::Warning,
+        text: "Kube-OVN keeps no address for the VM",
+        meaning: "There is no IP object of Kube-OVN for this VM. The target pod gets another address than the VM has, and the VM is not reachable after the migration.",
+        remedy: "If kube-ovn-controller runs with `--keep-vm-ip=false`, remove that flag. Otherwise restart the VM, so that Kube-OVN makes the object again.",
+    }
 
     /// No node is a target.
     NoTarget {
@@ -320,6 +360,22 @@ causes! {
         text: "no room is left for the VM",
         meaning: "There are nodes that fit, and the VMs that the plan of the drain places before this one take what is free on them.",
         remedy: "Drain fewer nodes at a time, free resources, or add nodes.",
+    }
+    /// A migration policy applies.
+    PolicyApplies {
+        code: "BRT0418",
+        severity: Severity::Info,
+        text: "a migration policy applies",
+        meaning: "The VM is migrated with the settings of this MigrationPolicy in place of those of the KubeVirt CR. Of the policies whose labels match the VM and its namespace, KubeVirt takes the one with the most labels.",
+        remedy: "Nothing, if the policy is meant for this VM.",
+    }
+    /// The bandwidth is too low for the time that a migration may take.
+    BandwidthTooLow {
+        code: "BRT0419",
+        severity: Severity::Warning,
+        text: "the bandwidth limit is too low for the completion timeout",
+        meaning: "At this bandwidth, copying 1 GiB once takes longer than a migration may take for each GiB, and neither post-copy nor a pause of the guest is allowed. KubeVirt aborts the migration of a VM that uses most of its memory.",
+        remedy: "Raise `bandwidthPerMigration` or `completionTimeoutPerGiB` in the MigrationPolicy or the KubeVirt CR, or allow post-copy.",
     }
 
     /// A kind could not be listed.

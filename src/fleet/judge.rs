@@ -16,10 +16,10 @@ use crate::domain::MachineType;
 use crate::fleet::finding::{Finding, Verdict, message};
 use crate::fleet::fit::Placement;
 use crate::fleet::migratable::{self, Subject};
-use crate::fleet::model::{Migration, Pod, Resources, Vm, VmSpec, Vmi, VmiSpec, VmiVolume};
+use crate::fleet::model::{Labels, Migration, Pod, Resources, Vm, VmSpec, Vmi, VmiSpec, VmiVolume};
 use crate::fleet::target::TargetPod;
 use crate::fleet::versions::Versions;
-use crate::fleet::{Fleet, advise, drain, quota};
+use crate::fleet::{Fleet, advise, drain, network, policy, quota};
 use crate::snapshot::Snapshot;
 
 /// What was judged.
@@ -117,6 +117,14 @@ impl<'f> Body<'f> {
         metadata.map_or("", |metadata| metadata.name.as_str())
     }
 
+    /// The labels that its VMI has, or will have.
+    fn labels(&self) -> &'f Labels {
+        static NONE: Labels = Labels::new();
+        let of_vmi = self.vmi.map(|vmi| &vmi.metadata.labels);
+        let of_template = self.vm.map(|vm| &vm.spec.template.metadata.labels);
+        of_vmi.or(of_template).unwrap_or(&NONE)
+    }
+
     fn subject(&self) -> Option<Subject<'f>> {
         if let Some(vmi) = self.vmi {
             return Some(Subject {
@@ -205,8 +213,23 @@ impl<'f> Judge<'f> {
         let mut findings = self.state(&body);
         findings.extend(migratable::causes(subject, self.fleet));
         findings.extend(advise::of_vm(&self.versions, subject));
-        findings.extend(self.networks(&subject));
-        let target = self.target(&body, &mut findings);
+        let networks = &subject.spec.networks;
+        findings.extend(network::attachments(
+            self.fleet,
+            subject.namespace,
+            networks,
+        ));
+        findings.extend(policy::findings(
+            self.fleet,
+            subject.namespace,
+            body.labels(),
+        ));
+        let source = self.source(&body);
+        let launcher = source.and_then(|pod| pod.launcher.as_deref());
+        if let Some(launcher) = launcher {
+            findings.extend(network::kube_ovn(self.fleet, body.key, launcher));
+        }
+        let target = self.target(&body, source, &mut findings);
         findings.extend(quota::exceeded(
             self.fleet,
             subject.namespace,
@@ -225,6 +248,11 @@ impl<'f> Judge<'f> {
             [] => findings.push(Finding::of(Cause::NoTarget, "")),
             [target] => findings.push(Finding::of(Cause::OneTarget, target)),
             _ => {}
+        }
+        if let Some(launcher) = launcher {
+            findings.extend(network::underlay(self.fleet, launcher, &targets));
+            let vm = [body.namespace(), body.name()];
+            findings.extend(network::ports(self.snapshot, vm, launcher, &targets));
         }
         if body.node().is_some() {
             let is_blocked = findings
@@ -294,33 +322,22 @@ impl<'f> Judge<'f> {
         Some(format!("{name}, {}", phase.unwrap_or("not begun")))
     }
 
-    /// The networks that the target pod can't be attached to.
-    fn networks(&self, subject: &Subject<'f>) -> Vec<Finding<'f>> {
-        let networks = subject.spec.networks.iter();
-        let names =
-            networks.filter_map(|network| Some(network.multus.as_ref()?.network_name.as_str()));
-        let missing = names.filter_map(|full| {
-            let (namespace, name) = full.split_once('/').unwrap_or((subject.namespace, full));
-            let attachments = &self.fleet.attachments;
-            if attachments.contains(&ObjectKey::new(namespace, name)) {
-                return None;
-            }
-            // Those of a namespace are listed together or not at all.
-            let cause = if attachments.iter().any(|key| key.is_in(namespace)) {
-                Cause::NetworkNotFound
-            } else {
-                Cause::NetworkNotJudged
-            };
-            Some(Finding::of(cause, full))
-        });
-        missing.collect()
+    /// The pod in which the VM runs.
+    fn source(&self, body: &Body<'f>) -> Option<&'f Pod> {
+        body.node()?;
+        let uid = body.vmi?.metadata.uid.as_str();
+        self.sources.get(uid).copied()
     }
 
     /// The pod that would be placed.
-    fn target(&self, body: &Body<'f>, findings: &mut Vec<Finding<'f>>) -> TargetPod {
+    fn target(
+        &self,
+        body: &Body<'f>,
+        source: Option<&'f Pod>,
+        findings: &mut Vec<Finding<'f>>,
+    ) -> TargetPod {
         let kubevirt = self.fleet.kubevirt.as_ref();
         if let (Some(vmi), Some(node)) = (body.vmi, body.node()) {
-            let source = self.sources.get(vmi.metadata.uid.as_str()).copied();
             if source.is_none() {
                 findings.push(Finding::of(Cause::NoSourcePod, ""));
             }

@@ -31,6 +31,13 @@ pub enum Kind {
     NetworkAttachmentDefinition,
     /// Resource quotas.
     ResourceQuota,
+    /// Kube-OVN's subnets.
+    Subnet,
+    /// Kube-OVN's VPCs.
+    Vpc,
+    /// Kube-OVN's addresses of pods and VMs.
+    #[strum(serialize = "IP")]
+    Ip,
 }
 
 impl Kind {
@@ -67,6 +74,7 @@ impl Kind {
             Self::MigrationPolicy => "migrations.kubevirt.io",
             Self::StorageClass => "storage.k8s.io",
             Self::NetworkAttachmentDefinition => "k8s.cni.cncf.io",
+            Self::Subnet | Self::Vpc | Self::Ip => "kubeovn.io",
         }
     }
 
@@ -81,6 +89,9 @@ impl Kind {
                 | Self::KubeVirt
                 | Self::MigrationPolicy
                 | Self::NetworkAttachmentDefinition
+                | Self::Subnet
+                | Self::Vpc
+                | Self::Ip
         )
     }
 
@@ -110,6 +121,9 @@ impl Kind {
             Self::StorageClass => "storageclasses",
             Self::NetworkAttachmentDefinition => "network-attachment-definitions",
             Self::ResourceQuota => "resourcequotas",
+            Self::Subnet => "subnets",
+            Self::Vpc => "vpcs",
+            Self::Ip => "ips",
         }
     }
 
@@ -123,6 +137,9 @@ impl Kind {
                 | Self::MigrationPolicy
                 | Self::PersistentVolume
                 | Self::StorageClass
+                | Self::Subnet
+                | Self::Vpc
+                | Self::Ip
         )
     }
 }

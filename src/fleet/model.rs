@@ -64,6 +64,26 @@ pub struct Launcher {
     pub affinity: Option<Affinity>,
     /// Its tolerations.
     pub tolerations: Vec<Toleration>,
+    /// Its networks of Kube-OVN.
+    pub networks: Vec<OvnNetwork>,
+}
+
+/// A network that Kube-OVN has attached a pod to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OvnNetwork {
+    /// The subnet.
+    pub subnet: String,
+    /// The provider network, if the subnet is a VLAN of the nodes' own network.
+    pub provider_network: Option<String>,
+}
+
+/// A subnet of Kube-OVN.
+#[derive(Clone, Debug, Default)]
+pub struct Subnet {
+    /// Its VPC.
+    pub vpc: Option<String>,
+    /// Its condition `Ready` is `True`.
+    pub is_ready: bool,
 }
 
 /// A persistent volume claim.
@@ -656,13 +676,26 @@ pub struct MigrationPolicy {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct MigrationPolicySpec {
-    /// The VMIs that it is for.
-    pub selectors: PolicySelectors,
-    /// Post-copy.
+    /// The VMIs that it is for; without it there are none.
+    pub selectors: Option<PolicySelectors>,
+    /// What it sets.
+    #[serde(flatten)]
+    pub options: MigrationOptions,
+}
+
+/// How a migration is carried out, as far as it is set.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct MigrationOptions {
+    /// The target may run before all memory is there, if the migration takes too long.
     pub allow_post_copy: Option<bool>,
-    /// Bandwidth.
+    /// The guest may be paused, if the migration takes too long; if it is not set, as post-copy.
+    pub allow_workload_disruption: Option<bool>,
+    /// The guest may be slowed down.
+    pub allow_auto_converge: Option<bool>,
+    /// Bytes in a second; no limit if it is zero.
     pub bandwidth_per_migration: Option<Quantity>,
-    /// Seconds for each GiB.
+    /// Seconds for each GiB; 150 if it is not set.
     pub completion_timeout_per_gi_b: Option<i64>,
 }
 
@@ -758,6 +791,9 @@ pub struct MigrationConfiguration {
     pub node_drain_taint_key: Option<String>,
     /// The network of the migrations' own.
     pub network: Option<String>,
+    /// How each is carried out.
+    #[serde(flatten)]
+    pub options: MigrationOptions,
 }
 
 /// The status of the KubeVirt CR.
@@ -766,20 +802,6 @@ pub struct MigrationConfiguration {
 pub struct KubeVirtStatus {
     /// The version that runs, such as `v1.9.0`.
     pub observed_kube_virt_version: Option<String>,
-}
-
-impl MigrationPolicySpec {
-    /// Whether a policy is for a VMI with these labels in a namespace with those.
-    #[must_use]
-    pub fn selects(&self, vmi: &Labels, namespace: &Labels) -> bool {
-        let has = |labels: &Labels, wanted: &Labels| {
-            wanted
-                .iter()
-                .all(|(key, value)| labels.get(key) == Some(value))
-        };
-        has(vmi, &self.selectors.virtual_machine_instance_selector)
-            && has(namespace, &self.selectors.namespace_selector)
-    }
 }
 
 impl VmiVolume {

@@ -12,8 +12,8 @@ use crate::cluster::object::ObjectKey;
 use crate::fleet::Fleet;
 use crate::fleet::kind::Kind;
 use crate::fleet::model::{
-    Claim, KubeVirt, Migration, MigrationPolicy, Node, Quota, Resources, StorageClass, Vm, Vmi,
-    Volume,
+    Claim, KubeVirt, Migration, MigrationPolicy, Node, Quota, Resources, StorageClass, Subnet, Vm,
+    Vmi, Volume,
 };
 use crate::fleet::quantity;
 use crate::wire::objects;
@@ -86,6 +86,17 @@ pub(super) fn object(
         Kind::ResourceQuota => {
             fleet.quotas.insert(key, quota(read(text)?)?);
         }
+        Kind::Subnet => {
+            fleet.subnets.insert(name, subnet(read(text)?));
+        }
+        Kind::Vpc => {
+            fleet.vpcs.insert(name);
+        }
+        Kind::Ip => {
+            let core::Ip { spec } = read(text)?;
+            let owner = ObjectKey::new(&spec.namespace, &spec.pod_name);
+            fleet.addresses.insert(owner);
+        }
     }
     Ok(())
 }
@@ -140,15 +151,25 @@ fn node(node: core::Node) -> Result<Node, String> {
         spec,
         status,
     } = node;
-    let mut conditions = status.conditions.iter();
     Ok(Node {
         labels: metadata.labels,
         taints: spec.taints,
         unschedulable: spec.unschedulable,
-        is_ready: conditions
-            .any(|condition| condition.kind == "Ready" && condition.status == "True"),
+        is_ready: is_ready(&status.conditions),
         allocatable: amounts(&status.allocatable, "status.allocatable")?,
     })
+}
+
+fn is_ready(conditions: &[core::Condition]) -> bool {
+    let mut conditions = conditions.iter();
+    conditions.any(|condition| condition.kind == "Ready" && condition.status == "True")
+}
+
+fn subnet(subnet: core::Subnet) -> Subnet {
+    Subnet {
+        vpc: subnet.spec.vpc.filter(|vpc| !vpc.is_empty()),
+        is_ready: is_ready(&subnet.status.conditions),
+    }
 }
 
 fn claim(claim: core::PersistentVolumeClaim) -> Claim {

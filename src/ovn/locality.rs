@@ -77,6 +77,12 @@ impl Locality {
         Some(Switches(switches.iter().map(places).collect()))
     }
 
+    /// Whether the database can tell where networks are local.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.is_known
+    }
+
     /// The number of ports.
     #[must_use]
     pub const fn ports(&self) -> usize {

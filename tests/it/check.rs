@@ -1,6 +1,6 @@
 //! `berth check` on snapshots, as people run it: what it prints, its exit codes, and an input for every code.
 
-mod causes;
+pub(crate) mod causes;
 
 use std::fs;
 use std::process::Output;
@@ -26,7 +26,7 @@ fn printed(output: &Output) -> String {
 }
 
 /// The report that `-o json` prints.
-pub(super) fn report(cluster: &Value, args: &[&str]) -> Value {
+pub(crate) fn report(cluster: &Value, args: &[&str]) -> Value {
     let output = check(cluster, &[&["-o", "json"], args].concat());
     serde_json::from_str(&printed(&output)).unwrap()
 }

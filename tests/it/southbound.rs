@@ -17,9 +17,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
+use crate::check::causes::{attach, base};
+use crate::check::report;
 use crate::ovn_lab::{Lab, Ovn, Server, insert_chassis};
 use crate::process::{PATIENCE, Served, berth, get, snapshot};
-use crate::support::{Asked, capture_json, cluster, until, view};
+use crate::support::{Asked, capture_json, cluster, item, until, view};
 
 const NODES: [&str; 4] = ["el9-1", "el9-2", "el9-3", "el9-nochassis"];
 
@@ -457,4 +459,50 @@ fn an_endpoint_that_is_none_is_named() {
         said.starts_with("error: ") && said.contains("tcp:ovn-sb") && said.contains("6642"),
         "{said}"
     );
+}
+
+#[test]
+fn check_finds_a_vm_without_a_port_and_the_targets_on_which_its_network_is_not() {
+    let Some(southbound) = Southbound::start() else {
+        return;
+    };
+    let mut cluster = base();
+    attach(&mut cluster);
+    for (node, number) in [("a", 5), ("b", 6)] {
+        let address = format!("127.0.2.{number}");
+        southbound.transact(&insert_chassis(&chassis(number), node, &address));
+        let annotations = &mut item(&mut cluster, "Node", node)["metadata"]["annotations"];
+        annotations["ovn.kubernetes.io/chassis"] = json!(chassis(number));
+    }
+    let endpoint = southbound.server.unix();
+    let of_ports = || {
+        let report = report(&cluster, &["--ovn-sb", &endpoint]);
+        let items = report["items"].as_array().unwrap().iter();
+        let found = items.flat_map(|item| item["findings"].as_array().unwrap());
+        let found = found.filter(|found| found["code"].as_str().unwrap().starts_with("BRT03"));
+        found
+            .map(|found| json!([found["code"], found["nodes"]]))
+            .collect::<Vec<Value>>()
+    };
+    assert_eq!(of_ports(), [json!(["BRT0302", []])]);
+    let row = json!({
+        "logical_port": "anything",
+        "datapath": ["named-uuid", "d"],
+        "tunnel_key": 1,
+        "external_ids": ["map", [["pod", "default/web"]]],
+    });
+    let port = json!({"op": "insert", "table": "Port_Binding", "row": row});
+    let switch = json!({"op": "insert", "table": "Datapath_Binding", "uuid-name": "d", "row": {"tunnel_key": 1}});
+    let on = |number: u32| {
+        let name = [["name", "==", &chassis(number)]];
+        let select =
+            json!({"op": "select", "table": "Chassis", "where": name, "columns": ["_uuid"]});
+        let found = southbound.server.transact(&southbound.ovn, &[select]);
+        let row = json!({"chassis": found[0]["rows"][0]["_uuid"]});
+        json!({"op": "update", "table": "Port_Binding", "where": [], "row": row})
+    };
+    southbound.transact(&[switch, port, on(5)]);
+    assert_eq!(of_ports(), [json!(["BRT0303", ["b"]])]);
+    southbound.transact(&[on(6)]);
+    assert_eq!(of_ports(), [] as [Value; 0]);
 }

@@ -200,3 +200,38 @@ pub(super) struct QuotaStatus {
     pub(super) hard: Option<Quantities>,
     pub(super) used: Quantities,
 }
+
+/// A subnet of Kube-OVN (`kubeovn.io/v1`).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Subnet {
+    pub(super) spec: SubnetSpec,
+    pub(super) status: SubnetStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SubnetSpec {
+    pub(super) vpc: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SubnetStatus {
+    pub(super) conditions: Vec<Condition>,
+}
+
+/// An address that Kube-OVN keeps (`kubeovn.io/v1`).
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Ip {
+    pub(super) spec: IpSpec,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct IpSpec {
+    pub(super) namespace: String,
+    /// The pod, or the VM whose pods have the address one after another.
+    pub(super) pod_name: String,
+}

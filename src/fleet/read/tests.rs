@@ -269,6 +269,22 @@ fn mk_objects() -> Vec<(Kind, Value)> {
                 "spec": {"selectors": {"virtualMachineInstanceSelector": {"x": "y"}}, "allowPostCopy": true, "completionTimeoutPerGiB": 7},
             }),
         ),
+        (
+            Kind::Subnet,
+            json!({
+                "metadata": named("subnet"),
+                "spec": {"vpc": "vpc", "cidrBlock": "10.0.0.0/24"},
+                "status": {"conditions": [{"type": "Validated", "status": "True"}, {"type": "Ready", "status": "True"}]},
+            }),
+        ),
+        (Kind::Vpc, json!({"metadata": named("vpc"), "spec": {}})),
+        (
+            Kind::Ip,
+            json!({
+                "metadata": named("web.default"),
+                "spec": {"namespace": "default", "podName": "web", "podType": "VirtualMachine", "subnet": "subnet"},
+            }),
+        ),
     ]
 }
 
@@ -311,9 +327,15 @@ fn each_kind_is_cut_down_to_what_is_judged() {
     assert_eq!(scoped.hard, resources(&[("pods", 1)]));
     assert!(scoped.is_scoped);
     let policy = &fleet.policies["policy"].spec;
-    assert_eq!(policy.selectors.virtual_machine_instance_selector["x"], "y");
-    assert_eq!(policy.allow_post_copy, Some(true));
-    assert_eq!(policy.completion_timeout_per_gi_b, Some(7));
+    let selectors = policy.selectors.as_ref().unwrap();
+    assert_eq!(selectors.virtual_machine_instance_selector["x"], "y");
+    assert_eq!(policy.options.allow_post_copy, Some(true));
+    assert_eq!(policy.options.completion_timeout_per_gi_b, Some(7));
+    let subnet = &fleet.subnets["subnet"];
+    assert_eq!(subnet.vpc.as_deref(), Some("vpc"));
+    assert!(subnet.is_ready);
+    assert!(fleet.vpcs.contains("vpc"));
+    assert!(fleet.addresses.contains("default/web"));
 }
 
 #[test]

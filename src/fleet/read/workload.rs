@@ -2,7 +2,7 @@
 
 use super::core::{self, Metadata, PodSpec, PodStatus};
 use super::requests;
-use crate::fleet::model::{Launcher, Pod};
+use crate::fleet::model::{Labels, Launcher, OvnNetwork, Pod};
 
 /// The images of its containers.
 pub(super) fn images(pod: &core::Pod) -> impl Iterator<Item = String> {
@@ -71,6 +71,22 @@ fn launcher(metadata: Metadata, spec: PodSpec, status: &PodStatus) -> Option<Lau
         node_selector: spec.node_selector,
         affinity: spec.affinity,
         tolerations: spec.tolerations,
+        networks: ovn_networks(&metadata.annotations),
         labels,
     })
+}
+
+/// The networks that Kube-OVN has attached a pod to: of each provider its annotations name the subnet
+/// and, for a VLAN, the provider network (Kube-OVN v1.16 `pkg/util/const.go`).
+fn ovn_networks(annotations: &Labels) -> Vec<OvnNetwork> {
+    let subnets = annotations.iter().filter_map(|(key, subnet)| {
+        let provider = key.strip_suffix(".kubernetes.io/logical_switch")?;
+        let network = annotations.get(&format!("{provider}.kubernetes.io/provider_network"));
+        let is_set = |text: &&String| !text.is_empty();
+        Some(OvnNetwork {
+            subnet: Some(subnet).filter(is_set)?.clone(),
+            provider_network: network.filter(is_set).cloned(),
+        })
+    });
+    subnets.collect()
 }

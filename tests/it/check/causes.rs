@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::report;
 
 /// Two nodes, and the VM `web` that runs on the first and can migrate to the second.
-fn base() -> Value {
+pub(crate) fn base() -> Value {
     let node = |name: &str| {
         json!({
             "apiVersion": "v1",
@@ -139,6 +139,33 @@ fn set(object: &mut Value, pointer: &str, value: Value) {
         place = &mut place[key];
     }
     *place = value;
+}
+
+/// Adds an object of Kube-OVN.
+fn add_kube_ovn(cluster: &mut Value, kind: &str, name: &str, spec: &Value, status: &Value) {
+    add(
+        cluster,
+        json!({"apiVersion": "kubeovn.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec, "status": status}),
+    );
+}
+
+/// Kube-OVN has attached the VM's pod to a subnet.
+pub(crate) fn attach(cluster: &mut Value) {
+    let annotations = json!({
+        "ovn.kubernetes.io/logical_switch": "vlan7",
+        "ovn.kubernetes.io/provider_network": "blue",
+    });
+    object(cluster, "Pod")["metadata"]["annotations"] = annotations;
+}
+
+/// A policy for all VMIs.
+fn add_policy(cluster: &mut Value, options: Value) {
+    let mut spec = options;
+    spec["selectors"] = json!({});
+    add(
+        cluster,
+        json!({"apiVersion": "migrations.kubevirt.io/v1alpha1", "kind": "MigrationPolicy", "metadata": {"name": "slow"}, "spec": spec}),
+    );
 }
 
 /// KubeVirt says that it does not migrate the VMI.
@@ -502,6 +529,43 @@ const CASES: &[(Cause, Change, &str)] = &[
         "the instance type or preference is not judged: large",
     ),
     (
+        Cause::UnderlayNotOnNode,
+        |c| {
+            attach(c);
+            let ready = "metadata/labels/blue.provider-network.kubernetes.io~1ready";
+            set(&mut c["items"][0], ready, json!("true"));
+        },
+        "the provider network of the VM's subnet is not ready on these nodes: blue",
+    ),
+    (
+        Cause::SubnetNotReady,
+        |c| {
+            attach(c);
+            let status = json!({"conditions": [{"type": "Ready", "status": "False"}]});
+            add_kube_ovn(c, "Subnet", "vlan7", &json!({}), &status);
+        },
+        "the subnet of the VM is not ready: vlan7",
+    ),
+    (
+        Cause::AddressNotKept,
+        |c| {
+            attach(c);
+            let spec = json!({"namespace": "default", "podName": "virt-launcher-web-x"});
+            add_kube_ovn(c, "IP", "virt-launcher-web-x.default", &spec, &json!({}));
+        },
+        "Kube-OVN keeps no address for the VM",
+    ),
+    (
+        Cause::PolicyApplies,
+        |c| add_policy(c, json!({"allowPostCopy": true})),
+        "a migration policy applies: slow (post-copy)",
+    ),
+    (
+        Cause::BandwidthTooLow,
+        |c| add_policy(c, json!({"bandwidthPerMigration": "1Mi"})),
+        "the bandwidth limit is too low for the completion timeout: 1Mi/s, 150 s for each GiB, of which 150 MiB are copied",
+    ),
+    (
         Cause::KubeVirtVersionUnknown,
         |c| object(c, "KubeVirt")["status"] = json!({}),
         "the version of KubeVirt is unknown",
@@ -576,8 +640,14 @@ fn every_cause_comes_up_with_its_message() {
         .into_iter()
         .filter(|cause| !tried.contains(cause))
         .collect();
-    // `--node` and drain find these, and a snapshot file refuses nothing.
-    let elsewhere = [Cause::NodeDoesNotFit, Cause::NoRoomLeft, Cause::NotAllowed];
+    // The southbound database, `--node` and drain find these, and a snapshot file refuses nothing.
+    let elsewhere = [
+        Cause::PortNotFound,
+        Cause::NetworkNotLocal,
+        Cause::NodeDoesNotFit,
+        Cause::NoRoomLeft,
+        Cause::NotAllowed,
+    ];
     assert_eq!(missing, elsewhere);
 }
 

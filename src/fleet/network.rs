@@ -1,0 +1,133 @@
+//! Whether the networks of a VM are there, and where: Multus' definitions, what Kube-OVN keeps of the VM,
+//! and OVN's ports.
+
+use crate::cluster::object::ObjectKey;
+use crate::decide::causes::Cause;
+use crate::fleet::Fleet;
+use crate::fleet::finding::Finding;
+use crate::fleet::model::{Launcher, Network};
+use crate::snapshot::{Snapshot, SouthboundState};
+
+/// The definitions of Multus networks that are missing.
+#[must_use]
+pub fn attachments(fleet: &Fleet, namespace: &str, networks: &[Network]) -> Vec<Finding<'static>> {
+    let names = networks.iter();
+    let names = names.filter_map(|network| Some(network.multus.as_ref()?.network_name.as_str()));
+    let missing = names.filter_map(|full| {
+        let (namespace, name) = full.split_once('/').unwrap_or((namespace, full));
+        let attachments = &fleet.attachments;
+        if attachments.contains(&ObjectKey::new(namespace, name)) {
+            return None;
+        }
+        // Those of a namespace are listed together or not at all.
+        let cause = if attachments.iter().any(|key| key.is_in(namespace)) {
+            Cause::NetworkNotFound
+        } else {
+            Cause::NetworkNotJudged
+        };
+        Some(Finding::of(cause, full))
+    });
+    missing.collect()
+}
+
+/// What Kube-OVN lacks of a VM that runs in this pod. What was not listed at all is not missed.
+#[must_use]
+pub fn kube_ovn(fleet: &Fleet, vm: &ObjectKey, launcher: &Launcher) -> Vec<Finding<'static>> {
+    let mut findings = Vec::new();
+    if launcher.networks.is_empty() {
+        return findings;
+    }
+    for network in &launcher.networks {
+        if let Some(problem) = subnet_problem(fleet, &network.subnet) {
+            findings.push(Finding::of(Cause::SubnetNotReady, &problem));
+        }
+    }
+    if !fleet.addresses.is_empty() && !fleet.addresses.contains(vm) {
+        findings.push(Finding::of(Cause::AddressNotKept, ""));
+    }
+    findings
+}
+
+fn subnet_problem(fleet: &Fleet, name: &str) -> Option<String> {
+    if fleet.subnets.is_empty() {
+        return None;
+    }
+    let Some(subnet) = fleet.subnets.get(name) else {
+        return Some(format!("{name} does not exist"));
+    };
+    if !subnet.is_ready {
+        return Some(name.to_owned());
+    }
+    let vpc = subnet.vpc.as_deref()?;
+    let is_known = fleet.vpcs.is_empty() || fleet.vpcs.contains(vpc);
+    (!is_known).then(|| format!("{name}, whose VPC {vpc} does not exist"))
+}
+
+/// The targets that are not connected to a provider network of the VM. Where no node is, the label is
+/// not in use.
+#[must_use]
+pub fn underlay<'f>(
+    fleet: &'f Fleet,
+    launcher: &Launcher,
+    targets: &[&'f str],
+) -> Vec<Finding<'f>> {
+    let networks = launcher.networks.iter();
+    let networks = networks.filter_map(|network| network.provider_network.as_deref());
+    let findings = networks.filter_map(|network| {
+        let label = format!("{network}.provider-network.kubernetes.io/ready");
+        let is_connected = |node: &str| {
+            let node = fleet.nodes.get(node);
+            node.is_some_and(|node| node.labels.get(&label).is_some_and(|value| value == "true"))
+        };
+        if !fleet.nodes.keys().any(|node| is_connected(node)) {
+            return None;
+        }
+        let lacking = targets.iter().copied().filter(|node| !is_connected(node));
+        of_nodes(Cause::UnderlayNotOnNode, network, lacking)
+    });
+    findings.collect()
+}
+
+/// What OVN's southbound database says of the ports of a VM that runs in this pod: that there is none,
+/// or on which targets its network is not.
+#[must_use]
+pub fn ports<'f>(
+    snapshot: &Snapshot,
+    vm: [&str; 2],
+    launcher: &Launcher,
+    targets: &[&'f str],
+) -> Option<Finding<'f>> {
+    let SouthboundState::Fresh(view, _) = &snapshot.southbound else {
+        return None;
+    };
+    if launcher.networks.is_empty() || !view.locality.is_known() {
+        return None;
+    }
+    let [namespace, name] = vm;
+    let Some(switches) = view.locality.switches_of(namespace, name) else {
+        return Some(Finding::of(Cause::PortNotFound, ""));
+    };
+    let is_local = |node: &str| {
+        let candidate = snapshot.candidate(node);
+        let chassis = candidate.and_then(|candidate| view.chassis(candidate.facts.chassis.name()?));
+        chassis.is_some_and(|chassis| switches.local_on(chassis) == switches.count())
+    };
+    let absent = targets.iter().copied().filter(|node| !is_local(node));
+    of_nodes(Cause::NetworkNotLocal, "", absent)
+}
+
+/// A finding about these nodes, if there are any.
+fn of_nodes<'f>(
+    cause: Cause,
+    detail: &str,
+    nodes: impl Iterator<Item = &'f str>,
+) -> Option<Finding<'f>> {
+    let nodes: Vec<&str> = nodes.collect();
+    (!nodes.is_empty()).then(|| Finding {
+        nodes,
+        ..Finding::of(cause, detail)
+    })
+}
+
+#[cfg(test)]
+mod tests;
