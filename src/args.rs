@@ -44,6 +44,9 @@ pub enum Command {
     /// Judge whether VMs can migrate, to which nodes, and why not; exit with 1 on warnings, 2 where VMs
     /// can't, 3 where they could not be judged
     Check(Box<fleet::Check>),
+    /// Report on all VMs: how many nodes can take each, which machine types and CPUs run, what was found, and
+    /// what would be if nodes were upgraded; exit with 1, 2 or 3 as `check` does
+    Report(Box<fleet::Report>),
     /// Plan the drain of nodes: where each VM would go, which ones would be shut down, and which ones the
     /// drain would wait for; exit with 1 or 2 as `check` does
     Drain(Box<fleet::Drain>),

@@ -12,7 +12,8 @@ use crate::check::report::{CheckReport, Item};
 use crate::check::text::Layout;
 use crate::decide::causes::Cause;
 use crate::decide::codes::Code;
-use crate::fleet::finding::{Finding, Verdict};
+use crate::fleet::Fleet;
+use crate::fleet::finding::{Finding, Summary, Verdict};
 use crate::fleet::judge::{Body, Judge, Judgement};
 
 /// What a check comes to.
@@ -75,7 +76,10 @@ pub async fn run(args: &Check, layout: Layout) -> Result<Answer, CheckError> {
     let report = report(args, &cluster, &suppressed)?;
     Ok(Answer {
         text: print(&report, args.output, layout),
-        code: exit_code(&report, args.fail_on, cluster.is_unanswered()),
+        code: {
+            let warns = report.items.iter().any(|item| item.verdict == "warning");
+            exit_code(report.summary, warns, args.fail_on, cluster.is_unanswered())
+        },
     })
 }
 
@@ -98,7 +102,7 @@ fn report<'l>(
     };
     let mut of_cluster = cluster.findings();
     of_cluster.retain(|found| !is_suppressed(found, None));
-    let cannot_judge = !cluster.gaps().is_empty();
+    let is_known = cluster.gaps().is_empty();
     let mut judge = Judge::new(fleet, &cluster.snapshot, &cluster.policy);
     let mut items = Vec::new();
     if !of_cluster.is_empty() {
@@ -109,23 +113,27 @@ fn report<'l>(
         if let Some(node) = &args.node {
             narrow(&mut judgement, node);
         }
-        if cannot_judge {
-            judgement.targets.clear();
-            judgement
-                .findings
-                .retain(|found| !depends_on_targets(found));
-        }
         judgement
             .findings
             .retain(|found| !is_suppressed(found, Some(&body)));
-        judgement.verdict = match Verdict::of(&judgement.findings) {
-            Verdict::Blocked => Verdict::Blocked,
-            _ if cannot_judge => Verdict::Unknown,
-            verdict => verdict,
-        };
+        settle(&mut judgement, is_known);
         items.push(Item::from(&judgement));
     }
     Ok(CheckReport::new(items))
+}
+
+/// Sets the verdict by the findings that are left. Without the nodes or the pods, nothing is said of targets.
+pub(crate) fn settle(judgement: &mut Judgement<'_>, are_targets_known: bool) {
+    let findings = &mut judgement.findings;
+    if !are_targets_known {
+        judgement.targets.clear();
+        findings.retain(|found| !depends_on_targets(found));
+    }
+    judgement.verdict = match Verdict::of(findings) {
+        Verdict::Blocked => Verdict::Blocked,
+        _ if !are_targets_known => Verdict::Unknown,
+        verdict => verdict,
+    };
 }
 
 /// Whether a finding says something of the targets, or follows from them.
@@ -153,15 +161,28 @@ fn narrow(judgement: &mut Judgement<'_>, node: &str) {
     }
 }
 
+/// The VMs of a namespace, or of all.
+pub(crate) fn bodies<'l>(
+    fleet: &'l Fleet,
+    namespace: Option<&str>,
+) -> Result<Vec<Body<'l>>, CheckError> {
+    let known = &fleet.namespaces;
+    if let Some(namespace) = namespace
+        && !known.is_empty()
+        && !known.contains_key(namespace)
+    {
+        return Err(CheckError::NoNamespace(namespace.to_owned()));
+    }
+    let is_asked =
+        |body: &Body<'_>| namespace.is_none_or(|namespace| body.namespace() == namespace);
+    Ok(Body::all(fleet).filter(is_asked).collect())
+}
+
 /// The VMs that are asked for.
 fn selected<'l>(args: &Check, cluster: &'l Cluster) -> Result<Vec<Body<'l>>, CheckError> {
     let namespace = &cluster.namespace;
-    let is_asked = |body: &Body<'_>| args.all_namespaces || body.namespace() == namespace;
-    let known = &cluster.loaded.fleet.namespaces;
-    if !args.all_namespaces && !known.is_empty() && !known.contains_key(namespace) {
-        return Err(CheckError::NoNamespace(namespace.clone()));
-    }
-    let bodies: Vec<Body<'l>> = Body::all(&cluster.loaded.fleet).filter(is_asked).collect();
+    let asked = (!args.all_namespaces).then_some(namespace.as_str());
+    let bodies = bodies(&cluster.loaded.fleet, asked)?;
     if args.vms.is_empty() {
         return Ok(bodies);
     }
@@ -251,9 +272,8 @@ fn print(report: &CheckReport<'_>, output: Output, layout: Layout) -> String {
     }
 }
 
-fn exit_code(report: &CheckReport<'_>, fail_on: FailOn, is_unanswered: bool) -> u8 {
-    let summary = report.summary;
-    let warns = report.items.iter().any(|item| item.verdict == "warning");
+/// The exit code for what the VMs got. `warns` is whether there is a warning, about a VM or the cluster.
+pub(crate) fn exit_code(summary: Summary, warns: bool, fail_on: FailOn, is_unanswered: bool) -> u8 {
     if summary.unknown > 0 || is_unanswered {
         3
     } else if summary.blocked > 0 {

@@ -2,6 +2,8 @@
 //! where to. The service watches less than this; a command lists it once.
 
 pub mod advise;
+pub mod assume;
+pub mod census;
 pub mod drain;
 pub mod finding;
 pub mod fit;
@@ -33,6 +35,8 @@ use model::{
 pub struct Fleet {
     /// The nodes by name.
     pub nodes: BTreeMap<String, Node>,
+    /// Nodes as they were before something was assumed of them: what runs on them was started there.
+    pub before: BTreeMap<String, Node>,
     /// The pods that have not ended.
     pub pods: BTreeMap<ObjectKey, Pod>,
     /// The images of all pods, from which the versions of the agents are told.
@@ -68,6 +72,12 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// The node on which a VM runs, as it was when the VM came there.
+    #[must_use]
+    pub fn source_node(&self, name: &str) -> Option<&Node> {
+        self.before.get(name).or_else(|| self.nodes.get(name))
+    }
+
     /// The pod in which each VMI runs, by the VMI's UID: of its pods on its node the one that runs, and
     /// the newest of those (KubeVirt v1.9.0 `pkg/controller/controller.go`, `CurrentVMIPod`).
     #[must_use]
@@ -99,6 +109,7 @@ impl Fleet {
     fn merge(&mut self, other: Self) {
         let Self {
             nodes,
+            before,
             pods,
             images,
             namespaces,
@@ -117,6 +128,7 @@ impl Fleet {
             addresses,
         } = other;
         self.nodes.extend(nodes);
+        self.before.extend(before);
         self.pods.extend(pods);
         self.images.extend(images);
         self.namespaces.extend(namespaces);

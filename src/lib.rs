@@ -25,6 +25,7 @@ pub mod peer;
 pub mod pki;
 pub mod publish;
 pub mod readiness;
+pub mod report;
 pub mod scheduler_config;
 pub mod server;
 mod sharded;

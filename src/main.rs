@@ -8,7 +8,9 @@ use berth::app;
 use berth::args::{self, Cli, Command, ConfigCommand, Program, usage};
 use berth::check::text::Layout;
 use berth::config::{self, Config};
-use berth::{check, completion, config_check, demo, drain, explain, scheduler_config, telemetry};
+use berth::{
+    check, completion, config_check, demo, drain, explain, report, scheduler_config, telemetry,
+};
 use clap::FromArgMatches;
 
 /// The columns of an output that is not a terminal.
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
             // 1 and 2 are verdicts of these.
             let judges = line
                 .first()
-                .is_some_and(|word| word == "check" || word == "drain");
+                .is_some_and(|word| ["check", "report", "drain"].contains(&word.as_str()));
             return ExitCode::from(if judges { 3 } else { 2 });
         }
     };
@@ -70,7 +72,7 @@ fn is_help(error: &clap::Error) -> bool {
 const fn failure_code(command: &Command) -> u8 {
     match command {
         // 1 and 2 are verdicts of a check that was made.
-        Command::Check(_) | Command::Drain(_) => 3,
+        Command::Check(_) | Command::Report(_) | Command::Drain(_) => 3,
         _ => 1,
     }
 }
@@ -78,7 +80,14 @@ const fn failure_code(command: &Command) -> u8 {
 /// The exit code of a command that does not fail.
 fn run(command: Command) -> Result<u8, String> {
     let done = match command {
-        Command::Check(args) => return check(&args),
+        Command::Check(args) => {
+            let answer = block_on(check::run(&args, layout()))?;
+            return show(&answer.map_err(|error| error.to_string())?);
+        }
+        Command::Report(args) => {
+            let answer = block_on(report::run(&args, layout()))?;
+            return show(&answer.map_err(|error| error.to_string())?);
+        }
         Command::Drain(args) => {
             let answer = block_on(drain::run(&args))?.map_err(|error| error.to_string())?;
             return show(&answer);
@@ -113,15 +122,14 @@ fn run(command: Command) -> Result<u8, String> {
     done.map(|()| 0)
 }
 
-fn check(args: &args::fleet::Check) -> Result<u8, String> {
+/// How a text for people is laid out.
+fn layout() -> Layout {
     let columns = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    let layout = Layout {
+    Layout {
         is_wide: false,
         width: columns.unwrap_or(COLUMNS),
         program: Program::current().name(),
-    };
-    let answer = block_on(check::run(args, layout))?.map_err(|error| error.to_string())?;
-    show(&answer)
+    }
 }
 
 fn show(answer: &check::Answer) -> Result<u8, String> {

@@ -120,10 +120,54 @@ pub struct Drain {
     pub fail_on: FailOn,
 }
 
-/// A format of a plan.
+/// Flags of `berth report`.
+#[derive(Debug, Default, Args)]
+pub struct Report {
+    /// Namespace of the VMs [default: all namespaces]
+    #[arg(short, long, env = "BERTH_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
+
+    /// The VMs of all namespaces, as without --namespace
+    #[arg(short = 'A', long, env = "BERTH_ALL_NAMESPACES", conflicts_with = "namespace", value_parser = switch)]
+    pub all_namespaces: bool,
+
+    /// Report what would be if nodes were as another one (NODES=like:NODE), or without machine types
+    /// (NODES=without:machine-type/GLOB); NODES are names or globs, separated by commas; may be repeated
+    #[arg(long, env = "BERTH_ASSUME", value_name = "ASSUMPTION")]
+    pub assume: Vec<String>,
+
+    /// The cluster.
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+
+    /// The output: table, json or yaml
+    #[arg(
+        short,
+        long,
+        env = "BERTH_OUTPUT",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: PlanOutput,
+
+    /// What the exit code reports: errors alone, or warnings as well
+    #[arg(
+        long,
+        env = "BERTH_FAIL_ON",
+        value_name = "SEVERITY",
+        default_value = "warning"
+    )]
+    pub fail_on: FailOn,
+
+    /// Print the JSON Schema of -o json, and report nothing
+    #[arg(long, env = "BERTH_SCHEMA", value_parser = switch)]
+    pub schema: bool,
+}
+
+/// A format of a plan or a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum PlanOutput {
-    /// The VMs by wave.
+    /// For people.
     #[default]
     Table,
     /// JSON.

@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::fleet::finding::{Finding, Verdict};
+use crate::fleet::finding::{Finding, Summary, Verdict};
 use crate::fleet::judge::Judgement;
 
 /// The version of the shape. A field may be added within one.
-const API_VERSION: &str = "berth.dev/v1alpha1";
+pub(crate) const API_VERSION: &str = "berth.dev/v1alpha1";
 
 /// A report of `berth check`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -21,19 +21,6 @@ pub struct CheckReport<'a> {
     pub summary: Summary,
     /// The cluster, where something was found of it as a whole, then the VMs.
     pub items: Vec<Item<'a>>,
-}
-
-/// How many VMs got which verdict.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Summary {
-    /// They can migrate.
-    pub ok: usize,
-    /// They can, and something is to be mended.
-    pub warning: usize,
-    /// They can't.
-    pub blocked: usize,
-    /// They could not be judged.
-    pub unknown: usize,
 }
 
 /// A VM, or the cluster as a whole.
@@ -79,12 +66,7 @@ impl<'a> CheckReport<'a> {
     pub fn new(items: Vec<Item<'a>>) -> Self {
         let mut summary = Summary::default();
         for item in items.iter().filter(|item| !item.is_cluster()) {
-            *match item.verdict {
-                "ok" => &mut summary.ok,
-                "warning" => &mut summary.warning,
-                "blocked" => &mut summary.blocked,
-                _ => &mut summary.unknown,
-            } += 1;
+            summary.add(item.verdict);
         }
         Self {
             api_version: API_VERSION.to_owned(),

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
 
 use crate::check::report::{CheckReport, Found, Item};
 use crate::decide::checks::Check;
+use crate::fleet::finding::Summary;
 use crate::text::{LONGEST_NAME, shorten};
 
 /// How many nodes of a finding are named where not all are asked for.
@@ -27,8 +30,8 @@ pub struct Layout {
 const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const RED: Style = AnsiColor::Red.on_default();
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
+pub(crate) const BOLD: Style = Style::new().bold();
+pub(crate) const DIM: Style = Style::new().dimmed();
 
 /// The findings of each object, then what to do about each code that came up.
 #[must_use]
@@ -48,7 +51,7 @@ pub fn table(report: &CheckReport<'_>, layout: Layout) -> String {
         out.push('\n');
     }
     remedies(report, layout, &mut out);
-    summary(report, &mut out);
+    summary(report.summary, &mut out);
     out
 }
 
@@ -67,7 +70,7 @@ pub fn short(report: &CheckReport<'_>) -> String {
         let name = vm(item);
         let node = item.node.map_or_else(|| "-".to_owned(), shown_name);
         let targets = item.targets.len().to_string();
-        [
+        vec![
             name,
             node,
             item.verdict.to_owned(),
@@ -75,22 +78,7 @@ pub fn short(report: &CheckReport<'_>) -> String {
             codes.join(" "),
         ]
     });
-    let rows: Vec<[String; 5]> = rows.collect();
-    let head = ["VM", "NODE", "VERDICT", "TARGETS", "CODES"].map(str::to_owned);
-    let all = || std::iter::once(&head).chain(&rows);
-    let width = |column: usize| all().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..head.len()).filter_map(width).collect();
-    let mut out = String::new();
-    for row in all() {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"));
-        let cells: Vec<String> = cells.collect();
-        out.push_str(cells.join("  ").trim_end());
-        out.push('\n');
-    }
-    out
+    columns(&["VM", "NODE", "VERDICT", "TARGETS", "CODES"], rows, None)
 }
 
 fn heading(item: &Item<'_>, out: &mut String) {
@@ -132,7 +120,8 @@ fn targets(item: &Item<'_>, layout: Layout, out: &mut String) {
     }
 }
 
-fn line(found: &Found<'_>, layout: Layout, out: &mut String) {
+/// A finding in a line.
+pub(crate) fn line(found: &Found<'_>, layout: Layout, out: &mut String) {
     let (symbol, style) = match (found.severity, found.nodes.is_empty()) {
         ("error", true) => ("×", RED),
         ("error", false) => ("-", DIM),
@@ -185,8 +174,8 @@ fn remedies(report: &CheckReport<'_>, layout: Layout, out: &mut String) {
     );
 }
 
-fn summary(report: &CheckReport<'_>, out: &mut String) {
-    let summary = report.summary;
+/// How many VMs there are, and what they got.
+pub(crate) fn summary(summary: Summary, out: &mut String) {
     let count = summary.ok + summary.warning + summary.blocked + summary.unknown;
     let parts = [
         (summary.ok, "ok"),
@@ -223,6 +212,28 @@ fn named(names: &[&str], layout: Layout) -> String {
 
 fn vm(item: &Item<'_>) -> String {
     format!("{}/{}", shown_name(item.namespace), shown_name(item.name))
+}
+
+/// Rows under a head, in columns. With a width, the text of cells is broken so that the rows fit.
+pub(crate) fn columns(
+    head: &[&str],
+    rows: impl IntoIterator<Item = Vec<String>>,
+    width: Option<usize>,
+) -> String {
+    let mut table = Table::new();
+    if !head.is_empty() {
+        table.set_header(head);
+    }
+    table.add_rows(rows);
+    if let Some(width) = width {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
+    }
+    table.load_style(NOTHING);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt() + "\n"
 }
 
 /// A name, which comes from the cluster or from a file.

@@ -163,6 +163,19 @@ impl View {
         self.nodes.get(name)
     }
 
+    /// The same cluster, in which a node that it has has other facts.
+    #[must_use]
+    pub fn with_facts(mut self, name: &str, facts: NodeFacts) -> Self {
+        if let Some(entry) = self.nodes.get(name).cloned() {
+            let is_labelled = |facts: &NodeFacts| usize::from(facts.machine_types.is_labelled());
+            self.labelled_nodes -= entry.facts().map_or(0, is_labelled);
+            self.labelled_nodes += is_labelled(&facts);
+            let facts = Some(facts);
+            self.nodes.insert(name, NodeEntry { facts, ..entry });
+        }
+        self
+    }
+
     /// What is known about many node names, in their order.
     #[must_use]
     pub fn nodes_by_name<'n>(

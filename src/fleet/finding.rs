@@ -1,5 +1,7 @@
 //! What was found of one object, and what it comes to.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use strum::{Display, IntoStaticStr};
 
 use crate::decide::causes::Cause;
@@ -73,5 +75,30 @@ impl Verdict {
         } else {
             Self::Ok
         }
+    }
+}
+
+/// How many VMs got which verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Summary {
+    /// They can migrate.
+    pub ok: usize,
+    /// They can, and something is to be mended.
+    pub warning: usize,
+    /// They can't.
+    pub blocked: usize,
+    /// They could not be judged.
+    pub unknown: usize,
+}
+
+impl Summary {
+    /// Counts a verdict by its name.
+    pub fn add(&mut self, verdict: &str) {
+        *match verdict {
+            "ok" => &mut self.ok,
+            "warning" => &mut self.warning,
+            "blocked" => &mut self.blocked,
+            _ => &mut self.unknown,
+        } += 1;
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::decide::causes::Cause;
 
 use super::Fleet;
-use super::model::{Node, Resources, Volume};
+use super::model::{Node, Resources};
 use super::target::{NodeRules, TargetPod, labels};
 
 use nodes::{Groups, NodeSet, Nodes};
@@ -51,7 +51,7 @@ const MOST_SHAPES: usize = 512;
 /// Places pods on the nodes of a cluster.
 #[derive(Debug)]
 pub struct Placement<'a> {
-    volumes: &'a BTreeMap<String, Volume>,
+    fleet: &'a Fleet,
     nodes: Nodes<'a>,
     free: Free,
     by_rules: HashMap<NodeRules, Arc<[Group]>>,
@@ -65,7 +65,7 @@ impl<'a> Placement<'a> {
     #[must_use]
     pub fn new(fleet: &'a Fleet) -> Self {
         Self {
-            volumes: &fleet.volumes,
+            fleet,
             nodes: Nodes::new(fleet),
             free: Free::new(fleet),
             by_rules: HashMap::new(),
@@ -104,10 +104,11 @@ impl<'a> Placement<'a> {
     /// ([`Cause::PassthroughCpuDiffers`]). For a guest with the CPU of its node as it is.
     #[must_use]
     pub fn passthrough(&mut self, source: &str) -> NodeMisfits<'a> {
-        let nodes = &mut self.nodes;
+        let (fleet, nodes) = (self.fleet, &mut self.nodes);
         let groups = kept(&mut self.by_passthrough, source, |source| {
             let mut groups = Groups::default();
-            let own = nodes.get(source).into_iter().flat_map(|node| &node.labels);
+            let own = fleet.source_node(source).into_iter();
+            let own = own.flat_map(|node| &node.labels);
             let own = own.filter(|(label, _)| {
                 label.starts_with(labels::HOST_CPU_MODEL) || label.starts_with(labels::CPU_FEATURE)
             });
@@ -123,7 +124,7 @@ impl<'a> Placement<'a> {
     fn by_volumes(&mut self, names: &[&str]) -> Option<Arc<[Group]>> {
         let mut groups = Vec::new();
         for name in names {
-            let Some(reach) = self.volumes.get(*name).and_then(Reach::of) else {
+            let Some(reach) = self.fleet.volumes.get(*name).and_then(Reach::of) else {
                 continue;
             };
             let all = &self.nodes;

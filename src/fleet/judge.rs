@@ -55,6 +55,8 @@ pub struct Judgement<'f> {
     pub targets: Vec<&'f str>,
     /// What its pod requests of a node.
     pub requests: Resources,
+    /// The labels that its pod asks of a node.
+    pub selector: Labels,
     /// What was found, the VM as a whole first, then its nodes.
     pub findings: Vec<Finding<'f>>,
 }
@@ -207,6 +209,7 @@ impl<'f> Judge<'f> {
                 verdict: Verdict::Unknown,
                 targets: Vec::new(),
                 requests: Resources::new(),
+                selector: Labels::new(),
                 findings: Vec::new(),
             };
         };
@@ -273,6 +276,7 @@ impl<'f> Judge<'f> {
             verdict,
             targets,
             requests: target.requests,
+            selector: target.rules.selector,
             findings,
         }
     }
@@ -344,7 +348,7 @@ impl<'f> Judge<'f> {
             return TargetPod::of_migration(
                 vmi,
                 source,
-                self.fleet.nodes.get(node),
+                self.fleet.source_node(node),
                 kubevirt,
                 None,
             );

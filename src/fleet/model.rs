@@ -27,6 +27,8 @@ pub struct Node {
     pub is_ready: bool,
     /// What pods can have of it.
     pub allocatable: Resources,
+    /// The version of its kubelet, such as `v1.34.1`.
+    pub kubelet: Option<String>,
 }
 
 /// A pod that has not ended.

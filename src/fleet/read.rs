@@ -157,6 +157,7 @@ fn node(node: core::Node) -> Result<Node, String> {
         unschedulable: spec.unschedulable,
         is_ready: is_ready(&status.conditions),
         allocatable: amounts(&status.allocatable, "status.allocatable")?,
+        kubelet: status.info.kubelet_version,
     })
 }
 

@@ -14,6 +14,8 @@ use k8s_openapi::api::core::v1::{Affinity, Toleration};
 
 use crate::decide::causes::Cause;
 
+pub(in crate::fleet) use selector::{HOST_MODEL, HOST_PASSTHROUGH};
+
 use super::fit::affinity::NodeAffinity;
 use super::model::{KubeVirt, Labels, Migration, Node, Pod, Resources, Vm, Vmi, VmiSpec};
 

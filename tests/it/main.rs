@@ -54,6 +54,7 @@ mod process;
 mod prometheus;
 mod properties;
 mod receivers;
+mod report;
 mod scheduler_config;
 mod score_properties;
 mod service;

@@ -32,11 +32,6 @@ impl<'a> Nodes<'a> {
         }
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&'a Node> {
-        let at = self.names.binary_search(&name).ok()?;
-        self.objects.get(at).copied()
-    }
-
     /// Every node with its position and name.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &'a str, &'a Node)> {
         let named = self.names.iter().zip(&self.objects).enumerate();

@@ -10,7 +10,7 @@ use super::affinity::NodeAffinity;
 use super::*;
 use crate::domain::Network;
 use crate::fleet::load::from_file;
-use crate::fleet::model::{Labels, Pod};
+use crate::fleet::model::{Labels, Pod, Volume};
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {
     let pairs = pairs

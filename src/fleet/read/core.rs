@@ -68,6 +68,14 @@ pub(super) struct NodeSpec {
 pub(super) struct NodeStatus {
     pub(super) conditions: Vec<Condition>,
     pub(super) allocatable: Quantities,
+    #[serde(rename = "nodeInfo")]
+    pub(super) info: NodeInfo,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct NodeInfo {
+    pub(super) kubelet_version: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

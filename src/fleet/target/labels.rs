@@ -14,6 +14,8 @@ pub(crate) const CPU_MODEL: &str = "cpu-model.node.kubevirt.io/";
 pub(crate) const CPU_MODEL_MIGRATION: &str = "cpu-model-migration.node.kubevirt.io/";
 /// A CPU feature of the node follows.
 pub(crate) const CPU_FEATURE: &str = "cpu-feature.node.kubevirt.io/";
+/// A machine type that the node can run follows.
+pub(crate) const MACHINE_TYPE: &str = "machine-type.node.kubevirt.io/";
 /// The vendor of the node's CPU follows.
 pub(crate) const CPU_VENDOR: &str = "cpu-vendor.node.kubevirt.io/";
 /// The CPU model of the node follows.

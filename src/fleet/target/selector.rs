@@ -9,9 +9,9 @@ use super::version::{crosses_architectures, version};
 use crate::fleet::model::{KubeVirt, Labels, LaunchSecurity, VmiSpec};
 
 /// The CPU model by which a guest has the model of its node.
-pub(super) const HOST_MODEL: &str = "host-model";
+pub(in crate::fleet) const HOST_MODEL: &str = "host-model";
 /// The CPU model by which a guest has the CPU of its node as it is.
-const HOST_PASSTHROUGH: &str = "host-passthrough";
+pub(in crate::fleet) const HOST_PASSTHROUGH: &str = "host-passthrough";
 
 /// The node selector of a launcher of this spec, with the CPU model that the spec has or gets.
 pub(super) fn of_launcher(

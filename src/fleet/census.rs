@@ -1,0 +1,280 @@
+//! A fleet in numbers: how many nodes can take each VM, which machine types and CPU models run, how many
+//! nodes can take those, and how often each code was found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::finding::{Finding, Summary, Verdict};
+use super::judge::{Body, Judgement};
+use super::model::{Labels, Machine, Node};
+use super::target::{HOST_MODEL, HOST_PASSTHROUGH, labels};
+use crate::cluster::object::ObjectKey;
+use crate::decide::checks::{Check, Severity};
+use crate::decide::codes::Code;
+use crate::decide::evaluate::{Evaluator, SchedulingReason};
+use crate::decide::origin::Origin;
+use crate::decide::policy::Policy;
+use crate::domain::MachineType;
+use crate::fleet::Fleet;
+use crate::snapshot::Snapshot;
+
+/// The most targets that count as few.
+pub const FEW: usize = 3;
+
+/// A fleet in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Census<'f> {
+    /// How many VMs got which verdict.
+    pub summary: Summary,
+    /// How many VMs have how many targets.
+    pub targets: TargetClasses,
+    /// The VMs that no node or one alone can take, by namespace and name.
+    pub scarce: Vec<Scarce<'f>>,
+    /// The machine types of the VMs that run.
+    pub machine_types: Vec<Usage>,
+    /// The CPU models of the VMs that run.
+    pub cpu_models: Vec<Usage>,
+    /// The codes that were found of VMs.
+    pub findings: Vec<Count>,
+    /// The number of targets of each VM.
+    #[serde(skip)]
+    counts: BTreeMap<&'f ObjectKey, usize>,
+}
+
+/// How many VMs have how many targets: nodes that can take the VM. One that KubeVirt does not migrate counts
+/// by the nodes that would fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct TargetClasses {
+    /// None.
+    pub none: usize,
+    /// One.
+    pub one: usize,
+    /// Two or three.
+    pub few: usize,
+    /// More.
+    pub many: usize,
+    /// It is not known, because nodes or pods could not be read.
+    pub unknown: usize,
+}
+
+/// A VM that no node or one alone can take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Scarce<'f> {
+    /// `VirtualMachine`, or `VirtualMachineInstance` for one without a VM.
+    pub kind: &'f str,
+    /// Its namespace.
+    pub namespace: &'f str,
+    /// Its name.
+    pub name: &'f str,
+    /// The node that it runs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<&'f str>,
+    /// The node that can take it, if there is one.
+    pub targets: Vec<&'f str>,
+    /// The codes of what is against the other nodes.
+    pub codes: BTreeSet<&'static str>,
+}
+
+/// How many VMs run with something, and how many nodes can take it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Usage {
+    /// The machine type or CPU model.
+    pub name: String,
+    /// The VMs that run with it.
+    pub vms: usize,
+    /// The nodes that can take it, whatever else keeps a VM from them.
+    pub nodes: usize,
+}
+
+/// Of how many VMs a code was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Count {
+    /// `BRT` and four digits.
+    pub code: &'static str,
+    /// The name of the code.
+    pub name: &'static str,
+    /// `error`, `warning`, `info` or `unchecked`.
+    pub severity: &'static str,
+    /// The VMs of which it was found as a whole. What is against single nodes does not count, unless it is a
+    /// warning.
+    pub vms: usize,
+}
+
+impl<'f> Census<'f> {
+    /// The numbers of a fleet. `are_targets_known` is false where nodes or pods could not be read.
+    #[must_use]
+    pub fn of(
+        (fleet, snapshot, policy): (&'f Fleet, &Snapshot, &Policy),
+        judgements: impl Iterator<Item = Judgement<'f>>,
+        are_targets_known: bool,
+    ) -> Self {
+        let mut census = Self::default();
+        let mut codes: BTreeMap<Code, usize> = BTreeMap::new();
+        let mut types: BTreeMap<String, usize> = BTreeMap::new();
+        let mut models: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
+        for judgement in judgements {
+            census.summary.add(judgement.verdict.into());
+            for code in codes_of(&judgement.findings, is_of_vm) {
+                *codes.entry(code).or_default() += 1;
+            }
+            if judgement.body.node().is_some() {
+                if let Some(machine) = machine_type(&judgement.body) {
+                    *types.entry(machine.to_owned()).or_default() += 1;
+                }
+                let model = cpu_model(&judgement.body, &judgement.selector);
+                *models.entry(model).or_default() += 1;
+            }
+            if are_targets_known && judgement.verdict != Verdict::Unknown {
+                census.add_targets(&judgement);
+            } else {
+                census.targets.unknown += 1;
+            }
+        }
+        census.findings = codes.into_iter().map(Count::from).collect();
+        census.machine_types = types
+            .into_iter()
+            .map(|(name, vms)| Usage {
+                nodes: nodes_of_type(&name, fleet, snapshot, policy),
+                name,
+                vms,
+            })
+            .collect();
+        census.cpu_models = models
+            .into_iter()
+            .map(|((name, label), vms)| {
+                let has = |node: &&Node| match &label {
+                    Some(label) => node.labels.get(label).is_some_and(|value| value == "true"),
+                    // Which nodes have the CPU model of such a guest is not known.
+                    None => name != HOST_MODEL,
+                };
+                Usage {
+                    nodes: fleet.nodes.values().filter(has).count(),
+                    name,
+                    vms,
+                }
+            })
+            .collect();
+        census
+    }
+
+    /// The VMs of this census that no node can take, although one could in that one.
+    #[must_use]
+    pub fn stranded_since(&self, before: &Census<'_>) -> Vec<Scarce<'f>> {
+        let had_one = |vm: &&Scarce<'_>| {
+            let key = ObjectKey::new(vm.namespace, vm.name);
+            before.counts.get(&key).is_some_and(|count| *count > 0)
+        };
+        let none = self.scarce.iter().filter(|vm| vm.targets.is_empty());
+        none.filter(had_one).cloned().collect()
+    }
+
+    fn add_targets(&mut self, judgement: &Judgement<'f>) {
+        let Judgement {
+            body,
+            targets,
+            findings,
+            ..
+        } = judgement;
+        self.counts.insert(body.key, targets.len());
+        *match targets.len() {
+            0 => &mut self.targets.none,
+            1 => &mut self.targets.one,
+            2..=FEW => &mut self.targets.few,
+            _ => &mut self.targets.many,
+        } += 1;
+        if targets.len() < 2 {
+            let against = codes_of(findings, |found| !found.nodes.is_empty());
+            let against = against.filter(|code| *code != Code::Check(Check::MigrationSource));
+            self.scarce.push(Scarce {
+                kind: body.kind.into(),
+                namespace: body.namespace(),
+                name: body.name(),
+                node: body.node(),
+                targets: targets.clone(),
+                codes: against.map(Code::id).collect(),
+            });
+        }
+    }
+}
+
+impl From<(Code, usize)> for Count {
+    fn from((code, vms): (Code, usize)) -> Self {
+        Self {
+            code: code.id(),
+            name: code.name(),
+            severity: code.severity().into(),
+            vms,
+        }
+    }
+}
+
+/// Whether a finding is about a VM as a whole, or a warning about some of its nodes.
+#[must_use]
+pub fn is_of_vm(found: &Finding<'_>) -> bool {
+    found.nodes.is_empty() || found.severity() == Severity::Warning
+}
+
+fn codes_of(
+    findings: &[Finding<'_>],
+    are: impl Fn(&Finding<'_>) -> bool,
+) -> impl Iterator<Item = Code> {
+    let found = findings.iter().filter(|found| are(found));
+    let codes: BTreeSet<Code> = found.map(|found| found.code).collect();
+    codes.into_iter()
+}
+
+/// The machine type that a VM runs with.
+fn machine_type<'f>(body: &Body<'f>) -> Option<&'f str> {
+    let vmi = body.vmi?;
+    let runs = vmi.status.machine.as_ref();
+    let asked = vmi.spec.domain.machine.as_ref();
+    let name = |machine: &'f Machine| machine.machine_type.as_deref();
+    let mut names = [runs, asked].into_iter().flatten().filter_map(name);
+    names.find(|name| !name.is_empty())
+}
+
+/// How many nodes pass the check of the machine type.
+fn nodes_of_type(name: &str, fleet: &Fleet, snapshot: &Snapshot, policy: &Policy) -> usize {
+    let machine_type = MachineType::new(name);
+    let origin = Origin {
+        node: None,
+        machine_type: Some(&machine_type),
+    };
+    let reason = SchedulingReason::MigrationTarget;
+    let mut evaluator = Evaluator::for_vm(policy, snapshot.capabilities(), reason, origin);
+    let nodes = fleet.nodes.keys();
+    let candidates = nodes.filter_map(|node| snapshot.candidate(node));
+    let fits = candidates.filter(|candidate| {
+        let failed = evaluator.evaluate(candidate).failed;
+        !failed.contains(Check::MachineType)
+    });
+    fits.count()
+}
+
+/// The CPU model that a VM runs with, and the label of the nodes that can take it.
+fn cpu_model(body: &Body<'_>, selector: &Labels) -> (String, Option<String>) {
+    let cpu = body.vmi.and_then(|vmi| vmi.spec.domain.cpu.as_ref());
+    let model = cpu.and_then(|cpu| cpu.model.as_deref());
+    let model = model.filter(|model| !model.is_empty());
+    let prefix = match model {
+        Some(HOST_MODEL) => labels::CPU_MODEL_MIGRATION,
+        Some(HOST_PASSTHROUGH) => labels::CPU_VENDOR,
+        _ => labels::CPU_MODEL,
+    };
+    let label = selector.keys().find_map(|key| {
+        let value = key.strip_prefix(prefix)?;
+        Some((value, key.clone()))
+    });
+    match (model, label) {
+        (Some(model @ (HOST_MODEL | HOST_PASSTHROUGH)), Some((value, label))) => {
+            (format!("{model} ({value})"), Some(label))
+        }
+        (model, label) => {
+            let label = label.map(|(_, label)| label);
+            (model.unwrap_or("not set").to_owned(), label)
+        }
+    }
+}
