@@ -1,6 +1,7 @@
 //! `berth check`: whether VMs can migrate, where to, and why not. It only reads.
 
 pub mod cluster;
+pub mod install;
 pub mod report;
 pub mod text;
 
@@ -8,6 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::args::fleet::{Check, FailOn, Output};
 use crate::check::cluster::{Cluster, ClusterError, Scope};
+use crate::check::install::report::InstallationReport;
 use crate::check::report::{CheckReport, Item};
 use crate::check::text::Layout;
 use crate::decide::causes::Cause;
@@ -55,8 +57,13 @@ pub enum CheckError {
 /// # Errors
 /// Nothing could be checked.
 pub async fn run(args: &Check, layout: Layout) -> Result<Answer, CheckError> {
+    let is_installation = args.installation.install || args.installation.pre;
     if args.schema {
-        let schema = schemars::schema_for!(CheckReport<'static>);
+        let schema = if is_installation {
+            schemars::schema_for!(InstallationReport)
+        } else {
+            schemars::schema_for!(CheckReport<'static>)
+        };
         return Ok(Answer {
             text: format!("{:#}\n", schema.to_value()),
             code: 0,
@@ -67,6 +74,9 @@ pub async fn run(args: &Check, layout: Layout) -> Result<Answer, CheckError> {
         .iter()
         .map(|text| Suppressed::parse(text))
         .collect::<Result<Vec<_>, _>>()?;
+    if is_installation {
+        return Box::pin(install::run(args, &suppressed, layout)).await;
+    }
     let scope = if args.all_namespaces {
         Scope::All
     } else {

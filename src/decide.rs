@@ -6,12 +6,14 @@ pub mod advisories;
 pub mod causes;
 pub mod checks;
 pub mod codes;
+pub mod compatibility;
 pub mod condition;
 pub mod evaluate;
 pub mod explain;
 pub mod inject;
 pub mod origin;
 pub mod policy;
+pub mod requirements;
 pub mod score;
 pub mod version;
 

@@ -1,5 +1,6 @@
 //! The flags of the commands that judge a whole cluster.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -45,7 +46,8 @@ pub struct Check {
     #[arg(value_name = "VM")]
     pub vms: Vec<String>,
 
-    /// Namespace of the VMs [default: that of the context, or default]
+    /// Namespace of the VMs [default: that of the context, or default]; with --install or --pre that of
+    /// berth [default: berth-system]
     #[arg(short, long, env = "BERTH_NAMESPACE", value_name = "NAME")]
     pub namespace: Option<String>,
 
@@ -56,6 +58,10 @@ pub struct Check {
     /// Judge this node alone as the target
     #[arg(long, env = "BERTH_NODE", value_name = "NODE")]
     pub node: Option<String>,
+
+    /// berth itself in place of VMs.
+    #[command(flatten)]
+    pub installation: Installation,
 
     /// The cluster.
     #[command(flatten)]
@@ -87,6 +93,23 @@ pub struct Check {
     /// Print the JSON Schema of -o json, and check nothing
     #[arg(long, env = "BERTH_SCHEMA", value_parser = switch)]
     pub schema: bool,
+}
+
+/// Flags of `berth check` that are about berth itself.
+#[derive(Debug, Default, Args)]
+pub struct Installation {
+    /// Check berth itself instead of VMs: versions, rights, replicas, certificates, the webhook and the calls
+    /// of kube-scheduler
+    #[arg(long, env = "BERTH_INSTALL", conflicts_with_all = ["vms", "snapshot", "all_namespaces", "node"], value_parser = switch)]
+    pub install: bool,
+
+    /// Check whether berth can be installed, before it is there; with or without --install
+    #[arg(long, env = "BERTH_PRE", conflicts_with_all = ["vms", "snapshot", "all_namespaces", "node"], value_parser = switch)]
+    pub pre: bool,
+
+    /// The address that the overlay cluster-ip gives the Service of berth, for --pre [default: 10.96.0.77]
+    #[arg(long, env = "BERTH_CLUSTER_IP", value_name = "ADDRESS")]
+    pub cluster_ip: Option<IpAddr>,
 }
 
 /// Flags of `berth drain`.

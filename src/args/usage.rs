@@ -99,6 +99,8 @@ fn what(error: &clap::Error, command: &Command, line: &[String]) -> String {
 /// The flag, or the variable where the value comes from there.
 fn source(shown: &str, command: &Command, line: &[String]) -> String {
     let flag = shown.split(' ').next().unwrap_or_default();
+    // A positional argument: `[VM]...`.
+    let flag = flag.trim_matches(['[', ']', '.']);
     let is_this = |arg: &&Arg| {
         arg.get_long()
             .is_some_and(|long| flag.strip_prefix("--") == Some(long))

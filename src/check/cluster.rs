@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::api::Fault;
 use crate::api::client::{self, ClientError};
 use crate::app::southbound;
 use crate::args::fleet::FleetArgs;
@@ -47,6 +48,9 @@ pub enum ClusterError {
     /// The configuration is refused.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The API server does not answer.
+    #[error("the API server does not answer: {0}")]
+    Unanswered(Fault),
     /// The southbound database can't be asked.
     #[error("{0}")]
     Southbound(String),
@@ -180,7 +184,7 @@ impl Cluster {
 }
 
 /// The configuration that the service runs with, as far as the command line has it.
-fn config(args: &FleetArgs) -> Result<Config, ConfigError> {
+pub(super) fn config(args: &FleetArgs) -> Result<Config, ConfigError> {
     let mut config = match &args.config {
         Some(path) => Config::load(path)?,
         None => Config::default(),

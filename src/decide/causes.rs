@@ -498,4 +498,12 @@ causes! {
         meaning: "The VMI runs and has no condition LiveMigratable. virt-handler sets it.",
         remedy: "Check the virt-handler pod of its node.",
     }
+    /// Part of the installation could not be checked.
+    InstallationNotChecked {
+        code: "BRT0916",
+        severity: Severity::Unchecked,
+        text: "part of the installation was not checked",
+        meaning: "The API server does not allow the user of the kubeconfig to read what this needs, or something on the way does not answer. The installation may be in order all the same.",
+        remedy: "Check as a user with the ClusterRole `cluster-admin`. Where something does not answer, the text says what.",
+    }
 }

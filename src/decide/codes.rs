@@ -1,4 +1,5 @@
-//! Every code: the checks of a node, the causes of the commands for people and the known bugs, in one list.
+//! Every code: the checks of a node, the causes of the commands for people, the known bugs and what berth
+//! requires, in one list.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -6,6 +7,7 @@ use std::cmp::Ordering;
 use crate::decide::advisories::Advisory;
 use crate::decide::causes::Cause;
 use crate::decide::checks::{Check, Severity};
+use crate::decide::requirements::Requirement;
 
 /// A code. Codes are in the order of their numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,6 +18,8 @@ pub enum Code {
     Cause(Cause),
     /// A known bug of a release that runs.
     Advisory(Advisory),
+    /// Something that berth requires and is not so.
+    Requirement(Requirement),
 }
 
 impl Ord for Code {
@@ -36,7 +40,9 @@ impl Code {
         let checks = Check::ALL.into_iter().map(Self::Check);
         let causes = Cause::ALL.into_iter().map(Self::Cause);
         let advisories = Advisory::ALL.into_iter().map(Self::Advisory);
-        let mut all: Vec<Self> = checks.chain(causes).chain(advisories).collect();
+        let requirements = Requirement::ALL.into_iter().map(Self::Requirement);
+        let others = advisories.chain(requirements);
+        let mut all: Vec<Self> = checks.chain(causes).chain(others).collect();
         all.sort_unstable();
         all.into_iter()
     }
@@ -59,6 +65,7 @@ impl Code {
             Self::Check(check) => check.row().code,
             Self::Cause(cause) => cause.row().code,
             Self::Advisory(advisory) => advisory.row().code,
+            Self::Requirement(requirement) => requirement.row().code,
         }
     }
 
@@ -69,6 +76,7 @@ impl Code {
             Self::Check(check) => check.code_name(),
             Self::Cause(cause) => cause.code_name(),
             Self::Advisory(advisory) => advisory.code_name(),
+            Self::Requirement(requirement) => requirement.code_name(),
         }
     }
 
@@ -79,6 +87,7 @@ impl Code {
             Self::Check(check) => check.row().severity,
             Self::Cause(cause) => cause.row().severity,
             Self::Advisory(advisory) => advisory.row().severity,
+            Self::Requirement(requirement) => requirement.row().severity,
         }
     }
 
@@ -89,6 +98,7 @@ impl Code {
             Self::Check(check) => check.text(machine_type),
             Self::Cause(cause) => cause.row().text.into(),
             Self::Advisory(advisory) => advisory.row().text.into(),
+            Self::Requirement(requirement) => requirement.row().text.into(),
         }
     }
 
@@ -99,6 +109,7 @@ impl Code {
             Self::Check(check) => check.row().meaning,
             Self::Cause(cause) => cause.row().meaning,
             Self::Advisory(advisory) => advisory.row().symptom,
+            Self::Requirement(requirement) => requirement.row().meaning,
         }
     }
 
@@ -109,6 +120,7 @@ impl Code {
             Self::Check(check) => check.row().remedy,
             Self::Cause(cause) => cause.row().remedy,
             Self::Advisory(advisory) => advisory.row().remedy,
+            Self::Requirement(requirement) => requirement.row().remedy,
         }
     }
 

@@ -155,7 +155,8 @@ impl Configuration {
     }
 
     /// What all of its webhooks trust; nothing to say of one without webhooks.
-    fn trusts(&self) -> Option<BTreeSet<Id>> {
+    #[must_use]
+    pub fn trusts(&self) -> Option<BTreeSet<Id>> {
         self.webhooks
             .iter()
             .map(|webhook| webhook.trusts.clone())

@@ -196,7 +196,8 @@ impl fmt::Debug for Key {
 
 /// The certificates of a PEM text, up to the first section that is damaged, and whether there is
 /// one.
-pub(super) fn certificates(pem: &[u8]) -> (Vec<CertificateDer<'static>>, bool) {
+#[must_use]
+pub fn certificates(pem: &[u8]) -> (Vec<CertificateDer<'static>>, bool) {
     let mut certificates = Vec::new();
     for section in CertificateDer::pem_slice_iter(pem) {
         match section {

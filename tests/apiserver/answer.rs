@@ -7,15 +7,19 @@ use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use axum::http::request::Parts;
 use axum::http::{self, StatusCode};
 use axum::response::Response;
+use hyper::upgrade::OnUpgrade;
 
 use super::delete::delete;
+use super::discovery::discover;
 use super::faults::{Effect, denied, failed, forbidden};
 use super::form::Form;
+use super::forward::forward;
 use super::kinds::{KINDS, Kind, Origin, Scope};
 use super::list::list;
 use super::patch::patch;
 use super::reply;
 use super::request::{Request, Verb};
+use super::review::review;
 use super::shared::Shared;
 use super::status::Status;
 use super::watch::watch;
@@ -26,13 +30,14 @@ const LARGEST_BODY: usize = 3 << 20;
 
 /// Answers a request and keeps it in the log.
 pub(crate) async fn answer(shared: Arc<Shared>, request: http::Request<Body>) -> Response {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let upgrade = head.extensions.remove::<OnUpgrade>();
     let request = Request::read(&head.method, &head.uri);
     let at = shared.change(|state| {
         state.log.push(request.clone());
         state.log.len() - 1
     });
-    let response = checked(&shared, &request, &head, body).await;
+    let response = checked(&shared, &request, &head, upgrade, body).await;
     let response = response.unwrap_or_else(|status| status.response());
     shared.change(|state| state.log[at].status = Some(response.status().as_u16()));
     response
@@ -42,6 +47,7 @@ async fn checked(
     shared: &Arc<Shared>,
     request: &Request,
     head: &Parts,
+    upgrade: Option<OnUpgrade>,
     body: Body,
 ) -> Result<Response, Box<Status>> {
     let bearer = header(head, &AUTHORIZATION).strip_prefix("Bearer ");
@@ -64,6 +70,14 @@ async fn checked(
     if shared.lock().faults.denies(request) {
         return Err(forbidden(request));
     }
+    if let Some(response) = about_the_server(shared, request) {
+        return Ok(response);
+    }
+    if request.group == "authorization.k8s.io" {
+        let body = to_bytes(body, LARGEST_BODY).await.unwrap_or_default();
+        let answer = review(&shared.lock().faults, request, &body);
+        return answer.unwrap_or_else(|| Err(Status::no_such_path()));
+    }
     let Some(kind) = served(shared, request) else {
         let built_in = KINDS.iter().filter(|kind| kind.origin == Origin::BuiltIn);
         let known = !request.resource.is_empty()
@@ -76,6 +90,17 @@ async fn checked(
             Ok(reply::page_not_found())
         };
     };
+    if kind.name == "Pod" && request.subresource == "portforward" {
+        let state = shared.lock();
+        let pod = existing(&state.store, kind, request)?;
+        if pod.value()["spec"]["nodeName"].is_null() {
+            let message = format!("pod {} does not have a host assigned", request.name);
+            return Err(Status::bad_request(message));
+        }
+        let key = kind.key(request.namespace.as_deref(), &request.name);
+        let address = state.forwards.get(&key).copied();
+        return forward(request, head, upgrade, address);
+    }
     if !has_subresource(kind, &request.subresource) {
         return Err(match kind.origin {
             Origin::BuiltIn => Status::no_such_path(),
@@ -98,6 +123,11 @@ fn header<'a>(head: &'a Parts, name: &HeaderName) -> &'a str {
     value
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
+}
+
+fn about_the_server(shared: &Shared, request: &Request) -> Option<Response> {
+    let state = shared.lock();
+    discover(&state.store, &state.release, request)
 }
 
 /// The kind that a path is about, if there is such a path.
@@ -131,18 +161,19 @@ fn dispatch(
     if request.verb == Verb::Watch {
         return watch(shared, kind, form, request);
     }
-    if request.query.contains_key("dryRun") {
+    if request.query.contains_key("dryRun") && request.verb != Verb::Create {
         return Err(Status::bad_request("dryRun is not supported"));
     }
     let reads = matches!(request.verb, Verb::Get | Verb::List);
     let mut state = shared.lock();
+    let webhooks_answer = state.webhooks_answer;
     let store = &mut state.store;
     let answer = match request.verb {
         Verb::Get => existing(store, kind, request)
             .map(|object| reply::json(StatusCode::OK, form.of(&object).into_owned())),
         Verb::List => list(store, kind, form, request),
         Verb::Create if request.name.is_empty() && placed_for_write(kind, request) => {
-            create(store, kind, request, body)
+            create(store, kind, request, body, webhooks_answer)
         }
         Verb::Update if !request.name.is_empty() => update(store, kind, request, body),
         Verb::Patch if !request.name.is_empty() => patch(store, kind, request, content_type, body),

@@ -46,8 +46,10 @@ pub(crate) enum Denial {
 
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
-    faults: Vec<Fault>,
+    list: Vec<Fault>,
     denied: Vec<(Verb, String)>,
+    /// What service accounts may not do.
+    denied_accounts: Vec<(Verb, String)>,
 }
 
 impl Fault {
@@ -129,23 +131,20 @@ impl Fault {
 
 impl Faults {
     pub(crate) fn add(&mut self, fault: Fault) {
-        self.faults.push(fault);
+        self.list.push(fault);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.faults.clear();
+        self.list.clear();
     }
 
     pub(crate) fn is_clear(&self) -> bool {
-        self.faults.is_empty()
+        self.list.is_empty()
     }
 
     /// The first fault that strikes, used up by one.
     pub(crate) fn strike(&mut self, request: &Request) -> Option<Effect> {
-        let fault = self
-            .faults
-            .iter_mut()
-            .find(|fault| fault.strikes(request))?;
+        let fault = self.list.iter_mut().find(|fault| fault.strikes(request))?;
         if fault.spared > 0 {
             fault.spared -= 1;
             return None;
@@ -159,6 +158,20 @@ impl Faults {
         self.denied.push((verb, resource.to_owned()));
     }
 
+    pub(crate) fn deny_accounts(&mut self, verb: Verb, resource: &str) {
+        self.denied_accounts.push((verb, resource.to_owned()));
+    }
+
+    /// Whether the caller may not do this, as a review names it.
+    pub(crate) fn denies_caller(&self, verb: &str, resource: &str) -> bool {
+        names(&self.denied, verb, resource)
+    }
+
+    /// Whether a service account may not do this.
+    pub(crate) fn denies_account(&self, verb: &str, resource: &str) -> bool {
+        names(&self.denied_accounts, verb, resource)
+    }
+
     pub(crate) fn allow(&mut self, verb: Verb, resource: &str) {
         self.denied
             .retain(|denied| *denied != (verb, resource.to_owned()));
@@ -170,6 +183,12 @@ impl Faults {
             .iter()
             .any(|(verb, denied)| *verb == request.verb && (denied == "*" || *denied == resource))
     }
+}
+
+fn names(denied: &[(Verb, String)], verb: &str, resource: &str) -> bool {
+    denied
+        .iter()
+        .any(|(own, denied)| own.to_string() == verb && (denied == "*" || *denied == resource))
 }
 
 fn rbac_resource(request: &Request) -> String {

@@ -35,7 +35,7 @@ use Origin::{BuiltIn, CustomResource};
 use Scope::{Cluster, Namespaced};
 
 #[rustfmt::skip]
-pub(crate) static KINDS: [Kind; 20] = [
+pub(crate) static KINDS: [Kind; 24] = [
     Kind { group: "", version: "v1", plural: "nodes", name: "Node", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
     Kind { group: "", version: "v1", plural: "namespaces", name: "Namespace", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
     Kind { group: "", version: "v1", plural: "pods", name: "Pod", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
@@ -46,6 +46,10 @@ pub(crate) static KINDS: [Kind; 20] = [
     Kind { group: "admissionregistration.k8s.io", version: "v1", plural: "mutatingwebhookconfigurations", name: "MutatingWebhookConfiguration", scope: Cluster, origin: BuiltIn, status: false, unconditional_update: false, update_creates: false },
     Kind { group: "admissionregistration.k8s.io", version: "v1", plural: "validatingwebhookconfigurations", name: "ValidatingWebhookConfiguration", scope: Cluster, origin: BuiltIn, status: false, unconditional_update: false, update_creates: false },
     Kind { group: "coordination.k8s.io", version: "v1", plural: "leases", name: "Lease", scope: Namespaced, origin: BuiltIn, status: false, unconditional_update: false, update_creates: true },
+    Kind { group: "apps", version: "v1", plural: "deployments", name: "Deployment", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
+    Kind { group: "policy", version: "v1", plural: "poddisruptionbudgets", name: "PodDisruptionBudget", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: false, update_creates: false },
+    Kind { group: "admissionregistration.k8s.io", version: "v1", plural: "mutatingadmissionpolicies", name: "MutatingAdmissionPolicy", scope: Cluster, origin: BuiltIn, status: false, unconditional_update: false, update_creates: false },
+    Kind { group: "admissionregistration.k8s.io", version: "v1", plural: "mutatingadmissionpolicybindings", name: "MutatingAdmissionPolicyBinding", scope: Cluster, origin: BuiltIn, status: false, unconditional_update: false, update_creates: false },
     Kind { group: "", version: "v1", plural: "persistentvolumes", name: "PersistentVolume", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
     Kind { group: "", version: "v1", plural: "persistentvolumeclaims", name: "PersistentVolumeClaim", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
     Kind { group: "", version: "v1", plural: "resourcequotas", name: "ResourceQuota", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
@@ -112,7 +116,13 @@ impl Kind {
         self.origin == Origin::CustomResource
             || matches!(
                 self.name,
-                "Pod" | "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration"
+                "Pod"
+                    | "Deployment"
+                    | "PodDisruptionBudget"
+                    | "MutatingWebhookConfiguration"
+                    | "ValidatingWebhookConfiguration"
+                    | "MutatingAdmissionPolicy"
+                    | "MutatingAdmissionPolicyBinding"
             )
     }
 

@@ -1,14 +1,17 @@
 //! A stand-in for kube-apiserver: what its clients can see of it, and what can go wrong with it.
 //!
-//! It keeps everything in memory, checks no schema, runs no admission and no controller, and tracks
-//! no field managers. [`ApiServer`] is the handle; all ends when it is dropped.
+//! It keeps everything in memory, checks no schema, runs no controller, tracks no field managers, and has no more
+//! admission than `admission` says. [`ApiServer`] is the handle; all ends when it is dropped.
 
+mod admission;
 mod answer;
 mod body;
 mod delete;
+mod discovery;
 mod event;
 mod faults;
 mod form;
+mod forward;
 mod given;
 mod kinds;
 mod list;
@@ -16,6 +19,7 @@ mod object;
 mod patch;
 mod reply;
 mod request;
+mod review;
 mod selector;
 mod serve;
 mod shared;
@@ -180,6 +184,32 @@ impl ApiServer {
     pub(crate) fn deny(&self, verb: Verb, resource: &str) {
         self.shared
             .change(|state| state.faults.deny(verb, resource));
+    }
+
+    /// Says of every service account that it may not do this.
+    pub(crate) fn deny_accounts(&self, verb: Verb, resource: &str) {
+        self.shared
+            .change(|state| state.faults.deny_accounts(verb, resource));
+    }
+
+    /// Keeps the webhooks that are stored from answering, until it is taken back.
+    pub(crate) fn silence_webhooks(&self, silent: bool) {
+        self.shared.change(|state| state.webhooks_answer = !silent);
+    }
+
+    /// Runs another release of Kubernetes, as `v1.29.0`.
+    pub(crate) fn set_release(&self, release: &str) {
+        self.shared
+            .change(|state| release.clone_into(&mut state.release));
+    }
+
+    /// Forwards ports of a pod to an address, or to nobody.
+    pub(crate) fn forward(&self, namespace: &str, pod: &str, address: Option<SocketAddr>) {
+        let key = format!("{namespace}/{pod}");
+        self.shared.change(|state| match address {
+            Some(address) => state.forwards.insert(key, address),
+            None => state.forwards.remove(&key),
+        });
     }
 
     pub(crate) fn allow(&self, verb: Verb, resource: &str) {

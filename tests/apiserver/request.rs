@@ -94,6 +94,11 @@ impl Request {
             .filter(|value| !value.is_empty())
     }
 
+    /// Whether nothing is to be stored.
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.parameter("dryRun") == Some("All")
+    }
+
     /// Whether it is this verb on this resource.
     pub(crate) fn is(&self, verb: Verb, resource: &str) -> bool {
         self.verb == verb && self.resource == resource

@@ -153,7 +153,9 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream, _alive: mpsc::Sender<()>)
         let shared = Arc::clone(&shared);
         async move { Ok::<_, io::Error>(answer(shared, request.map(Body::new)).await) }
     });
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let connection = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     // It ends badly where a test wants it to.
     let _ = connection.await;
 }

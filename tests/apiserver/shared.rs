@@ -1,5 +1,7 @@
 //! What the connections and the handle share, and the word that goes round when it changes.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard};
 
 use tokio::sync::watch;
@@ -24,6 +26,12 @@ pub(crate) struct State {
     pub(crate) log: Vec<Request>,
     /// The bearer token to ask for.
     pub(crate) token: Option<String>,
+    /// The release of Kubernetes.
+    pub(crate) release: String,
+    /// Whether the webhooks that are stored answer.
+    pub(crate) webhooks_answer: bool,
+    /// Where the ports of pods lead, by `namespace/name`.
+    pub(crate) forwards: BTreeMap<String, SocketAddr>,
 }
 
 impl Shared {
@@ -35,6 +43,9 @@ impl Shared {
                 faults: Faults::default(),
                 log: Vec::new(),
                 token: None,
+                release: "v1.36.2".to_owned(),
+                webhooks_answer: true,
+                forwards: BTreeMap::new(),
             }),
             changed: watch::Sender::new(()),
         }

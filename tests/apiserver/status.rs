@@ -311,6 +311,15 @@ impl Status {
         status
     }
 
+    /// A Service's address that the cluster can't assign, as a dry run is told.
+    pub(crate) fn address_out_of_range(address: &str) -> Box<Self> {
+        let why = format!(
+            r#"Invalid value: ["{address}"]: failed to allocate IP {address}: the provided IP ({address}) is not in the valid range. The range of valid IPs is 10.96.0.0/12"#
+        );
+        let subject = ("", "Service", "berth-check-x2x4z");
+        Self::invalid(subject, "spec.clusterIPs", "FieldValueInvalid", &why)
+    }
+
     pub(crate) fn version_on_create() -> Box<Self> {
         let message = "resourceVersion should not be set on objects to be created";
         Self::new(500, "", message)

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
+use super::admission::admit;
 use super::delete::is_over;
 use super::given::{now, suffix, uid};
 use super::kinds::{Kind, Origin};
@@ -20,9 +21,16 @@ pub(crate) fn create(
     kind: &Kind,
     request: &Request,
     body: &[u8],
+    webhooks_answer: bool,
 ) -> Result<Response, Box<Status>> {
-    let value = read(kind, body)?;
-    let object = create_value(store, kind, request, value)?;
+    let mut value = read(kind, body)?;
+    admit(store, kind, &mut value, webhooks_answer)?;
+    let object = if request.is_dry_run() {
+        let value = made(store, kind, request, value)?;
+        Object::new(kind, value, 0).json().to_owned()
+    } else {
+        create_value(store, kind, request, value)?
+    };
     Ok(reply::json(StatusCode::CREATED, object))
 }
 
@@ -31,8 +39,19 @@ pub(crate) fn create_value(
     store: &mut Store,
     kind: &Kind,
     request: &Request,
-    mut value: Value,
+    value: Value,
 ) -> Result<String, Box<Status>> {
+    let value = made(store, kind, request, value)?;
+    Ok(store.put(kind, value).json().to_owned())
+}
+
+/// A new object as it is stored.
+fn made(
+    store: &Store,
+    kind: &Kind,
+    request: &Request,
+    mut value: Value,
+) -> Result<Value, Box<Status>> {
     place(request, &mut value)?;
     let metadata = &mut value["metadata"];
     if text(&metadata["resourceVersion"]).is_some() {
@@ -67,7 +86,7 @@ pub(crate) fn create_value(
             return Err(Status::not_found(namespaces, namespace));
         }
     }
-    Ok(store.put(kind, value).json().to_owned())
+    Ok(value)
 }
 
 pub(crate) fn update(

@@ -215,7 +215,7 @@ fn every_flag_can_be_set_in_the_environment_and_every_switch_as_people_set_one()
             }
         }
     }
-    assert_eq!(switches, 8);
+    assert_eq!(switches, 10);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! log line, metric, alert and reason is documented.
 
 mod codes;
+mod compatibility;
 mod configuration;
 mod demo;
 mod dependencies;

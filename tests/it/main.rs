@@ -29,6 +29,7 @@ mod fleet_captures;
 mod hostile;
 mod image;
 mod index;
+mod install;
 mod leader_tasks;
 mod lease;
 mod live;

@@ -640,13 +640,14 @@ fn every_cause_comes_up_with_its_message() {
         .into_iter()
         .filter(|cause| !tried.contains(cause))
         .collect();
-    // The southbound database, `--node` and drain find these, and a snapshot file refuses nothing.
+    // The southbound database, `--node`, drain and `--install` find these, and a snapshot file refuses nothing.
     let elsewhere = [
         Cause::PortNotFound,
         Cause::NetworkNotLocal,
         Cause::NodeDoesNotFit,
         Cause::NoRoomLeft,
         Cause::NotAllowed,
+        Cause::InstallationNotChecked,
     ];
     assert_eq!(missing, elsewhere);
 }

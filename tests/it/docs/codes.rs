@@ -17,10 +17,11 @@ Everything that berth finds has a code. A code never changes its meaning. `berth
 | `BRT03…` | the network |
 | `BRT04…` | why kube-scheduler does not place a VM on a node, capacity, and drains |
 | `BRT05…` | known bugs of the releases of KubeVirt, Kube-OVN and OVN that run |
+| `BRT06…` | what berth requires of a cluster and of its own installation |
 | `BRT09…` | what could not be judged |
 
-This page is generated from the tables in `src/decide/checks.rs`, `src/decide/causes.rs` and
-`src/decide/advisories.rs`.
+This page is generated from the tables in `src/decide/checks.rs`, `src/decide/causes.rs`,
+`src/decide/advisories.rs` and `src/decide/requirements.rs`.
 ";
 
 fn codes() -> String {

@@ -1,0 +1,139 @@
+//! `berth check --install` and `--pre`: whether berth is in place in a cluster, and whether it could be. Nothing is
+//! changed: what the API server is to create is a dry run.
+
+mod before;
+mod certificates;
+mod cluster;
+mod injection;
+mod line;
+mod metrics;
+mod read;
+mod replicas;
+pub mod report;
+pub mod rights;
+mod scheduler;
+mod selector;
+mod text;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::api::{Cause, client};
+use crate::args::fleet::{Check, FailOn, Output};
+use crate::check::cluster::{ClusterError, config};
+use crate::check::text::Layout;
+use crate::check::{Answer, CheckError, Suppressed};
+use line::Line;
+use read::Reader;
+use report::InstallationReport;
+
+/// How the manifests name berth's objects.
+const NAME: &str = "berth";
+const NAMESPACE: &str = "berth-system";
+const SECRET: &str = "berth-tls";
+const SECOND_SCHEDULER: &str = "berth-scheduler";
+
+/// The labels of its pods.
+const LABELS: [(&str, &str); 2] = [
+    ("app.kubernetes.io/name", "berth"),
+    ("app.kubernetes.io/component", "server"),
+];
+
+/// The address of the component `fixed-cluster-ip`.
+const CLUSTER_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 77));
+
+/// Checks the installation, or what it needs.
+///
+/// # Errors
+/// Nothing could be checked.
+pub(super) async fn run(
+    args: &Check,
+    suppressed: &[Suppressed<'_>],
+    layout: Layout,
+) -> Result<Answer, CheckError> {
+    let mut lines = Box::pin(lines(args)).await?;
+    lines.retain(|line| {
+        let is_left_out = |code| suppressed.iter().any(|rule| rule.matches(code, None));
+        !line.code.is_some_and(is_left_out)
+    });
+    let report = InstallationReport::new(lines);
+    Ok(Answer {
+        code: exit_code(&report, args.fail_on),
+        text: print(&report, args.output, layout),
+    })
+}
+
+async fn lines(args: &Check) -> Result<Vec<Line>, ClusterError> {
+    let fleet = &args.fleet;
+    let mut config = config(fleet)?;
+    let connected = client::choose(fleet.kubeconfig.as_deref(), fleet.context.as_deref()).await?;
+    let namespace = args.namespace.as_deref().unwrap_or(NAMESPACE).to_owned();
+    let reader = Reader::new(connected.client, namespace);
+    let (kubernetes, now) = reader.version().await;
+    if let Err(fault) = &kubernetes
+        && fault.cause != Cause::Forbidden
+    {
+        // What does not answer this answers nothing else.
+        return Err(ClusterError::Unanswered(fault.clone()));
+    }
+    let deployment = reader.deployment().await;
+    if let Ok(Some(found)) = &deployment
+        && fleet.network_provider.is_none()
+        && let Some(provider) = replicas::provider(found)
+    {
+        config.network.provider = provider;
+    }
+    let (cluster, place) =
+        tokio::join!(reader.cluster(kubernetes, config.network()), reader.place());
+    let mut lines = cluster.judge();
+    if args.installation.pre {
+        let before = reader
+            .before(args.installation.cluster_ip.unwrap_or(CLUSTER_IP))
+            .await;
+        lines.extend(before.judge());
+        lines.extend(place.judge());
+        return Ok(lines);
+    }
+    lines.extend(place.judge());
+    if !matches!(deployment, Ok(Some(_))) {
+        lines.extend(Box::pin(reader.installed(deployment)).await.judge());
+        return Ok(lines);
+    }
+    let (installed, certificates, injection, scheduler, migrations) = tokio::join!(
+        reader.installed(deployment),
+        reader.certificates(now),
+        reader.injection(),
+        reader.scheduler(),
+        reader.migrations(),
+    );
+    lines.extend(installed.judge());
+    lines.extend(certificates.judge());
+    lines.extend(injection.judge());
+    lines.extend(scheduler::judge(
+        &installed.replicas,
+        &migrations,
+        &scheduler,
+        now.at,
+    ));
+    Ok(lines)
+}
+
+fn print(report: &InstallationReport, output: Output, layout: Layout) -> String {
+    match output {
+        Output::Table | Output::Wide => text::table(report, layout),
+        Output::Short => text::short(report),
+        // Strings, numbers and lists of them: nothing in a report refuses to be written.
+        Output::Json => serde_json::to_string_pretty(report).unwrap_or_default() + "\n",
+        Output::Yaml => serde_saphyr::to_string(report).unwrap_or_default(),
+    }
+}
+
+fn exit_code(report: &InstallationReport, fail_on: FailOn) -> u8 {
+    let summary = report.summary;
+    if summary.unchecked > 0 {
+        3
+    } else if summary.error > 0 {
+        2
+    } else {
+        u8::from(summary.warning > 0 && fail_on == FailOn::Warning)
+    }
+}

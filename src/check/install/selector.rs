@@ -1,0 +1,66 @@
+//! Selectors of labels, as the API server evaluates them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+/// Whether a selector selects these labels. An operator that there is not selects nothing.
+pub(super) fn matches(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    let mut exact = selector.match_labels.iter().flatten();
+    let mut expressions = selector.match_expressions.iter().flatten();
+    exact.all(|(key, value)| labels.get(key) == Some(value))
+        && expressions.all(|expression| {
+            let values = expression.values.as_deref().unwrap_or_default();
+            let label = labels.get(&expression.key);
+            match expression.operator.as_str() {
+                "In" => label.is_some_and(|label| values.contains(label)),
+                "NotIn" => label.is_none_or(|label| !values.contains(label)),
+                "Exists" => label.is_some(),
+                "DoesNotExist" => label.is_none(),
+                _ => false,
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selector_selects_by_value_and_by_expression() {
+        let labels = BTreeMap::from([("app".to_owned(), "berth".to_owned())]);
+        for (selector, expect) in [
+            ("{}", true),
+            (r#"{"matchLabels": {"app": "berth"}}"#, true),
+            (r#"{"matchLabels": {"app": "other"}}"#, false),
+            (r#"{"matchLabels": {"app": "berth", "zone": "a"}}"#, false),
+            (
+                r#"{"matchExpressions": [{"key": "app", "operator": "In", "values": ["berth"]}]}"#,
+                true,
+            ),
+            (
+                r#"{"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["berth"]}]}"#,
+                false,
+            ),
+            (
+                r#"{"matchExpressions": [{"key": "zone", "operator": "NotIn", "values": ["a"]}]}"#,
+                true,
+            ),
+            (
+                r#"{"matchExpressions": [{"key": "app", "operator": "Exists"}]}"#,
+                true,
+            ),
+            (
+                r#"{"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}"#,
+                false,
+            ),
+            (
+                r#"{"matchExpressions": [{"key": "app", "operator": "Like"}]}"#,
+                false,
+            ),
+        ] {
+            let parsed: LabelSelector = serde_json::from_str(selector).unwrap();
+            assert_eq!(matches(&parsed, &labels), expect, "{selector}");
+        }
+    }
+}
