@@ -144,28 +144,59 @@ impl Splitter {
     ///
     /// # Errors
     /// The bytes are not a JSON object.
-    pub fn push(
-        &mut self,
-        mut bytes: &[u8],
-        mut done: impl FnMut(Parsed),
-    ) -> Result<(), NotAnObject> {
-        while let Some(&byte) = bytes.first() {
-            let length = match self.position {
+    pub fn push(&mut self, bytes: &[u8], mut done: impl FnMut(Parsed)) -> Result<(), NotAnObject> {
+        // Up to where the value that is taken is copied.
+        let (mut at, mut copied) = (0, 0);
+        let part = |from, to| bytes.get(from..to).unwrap_or_default();
+        while let Some(&byte) = bytes.get(at) {
+            let rest = part(at, bytes.len());
+            at += match self.position {
+                Position::Plain if self.is_deep() => self.skip(rest),
                 Position::Plain => {
-                    self.plain(byte, &mut done)?;
+                    if self.plain(byte, part(copied, at), &mut done)? {
+                        copied = at;
+                    }
                     1
                 }
                 Position::Escape => {
                     self.position = Position::String;
-                    self.take(&bytes[..1]);
-                    self.spell(&bytes[..1]);
+                    self.spell(&[byte]);
                     1
                 }
-                Position::String => self.string(bytes),
+                Position::String => self.string(rest),
             };
-            bytes = bytes.get(length..).unwrap_or_default();
         }
+        self.take(part(copied, bytes.len()));
         Ok(())
+    }
+
+    /// Whether the next byte is below everything that is looked at: the keys of a document, those of an
+    /// object in it, and those of the object's metadata.
+    fn is_deep(&self) -> bool {
+        let taken = self.taken.as_ref();
+        taken.is_some_and(|taken| self.depth > taken.depth + 2)
+    }
+
+    /// Passes over what is deep, up to its end or to the next string; how long that is.
+    fn skip(&mut self, bytes: &[u8]) -> usize {
+        for (at, byte) in bytes.iter().enumerate() {
+            match byte {
+                b'"' => {
+                    self.position = Position::String;
+                    return at + 1;
+                }
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => {
+                    self.depth -= 1;
+                    if !self.is_deep() {
+                        self.is_value = false;
+                        return at + 1;
+                    }
+                }
+                _ => {}
+            }
+        }
+        bytes.len()
     }
 
     /// The inside of a string up to what ends or interrupts it; how long that is.
@@ -174,25 +205,28 @@ impl Splitter {
         let inside = end.and_then(|end| bytes.get(..end)).unwrap_or(bytes);
         self.spell(inside);
         let Some(end) = end else {
-            self.take(bytes);
             return bytes.len();
         };
-        let part = bytes.get(..=end).unwrap_or(bytes);
-        self.take(part);
-        if part.ends_with(b"\\") {
+        if bytes.get(end) == Some(&b'\\') {
             self.spell(b"\\");
             self.position = Position::Escape;
         } else {
             self.position = Position::Plain;
             self.spelled();
         }
-        part.len()
+        end + 1
     }
 
-    fn plain(&mut self, byte: u8, done: &mut impl FnMut(Parsed)) -> Result<(), NotAnObject> {
+    /// A byte outside of strings, after those of a taken value that are not copied yet. Returns whether it
+    /// begins a value that is taken.
+    fn plain(
+        &mut self,
+        byte: u8,
+        uncopied: &[u8],
+        done: &mut impl FnMut(Parsed),
+    ) -> Result<bool, NotAnObject> {
         if byte.is_ascii_whitespace() {
-            self.take(&[byte]);
-            return Ok(());
+            return Ok(false);
         }
         if self.depth == 0 {
             if byte != b'{' {
@@ -200,16 +234,17 @@ impl Splitter {
             }
             self.depth = 1;
             self.is_value = false;
-            return Ok(());
+            return Ok(false);
         }
         let is_end = matches!(byte, b',' | b'}' | b']');
         let level = if self.in_items { 2 } else { 1 };
-        if is_end && self.depth == level {
+        let begins = if is_end && self.depth == level {
+            self.take(uncopied);
             self.finish(done);
+            false
         } else {
-            self.begin(byte, level);
-            self.take(&[byte]);
-        }
+            self.begin(byte, level)
+        };
         match byte {
             b'{' | b'[' => {
                 self.in_items |= byte == b'[' && self.depth == 1 && self.field == Field::Items;
@@ -239,21 +274,22 @@ impl Splitter {
             }
             _ => {}
         }
-        Ok(())
+        Ok(begins)
     }
 
-    /// Begins to take a value that is wanted.
-    fn begin(&mut self, byte: u8, level: usize) {
+    /// Begins to take a value that is wanted; whether it does.
+    fn begin(&mut self, byte: u8, level: usize) -> bool {
         if self.taken.is_some() || self.depth != level {
-            return;
+            return false;
         }
         let limit = match (self.in_items, self.field) {
             (true, _) | (false, Field::Object) => self.largest,
             (false, Field::Metadata | Field::Event) => LONGEST_FIELD,
-            (false, Field::Items | Field::Other) => return,
+            (false, Field::Items | Field::Other) => return false,
         };
         // The key comes before its colon, and the value after it.
-        if self.in_items || (self.is_value && byte != b':') {
+        let begins = self.in_items || (self.is_value && byte != b':');
+        if begins {
             self.taken = Some(Taken {
                 depth: level,
                 limit,
@@ -262,6 +298,7 @@ impl Splitter {
                 keys: Default::default(),
             });
         }
+        begins
     }
 
     fn take(&mut self, bytes: &[u8]) {
