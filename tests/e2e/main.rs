@@ -27,6 +27,7 @@ mod runner;
 mod scenarios;
 mod scheduler;
 mod service;
+mod shapes;
 #[path = "../it/tools.rs"]
 mod tools;
 mod virt_controller;

@@ -16,9 +16,11 @@ use crate::world::World;
 /// The program, which is optional.
 pub(crate) const PROGRAM: &str = "virt-controller";
 
-/// The annotations of a VMI that say on which node it runs and as which machine type.
+/// The annotations of a VMI that say on which node it runs, as which machine type, and the status of its
+/// condition `LiveMigratable`.
 pub(crate) const ON_NODE: &str = "example.com/node";
 pub(crate) const AS_MACHINE: &str = "example.com/machine";
+pub(crate) const MIGRATABLE: &str = "example.com/migratable";
 
 /// The node and the machine type of VMs without those annotations.
 const NODE: &str = "el9-0";
@@ -119,13 +121,18 @@ pub(crate) fn run_vmis(world: &World, namespace: &str) {
 
 /// What virt-handler says of a VMI that it has started.
 fn running(vmi: &Value) -> Value {
-    let machine = vmi["metadata"]["annotations"][AS_MACHINE].as_str();
+    let annotations = &vmi["metadata"]["annotations"];
+    let machine = annotations[AS_MACHINE].as_str();
+    let migratable = annotations[MIGRATABLE].as_str().unwrap_or("True");
     let mut conditions = vmi["status"]["conditions"]
         .as_array()
         .cloned()
         .unwrap_or_default();
     conditions.retain(|condition| condition["type"] != "LiveMigratable");
-    conditions.push(json!({"type": "LiveMigratable", "status": "True"}));
+    // virt-handler has it neither true nor false before it has judged the VMI.
+    if migratable != "Unknown" {
+        conditions.push(json!({"type": "LiveMigratable", "status": migratable}));
+    }
     json!({
         "phase": "Running",
         "machine": {"type": machine.unwrap_or(MACHINE)},
@@ -187,7 +194,7 @@ fn launcher(world: &World, vmi: &Value) -> Option<String> {
 }
 
 /// A pod is bound, and its container runs.
-fn run_pod(world: &World, path: &str) {
+pub(crate) fn run_pod(world: &World, path: &str) {
     let pod = world.api.get(path);
     if pod["spec"].get("nodeName").is_none() {
         // Annotations of a VMI are those of its pods as well.

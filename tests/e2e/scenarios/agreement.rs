@@ -2,28 +2,20 @@
 //! kube-scheduler, which asks berth, place the pods of migrations.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::fleet;
-use crate::manifests::document;
-use crate::programs::{judged, repository};
+use crate::programs::judged;
 use crate::scheduler::Scheduler;
-use crate::virt_controller::{AS_MACHINE, ON_NODE, VirtController, wait_until_running};
+use crate::shapes::{self, NODE_LABEL, NODES, list, name};
+use crate::virt_controller::{VirtController, wait_until_running};
 use crate::vms;
 use crate::wait;
 use crate::world::World;
 
 const NAMESPACE: &str = "agreement";
-const NODES: &str = "/api/v1/nodes";
-const VOLUMES: &str = "/api/v1/persistentvolumes";
-const CLAIMS: &str = "/api/v1/namespaces/agreement/persistentvolumeclaims";
-
-/// The label by which a migration is allowed one node.
-const ALLOWED: &str = "example.com/allowed";
 
 /// The labels of the nodes that are no target of a VM.
 const OTHER: &str = "example.com/no-target-of-";
@@ -36,16 +28,16 @@ type Sets = BTreeMap<String, BTreeSet<String>>;
 
 pub(crate) fn a_check_names_the_nodes_that_migrations_are_placed_on(world: &mut World) {
     world.namespace(NAMESPACE);
-    let cluster = fs::read_to_string(repository("tests/e2e/data/agreement.yaml")).unwrap();
-    let cluster = document(&cluster);
+    let cluster = shapes::cluster("agreement.yaml");
     let api = &world.api;
-    make_nodes(api, &cluster);
-    make_volumes(api, &cluster);
-    world.configure_kubevirt(&cluster["kubevirt"]["configuration"]);
+    shapes::make(world, NAMESPACE, &cluster);
     let mut controller = VirtController::start(world);
     let vms = cluster["vms"].as_array().unwrap();
     for vm in vms {
-        api.post(&vms::vmis(NAMESPACE), &vmi(&cluster["every-vm"], vm));
+        api.post(
+            &vms::vmis(NAMESPACE),
+            &shapes::vmi(&cluster["every-vm"], vm),
+        );
     }
     wait_until_running(world, NAMESPACE, vms.len());
     make_room_for_one(api);
@@ -98,138 +90,6 @@ fn set(texts: &Value, instead: &Value) -> BTreeSet<String> {
     list(texts)
         .map(|text| text.as_str().unwrap().to_owned())
         .collect()
-}
-
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
-}
-
-fn name(object: &Value) -> &str {
-    object["name"].as_str().unwrap()
-}
-
-/// Makes the nodes and the pods that fill them.
-fn make_nodes(api: &Api, cluster: &Value) {
-    for (number, node) in (1..).zip(list(&cluster["nodes"])) {
-        let name = name(node);
-        if let Some(like) = node["like"].as_str() {
-            fleet::add(api, name, like, number);
-        }
-        let path = format!("{NODES}/{name}");
-        api.merge(&path, &cluster["every-node"]);
-        api.merge(&path, &json!({"metadata": {"labels": {ALLOWED: name}}}));
-        api.merge(&path, &node["patch"]);
-        if let Some(status) = node["patch"].get("status") {
-            api.merge(&format!("{path}/status"), &json!({"status": status}));
-        }
-    }
-    for pod in list(&cluster["pods"]) {
-        let resources = json!({"requests": pod["requests"]});
-        let container = json!({"name": "c", "image": "none", "resources": resources});
-        let spec = json!({"nodeName": pod["node"], "containers": [container]});
-        let pod = json!({"metadata": {"generateName": "there-"}, "spec": spec});
-        api.post(&vms::pods(NAMESPACE), &pod);
-    }
-}
-
-/// Makes the volumes, each with a claim of its name that is bound to it.
-fn make_volumes(api: &Api, cluster: &Value) {
-    for volume in list(&cluster["volumes"]) {
-        let name = name(volume);
-        let mode = volume["mode"].as_str().unwrap_or("Filesystem");
-        let terms = json!([{"matchExpressions": [volume["affinity"]]}]);
-        let affinity = volume
-            .get("affinity")
-            .map(|_| json!({"required": {"nodeSelectorTerms": terms}}));
-        api.delete(&format!("{CLAIMS}/{name}"));
-        api.delete(&format!("{VOLUMES}/{name}"));
-        let size = json!({"storage": "1Gi"});
-        let volume = json!({
-            "metadata": {"name": name, "labels": volume["labels"]},
-            "spec": {
-                "capacity": size,
-                "accessModes": ["ReadWriteMany"],
-                "volumeMode": mode,
-                "storageClassName": "",
-                "csi": {"driver": "example.com", "volumeHandle": name},
-                "claimRef": {"namespace": NAMESPACE, "name": name},
-                "nodeAffinity": affinity,
-            },
-        });
-        api.post(VOLUMES, &volume);
-        let claim = json!({
-            "metadata": {
-                "name": name,
-                "annotations": {"pv.kubernetes.io/bind-completed": "yes"},
-            },
-            "spec": {
-                "accessModes": ["ReadWriteMany"],
-                "volumeMode": mode,
-                "storageClassName": "",
-                "volumeName": name,
-                "resources": {"requests": size},
-            },
-        });
-        api.post(CLAIMS, &claim);
-        let status = json!({"phase": "Bound", "accessModes": ["ReadWriteMany"], "capacity": size});
-        api.merge(
-            &format!("{CLAIMS}/{name}/status"),
-            &json!({"status": status}),
-        );
-    }
-}
-
-/// The VMI of a row.
-fn vmi(every: &Value, vm: &Value) -> Value {
-    let mut spec = every.clone();
-    merge(&mut spec, &vm["spec"]);
-    if let Some(terms) = vm["terms"].as_array() {
-        let terms: Vec<Value> = terms
-            .iter()
-            .map(|term| json!({"matchExpressions": term}))
-            .collect();
-        let required = json!({"nodeSelectorTerms": terms});
-        spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] =
-            required;
-    }
-    for claim in list(&vm["claims"]) {
-        let volume = json!({"name": claim, "persistentVolumeClaim": {"claimName": claim}});
-        push(&mut spec["volumes"], volume);
-        let disk = json!({"name": claim, "disk": {"bus": "virtio"}});
-        push(&mut spec["domain"]["devices"]["disks"], disk);
-    }
-    let mut annotations = json!({});
-    for (annotation, field) in [(ON_NODE, "node"), (AS_MACHINE, "machine")] {
-        if let Some(value) = vm.get(field) {
-            annotations[annotation] = value.clone();
-        }
-    }
-    json!({
-        "apiVersion": "kubevirt.io/v1",
-        "kind": "VirtualMachineInstance",
-        "metadata": {"name": vm["name"], "labels": vm["labels"], "annotations": annotations},
-        "spec": spec,
-    })
-}
-
-fn push(list: &mut Value, item: Value) {
-    match list {
-        Value::Array(items) => items.push(item),
-        other => *other = json!([item]),
-    }
-}
-
-/// Changes what a merge patch names.
-fn merge(object: &mut Value, patch: &Value) {
-    match patch {
-        Value::Object(fields) => {
-            for (field, value) in fields {
-                merge(&mut object[field], value);
-            }
-        }
-        Value::Null => {}
-        other => *object = other.clone(),
-    }
 }
 
 /// Leaves as much memory on node `snug` as VM exact requests, and one byte less on node `short`.
@@ -311,7 +171,7 @@ fn differences(api: &Api, targets: &Sets) -> Vec<String> {
             if let Some(node) = free.cloned() {
                 targets.remove(&node);
                 taken.insert(node.clone());
-                tries.push((Try::start(api, vm, ALLOWED, &node), node));
+                tries.push((Try::start(api, vm, NODE_LABEL, &node), node));
             }
         }
         left.retain(|_, targets| !targets.is_empty());

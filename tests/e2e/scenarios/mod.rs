@@ -3,6 +3,7 @@
 mod agreement;
 mod certificates;
 mod crds;
+mod drain;
 mod injection;
 mod outage;
 mod ovn;
@@ -43,6 +44,7 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     scheduling::nobody_is_evicted_where_the_guard_rejects,
     scheduling::a_vmi_that_no_watch_has_brought_is_read,
     agreement::a_check_names_the_nodes_that_migrations_are_placed_on needs "virt-controller",
+    drain::a_drain_does_to_every_vm_what_its_plan_says needs "virt-controller",
     ovn::a_pod_that_fits_nowhere_is_scheduled_soon_after_a_chassis_returns,
     ovn::targets_land_where_their_network_is_local,
     certificates::both_callers_trust_what_two_replicas_made,
