@@ -277,8 +277,13 @@ impl World {
 
     /// Starts a ready replica that also reads and asks OVN, as a part of its configuration says.
     pub(crate) fn berth_on_ovn(&self, name: &str, southbound: &Value) -> Berth {
+        self.changed_berth(name, |config| config["southbound"] = southbound.clone())
+    }
+
+    /// Starts a ready replica with a change of its configuration.
+    pub(crate) fn changed_berth(&self, name: &str, change: impl FnOnce(&mut Value)) -> Berth {
         let mut config = electing(self.manifests.config());
-        config["southbound"] = southbound.clone();
+        change(&mut config);
         let file = self.dir().join(format!("{name}.yaml"));
         fs::write(&file, config.to_string()).unwrap();
         let berth = self.start_configured_berth(name, &self.berths_account(), &file);
@@ -368,6 +373,13 @@ impl World {
         }
         self.kubectl.apply(&[configuration]);
         wait::until("the webhooks are asked", || self.probe_webhooks());
+    }
+
+    /// Applies the validating webhook of the manifests at a URL.
+    pub(crate) fn register_validating_webhook(&self, url: &str) {
+        let mut configuration = self.manifests.validating_webhook(url);
+        configuration["webhooks"][0]["clientConfig"]["caBundle"] = self.files_ca();
+        self.kubectl.apply(&[configuration]);
     }
 
     /// The CA of the certificate from files, as a bundle of a webhook.

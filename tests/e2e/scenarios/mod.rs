@@ -12,6 +12,7 @@ mod rights;
 mod rolling;
 mod scheduling;
 mod table;
+mod verdict;
 
 use crate::runner::Scenario;
 
@@ -37,6 +38,7 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     pools::a_pool_older_than_berth_keeps_its_vms_until_its_template_changes needs "virt-controller",
     table::the_webhook_is_asked_as_the_table_says,
     table::the_policy_patches_as_the_table_says,
+    verdict::a_migration_without_a_target_is_warned_about_or_refused needs "virt-controller",
     scheduling::a_target_lands_on_a_right_node_and_never_on_a_wrong_one,
     scheduling::a_pod_that_fits_nowhere_says_why_and_the_same_every_time,
     scheduling::a_rejected_pod_is_scheduled_soon_after_its_obstacle_goes,
