@@ -170,7 +170,8 @@ mod tests {
             ("check", (None, None, false)),
             ("check -n a --context b web", (text("b"), text("a"), false)),
             ("check -A --node", (None, None, true)),
-            ("check --nothing -n a", (None, text("a"), false)),
+            ("check --context b -n", (text("b"), None, false)),
+            ("check --context b -o", (text("b"), None, false)),
             ("drain --context b", (text("b"), None, false)),
             ("moor -n a", (None, None, false)),
         ] {

@@ -220,7 +220,7 @@ mod tests {
             ),
             (
                 "{probe: {endpoints: 'http://a'}}",
-                "southbound.probe.endpoints, --ovn-nb \"http://a\": an endpoint begins with tcp:, ssl: or unix:",
+                "southbound.probe.endpoints, --ovn-nb \"http://a\": an endpoint begins with tcp:, ssl: or unix:, as in tcp:ovn-sb:6642",
             ),
             (
                 "{onStale: reject}",

@@ -76,11 +76,11 @@ impl Endpoints {
 
 impl Endpoint {
     fn parse(entry: &str) -> Result<Self, &'static str> {
-        let (method, rest) = entry.split_once(':').unwrap_or((entry, ""));
+        if entry.is_empty() {
+            return Err("an endpoint is missing; use tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH");
+        }
+        let (method, rest) = entry.split_once(':').ok_or(NO_METHOD)?;
         match method {
-            "" if rest.is_empty() => {
-                Err("an endpoint is missing; use tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH")
-            }
             "tcp" => Address::parse(rest).map(Self::Tcp),
             "ssl" => Address::parse(rest).map(Self::Ssl),
             "unix" if rest.is_empty() => {
@@ -90,10 +90,12 @@ impl Endpoint {
             "ptcp" | "pssl" | "punix" => {
                 Err("a client connects and does not listen; use tcp:, ssl: or unix:")
             }
-            _ => Err("an endpoint begins with tcp:, ssl: or unix:"),
+            _ => Err(NO_METHOD),
         }
     }
 }
+
+const NO_METHOD: &str = "an endpoint begins with tcp:, ssl: or unix:, as in tcp:ovn-sb:6642";
 
 /// OVN's databases have no port by default.
 const NO_PORT: &str =
@@ -197,6 +199,9 @@ mod tests {
             ("a:1", "a:1", "an endpoint begins with"),
             ("localhost", "localhost", "an endpoint begins with"),
             ("TCP:a:1", "TCP:a:1", "an endpoint begins with"),
+            ("tcp", "tcp", "an endpoint begins with"),
+            ("unix", "unix", "an endpoint begins with"),
+            (":6642", ":6642", "an endpoint begins with"),
             (
                 "tcp:a:1,ptcp:6642",
                 "ptcp:6642",
