@@ -6,6 +6,7 @@ mod chassis;
 mod machine_type;
 mod network;
 mod node;
+mod set;
 mod vmi;
 
 pub use agent::{Agent, AgentSet, AgentState, Agents};
@@ -13,4 +14,5 @@ pub use chassis::{ChassisIdentity, ChassisRow, Southbound};
 pub use machine_type::{MachineType, MachineTypes};
 pub use network::{Network, Provider};
 pub use node::{ChassisClaim, ChassisReady, NodeFacts, Status};
+pub use set::{Member, Set};
 pub use vmi::{Binding, DefaultBinding, Sender, Vmi};

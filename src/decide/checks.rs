@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 
-use strum::{EnumCount, IntoStaticStr};
+use strum::{EnumCount, IntoStaticStr, VariantArray};
+
+use crate::domain::{Member, Set};
 
 /// The texts and properties of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +78,7 @@ macro_rules! checks {
         /// A check, in the order in which failed ones are reported.
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
-            EnumCount, IntoStaticStr,
+            EnumCount, IntoStaticStr, VariantArray,
         )]
         #[strum(serialize_all = "snake_case")]
         #[repr(u8)]
@@ -214,72 +216,11 @@ impl Check {
 pub const NOT_YET_KNOWN: &str = "node not yet known to berth";
 
 /// A set of checks: those that are made, or those that a node fails.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct CheckSet(u16);
+pub type CheckSet = Set<Check>;
 
-const _: () = assert!(
-    Check::COUNT <= u16::BITS as usize,
-    "a CheckSet has a bit for every check: widen it"
-);
-
-impl CheckSet {
-    /// Every check.
-    pub const ALL: Self = Self(u16::MAX >> (u16::BITS as usize - Check::COUNT));
-
-    /// Whether a check is in the set.
-    #[must_use]
-    pub const fn contains(self, check: Check) -> bool {
-        self.0 & (1 << check as u8) != 0
-    }
-
-    /// Adds a check when a condition holds.
-    #[must_use]
-    pub const fn with(self, check: Check, holds: bool) -> Self {
-        Self(self.0 | ((holds as u16) << check as u8))
-    }
-
-    /// The set without a check.
-    #[must_use]
-    pub const fn without(self, check: Check) -> Self {
-        Self(self.0 & !(1 << check as u8))
-    }
-
-    /// The checks that are in both sets.
-    #[must_use]
-    pub const fn intersection(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
-    /// The first check in the order of [`Check`].
-    #[must_use]
-    pub fn first(self) -> Option<Check> {
-        Check::ALL.get(self.0.trailing_zeros() as usize).copied()
-    }
-
-    /// Whether the set has no check.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The checks in order.
-    pub fn iter(self) -> impl Iterator<Item = Check> {
-        Check::ALL
-            .into_iter()
-            .filter(move |check| self.contains(*check))
-    }
-}
-
-impl FromIterator<Check> for CheckSet {
-    fn from_iter<I: IntoIterator<Item = Check>>(checks: I) -> Self {
-        let checks = checks.into_iter();
-        checks.fold(Self::default(), |set, check| set.with(check, true))
-    }
-}
-
-impl std::fmt::Debug for CheckSet {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.iter()).finish()
+impl Member for Check {
+    fn index(self) -> usize {
+        self as usize
     }
 }
 
@@ -369,17 +310,9 @@ mod tests {
         assert_eq!(checks, [Check::MachineType, Check::NetworkUnavailable]);
     }
 
-    /// A list without a check, or a set without a bit for one, does not compile: the list has `COUNT`
-    /// items, which strum derives from the enum, and the width is asserted.
     #[test]
     fn the_list_and_the_set_have_every_check() {
-        const { assert!(Check::ALL.len() == Check::COUNT) };
-        assert!(
-            Check::ALL
-                .into_iter()
-                .enumerate()
-                .all(|(at, check)| at == check as usize)
-        );
+        assert_eq!(Check::ALL, Check::VARIANTS);
         let all: CheckSet = Check::ALL.into_iter().collect();
         assert_eq!(all, CheckSet::ALL);
         assert!(all.iter().eq(Check::ALL));

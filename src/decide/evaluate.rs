@@ -180,7 +180,10 @@ impl<'a> Evaluator<'a> {
             }
             Check::ChassisIdentity => row.is_some_and(|row| row.identity != ChassisIdentity::Own),
             Check::ChassisNoTunnel => row.is_some_and(|row| !row.has_tunnel),
-            Check::AgentsNotReady => node.agents.unready().intersects(self.required_agents),
+            Check::AgentsNotReady => {
+                let unready = node.agents.unready();
+                !unready.intersection(self.required_agents).is_empty()
+            }
             Check::NetworkUnavailable => facts.network_unavailable,
             Check::ChassisNotResponding => {
                 row.is_some_and(|row| row.behind > Some(self.policy.allowed_lag) && !row.is_held)

@@ -2,6 +2,8 @@
 
 use strum::{Display, IntoStaticStr, VariantArray};
 
+use crate::domain::{Member, Set};
+
 /// What a network provider runs on every node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, VariantArray, IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
@@ -75,47 +77,10 @@ impl Agents {
 }
 
 /// A set of agents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AgentSet(u8);
+pub type AgentSet = Set<Agent>;
 
-impl AgentSet {
-    /// All agents of all providers.
-    pub const ALL: Self = Self((1 << Agent::ALL.len()) - 1);
-
-    /// Adds an agent when a condition holds.
-    #[must_use]
-    pub const fn with(self, agent: Agent, holds: bool) -> Self {
-        Self(self.0 | ((holds as u8) << agent as u8))
-    }
-
-    /// Whether an agent is in the set.
-    #[must_use]
-    pub const fn contains(self, agent: Agent) -> bool {
-        self.0 & (1 << agent as u8) != 0
-    }
-
-    /// Whether any agent is in both sets.
-    #[must_use]
-    pub const fn intersects(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The agents in their order.
-    pub fn iter(self) -> impl Iterator<Item = Agent> {
-        let agents = Agent::ALL.iter().copied();
-        agents.filter(move |agent| self.contains(*agent))
-    }
-}
-
-impl FromIterator<Agent> for AgentSet {
-    fn from_iter<I: IntoIterator<Item = Agent>>(agents: I) -> Self {
-        let add = |set: Self, agent| set.with(agent, true);
-        agents.into_iter().fold(Self::default(), add)
+impl Member for Agent {
+    fn index(self) -> usize {
+        self as usize
     }
 }

@@ -170,7 +170,7 @@ impl ChassisView {
     /// Whether chassis report how far they are: the database has the columns for it, and OVN is not
     /// told to leave it (`enable_chassis_nb_cfg_update`).
     #[must_use]
-    pub const fn reports_lag(&self) -> bool {
+    pub fn reports_lag(&self) -> bool {
         self.judged.contains(Check::ChassisNotResponding) && !self.updates_off
     }
 

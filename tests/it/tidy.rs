@@ -39,6 +39,7 @@ const PURE: &[&str] = &[
     "std::collections",
     "std::fmt",
     "std::iter",
+    "std::marker::PhantomData",
     "std::sync::Arc",
     "std::time::Duration",
     "strum::",
