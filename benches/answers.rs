@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use berth::cluster::View;
+use berth::cluster::ClusterView;
 use berth::cluster::object::{AgentPod, Object, ObjectKey};
 use berth::decide::policy::{ALLOWED_LAG, Policy};
 use berth::domain::{AgentState, ChassisClaim, Network, NodeFacts, Provider};
@@ -29,7 +29,7 @@ const SIZES: [usize; 3] = [50, 500, 5000];
 
 /// A cluster of so many nodes like the captured el9-1, a tenth of them without a chassis, and the
 /// captured VMI.
-fn cluster(nodes: usize) -> View {
+fn cluster(nodes: usize) -> ClusterView {
     let captured =
         berth::cluster::file::parse(CLUSTER, &Network::default()).expect("a good capture");
     let vmi = captured
@@ -165,7 +165,7 @@ fn answers(c: &mut Criterion) {
         }
         group.finish();
     }
-    let view = View::default();
+    let view = ClusterView::default();
     c.bench_function("mutate", |b| {
         b.iter(|| mutate(black_box(REVIEW), &view).expect("an answer"));
     });

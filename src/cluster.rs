@@ -19,4 +19,4 @@ pub use index::Index;
 pub use lookup::{Lookup, VmiReader};
 pub use metrics::Metrics;
 pub use object::{Object, ObjectKind};
-pub use view::View;
+pub use view::ClusterView;

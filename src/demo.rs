@@ -23,7 +23,7 @@ use crate::demo::play::Answer;
 use crate::demo::steps::{CLUSTER, Call, Step};
 use crate::pki::change::{Change, IssueReason};
 use crate::pki::contents::{self, Part};
-use crate::pki::decide::Policy;
+use crate::pki::decide::CertificatePolicy;
 use crate::pki::issue::{IssueError, carry_out};
 use crate::pki::state::State;
 use crate::telemetry;
@@ -146,7 +146,7 @@ fn issue_certificate(folder: &Path) -> Result<(), DemoError> {
         HostName::Ip(Ipv4Addr::LOCALHOST.into()),
         HostName::Ip(Ipv6Addr::LOCALHOST.into()),
     ];
-    let policy = Policy {
+    let policy = CertificatePolicy {
         names: names.into(),
         leaf_lifetime: DAY,
         ca_lifetime: DAY,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use crate::cluster::View;
+use crate::cluster::ClusterView;
 use crate::cluster::view::NodeEntry;
 use crate::decide::evaluate::{Candidate, Evaluator, SchedulingReason};
 use crate::decide::policy::{ClusterCapabilities, Policy};
@@ -26,7 +26,7 @@ pub use crate::snapshot::southbound_gauges::SouthboundGauges;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The cluster.
-    pub cluster: Arc<View>,
+    pub cluster: Arc<ClusterView>,
     /// The southbound database.
     pub southbound: SouthboundState,
 }
@@ -46,7 +46,7 @@ pub enum SouthboundState {
 #[derive(Clone, Debug)]
 pub struct Stores {
     /// The cluster.
-    pub cluster: Arc<ArcSwap<View>>,
+    pub cluster: Arc<ArcSwap<ClusterView>>,
     /// The southbound database, where it is read.
     pub southbound: Option<SouthboundStore>,
     /// Told of each change of any of them.
@@ -83,9 +83,9 @@ impl SouthboundStore {
     }
 }
 
-impl From<Arc<ArcSwap<View>>> for Stores {
+impl From<Arc<ArcSwap<ClusterView>>> for Stores {
     /// The cluster alone.
-    fn from(cluster: Arc<ArcSwap<View>>) -> Self {
+    fn from(cluster: Arc<ArcSwap<ClusterView>>) -> Self {
         Self {
             cluster,
             southbound: None,
@@ -107,9 +107,9 @@ impl Stores {
     }
 }
 
-impl From<&View> for Snapshot {
+impl From<&ClusterView> for Snapshot {
     /// The cluster alone.
-    fn from(cluster: &View) -> Self {
+    fn from(cluster: &ClusterView) -> Self {
         Self {
             cluster: Arc::new(cluster.clone()),
             southbound: SouthboundState::NotRead,

@@ -2,7 +2,7 @@
 //! for again, nor for an update that changes nothing, and whose warnings hold no control character.
 #![no_main]
 
-use berth::cluster::View;
+use berth::cluster::ClusterView;
 use berth::escape::is_control;
 use berth::http::mutate;
 use json_patch::Patch;
@@ -14,7 +14,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
-    let view = View::default();
+    let view = ClusterView::default();
     let Some(patch) = patch_of(text, &view) else {
         return;
     };
@@ -33,7 +33,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
     assert_eq!(None, patch_of(&review.to_string(), &view));
 });
 
-fn patch_of(text: &str, view: &View) -> Option<Patch> {
+fn patch_of(text: &str, view: &ClusterView) -> Option<Patch> {
     let answer = mutate(text, view).ok()?;
     let reply: Value = serde_json::from_slice(&answer.json).expect("a reply is JSON");
     for warning in reply["response"]["warnings"]

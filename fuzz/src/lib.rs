@@ -3,7 +3,7 @@
 use std::ptr;
 use std::sync::OnceLock;
 
-use berth::cluster::{View, file};
+use berth::cluster::{ClusterView, file};
 use berth::domain::Network;
 use berth::snapshot::Snapshot;
 
@@ -48,7 +48,7 @@ pub fn catch_stack_overflow() {
 ///
 /// If the capture is not readable.
 pub fn captured_cluster() -> Snapshot {
-    static VIEW: OnceLock<View> = OnceLock::new();
+    static VIEW: OnceLock<ClusterView> = OnceLock::new();
     let text = include_str!("../../tests/data/captures/cluster.json");
     let view = || file::parse(text, &Network::default()).expect("the captured cluster is good");
     Snapshot::from(VIEW.get_or_init(view))

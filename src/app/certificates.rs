@@ -12,7 +12,7 @@ use super::AppError;
 use crate::config::{Config, Managed};
 use crate::metrics::Registry;
 use crate::pki::bundle::{ConfigurationId, ConfigurationKind};
-use crate::pki::decide::Policy;
+use crate::pki::decide::CertificatePolicy;
 use crate::pki::round::Task;
 use crate::pki::state::Leaf;
 use crate::pki::{self, CertificateController, Clock, ControllerConfig};
@@ -150,7 +150,7 @@ fn task(managed: &Managed, secret: &str, namespace: &str) -> Result<Task, NameEr
         namespace: namespace.to_owned(),
         secret: secret.to_owned(),
         configurations: configurations(managed),
-        policy: Policy {
+        policy: CertificatePolicy {
             names,
             leaf_lifetime: managed.leaf_lifetime.0,
             ca_lifetime: managed.ca_lifetime.0,

@@ -10,7 +10,7 @@ use kube::Client;
 use super::AppError;
 use super::cluster_log::ClusterLog;
 use crate::cluster::watch::{RIGHTS, watch};
-use crate::cluster::{Metrics, ObjectKind, View, VmiReader};
+use crate::cluster::{ClusterView, Metrics, ObjectKind, VmiReader};
 use crate::config::Config;
 use crate::metrics::Registry;
 use crate::readiness::{Condition, Readiness};
@@ -19,7 +19,7 @@ use crate::snapshot::Stores;
 /// Where the cluster comes from.
 pub enum Cluster {
     /// A view that does not change.
-    Snapshot(View),
+    Snapshot(ClusterView),
     /// An API server to watch.
     Live(Client),
 }
@@ -69,7 +69,7 @@ pub(super) fn follow(
             });
             let readiness = Arc::clone(readiness);
             let changes = stores.changes.clone();
-            let publish = move |view: &View| {
+            let publish = move |view: &ClusterView| {
                 changes.cluster_changed();
                 log.update(view);
                 if view.is_complete() {
@@ -89,7 +89,7 @@ pub(super) fn follow(
 }
 
 /// The kinds that the view still waits for, each with what its list fails of.
-fn not_listed(view: &View, metrics: &Metrics) -> String {
+fn not_listed(view: &ClusterView, metrics: &Metrics) -> String {
     let waiting = ObjectKind::ALL
         .iter()
         .copied()

@@ -1,7 +1,7 @@
 //! Logs when the snapshot of the cluster is complete, and which checks are off, in whole or in
 //! part, because the cluster lacks what they need.
 
-use crate::cluster::{ObjectKind, View};
+use crate::cluster::{ClusterView, ObjectKind};
 use crate::decide::checks::Check;
 use crate::decide::policy::{Policy, WhenUnlabelled};
 use crate::domain::{Agent, AgentSet, Provider};
@@ -51,7 +51,7 @@ impl ClusterLog {
     }
 
     /// Logs what is new in a view.
-    pub(super) fn update(&mut self, view: &View) {
+    pub(super) fn update(&mut self, view: &ClusterView) {
         if !view.is_complete() {
             return;
         }
@@ -81,7 +81,7 @@ impl ClusterLog {
     }
 
     /// The cluster may have pods of one agent and none of another.
-    fn update_agents(&mut self, view: &View, is_active: bool) {
+    fn update_agents(&mut self, view: &ClusterView, is_active: bool) {
         let check = Check::AgentsNotReady.name();
         let required = self.policy.required_agents(view.capabilities());
         let agents = self.policy.provider.agents().iter().copied();
@@ -109,7 +109,7 @@ impl ClusterLog {
 
     /// The first labelled node turns the check on for all nodes. This is logged once, not for each
     /// node that joins: a new node is unlabelled until KubeVirt labels it.
-    fn update_labels(&mut self, view: &View, is_active: bool) {
+    fn update_labels(&mut self, view: &ClusterView, is_active: bool) {
         if !is_active {
             self.labelled_in_part = false;
             return;

@@ -17,7 +17,7 @@ use super::listeners::{
     ADMIN_CONNECTIONS, ADMIN_PATIENCE, Listeners, admin_limits, bind, https_limits, runs_in_pod,
 };
 use super::{AppError, leader_tasks, southbound};
-use crate::cluster::View;
+use crate::cluster::ClusterView;
 use crate::config::{Config, OnStale};
 use crate::http::{self, Service, admin_router, router};
 use crate::metrics::{self, Registry};
@@ -57,7 +57,7 @@ impl Running {
         telemetry::register_metrics(&registry)?;
         let metrics = http::Metrics::register(&registry)?;
         let readiness = Arc::new(Readiness::default());
-        let view = Arc::new(ArcSwap::from_pointee(View::default()));
+        let view = Arc::new(ArcSwap::from_pointee(ClusterView::default()));
         let changes = Changes::default();
         let followed = southbound::follow(
             &config.southbound,

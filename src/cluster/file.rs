@@ -11,7 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::cluster::object::Object;
-use crate::cluster::{View, read};
+use crate::cluster::{ClusterView, read};
 use crate::domain::Network;
 use crate::wire::Text;
 use crate::yaml;
@@ -89,7 +89,7 @@ pub enum FormatError {
 
 /// Reads a snapshot file. The network's agents live in its namespace for them; pods elsewhere with the
 /// same labels are not they.
-pub fn load(path: &Path, network: &Network) -> Result<View, SnapshotError> {
+pub fn load(path: &Path, network: &Network) -> Result<ClusterView, SnapshotError> {
     load_with(path, |text| parse(text, network))
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn load_with<T>(
 }
 
 /// Reads a snapshot.
-pub fn parse(text: &str, network: &Network) -> Result<View, FormatError> {
+pub fn parse(text: &str, network: &Network) -> Result<ClusterView, FormatError> {
     let documents = documents(text)?;
     let mut view = Vec::new();
     for (identity, text) in objects(&documents)? {

@@ -5,14 +5,14 @@ use std::collections::{HashMap, HashSet};
 
 use crate::cluster::arrivals::Arrivals;
 use crate::cluster::object::{AgentPod, Migration, Object, ObjectKey, ObjectKind, TargetPod};
-use crate::cluster::view::{NodeEntry, View};
+use crate::cluster::view::{ClusterView, NodeEntry};
 use crate::domain::{AgentState, DefaultBinding, MachineTypes, NodeFacts, Vmi};
 
 /// Builds views. Every method that takes events returns whether the view changed: most events of a
 /// watch change no field that berth reads.
 #[derive(Debug, Default)]
 pub struct Index {
-    view: View,
+    view: ClusterView,
     agent_pods: HashMap<ObjectKey, AgentPod>,
     arrivals: Arrivals,
     /// The distinct sets of machine types, and the number of nodes that share each.
@@ -22,7 +22,7 @@ pub struct Index {
 impl Index {
     /// The current view, to be swapped in atomically for every reader.
     #[must_use]
-    pub fn view(&self) -> View {
+    pub fn view(&self) -> ClusterView {
         self.view.clone()
     }
 

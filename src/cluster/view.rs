@@ -1,5 +1,5 @@
-//! The view: an immutable snapshot of everything that decisions need, looked up by the keys that
-//! requests bring.
+//! The cluster view: what decisions need of the cluster's objects, looked up by the keys that requests bring.
+//! It does not change. A `Snapshot` has one, and one of the chassis.
 //!
 //! Its maps share what did not change with the views before and after it, so that a copy costs
 //! nothing and a new view costs the path to what is new in it, whatever the size of the cluster.
@@ -80,7 +80,7 @@ impl PodCounts {
 
 /// An immutable snapshot of the cluster. Only an [`Index`] makes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct View {
+pub struct ClusterView {
     pub(super) nodes: ShardedMap<NodeEntry>,
     pub(super) vmis: HashTrieMapSync<ObjectKey, Vmi, RandomState>,
     /// Where each VMI is, by its UID.
@@ -96,7 +96,7 @@ pub struct View {
     pub(super) listed: [bool; ObjectKind::ALL.len()],
 }
 
-impl View {
+impl ClusterView {
     /// Whether all objects of a kind were listed at least once.
     #[must_use]
     pub const fn is_listed(&self, kind: ObjectKind) -> bool {
@@ -219,7 +219,7 @@ impl View {
 }
 
 /// The view of a cluster in which there is nothing else.
-impl FromIterator<Object> for View {
+impl FromIterator<Object> for ClusterView {
     fn from_iter<I: IntoIterator<Item = Object>>(objects: I) -> Self {
         let mut index = Index::default();
         for object in objects {

@@ -19,7 +19,7 @@ use crate::cluster::kinds::{Observed, WatchedResource};
 use crate::cluster::object::{Object, ObjectKey, ObjectKind};
 pub use crate::cluster::source::WATCH_SECONDS;
 use crate::cluster::source::{Event, Source};
-use crate::cluster::{Index, Metrics, View};
+use crate::cluster::{ClusterView, Index, Metrics};
 use crate::domain::Network;
 use crate::failure_log::FailureLog;
 use crate::throttle::Throttle;
@@ -63,9 +63,9 @@ enum Change {
 pub async fn watch(
     client: Client,
     network: Network,
-    view: Arc<ArcSwap<View>>,
+    view: Arc<ArcSwap<ClusterView>>,
     metrics: Arc<Metrics>,
-    mut changed: impl FnMut(&View),
+    mut changed: impl FnMut(&ClusterView),
 ) {
     let (send, mut receive) = mpsc::channel(CHANGES);
     let follow = Follow {

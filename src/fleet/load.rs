@@ -1,12 +1,12 @@
 //! The inventory of a cluster, taken once: from an API server, by one list of each kind, or from a file.
-//! The same objects make the [`Fleet`] and the [`View`] of berth's own checks.
+//! The same objects make the [`Fleet`] and the [`ClusterView`] of berth's own checks.
 
 mod api;
 mod file;
 
 use crate::api::Fault;
 use crate::cluster::object::{Object, ObjectKey};
-use crate::cluster::{View, read as view};
+use crate::cluster::{ClusterView, read as view};
 use crate::domain::Network;
 use crate::fleet::kind::Kind;
 use crate::fleet::{Fleet, read};
@@ -21,7 +21,7 @@ pub struct Loaded {
     /// What decides whether a VM can migrate.
     pub fleet: Fleet,
     /// What berth's own checks of nodes are made on.
-    pub view: View,
+    pub view: ClusterView,
     /// The kinds that the API server does not allow to list, with its words. Of pods and network
     /// attachment definitions the fleet may have those of one namespace.
     pub not_allowed: Vec<(Kind, Fault)>,

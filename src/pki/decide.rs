@@ -1,7 +1,7 @@
 //! Decides the changes to the Secret, and their reasons, from its state and the time. Pure.
 //!
 //! The order of a CA rotation keeps every leaf trusted. A new CA is first made and added to the
-//! bundle (`next`), then published for [`Policy::overlap`], then promoted to sign, and the old CA
+//! bundle (`next`), then published for [`CertificatePolicy::overlap`], then promoted to sign, and the old CA
 //! is retired when its last leaf has expired.
 
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ const MAX_NAMES: usize = 64;
 
 /// How certificates are to be.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
+pub struct CertificatePolicy {
     /// What the leaf is for.
     pub names: Names,
     /// How long a leaf lasts; it is replaced after two thirds of that.
@@ -34,7 +34,7 @@ pub struct Policy {
     pub jitter: f64,
 }
 
-impl Policy {
+impl CertificatePolicy {
     /// How long a new CA is published before it signs: half of what remains of the old one, as
     /// kube-scheduler reads the extender's CA only when it starts.
     #[must_use]
@@ -119,7 +119,7 @@ pub enum Action {
 
 /// Decides.
 #[must_use]
-pub fn decide(facts: Facts<'_>, policy: &Policy) -> Action {
+pub fn decide(facts: Facts<'_>, policy: &CertificatePolicy) -> Action {
     let mut changes: Vec<Change> = Vec::new();
     if facts.restored {
         changes.push(Change::Restore);
@@ -173,7 +173,7 @@ enum Need {
 }
 
 impl Need {
-    fn of(facts: Facts<'_>, policy: &Policy) -> Self {
+    fn of(facts: Facts<'_>, policy: &CertificatePolicy) -> Self {
         let now = facts.now;
         let Some(leaf) = &facts.state.leaf else {
             let why = if is_empty(facts) {
@@ -223,7 +223,7 @@ fn usable(ca: &Authority, now: Now) -> bool {
 /// What is to happen to the CAs.
 fn authority(
     facts: Facts<'_>,
-    policy: &Policy,
+    policy: &CertificatePolicy,
     leaf: Need,
     signer: Option<&Authority>,
     next: Option<&Authority>,
@@ -272,7 +272,7 @@ fn is_empty(facts: Facts<'_>) -> bool {
 /// Another leaf of the CA that signs, unless both would end with that CA.
 fn renewal(
     facts: Facts<'_>,
-    policy: &Policy,
+    policy: &CertificatePolicy,
     leaf: Need,
     signer: Option<&Authority>,
 ) -> Option<Change> {
@@ -287,7 +287,7 @@ fn renewal(
 
 /// A leaf that is replaced before its time keeps its names: while a change of the configuration is
 /// being rolled out, replicas with the old and the new names would else take turns.
-fn issue(facts: Facts<'_>, policy: &Policy, why: IssueReason) -> Change {
+fn issue(facts: Facts<'_>, policy: &CertificatePolicy, why: IssueReason) -> Change {
     let mut names = policy.names.clone();
     if let (IssueReason::Names, Some(leaf)) = (why, &facts.state.leaf)
         && names.len() + leaf.certificate.names.len() <= MAX_NAMES
@@ -328,7 +328,7 @@ fn in_use(facts: Facts<'_>, id: &Id) -> bool {
 }
 
 /// When time alone brings a change.
-fn next_change(facts: Facts<'_>, policy: &Policy) -> SystemTime {
+fn next_change(facts: Facts<'_>, policy: &CertificatePolicy) -> SystemTime {
     let Facts { state, now, .. } = facts;
     let mut times = Vec::new();
     if let Some(Leaf { certificate, .. }) = &state.leaf {

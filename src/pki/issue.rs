@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 use super::BACKDATE;
 use super::Names;
 use super::change::Change;
-use super::decide::Policy;
+use super::decide::CertificatePolicy;
 use super::state::{Issuer, Leaf, State, Trusted};
 use super::time::{date, earlier, later, utc};
 use super::x509::{Authority, Key, LeafCertificate};
@@ -35,7 +35,7 @@ pub enum IssueError {
 pub fn carry_out(
     changes: &[Change],
     mut state: State,
-    policy: &Policy,
+    policy: &CertificatePolicy,
     now: SystemTime,
 ) -> Result<State, IssueError> {
     for change in changes {
@@ -54,7 +54,11 @@ pub fn carry_out(
 }
 
 /// A CA of its own name, first in the bundle.
-fn make(state: &mut State, policy: &Policy, now: SystemTime) -> Result<Issuer, IssueError> {
+fn make(
+    state: &mut State,
+    policy: &CertificatePolicy,
+    now: SystemTime,
+) -> Result<Issuer, IssueError> {
     let pair = KeyPair::generate()?;
     let mut params = params("", policy.ca_lifetime, now)?;
     // Where two have the same name, not every client tries both.

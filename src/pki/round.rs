@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Secret;
 use super::bundle::{ConfigurationId, ConfigurationKind, ObservedBundles, Seen, wanted};
 use super::change::Change;
 use super::contents;
-use super::decide::{Action, Facts, Policy, Serving, decide};
+use super::decide::{Action, CertificatePolicy, Facts, Serving, decide};
 use super::error::{Object, PkiError};
 use super::event::{Event, Publication};
 use super::issue::{self, IssueError};
@@ -33,7 +33,7 @@ pub struct Task {
     /// The webhook configurations whose `caBundle` is kept current.
     pub configurations: Vec<ConfigurationId>,
     /// How certificates are to be.
-    pub policy: Policy,
+    pub policy: CertificatePolicy,
 }
 
 impl Task {

@@ -20,7 +20,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::bundle::{Configuration, ConfigurationId, ConfigurationKind, Seen};
 use super::change::{Change, IssueReason};
 use super::contents::{self, Part};
-use super::decide::Policy;
+use super::decide::CertificatePolicy;
 use super::issue::carry_out;
 use super::state::State;
 use super::store::WriteError;
@@ -36,8 +36,8 @@ fn start() -> SystemTime {
     UNIX_EPOCH + Duration::from_hours(498_672)
 }
 
-fn mk_policy() -> Policy {
-    Policy {
+fn mk_policy() -> CertificatePolicy {
+    CertificatePolicy {
         names: [
             HostName::parse("berth.ns.svc").unwrap(),
             HostName::parse("127.0.0.1").unwrap(),

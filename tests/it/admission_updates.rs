@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use berth::cluster::View;
+use berth::cluster::ClusterView;
 use berth::http::mutate;
 use berth::wire::kubevirt::Kind;
 use json_patch::Patch;
@@ -14,7 +14,7 @@ use crate::updates::{self, Update, mk_object, mk_review};
 
 /// The outcome of a review, its patch and its warnings.
 fn answer(review: &str) -> (&'static str, Option<Patch>, Vec<String>) {
-    let answer = mutate(review, &View::default()).unwrap();
+    let answer = mutate(review, &ClusterView::default()).unwrap();
     let reply: Value = serde_json::from_slice(&answer.json).unwrap();
     assert_eq!(reply["response"]["allowed"], true, "{review}");
     let warnings = reply["response"].get("warnings").cloned();

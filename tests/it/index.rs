@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use berth::cluster::object::{AgentPod, Migration, ObjectKey, TargetPod};
-use berth::cluster::{Index, Object, ObjectKind, View};
+use berth::cluster::{ClusterView, Index, Object, ObjectKind};
 use berth::decide::checks::CheckSet;
 use berth::decide::evaluate::{Evaluator, SchedulingReason};
 use berth::decide::policy::Policy;
@@ -181,7 +181,7 @@ fn index(events: &[Event]) -> Index {
 }
 
 /// As a replica that starts now lists it.
-fn listed(mut index: Index, objects: &[Object]) -> View {
+fn listed(mut index: Index, objects: &[Object]) -> ClusterView {
     for &kind in ObjectKind::ALL {
         let of_kind = objects.iter().filter(|object| object.kind() == kind);
         index.reset(kind, of_kind.cloned().collect());
@@ -189,7 +189,7 @@ fn listed(mut index: Index, objects: &[Object]) -> View {
     index.view()
 }
 
-fn verdicts(view: &View) -> Vec<(String, String, CheckSet)> {
+fn verdicts(view: &ClusterView) -> Vec<(String, String, CheckSet)> {
     let policy = Policy::default();
     let mut verdicts = Vec::new();
     for name in NAMES {
@@ -245,7 +245,7 @@ proptest! {
         // That a kind was listed is all that a fresh list adds.
         let watched = listed(index(&events), &objects);
         prop_assert_eq!(&watched, &fresh);
-        let before_that: View = {
+        let before_that: ClusterView = {
             let mut index = index(&events);
             for &kind in ObjectKind::ALL {
                 let of_kind = objects.iter().filter(|object| object.kind() == kind);

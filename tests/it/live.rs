@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use berth::api;
 use berth::cluster::watch::watch;
-use berth::cluster::{Metrics, View};
+use berth::cluster::{ClusterView, Metrics};
 use berth::domain::Network;
 use berth::metrics::Registry;
 use serde_json::Value;
@@ -63,10 +63,10 @@ pub(crate) async fn selected_pods(server: &ApiServer) -> Vec<(Option<String>, St
 
 /// A watch that runs until it is dropped.
 pub(crate) struct Watching {
-    pub(crate) view: Arc<ArcSwap<View>>,
+    pub(crate) view: Arc<ArcSwap<ClusterView>>,
     pub(crate) metrics: Arc<Metrics>,
     made: Arc<AtomicUsize>,
-    views: signals::Receiver<View>,
+    views: signals::Receiver<ClusterView>,
     task: JoinHandle<()>,
 }
 
@@ -81,12 +81,12 @@ impl Watching {
 
     /// On a cluster with this network.
     pub(crate) fn start_on(client: kube::Client, network: Network) -> Self {
-        let view = Arc::new(ArcSwap::from_pointee(View::default()));
+        let view = Arc::new(ArcSwap::from_pointee(ClusterView::default()));
         let metrics = Arc::new(Metrics::register(&Registry::default()).unwrap());
-        let (send, views) = signals::channel(View::default());
+        let (send, views) = signals::channel(ClusterView::default());
         let made = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&made);
-        let changed = move |view: &View| {
+        let changed = move |view: &ClusterView| {
             count.fetch_add(1, Relaxed);
             drop(send.send(view.clone()));
         };
@@ -112,13 +112,17 @@ impl Watching {
     }
 
     /// Waits for a view of which this is true.
-    pub(crate) async fn until(&mut self, what: &str, is_true: impl Fn(&View) -> bool) -> View {
+    pub(crate) async fn until(
+        &mut self,
+        what: &str,
+        is_true: impl Fn(&ClusterView) -> bool,
+    ) -> ClusterView {
         let waited = timeout(PATIENCE, self.views.wait_for(is_true)).await;
         waited.expect(what).unwrap().clone()
     }
 
-    pub(crate) async fn until_complete(&mut self) -> View {
-        self.until("complete", View::is_complete).await
+    pub(crate) async fn until_complete(&mut self) -> ClusterView {
+        self.until("complete", ClusterView::is_complete).await
     }
 
     /// Waits for the end of what runs for ever.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use berth::cluster::{self, Lookup, View, VmiReader};
+use berth::cluster::{self, ClusterView, Lookup, VmiReader};
 use berth::config::Config;
 use berth::http::{Metrics, Service, router};
 use berth::metrics::Registry;
@@ -345,7 +345,7 @@ async fn a_read_that_hangs_is_given_up_at_its_deadline() {
 #[tokio::test]
 async fn until_the_cluster_is_known_nobody_gets_a_decision() {
     let config = Config::default();
-    let view = Arc::new(ArcSwap::from_pointee(View::default()));
+    let view = Arc::new(ArcSwap::from_pointee(ClusterView::default()));
     let metrics = Metrics::register(&Registry::default()).unwrap();
     let service = Service::new(view.into(), None, config.policy(), metrics, &config.limits);
     for (path, body) in [

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use berth::pki::bundle::{ConfigurationId, ConfigurationKind};
 use berth::pki::contents::{self, Found};
-use berth::pki::decide::Policy;
+use berth::pki::decide::CertificatePolicy;
 use berth::pki::round::Task;
 use berth::pki::state::{Leaf, State};
 use berth::pki::{CertificateController, Clock, ControllerConfig, Event};
@@ -327,7 +327,7 @@ fn mk_task() -> Task {
         namespace: NAMESPACE.to_owned(),
         secret: SECRET.to_owned(),
         configurations: vec![mk_id(ConfigurationKind::Mutating)],
-        policy: Policy {
+        policy: CertificatePolicy {
             names: HostName::of_service("berth", NAMESPACE).unwrap(),
             leaf_lifetime: 30 * DAY,
             ca_lifetime: 3600 * DAY,

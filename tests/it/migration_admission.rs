@@ -1,7 +1,7 @@
 //! `POST /validate`: the review of a migration that a real kube-apiserver sent, and changes of it.
 
 use axum::http::StatusCode;
-use berth::cluster::View;
+use berth::cluster::ClusterView;
 use berth::config::Config;
 use berth::decide::admit::Outcome;
 use berth::decide::policy::Policy;
@@ -213,7 +213,7 @@ async fn what_is_not_a_migration_within_the_cluster_passes_untouched() {
 #[test]
 fn a_migration_is_not_judged_before_the_cluster_is_known() {
     let policy = Config::parse(deny(true)).unwrap().policy();
-    let snapshot = Snapshot::from(&View::default());
+    let snapshot = Snapshot::from(&ClusterView::default());
     let answer = validate(&capture(CAPTURE), &snapshot, &policy).unwrap();
     assert_eq!(answer.outcome, Outcome::NotJudged);
     let reply: Value = serde_json::from_slice(&answer.json).unwrap();

@@ -289,7 +289,8 @@ async fn ovnkube_node_is_watched_in_its_namespace_and_nothing_else_of_the_networ
         ]
     );
 
-    let good = |view: &berth::cluster::View| view.node("ovn-good").unwrap().agents().ovnkube_node;
+    let good =
+        |view: &berth::cluster::ClusterView| view.node("ovn-good").unwrap().agents().ovnkube_node;
     let mut pod = agent(&mut cluster(), "ovn-good").clone();
     stop(&mut pod, "ovn-controller");
     server.apply(pod.clone());

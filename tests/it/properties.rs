@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::Engine;
+use berth::cluster::ClusterView;
 use berth::cluster::Object;
-use berth::cluster::View;
 use berth::cluster::object::{AgentPod, ObjectKey};
 use berth::decide::checks::{Check, CheckSet};
 use berth::decide::evaluate::{Candidate, Evaluator, SchedulingReason};
@@ -164,7 +164,7 @@ pub(crate) fn update() -> impl Strategy<Value = Value> {
 
 /// The patch of a review.
 pub(crate) fn patch_of(review: &Value) -> Option<Patch> {
-    let answer = mutate(&review.to_string(), &View::default()).unwrap();
+    let answer = mutate(&review.to_string(), &ClusterView::default()).unwrap();
     let reply: Value = serde_json::from_slice(&answer.json).unwrap();
     let patch = reply["response"].get("patch")?.as_str().unwrap();
     let bytes = base64::engine::general_purpose::STANDARD
@@ -209,7 +209,7 @@ proptest! {
         request["oldObject"] = request["object"].clone();
         request["oldObject"]["metadata"] = other;
         request["oldObject"]["spec"]["replicas"] = json!(7);
-        let answer = mutate(&review.to_string(), &View::default()).unwrap();
+        let answer = mutate(&review.to_string(), &ClusterView::default()).unwrap();
         prop_assert_eq!(answer.outcome, Outcome::TemplateUnchanged);
         let reply: Value = serde_json::from_slice(&answer.json).unwrap();
         prop_assert_eq!(&reply["response"], &json!({"uid": "1", "allowed": true}));
@@ -237,7 +237,7 @@ proptest! {
             bytes[at] = byte;
             for bytes in [&bytes[..], &bytes[..at]] {
                 if let Ok(text) = std::str::from_utf8(bytes) {
-                    let _ = mutate(text, &View::default());
+                    let _ = mutate(text, &ClusterView::default());
                 }
             }
         }
@@ -517,7 +517,7 @@ fn names_in(call: &Value) -> Vec<&Value> {
 }
 
 /// The verdict on each node asked about: nothing for a pass.
-fn verdicts(view: &View, policy: &Policy, args: &Value) -> BTreeMap<String, Option<String>> {
+fn verdicts(view: &ClusterView, policy: &Policy, args: &Value) -> BTreeMap<String, Option<String>> {
     let call = args.to_string();
     let answer = filter(&call, &Snapshot::from(view), policy, None).unwrap();
     let reply: Value = serde_json::from_slice(&answer.reply.to_vec()).unwrap();
@@ -578,12 +578,12 @@ proptest! {
         order in Just(NODES.to_vec()).prop_shuffle(),
         seed: u64,
     ) {
-        let in_order: View = objects(&cluster).into_iter().collect();
+        let in_order: ClusterView = objects(&cluster).into_iter().collect();
         let mut shuffled = objects(&cluster);
         let length = shuffled.len();
         shuffled.rotate_left(usize::try_from(seed % 97).unwrap() % length);
         shuffled.reverse();
-        let shuffled: View = shuffled.into_iter().collect();
+        let shuffled: ClusterView = shuffled.into_iter().collect();
         prop_assert_eq!(&in_order, &shuffled);
 
         let expect = verdicts(&in_order, &policy, &args(&NODES));
@@ -593,7 +593,7 @@ proptest! {
 
     #[test]
     fn names_and_whole_nodes_get_the_same_verdicts(cluster in cluster(), policy in policy()) {
-        let view: View = objects(&cluster).into_iter().collect();
+        let view: ClusterView = objects(&cluster).into_iter().collect();
         let names: Vec<&str> = cluster.0.keys().copied().collect();
         let by_name = args(&names);
         let mut whole = by_name.clone();
@@ -604,7 +604,7 @@ proptest! {
         prop_assert_eq!(&verdicts(&view, &policy, &whole), &expect);
 
         // The same facts, brought by the request instead of the view.
-        let without_nodes: View = objects(&cluster)
+        let without_nodes: ClusterView = objects(&cluster)
             .into_iter()
             .filter(|object| !matches!(object, Object::Node { .. }))
             .collect();
@@ -640,7 +640,7 @@ proptest! {
             bytes[at] = byte;
             for bytes in [&bytes[..], &bytes[..at]] {
                 if let Ok(text) = std::str::from_utf8(bytes) {
-                    let _ = filter(text, &Snapshot::from(&View::default()), &Policy::default(), None);
+                    let _ = filter(text, &Snapshot::from(&ClusterView::default()), &Policy::default(), None);
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use berth::cluster::{View, file};
+use berth::cluster::{ClusterView, file};
 use berth::config::Config;
 use berth::domain::Network;
 use berth::http::{Metrics, Service, router};
@@ -50,12 +50,12 @@ pub(crate) fn cluster() -> Value {
 }
 
 /// The view of a cluster.
-pub(crate) fn view(cluster: &Value) -> View {
+pub(crate) fn view(cluster: &Value) -> ClusterView {
     view_on(cluster, &Network::default())
 }
 
 /// The view of a cluster on this network.
-pub(crate) fn view_on(cluster: &Value, network: &Network) -> View {
+pub(crate) fn view_on(cluster: &Value, network: &Network) -> ClusterView {
     file::parse(&cluster.to_string(), network).unwrap()
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use berth::api::Cause;
-use berth::cluster::{ObjectKind, View};
+use berth::cluster::{ClusterView, ObjectKind};
 use berth::domain::{AgentState, DefaultBinding};
 use serde_json::{Value, json};
 use tower::service_fn;
@@ -19,7 +19,7 @@ fn mk_node(name: &str) -> Value {
     node
 }
 
-fn has_node(name: &'static str) -> impl Fn(&View) -> bool {
+fn has_node(name: &'static str) -> impl Fn(&ClusterView) -> bool {
     move |view| view.node(name).is_some_and(|node| node.facts().is_some())
 }
 
@@ -398,7 +398,7 @@ async fn what_can_not_be_read_is_counted_and_stops_nothing_else() {
     let mut web = captured("VirtualMachineInstance", "web");
     let uid = web["metadata"]["uid"].as_str().unwrap().to_owned();
     let good = web.clone();
-    let knows_web = |view: &View| view.vmi("default", "web", &uid).is_some();
+    let knows_web = |view: &ClusterView| view.vmi("default", "web", &uid).is_some();
     web["status"]["nodeName"] = json!(7);
     server.wait_for_watches(1, "virtualmachineinstances").await;
     server.apply(web);

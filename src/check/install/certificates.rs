@@ -10,7 +10,7 @@ use super::line::{Asked, Line, answered};
 use crate::decide::requirements::Requirement;
 use crate::pki::bundle::{Configuration, ConfigurationId, wanted};
 use crate::pki::contents::{self, Foreign, Part};
-use crate::pki::decide::{Action, Facts, Policy, Published, decide};
+use crate::pki::decide::{Action, CertificatePolicy, Facts, Published, decide};
 use crate::pki::state::State;
 use crate::pki::x509::{Authority, Id, LeafCertificate, Validity, certificates};
 use crate::pki::{BACKDATE, Names, Now};
@@ -129,7 +129,7 @@ impl Certificates {
     /// What a replica should have done to the Secret by now.
     fn overdue(&self, state: &State, leaf: Validity) -> Option<String> {
         let ca = state.signing_ca().map_or(leaf, |ca| ca.validity);
-        let policy = Policy {
+        let policy = CertificatePolicy {
             names: self.names.clone(),
             leaf_lifetime: leaf.life(),
             ca_lifetime: ca.life(),

@@ -58,7 +58,7 @@ fn kinds_and_pods_that_mean_nothing_to_berth_are_passed_over() {
     ] {
         assert_eq!(
             parse(text, &Network::default()).unwrap(),
-            View::from_iter([]),
+            ClusterView::from_iter([]),
             "{text}"
         );
     }

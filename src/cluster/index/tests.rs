@@ -371,7 +371,7 @@ fn a_vmi_with_another_uid_replaces_the_one_of_the_same_name() {
     assert_eq!(view.count(ObjectKind::Vmi), 1);
     assert!(!index.apply(Object::Vmi(vmi("2"))), "nothing changed");
     assert!(index.delete(ObjectKind::Vmi, &ObjectKey::new("default", "web")));
-    assert_eq!(index.view(), View::default());
+    assert_eq!(index.view(), ClusterView::default());
 }
 
 #[test]
@@ -413,7 +413,7 @@ fn a_view_is_complete_when_every_kind_was_listed() {
         assert!(index.view().is_listed(kind));
     }
     assert!(index.view().is_complete());
-    assert_eq!(index.view(), View::from_iter([]));
+    assert_eq!(index.view(), ClusterView::from_iter([]));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use axum::response::Response;
 use json_patch::Patch;
 use serde_json::value::RawValue;
 
-use crate::cluster::View;
+use crate::cluster::ClusterView;
 use crate::decide::inject::{self, Decision, Operation, Outcome, Surroundings};
 use crate::http::admission::{Answered, Parameters, log, problem, respond};
 use crate::http::refusal::Refusal;
@@ -59,7 +59,7 @@ pub struct MutateAnswer {
 /// # Errors
 /// The body is not a review. An object that can't be read is not an error: it is allowed unchanged, with
 /// a warning, because berth must never be in the way of a VM.
-pub fn mutate(body: &str, view: &View) -> Result<MutateAnswer, ReviewError> {
+pub fn mutate(body: &str, view: &ClusterView) -> Result<MutateAnswer, ReviewError> {
     let request = admission::read(body)?;
     let operation = request.operation;
     let kind = Kind::of(request.kind.group.as_str(), request.kind.kind.as_str());
@@ -89,7 +89,7 @@ pub fn mutate(body: &str, view: &View) -> Result<MutateAnswer, ReviewError> {
 fn decide(
     kind: Kind,
     request: &Request<'_>,
-    view: &View,
+    view: &ClusterView,
 ) -> Result<(Decision, Option<Patch>), String> {
     if request.operation == Operation::Update && !changes_template(kind, request)? {
         return Ok((Decision::silent(Outcome::TemplateUnchanged), None));
@@ -117,7 +117,12 @@ fn read_object(
 }
 
 /// Drops the warnings that the object before the update gets as well: its author has seen them.
-fn drop_repeated_warnings(decision: &mut Decision, kind: Kind, request: &Request<'_>, view: &View) {
+fn drop_repeated_warnings(
+    decision: &mut Decision,
+    kind: Kind,
+    request: &Request<'_>,
+    view: &ClusterView,
+) {
     if decision.warnings.is_empty() || request.operation != Operation::Update {
         return;
     }
@@ -127,7 +132,7 @@ fn drop_repeated_warnings(decision: &mut Decision, kind: Kind, request: &Request
     }
 }
 
-fn surroundings(request: &Request<'_>, view: &View) -> Surroundings {
+fn surroundings(request: &Request<'_>, view: &ClusterView) -> Surroundings {
     let namespace = request.namespace.as_ref();
     Surroundings {
         default_binding: view.default_binding(),

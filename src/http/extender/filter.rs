@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use crate::cluster::view::NodeEntry;
-use crate::cluster::{Lookup, View};
+use crate::cluster::{ClusterView, Lookup};
 use crate::decide::checks::{Check, NOT_YET_KNOWN};
 use crate::decide::evaluate::{Evaluator, SchedulingReason, VerdictCounts};
 use crate::decide::policy::{ClusterCapabilities, Policy};
@@ -163,7 +163,7 @@ impl<'v> KnownNode<'v> {
 /// call.
 fn unseen_nodes(
     nodes: &[AskedNode<'_>],
-    cluster: &View,
+    cluster: &ClusterView,
     provider: Provider,
 ) -> Result<HashMap<usize, NodeFacts>, ArgsError> {
     let is_seen = |name| cluster.node(name).and_then(NodeEntry::facts).is_some();

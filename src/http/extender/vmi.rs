@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::cluster::{Lookup, View};
+use crate::cluster::{ClusterView, Lookup};
 use crate::domain::Vmi;
 use crate::text::{LONGEST_NAME, shorten};
 use crate::wire::objects::{Owner, Pod};
@@ -72,7 +72,7 @@ impl NoVmi {
 /// The VMI that controls a launcher pod: from the view, or else as it was looked up.
 pub(super) fn find_vmi<'v>(
     pod: &Pod<'_>,
-    view: &'v View,
+    view: &'v ClusterView,
     lookup: Option<&'v Lookup>,
 ) -> Result<&'v Vmi, NoVmi> {
     let namespace = pod.namespace();

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::super::Names;
 use super::super::change::{Change, IssueReason};
 use super::super::contents::{Defect, Part};
-use super::super::decide::{Action, Facts, Policy, Published, Serving, decide};
+use super::super::decide::{Action, CertificatePolicy, Facts, Published, Serving, decide};
 use super::super::state::State;
 use super::super::{Now, SKEW, Source};
 use super::{DAY, HOUR, mk_changed, mk_now, mk_policy, mk_state, start};
@@ -18,7 +18,7 @@ struct Case<'a> {
     published: Published,
     serving: Option<Serving>,
     now: Now,
-    policy: Policy,
+    policy: CertificatePolicy,
 }
 
 impl<'a> Case<'a> {

@@ -18,7 +18,7 @@ use proptest::strategy::Union;
 
 use super::super::bundle::{Configuration, ConfigurationId, ConfigurationKind, wanted};
 use super::super::contents::{self, Part};
-use super::super::decide::Policy;
+use super::super::decide::CertificatePolicy;
 use super::super::error::{FailedRequest, Object, PkiError, Verb};
 use super::super::event::Event;
 use super::super::round::{Replica, Task};
@@ -196,7 +196,7 @@ fn mk_task(number: usize) -> Task {
         namespace: "ns".to_owned(),
         secret: "berth-tls".to_owned(),
         configurations: vec![mk_id(ConfigurationKind::Mutating)],
-        policy: Policy {
+        policy: CertificatePolicy {
             leaf_lifetime: DAY,
             ca_lifetime: 6 * DAY,
             jitter: f64::from(u32::try_from(number).unwrap()) / 4.0,

@@ -1,6 +1,6 @@
 //! Texts that others choose: in an answer they are short, on one line, and repeated for no node.
 
-use berth::cluster::View;
+use berth::cluster::ClusterView;
 use berth::decide::policy::Policy;
 use berth::http::{filter, mutate};
 use berth::snapshot::Snapshot;
@@ -222,7 +222,7 @@ proptest! {
                 "object": {"metadata": {"labels": other}},
             },
         });
-        let answer = mutate(&review.to_string(), &View::default()).unwrap();
+        let answer = mutate(&review.to_string(), &ClusterView::default()).unwrap();
         let reply: Value = serde_json::from_slice(&answer.json).unwrap();
         let warning = reply["response"]["warnings"][0].as_str().unwrap();
         prop_assert!(warning.chars().count() <= 120);

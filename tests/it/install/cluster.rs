@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use berth::pki::change::{Change, IssueReason};
-use berth::pki::decide::Policy;
+use berth::pki::decide::CertificatePolicy;
 use berth::pki::issue::carry_out;
 use berth::pki::state::State;
 use berth::pki::x509::{base64, certificate_pem};
@@ -91,7 +91,7 @@ pub(super) fn names() -> Names {
 
 /// A CA and a certificate of it for these names, made at this time.
 pub(super) fn issued(at: SystemTime, names: &Names) -> State {
-    let policy = Policy {
+    let policy = CertificatePolicy {
         names: names.clone(),
         leaf_lifetime: 30 * DAY,
         ca_lifetime: 3650 * DAY,

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use berth::cluster::View;
+use berth::cluster::ClusterView;
 use berth::http::mutate;
 use berth::wire::kubevirt::{Kind, MIGRATION};
 use k8s_openapi::api::admissionregistration::v1::{
@@ -184,7 +184,7 @@ fn came_of(webhook: &Value, policy: &Value, kubevirt: &Value, review: &Value) ->
     });
     let asked = list(&webhook["webhooks"][0]["matchConditions"])
         .all(|c| evaluate(c["expression"].as_str().unwrap(), &variables) == true);
-    let answer = mutate(&review.to_string(), &View::default()).unwrap();
+    let answer = mutate(&review.to_string(), &ClusterView::default()).unwrap();
     let answer: Value = serde_json::from_slice(&answer.json).unwrap();
     let came = Came {
         asked,
