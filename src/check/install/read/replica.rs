@@ -116,6 +116,8 @@ async fn get(
 ) -> Asked<(StatusCode, String)> {
     let request = Request::get(path).header(header::HOST, "localhost");
     let request = request.body(Empty::new()).unwrap_or_default();
+    // The connection takes the next request only once it is done with the last one.
+    sender.ready().await.map_err(|error| broken(&error))?;
     let response = sender.send_request(request).await;
     let (head, body) = response.map_err(|error| broken(&error))?.into_parts();
     let body = Limited::new(body, LARGEST).collect().await;
