@@ -5,6 +5,7 @@ mod certificates;
 mod crds;
 mod drain;
 mod injection;
+mod installation;
 mod outage;
 mod ovn;
 mod pools;
@@ -51,6 +52,8 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     ovn::targets_land_where_their_network_is_local,
     certificates::both_callers_trust_what_two_replicas_made,
     certificates::what_others_spoil_is_repaired,
+    installation::what_berth_needs_is_told_by_a_real_api_server,
+    installation::an_installation_is_checked_but_for_what_a_kubelet_answers,
     rights::the_rights_of_the_manifests_suffice,
     rights::every_right_of_the_manifests_is_needed,
     rights::a_stolen_token_changes_no_more_than_berth_does,
