@@ -2,6 +2,7 @@
 
 mod captured;
 mod faults;
+mod questions;
 mod reads;
 mod watches;
 mod writes;
