@@ -27,7 +27,7 @@ pub enum ClientError {
     },
     /// No place where kubectl looks has a kubeconfig, and berth does not run in a pod.
     #[error(
-        "no cluster to ask: {looked}, and this is no pod of a cluster; set --kubeconfig FILE or KUBECONFIG, or --snapshot FILE to read what kubectl wrote"
+        "there is no kubeconfig ({looked}), and berth does not run in a pod; set --kubeconfig FILE or KUBECONFIG, or --snapshot FILE to read a file that kubectl wrote"
     )]
     NoKubeconfig {
         /// Where a kubeconfig was looked for.
@@ -101,7 +101,7 @@ pub async fn choose(
     }
     let looked = places.to_string();
     if let Some(context) = context {
-        let problem = format!("there is no context {context:?}, nor any other");
+        let problem = format!("there is no kubeconfig, which would have the context {context:?}");
         return Err(ClientError::Kubeconfig {
             origin: looked,
             problem,

@@ -144,7 +144,7 @@ pub(super) fn problem(error: &KubeconfigError, contexts: &[String], text: &str) 
         // As `kubectl config unset current-context` leaves it.
         KubeconfigError::LoadContext(name) if name.is_empty() => NO_CURRENT_CONTEXT.to_owned(),
         KubeconfigError::LoadContext(name) if contexts.is_empty() => {
-            format!("there is no context {name:?}, nor any other")
+            format!("there is no context {name:?}: the kubeconfig has no contexts")
         }
         KubeconfigError::LoadContext(name) => {
             format!(

@@ -60,7 +60,7 @@ causes! {
         severity: Severity::Error,
         text: "an interface cannot be migrated",
         meaning: "KubeVirt migrates a VM only if the interface on the pod network has masquerade binding, a binding plugin that is registered as migratable, or bridge binding with the annotation of BRT0202. This interface has none of these.",
-        remedy: "Use masquerade or bridge binding for the pod network, or register the plugin with `migration: {}` in the KubeVirt CR.",
+        remedy: "Use masquerade or bridge binding for the pod network, or declare that the plugin can migrate: `migration: {}` in `spec.configuration.network.binding.PLUGIN` of the KubeVirt CR.",
     }
     /// The annotation for bridge binding is missing.
     BridgeAnnotationMissing {
@@ -68,7 +68,7 @@ causes! {
         severity: Severity::Error,
         text: "bridge binding without the annotation that allows its migration",
         meaning: "The interface on the pod network has bridge binding, and the VMI has no annotation `kubevirt.io/allow-pod-bridge-network-live-migration`. KubeVirt does not migrate such a VM.",
-        remedy: "With a network that keeps the address of a VM (Kube-OVN does), add the annotation to `spec.template.metadata.annotations` of the VM and restart it. berth's webhook adds it to VMs that are created while it is installed.",
+        remedy: "`berth annotate` shows what the annotation would need to be added to, and `berth annotate --apply` adds it. By hand it belongs in `spec.template.metadata.annotations` of the VM, which then has to be restarted. Do this only with a network that keeps the address of a VM in a migration, as Kube-OVN and OVN-Kubernetes do. berth's webhook adds it to VMs that are created while it is installed.",
     }
     /// The CPU model of the host is not known.
     HostCpuUnknown {
@@ -76,7 +76,7 @@ causes! {
         severity: Severity::Error,
         text: "host-model CPU on a node whose CPU model is unknown",
         meaning: "The VM has the CPU model of its node, and the node has no label `host-model-cpu.node.kubevirt.io/MODEL`. KubeVirt does not know which nodes have the same CPU.",
-        remedy: "Check KubeVirt's node-labeller (the virt-handler pod) on the node, or give the VM a named CPU model.",
+        remedy: "Check the log of the virt-handler pod on the node, which writes the label, or give the VM a named CPU model (`spec.domain.cpu.model`).",
     }
     /// A device of the node is passed through.
     HostDevice {
@@ -84,7 +84,7 @@ causes! {
         severity: Severity::Error,
         text: "devices of the node are passed through",
         meaning: "The VM has a PCI device, a mediated device or a GPU of its node, which cannot move.",
-        remedy: "Shut the VM down to move it. SR-IOV interfaces are no such device: KubeVirt unplugs them for a migration.",
+        remedy: "Shut the VM down, and start it on another node. SR-IOV network interfaces do not count: KubeVirt unplugs them for a migration.",
     }
     /// AMD SEV encrypts the memory.
     Sev {
@@ -124,7 +124,7 @@ causes! {
         severity: Severity::Error,
         text: "Hyper-V passthrough depends on the node",
         meaning: "The guest has every Hyper-V feature of its node, and another node may have others.",
-        remedy: "List the features that the guest needs in `spec.domain.features.hyperv`.",
+        remedy: "Replace `spec.domain.features.hypervPassthrough` by the features that the guest needs, in `spec.domain.features.hyperv`, and restart the VM.",
     }
     /// A disk is on a volume that one node alone can use.
     DiskNotShared {
@@ -148,15 +148,15 @@ causes! {
         severity: Severity::Error,
         text: "the VM is ending",
         meaning: "The VMI is being deleted, or its phase is Succeeded or Failed. KubeVirt refuses its migration.",
-        remedy: "Nothing, unless it does not end: look at its events.",
+        remedy: "Nothing, unless it stays so: then `kubectl describe vmi NAME` shows what it waits for.",
     }
     /// A migration is under way already.
     MigrationInProgress {
         code: "BRT0213",
         severity: Severity::Warning,
         text: "a migration is under way",
-        meaning: "KubeVirt refuses a second migration of a VMI. Its source and target nodes are shown.",
-        remedy: "Wait for it, or delete the VirtualMachineInstanceMigration to cancel it.",
+        meaning: "KubeVirt runs one migration of a VM at a time and refuses another one. The finding names the source and the target of the one that runs, or its VirtualMachineInstanceMigration.",
+        remedy: "Wait for its end, or delete its VirtualMachineInstanceMigration to cancel it: `kubectl get vmim` lists them.",
     }
     /// The node of the VM does not answer.
     SourceNotReady {
@@ -164,7 +164,7 @@ causes! {
         severity: Severity::Error,
         text: "the node on which the VM runs is not ready",
         meaning: "The node is gone, or its condition Ready is not True. A migration needs the virt-handler of that node.",
-        remedy: "Bring the node back. If it is lost for good, see KubeVirt's documentation about fencing.",
+        remedy: "Bring the node back. If it is lost for good, make sure that it is powered off, and delete the Node object: KubeVirt then starts the VM on another node.",
     }
     /// The VM does not run.
     NotRunning {
@@ -229,8 +229,8 @@ causes! {
         code: "BRT0401",
         severity: Severity::Error,
         text: "no node can take the VM",
-        meaning: "Every node of the cluster fails at least one check. The findings name them.",
-        remedy: "Look at the findings of the nodes that should be able to take it.",
+        meaning: "Each node of the cluster is ruled out by at least one finding, and the findings name their nodes.",
+        remedy: "Choose the node that should take the VM, and mend what its findings say. `berth check VM --node NODE` shows them alone.",
     }
     /// One node alone is a target.
     OneTarget {
@@ -238,7 +238,7 @@ causes! {
         severity: Severity::Warning,
         text: "only one node can take the VM",
         meaning: "While that node is down or full, the VM cannot migrate.",
-        remedy: "Make another node fit: look at the findings of the others.",
+        remedy: "Make a second node fit: the findings of the other nodes say what is against each.",
     }
     /// The node is cordoned.
     Cordoned {
@@ -254,7 +254,7 @@ causes! {
         severity: Severity::Error,
         text: "node is not ready",
         meaning: "The condition Ready of the node is not True.",
-        remedy: "Look at the kubelet of the node.",
+        remedy: "`kubectl describe node NODE` shows the reason. Mostly the kubelet has stopped, or cannot reach the API server.",
     }
     /// KubeVirt does not place VMs on the node.
     NotSchedulable {
@@ -262,7 +262,7 @@ causes! {
         severity: Severity::Error,
         text: "KubeVirt places no VMs on the node",
         meaning: "The node does not have the label `kubevirt.io/schedulable: \"true\"`, which virt-handler sets while it runs there.",
-        remedy: "Check the virt-handler pod of the node.",
+        remedy: "Check that the virt-handler pod of the node is there and ready: `kubectl get pods -A -o wide -l kubevirt.io=virt-handler`.",
     }
     /// A taint is not tolerated.
     Taint {
@@ -278,7 +278,7 @@ causes! {
         severity: Severity::Error,
         text: "CPU not supported",
         meaning: "The node lacks a CPU model, a CPU feature or the CPU vendor that the VM needs. For `host-model` these are those of the node on which the VM started.",
-        remedy: "Migrate among nodes with like CPUs, or give the VM a named CPU model that all of them have.",
+        remedy: "Add nodes with the same CPU, or give the VM a named CPU model that all nodes have (`spec.domain.cpu.model`), and restart it.",
     }
     /// A label that the VM asks for is missing.
     NodeSelector {
@@ -318,7 +318,7 @@ causes! {
         severity: Severity::Error,
         text: "a resource quota leaves no room for the target pod",
         meaning: "While a migration lasts there are two pods of the VM, and a ResourceQuota of the namespace does not allow the second one.",
-        remedy: "Raise the quota by what one launcher pod requests, or let KubeVirt do it (AAQ).",
+        remedy: "Raise the quota by what one launcher pod requests, or use KubeVirt's Application-Aware Quota (AAQ), which does not count the second pod of a migration.",
     }
     /// The VM would be shut down by a drain.
     ShutDownByDrain {
@@ -334,7 +334,7 @@ causes! {
         severity: Severity::Warning,
         text: "a drain would wait for the VM",
         meaning: "The VM's eviction strategy is External, which leaves its migration to another controller, or the strategy migrates it and it cannot be migrated now. `kubectl drain` does not end before the VM has moved or is shut down.",
-        remedy: "Mend what keeps it from migrating, or shut the VM down before the drain.",
+        remedy: "Mend what the other findings of the VM say, or shut it down before the drain. With External, ask the controller that the strategy is meant for.",
     }
     /// The CPU of another node differs, and the guest has all of its own.
     PassthroughCpuDiffers {
@@ -342,7 +342,7 @@ causes! {
         severity: Severity::Warning,
         text: "host-passthrough CPU on nodes with other CPUs",
         meaning: "The guest has the CPU of its node as it is. KubeVirt compares no more than the vendor. These nodes have another CPU model, or lack CPU features of the VM's node: the migration may fail, or the guest may crash after it.",
-        remedy: "Migrate to nodes with the same CPU, or give the VM a named CPU model.",
+        remedy: "Migrate to nodes with the same CPU: a node selector of the VM can choose them. Or give the VM a named CPU model that all nodes have.",
     }
 
     /// The node that was asked about is not a target.
@@ -351,7 +351,7 @@ causes! {
         severity: Severity::Error,
         text: "the node cannot take the VM",
         meaning: "The node of `--node` fails at least one check. The findings name them.",
-        remedy: "Look at the findings of the node.",
+        remedy: "Mend what the findings of the node say, or choose another node.",
     }
     /// Other VMs take the room.
     NoRoomLeft {
@@ -384,7 +384,7 @@ causes! {
         severity: Severity::Unchecked,
         text: "a kind could not be listed",
         meaning: "The API server does not allow the user of the kubeconfig to list this kind. What depends on it is not judged.",
-        remedy: "Ask for the right to `list` this kind.",
+        remedy: "Use a kubeconfig whose user may `list` this kind in all namespaces; `kubectl auth can-i list KIND -A` tells.",
     }
     /// A snapshot has no object of a kind that every cluster has.
     NotInSnapshot {
@@ -408,7 +408,7 @@ causes! {
         severity: Severity::Unchecked,
         text: "the launcher pod was not found",
         meaning: "The VM runs, and its pod is not among the pods. What the target pod requests, and which CPU a host-model VM needs, are taken from the VMI alone.",
-        remedy: "Check again. In a snapshot, include the pods of all namespaces.",
+        remedy: "Run the command again: the pod may have been replaced while the lists were read. In a snapshot, include the pods of all namespaces.",
     }
     /// Affinity to pods is not judged.
     PodAffinityNotJudged {
@@ -416,7 +416,7 @@ causes! {
         severity: Severity::Unchecked,
         text: "affinity or anti-affinity to pods is not judged",
         meaning: "The VM has rules about other pods. berth judges those that KubeVirt adds, and not these.",
-        remedy: "Look at the pods that the rules select.",
+        remedy: "See on which nodes the pods are that `podAffinity` and `podAntiAffinity` of the VM select: they may rule out nodes that are targets here.",
     }
     /// Topology spread is not judged.
     TopologySpreadNotJudged {
@@ -424,7 +424,7 @@ causes! {
         severity: Severity::Unchecked,
         text: "topology spread constraints are not judged",
         meaning: "The VM has topology spread constraints, by which kube-scheduler may reject nodes that are targets here.",
-        remedy: "Nothing, unless a target pod stays Pending.",
+        remedy: "Nothing, unless the target pod of a migration stays Pending: then `kubectl describe pod` says whether a constraint is the reason.",
     }
     /// Dynamic resources are not judged.
     DynamicResourcesNotJudged {
@@ -432,7 +432,7 @@ causes! {
         severity: Severity::Unchecked,
         text: "claims of dynamic resources are not judged",
         meaning: "The VM has `spec.resourceClaims`. Which node can allocate them is not known here.",
-        remedy: "Look at the ResourceSlices of the nodes.",
+        remedy: "See in `kubectl get resourceslices,resourceclaims -A` whether another node has a device that is free.",
     }
     /// An instance type or a preference is not judged.
     InstanceTypeNotJudged {
@@ -456,7 +456,7 @@ causes! {
         severity: Severity::Unchecked,
         text: "OVN's chassis are not judged",
         meaning: "OVN's southbound database was not read, so that the checks BRT0104, BRT0105 and BRT0108 were not made.",
-        remedy: "Set `--ovn-sb ENDPOINTS`, and run the command where the database can be reached.",
+        remedy: "Set `--ovn-sb`, as in `--ovn-sb tcp:10.0.0.1:6642`, to the addresses of the database (Service `ovn-sb` in kube-system), and run the command where they can be reached.",
     }
     /// A quota is not judged.
     QuotaNotJudged {
@@ -464,7 +464,7 @@ causes! {
         severity: Severity::Unchecked,
         text: "a resource quota is not judged",
         meaning: "The namespace has a ResourceQuota that counts only some pods, or one on the limits of pods, which are not known before the pod is made.",
-        remedy: "Look at `kubectl describe resourcequota`.",
+        remedy: "Compare `kubectl describe resourcequota -n NAMESPACE` with what one more launcher pod of the VM requests.",
     }
     /// A claim is not bound.
     ClaimNotBound {
@@ -480,7 +480,7 @@ causes! {
         severity: Severity::Unchecked,
         text: "another scheduler places the VM",
         meaning: "The VM has a `schedulerName` of its own. Its rules are not known here; berth's extender guards the VM only if that scheduler calls it.",
-        remedy: "Look at the configuration of that scheduler.",
+        remedy: "Check that the configuration of that scheduler has berth's extender (`berth scheduler-config` prints it), or use the default scheduler.",
     }
     /// A network attachment definition could not be looked up.
     NetworkNotJudged {
@@ -495,8 +495,8 @@ causes! {
         code: "BRT0915",
         severity: Severity::Unchecked,
         text: "KubeVirt has not judged the VM yet",
-        meaning: "The VMI runs and has no condition LiveMigratable. virt-handler sets it.",
-        remedy: "Check the virt-handler pod of its node.",
+        meaning: "The VMI runs and has no condition LiveMigratable, which virt-handler sets soon after the start. KubeVirt may know a reason against a migration that berth does not.",
+        remedy: "Run the command again in a minute. If the condition is still missing, check the virt-handler pod of the VM's node.",
     }
     /// Part of the installation could not be checked.
     InstallationNotChecked {

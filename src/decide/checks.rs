@@ -126,7 +126,7 @@ checks! {
         severity: Severity::Error,
         needs: Needs::MachineTypeLabels,
         meaning: "The node has no label `machine-type.node.kubevirt.io/TYPE: \"true\"` for the VM's machine type. For a running VM this is the type in `status.machine.type`, otherwise the type in its spec; for a decentralized migration, that of the sending VMI, if that is in the same cluster. If the text contains no type, the VM's machine type cannot be a label name, and no node supports it.",
-        remedy: "Migrate to nodes of the same release, or restart the VM to give it a newer machine type. If the node has no machine-type label at all, check KubeVirt's node-labeller; while it rolls out, set `machineType.whenUnlabelled: Allow`. If you know that another type is compatible, add it to `machineType.equivalents`. If the text contains no type, correct `spec.domain.machine.type` of the VM.",
+        remedy: "Migrate to nodes whose QEMU knows the type, which are mostly those with the same release of the operating system. Or stop and start the VM: if its spec has an alias such as `q35`, it gets the type that is the newest on its node. If the node has no machine-type label at all, check the log of its virt-handler pod, which writes the labels; while a version of KubeVirt that writes them rolls out, set `machineType.whenUnlabelled: Allow`. If you know that another type is compatible, add it to `machineType.equivalents`. If the text contains no type, correct `spec.domain.machine.type` of the VM.",
     }
     /// The node never registered an OVN chassis, or the southbound database has none of that name.
     ChassisNotRegistered {
@@ -135,7 +135,7 @@ checks! {
         severity: Severity::Error,
         needs: Needs::Objects,
         meaning: "The node has no annotation `ovn.kubernetes.io/chassis` (OVN-Kubernetes: `k8s.ovn.org/node-chassis-id`) with a UUID, or the southbound database has no chassis of that name.",
-        remedy: "Check the `kube-ovn-cni` or `ovnkube-node` pod of the node. If every node is rejected, check `network.provider`.",
+        remedy: "Check the log of the `kube-ovn-cni` or `ovnkube-node` pod of the node, which writes the annotation when it starts. If every node is rejected, set `network.provider` in berth's configuration to the network that the cluster has.",
     }
     /// The chassis names another node, or another chassis names this one.
     ChassisIdentity {
@@ -143,7 +143,7 @@ checks! {
         text: "OVN chassis identity mismatch",
         severity: Severity::Error,
         needs: Needs::Southbound,
-        meaning: "The hostname of the chassis is not the node's name, two chassis have that hostname, or the chassis belongs to another availability zone (`other_config:is-remote`). Kube-OVN requests the chassis by this name, so that OVN would use another chassis or none.",
+        meaning: "The hostname of the chassis is not the node's name, two chassis have that hostname, or the chassis belongs to another availability zone (`other_config:is-remote`). For a migration Kube-OVN writes the names of both nodes into the port's `requested-chassis`, and OVN looks for chassis with these hostnames: it would move the port to another chassis or to none.",
         remedy: "Look at the rows with `ovn-sbctl list Chassis`. Set `external_ids:hostname` of the node's Open vSwitch to the node's name. Delete the row that a reinstallation left behind with `ovn-sbctl chassis-del`; while such a row has the node's tunnel address, an older ovn-controller does not register at all, and the check is `chassis_not_registered`.",
     }
     /// No other chassis can reach this one: it has no tunnel endpoint.
@@ -152,8 +152,8 @@ checks! {
         text: "OVN chassis has no tunnel endpoint",
         severity: Severity::Error,
         needs: Needs::Southbound,
-        meaning: "The chassis has no tunnel address, so that other chassis cannot reach it.",
-        remedy: "Check `external_ids:ovn-encap-ip` of the node's Open vSwitch.",
+        meaning: "The chassis has no tunnel address (no row in `Chassis.encaps`), so that no other chassis can send it packets.",
+        remedy: "Look at `ovs-vsctl get Open_vSwitch . external_ids:ovn-encap-ip` on the node: it has to be the node's address in the network of the tunnels. The `kube-ovn-cni` pod sets it when it starts.",
     }
     /// The network's agents on the node are missing or not ready.
     AgentsNotReady {
@@ -162,7 +162,7 @@ checks! {
         severity: Severity::Error,
         needs: Needs::AgentPods,
         meaning: "The node's `ovs-ovn` or `kube-ovn-cni` pod (OVN-Kubernetes: `ovnkube-node`) is missing, not Ready or being deleted. An agent without any pod in the whole cluster is not required.",
-        remedy: "Check these pods.",
+        remedy: "`kubectl get pods -A -o wide --field-selector spec.nodeName=NODE` shows these pods, and `kubectl describe pod` why one is not ready.",
     }
     /// The node says that its network is unavailable.
     NetworkUnavailable {
@@ -171,7 +171,7 @@ checks! {
         severity: Severity::Error,
         needs: Needs::Objects,
         meaning: "The node's condition `NetworkUnavailable` is `True`.",
-        remedy: "Check the network of the node.",
+        remedy: "`kubectl describe node NODE` shows the reason and who set the condition; that is the network plugin or the cloud provider.",
     }
     /// The chassis does not keep up with the southbound database.
     ChassisNotResponding {
@@ -179,8 +179,8 @@ checks! {
         text: "OVN chassis not responding",
         severity: Severity::Error,
         needs: Needs::SouthboundLag,
-        meaning: "The chassis has lagged behind `SB_Global.nb_cfg` for longer than `southbound.allowedLag`.",
-        remedy: "Check ovn-controller in the node's `ovs-ovn` pod.",
+        meaning: "ovn-controller on the node has not confirmed the newest state of OVN (its `Chassis_Private.nb_cfg` is below `SB_Global.nb_cfg`) for longer than `southbound.allowedLag`. It hangs, is overloaded, or has lost the southbound database; a VM that arrives there would get no network.",
+        remedy: "Check the log of ovn-controller in the node's `ovs-ovn` pod, and that the node reaches the southbound database. Delete the pod to start it anew.",
     }
     /// The southbound database is out of reach, and the configuration rejects every node then.
     SouthboundOutOfReach {
