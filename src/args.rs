@@ -50,8 +50,12 @@ pub enum Command {
     /// Plan the drain of nodes: where each VM would go, which ones would be shut down, and which ones the
     /// drain would wait for; exit with 1 or 2 as `check` does
     Drain(Box<fleet::Drain>),
-    /// Explain a code such as BRT0102: what it means and what to do about it
-    Explain(Explain),
+    /// Find the VMs that lack the annotation which berth's webhook gives to new ones, and patch them with
+    /// --apply; exit with 1 if there is something to do, 2 if a patch is refused, 3 if VMs could not be read
+    Annotate(Box<fleet::Annotate>),
+    /// Explain a code such as BRT0102: what it means and what to do about it; or vm/NAME: what is judged of a
+    /// VM and of each node, with every input
+    Explain(Box<Explain>),
     /// Print a script with which a shell completes the words of a command
     Completion(Completion),
     /// Write the man pages
@@ -76,9 +80,27 @@ pub struct Man {
 /// Flags of `berth explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// The code, as in BRT0102, or its name [default: list all codes]
+    /// A code, as in BRT0102, or its name; or a VM, as in vm/NAME or vmi/NAME [default: list all codes]
     #[arg(value_name = "CODE")]
-    pub code: Option<String>,
+    pub what: Option<String>,
+
+    /// Namespace of the VM [default: that of the context, or default]
+    #[arg(short, long, env = "BERTH_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
+
+    /// The cluster of the VM.
+    #[command(flatten)]
+    pub fleet: fleet::FleetArgs,
+
+    /// The output about a VM
+    #[arg(
+        short,
+        long,
+        env = "BERTH_OUTPUT",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: fleet::PlanOutput,
 }
 
 /// Flags of `berth serve`.

@@ -7,7 +7,9 @@ pub mod text;
 
 use std::collections::BTreeSet;
 
-use crate::args::fleet::{Check, FailOn, Output};
+use serde::Serialize;
+
+use crate::args::fleet::{Check, FailOn, Output, PlanOutput};
 use crate::check::cluster::{Cluster, ClusterError, Scope};
 use crate::check::install::report::InstallationReport;
 use crate::check::report::{CheckReport, Item};
@@ -16,7 +18,7 @@ use crate::decide::causes::Cause;
 use crate::decide::codes::Code;
 use crate::fleet::Fleet;
 use crate::fleet::finding::{Finding, Summary, Verdict};
-use crate::fleet::judge::{Body, Judge, Judgement};
+use crate::fleet::judge::{Body, Judge, Judgement, Kind};
 
 /// What a check comes to.
 #[derive(Debug)]
@@ -77,18 +79,18 @@ pub async fn run(args: &Check, layout: Layout) -> Result<Answer, CheckError> {
     if is_installation {
         return Box::pin(install::run(args, &suppressed, layout)).await;
     }
-    let scope = if args.all_namespaces {
-        Scope::All
-    } else {
-        Scope::Namespace(args.namespace.clone())
-    };
-    let cluster = Cluster::read(&args.fleet, scope).await?;
+    let cluster = Cluster::read(&args.fleet, Scope::from(&args.scope)).await?;
     let report = report(args, &cluster, &suppressed)?;
     Ok(Answer {
-        text: print(&report, args.output, layout),
+        text: print(&report, args.answer.output, layout),
         code: {
             let warns = report.items.iter().any(|item| item.verdict == "warning");
-            exit_code(report.summary, warns, args.fail_on, cluster.is_unanswered())
+            exit_code(
+                report.summary,
+                warns,
+                args.answer.fail_on,
+                cluster.is_unanswered(),
+            )
         },
     })
 }
@@ -191,28 +193,14 @@ pub(crate) fn bodies<'l>(
 /// The VMs that are asked for.
 fn selected<'l>(args: &Check, cluster: &'l Cluster) -> Result<Vec<Body<'l>>, CheckError> {
     let namespace = &cluster.namespace;
-    let asked = (!args.all_namespaces).then_some(namespace.as_str());
+    let asked = (!args.scope.all_namespaces).then_some(namespace.as_str());
     let bodies = bodies(&cluster.loaded.fleet, asked)?;
     if args.vms.is_empty() {
         return Ok(bodies);
     }
     let mut names = BTreeSet::new();
     for word in &args.vms {
-        let (kind, name) = word.split_once('/').unwrap_or(("vm", word));
-        let kinds = [
-            "vm",
-            "vms",
-            "vmi",
-            "vmis",
-            "virtualmachine",
-            "virtualmachines",
-        ];
-        let kinds = kinds
-            .into_iter()
-            .chain(["virtualmachineinstance", "virtualmachineinstances"]);
-        if name.is_empty() || !kinds.into_iter().any(|known| known == kind) {
-            return Err(CheckError::NotAVm(word.clone()));
-        }
+        let (_, name) = named_vm(word).ok_or_else(|| CheckError::NotAVm(word.clone()))?;
         if !bodies.iter().any(|body| body.name() == name) {
             return Err(CheckError::NoVm(format!("{namespace}/{name}")));
         }
@@ -222,6 +210,38 @@ fn selected<'l>(args: &Check, cluster: &'l Cluster) -> Result<Vec<Body<'l>>, Che
         .into_iter()
         .filter(|body| names.contains(body.name()))
         .collect())
+}
+
+/// The kind, if there is one, and the name in `NAME`, `vm/NAME` or `vmi/NAME`.
+pub(crate) fn named_vm(word: &str) -> Option<(Option<Kind>, &str)> {
+    let (kind, name) = match word.split_once('/') {
+        None => (None, word),
+        Some((kind, name)) => {
+            let kind = match kind {
+                "vm" | "vms" | "virtualmachine" | "virtualmachines" => Kind::VirtualMachine,
+                "vmi" | "vmis" | "virtualmachineinstance" | "virtualmachineinstances" => {
+                    Kind::VirtualMachineInstance
+                }
+                _ => return None,
+            };
+            (Some(kind), name)
+        }
+    };
+    (!name.is_empty()).then_some((kind, name))
+}
+
+/// A report or a plan in its format.
+pub(crate) fn print_plan(
+    plan: &impl Serialize,
+    output: PlanOutput,
+    text: impl FnOnce() -> String,
+) -> String {
+    match output {
+        PlanOutput::Table => text(),
+        // Strings, numbers and lists of them: nothing in a plan refuses to be written.
+        PlanOutput::Json => serde_json::to_string_pretty(plan).unwrap_or_default() + "\n",
+        PlanOutput::Yaml => serde_saphyr::to_string(plan).unwrap_or_default(),
+    }
 }
 
 /// A code that is left out.

@@ -14,6 +14,7 @@ pub mod inject;
 pub mod origin;
 pub mod policy;
 pub mod requirements;
+pub mod retrofit;
 pub mod score;
 pub mod version;
 

@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::args::fleet::{Drain, FailOn, PlanOutput};
-use crate::check::Answer;
+use crate::args::fleet::{Drain, FailOn};
 use crate::check::cluster::{Cluster, ClusterError, Scope};
-use crate::check::report::Found;
 use crate::check::text::{plural, put, shown_name};
+use crate::check::{Answer, print_plan};
+use crate::fleet::finding::Found;
 use crate::fleet::kind::Kind;
 use crate::fleet::plan::{self, Left, Move};
 
@@ -24,39 +24,11 @@ pub struct DrainPlan<'a> {
     /// What was found of the cluster as a whole.
     pub findings: Vec<Found<'a>>,
     /// The VMs that move, in the order of their waves.
-    pub moves: Vec<PlannedMove>,
+    pub moves: Vec<Move<'a>>,
     /// The VMs that the drain would wait for.
-    pub stuck: Vec<Remaining<'a>>,
+    pub stuck: Vec<Left<'a>>,
     /// The VMs that the drain would shut down.
-    pub shut_down: Vec<Remaining<'a>>,
-}
-
-/// A VM that moves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct PlannedMove {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// The node that it leaves.
-    pub from: String,
-    /// A node that has room for it.
-    pub to: String,
-    /// The wave in which it moves, from 1.
-    pub wave: usize,
-}
-
-/// A VM that does not move.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Remaining<'a> {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// The node that it is on.
-    pub node: String,
-    /// Why it does not move.
-    pub findings: Vec<Found<'a>>,
+    pub shut_down: Vec<Left<'a>>,
 }
 
 /// Why no plan was made.
@@ -95,7 +67,7 @@ pub async fn run(args: &Drain) -> Result<Answer, DrainError> {
     let made = plan::plan(&fleet, &args.nodes, &cluster.snapshot, &cluster.policy);
     let code = match (made.stuck.is_empty(), made.shut_down.is_empty()) {
         (false, _) => 2,
-        (true, false) if args.fail_on == FailOn::Warning => 1,
+        (true, false) if args.answer.fail_on == FailOn::Warning => 1,
         (true, _) => 0,
     };
     let printed = DrainPlan {
@@ -103,49 +75,14 @@ pub async fn run(args: &Drain) -> Result<Answer, DrainError> {
         kind: "DrainPlan".to_owned(),
         nodes: args.nodes.clone(),
         findings: of_cluster.iter().map(Found::from).collect(),
-        moves: made.moves.iter().map(PlannedMove::from).collect(),
-        stuck: made.stuck.iter().map(Remaining::from).collect(),
-        shut_down: made.shut_down.iter().map(Remaining::from).collect(),
+        moves: made.moves,
+        stuck: made.stuck,
+        shut_down: made.shut_down,
     };
     Ok(Answer {
-        text: match args.output {
-            PlanOutput::Table => text(&printed),
-            // Strings, numbers and lists of them: nothing in a plan refuses to be written.
-            PlanOutput::Json => serde_json::to_string_pretty(&printed).unwrap_or_default() + "\n",
-            PlanOutput::Yaml => serde_saphyr::to_string(&printed).unwrap_or_default(),
-        },
+        text: print_plan(&printed, args.answer.output, || text(&printed)),
         code,
     })
-}
-
-impl From<&Move> for PlannedMove {
-    fn from(one: &Move) -> Self {
-        let Move {
-            namespace,
-            name,
-            from,
-            to,
-            wave,
-        } = one.clone();
-        Self {
-            namespace,
-            name,
-            from,
-            to,
-            wave,
-        }
-    }
-}
-
-impl<'a> From<&'a Left<'_>> for Remaining<'a> {
-    fn from(left: &'a Left<'_>) -> Self {
-        Self {
-            namespace: left.namespace.clone(),
-            name: left.name.clone(),
-            node: left.node.clone(),
-            findings: left.findings.iter().map(Found::from).collect(),
-        }
-    }
 }
 
 fn text(plan: &DrainPlan<'_>) -> String {
@@ -154,24 +91,20 @@ fn text(plan: &DrainPlan<'_>) -> String {
         if let Some(first) = wave.first() {
             put(&mut out, format_args!("wave {}\n", first.wave));
         }
-        for PlannedMove {
-            namespace,
-            name,
-            from,
-            to,
-            ..
-        } in wave
-        {
+        for one in wave {
             put(
                 &mut out,
                 format_args!(
                     "  {}/{}  {} → {}\n",
-                    shown_name(namespace),
-                    shown_name(name),
-                    shown_name(from),
-                    shown_name(to)
+                    shown_name(one.namespace),
+                    shown_name(one.name),
+                    shown_name(one.from),
+                    shown_name(one.to)
                 ),
             );
+            for found in &one.findings {
+                put_found(&mut out, found);
+            }
         }
     }
     for (title, vms, shows_nodes) in [
@@ -186,13 +119,13 @@ fn text(plan: &DrainPlan<'_>) -> String {
                 &mut out,
                 format_args!(
                     "  {}/{} on {}\n",
-                    shown_name(&vm.namespace),
-                    shown_name(&vm.name),
-                    shown_name(&vm.node)
+                    shown_name(vm.namespace),
+                    shown_name(vm.name),
+                    shown_name(vm.node)
                 ),
             );
             for found in &vm.findings {
-                let is_source = found.nodes == [vm.node.as_str()];
+                let is_source = found.nodes == [vm.node];
                 if found.nodes.is_empty() || shows_nodes && !is_source {
                     put_found(&mut out, found);
                 }

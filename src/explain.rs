@@ -1,13 +1,31 @@
-//! `berth explain CODE`: what a code means and what to do about it, without a cluster.
+//! `berth explain CODE`: what a code means and what to do about it, without a cluster. `berth explain
+//! vm/NAME`: what is judged of a VM.
 
-use crate::args::Program;
+pub mod vm;
+
+use crate::args::{Explain, Program};
+use crate::check::named_vm;
 use crate::decide::codes::Code;
+
+/// The text about a code or a VM, or the list of all codes.
+///
+/// # Errors
+/// There is no such code or VM, or the cluster can't be read.
+pub async fn run(args: &Explain) -> Result<String, String> {
+    match args.what.as_deref().and_then(named_vm) {
+        Some((Some(kind), name)) => {
+            let explained = vm::run(args, kind, name).await;
+            explained.map_err(|error| error.to_string())
+        }
+        _ => explain(args.what.as_deref()),
+    }
+}
 
 /// The text about a code, or the list of all.
 ///
 /// # Errors
 /// There is no such code.
-pub fn explain(code: Option<&str>) -> Result<String, String> {
+fn explain(code: Option<&str>) -> Result<String, String> {
     let Some(text) = code else {
         return Ok(Code::all().map(line).collect());
     };

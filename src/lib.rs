@@ -1,5 +1,6 @@
 //! berth: a safe berth for every migrating VM. See ARCHITECTURE.md for the map.
 
+pub mod annotate;
 pub mod api;
 pub mod app;
 pub mod args;

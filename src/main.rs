@@ -9,7 +9,8 @@ use berth::args::{self, Cli, Command, ConfigCommand, Program, usage};
 use berth::check::text::Layout;
 use berth::config::{self, Config};
 use berth::{
-    check, completion, config_check, demo, drain, explain, report, scheduler_config, telemetry,
+    annotate, check, completion, config_check, demo, drain, explain, report, scheduler_config,
+    telemetry,
 };
 use clap::FromArgMatches;
 
@@ -37,9 +38,9 @@ fn main() -> ExitCode {
             let format = args::log_format(&line);
             telemetry::fatal(&usage::one_line(&error, &mut command, &line), format);
             // 1 and 2 are verdicts of these.
-            let judges = line
-                .first()
-                .is_some_and(|word| ["check", "report", "drain"].contains(&word.as_str()));
+            let judges = line.first().is_some_and(|word| {
+                ["check", "report", "drain", "annotate"].contains(&word.as_str())
+            });
             return ExitCode::from(if judges { 3 } else { 2 });
         }
     };
@@ -72,7 +73,7 @@ fn is_help(error: &clap::Error) -> bool {
 const fn failure_code(command: &Command) -> u8 {
     match command {
         // 1 and 2 are verdicts of a check that was made.
-        Command::Check(_) | Command::Report(_) | Command::Drain(_) => 3,
+        Command::Check(_) | Command::Report(_) | Command::Drain(_) | Command::Annotate(_) => 3,
         _ => 1,
     }
 }
@@ -90,6 +91,10 @@ fn run(command: Command) -> Result<u8, String> {
         }
         Command::Drain(args) => {
             let answer = block_on(drain::run(&args))?.map_err(|error| error.to_string())?;
+            return show(&answer);
+        }
+        Command::Annotate(args) => {
+            let answer = block_on(annotate::run(&args))?.map_err(|error| error.to_string())?;
             return show(&answer);
         }
         Command::Serve(args) => block_on(app::serve(*args))?.map_err(|error| error.to_string()),
@@ -111,7 +116,7 @@ fn run(command: Command) -> Result<u8, String> {
             let printed = block_on(scheduler_config::print(&args))?;
             print(&printed.map_err(|error| error.to_string())?)
         }
-        Command::Explain(args) => print(&explain::explain(args.code.as_deref())?),
+        Command::Explain(args) => print(&block_on(explain::run(&args))??),
         Command::Completion(args) => {
             let script = completion::script(args.shell, Program::current());
             print(&String::from_utf8_lossy(&script))

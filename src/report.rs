@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::args::fleet::{PlanOutput, Report};
+use crate::args::fleet::Report;
 use crate::check::cluster::{Cluster, ClusterError, Scope};
-use crate::check::report::{API_VERSION, Found};
+use crate::check::report::API_VERSION;
 use crate::check::text::Layout;
 use crate::check::{self, Answer, CheckError};
 use crate::fleet::Fleet;
 use crate::fleet::assume::{AssumeError, Assumption, assume};
 use crate::fleet::census::{Census, Scarce};
-use crate::fleet::finding::{Finding, Verdict};
+use crate::fleet::finding::{Finding, Found, Verdict};
 use crate::fleet::judge::{Body, Judge};
 use crate::fleet::versions::Versions;
 use crate::snapshot::Snapshot;
@@ -137,12 +137,7 @@ pub async fn run(args: &Report, layout: Layout) -> Result<Answer, ReportError> {
     };
     Ok(Answer {
         code: exit_code(&report, &of_cluster, args, cluster.is_unanswered()),
-        text: match args.output {
-            PlanOutput::Table => text::table(&report, layout),
-            // Strings, numbers and lists of them: nothing in a report refuses to be written.
-            PlanOutput::Json => serde_json::to_string_pretty(&report).unwrap_or_default() + "\n",
-            PlanOutput::Yaml => serde_saphyr::to_string(&report).unwrap_or_default(),
-        },
+        text: check::print_plan(&report, args.answer.output, || text::table(&report, layout)),
     })
 }
 
@@ -209,5 +204,5 @@ fn exit_code(
     let assumed = report.assumed.as_ref().map(|assumed| &assumed.census);
     let summary = assumed.unwrap_or(&report.census).summary;
     let warns = summary.warning > 0 || Verdict::of(of_cluster) == Verdict::Warning;
-    check::exit_code(summary, warns, args.fail_on, is_unanswered)
+    check::exit_code(summary, warns, args.answer.fail_on, is_unanswered)
 }

@@ -39,6 +39,42 @@ pub struct FleetArgs {
     pub ovn_sb: Option<String>,
 }
 
+/// Whose VMs a command is about.
+#[derive(Debug, Default, Args)]
+pub struct ScopeArgs {
+    /// Namespace of the VMs [default: that of the context, or default]; with `check --install` or `check
+    /// --pre` that of berth [default: berth-system]
+    #[arg(short, long, env = "BERTH_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
+
+    /// The VMs of all namespaces
+    #[arg(short = 'A', long, env = "BERTH_ALL_NAMESPACES", conflicts_with = "namespace", value_parser = switch)]
+    pub all_namespaces: bool,
+}
+
+/// How a command answers.
+#[derive(Debug, Default, Args)]
+pub struct AnswerArgs<F: ValueEnum + Send + Sync + 'static> {
+    /// The output
+    #[arg(
+        short,
+        long,
+        env = "BERTH_OUTPUT",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: F,
+
+    /// What the exit code reports: errors alone, or warnings as well
+    #[arg(
+        long,
+        env = "BERTH_FAIL_ON",
+        value_name = "SEVERITY",
+        default_value = "warning"
+    )]
+    pub fail_on: FailOn,
+}
+
 /// Flags of `berth check`.
 #[derive(Debug, Default, Args)]
 pub struct Check {
@@ -46,14 +82,9 @@ pub struct Check {
     #[arg(value_name = "VM")]
     pub vms: Vec<String>,
 
-    /// Namespace of the VMs [default: that of the context, or default]; with --install or --pre that of
-    /// berth [default: berth-system]
-    #[arg(short, long, env = "BERTH_NAMESPACE", value_name = "NAME")]
-    pub namespace: Option<String>,
-
-    /// The VMs of all namespaces
-    #[arg(short = 'A', long, env = "BERTH_ALL_NAMESPACES", conflicts_with = "namespace", value_parser = switch)]
-    pub all_namespaces: bool,
+    /// Which of them.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
 
     /// Judge this node alone as the target
     #[arg(long, env = "BERTH_NODE", value_name = "NODE")]
@@ -67,24 +98,9 @@ pub struct Check {
     #[command(flatten)]
     pub fleet: FleetArgs,
 
-    /// The output: table, wide, short, json or yaml
-    #[arg(
-        short,
-        long,
-        env = "BERTH_OUTPUT",
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
-    pub output: Output,
-
-    /// What the exit code reports: errors alone, or warnings as well
-    #[arg(
-        long,
-        env = "BERTH_FAIL_ON",
-        value_name = "SEVERITY",
-        default_value = "warning"
-    )]
-    pub fail_on: FailOn,
+    /// The answer.
+    #[command(flatten)]
+    pub answer: AnswerArgs<Output>,
 
     /// Leave a code out, of all VMs or of one: CODE or CODE=KIND/NAMESPACE/NAME; may be repeated
     #[arg(long, env = "BERTH_SUPPRESS", value_name = "CODE")]
@@ -123,24 +139,34 @@ pub struct Drain {
     #[command(flatten)]
     pub fleet: FleetArgs,
 
-    /// The output: table, json or yaml
-    #[arg(
-        short,
-        long,
-        env = "BERTH_OUTPUT",
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
-    pub output: PlanOutput,
+    /// The answer.
+    #[command(flatten)]
+    pub answer: AnswerArgs<PlanOutput>,
+}
 
-    /// What the exit code reports: errors alone, or warnings as well
-    #[arg(
-        long,
-        env = "BERTH_FAIL_ON",
-        value_name = "SEVERITY",
-        default_value = "warning"
-    )]
-    pub fail_on: FailOn,
+/// Flags of `berth annotate`.
+#[derive(Debug, Default, Args)]
+pub struct Annotate {
+    /// The VMs: vm/NAME for the template of a VM, vmi/NAME for the VMI that runs, NAME for both [default:
+    /// all of the namespace, with its pools and replica sets]
+    #[arg(value_name = "VM")]
+    pub vms: Vec<String>,
+
+    /// Which of them.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+
+    /// Patch them; otherwise the API server is only asked what it would do
+    #[arg(long, env = "BERTH_APPLY", conflicts_with = "snapshot", value_parser = switch)]
+    pub apply: bool,
+
+    /// The cluster.
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+
+    /// The answer.
+    #[command(flatten)]
+    pub answer: AnswerArgs<PlanOutput>,
 }
 
 /// Flags of `berth report`.
@@ -163,24 +189,9 @@ pub struct Report {
     #[command(flatten)]
     pub fleet: FleetArgs,
 
-    /// The output: table, json or yaml
-    #[arg(
-        short,
-        long,
-        env = "BERTH_OUTPUT",
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
-    pub output: PlanOutput,
-
-    /// What the exit code reports: errors alone, or warnings as well
-    #[arg(
-        long,
-        env = "BERTH_FAIL_ON",
-        value_name = "SEVERITY",
-        default_value = "warning"
-    )]
-    pub fail_on: FailOn,
+    /// The answer.
+    #[command(flatten)]
+    pub answer: AnswerArgs<PlanOutput>,
 
     /// Print the JSON Schema of -o json, and report nothing
     #[arg(long, env = "BERTH_SCHEMA", value_parser = switch)]
@@ -192,6 +203,7 @@ pub struct Report {
 pub enum PlanOutput {
     /// For people.
     #[default]
+    #[value(aliases = ["text", "wide", "short"])]
     Table,
     /// JSON.
     Json,

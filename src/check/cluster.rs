@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::api::Fault;
 use crate::api::client::{self, ClientError};
 use crate::app::southbound;
-use crate::args::fleet::FleetArgs;
+use crate::args::fleet::{FleetArgs, ScopeArgs};
 use crate::cluster::file::SnapshotError;
 use crate::config::{Config, ConfigError};
 use crate::decide::causes::Cause;
@@ -63,6 +63,16 @@ pub enum Scope {
     All,
     /// Those of a namespace, or of the namespace of the context.
     Namespace(Option<String>),
+}
+
+impl From<&ScopeArgs> for Scope {
+    fn from(args: &ScopeArgs) -> Self {
+        if args.all_namespaces {
+            Self::All
+        } else {
+            Self::Namespace(args.namespace.clone())
+        }
+    }
 }
 
 impl Cluster {
@@ -184,7 +194,7 @@ impl Cluster {
 }
 
 /// The configuration that the service runs with, as far as the command line has it.
-pub(super) fn config(args: &FleetArgs) -> Result<Config, ConfigError> {
+pub(crate) fn config(args: &FleetArgs) -> Result<Config, ConfigError> {
     let mut config = match &args.config {
         Some(path) => Config::load(path)?,
         None => Config::default(),

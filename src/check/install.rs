@@ -57,8 +57,8 @@ pub(super) async fn run(
     });
     let report = InstallationReport::new(lines);
     Ok(Answer {
-        code: exit_code(&report, args.fail_on),
-        text: print(&report, args.output, layout),
+        code: exit_code(&report, args.answer.fail_on),
+        text: print(&report, args.answer.output, layout),
     })
 }
 
@@ -66,7 +66,12 @@ async fn lines(args: &Check) -> Result<Vec<Line>, ClusterError> {
     let fleet = &args.fleet;
     let mut config = config(fleet)?;
     let connected = client::choose(fleet.kubeconfig.as_deref(), fleet.context.as_deref()).await?;
-    let namespace = args.namespace.as_deref().unwrap_or(NAMESPACE).to_owned();
+    let namespace = args
+        .scope
+        .namespace
+        .as_deref()
+        .unwrap_or(NAMESPACE)
+        .to_owned();
     let reader = Reader::new(connected.client, namespace);
     let (kubernetes, now) = reader.version().await;
     if let Err(fault) = &kubernetes

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::fleet::finding::{Finding, Summary, Verdict};
+use crate::fleet::finding::{Finding, Found, Summary, Verdict};
 use crate::fleet::judge::Judgement;
 
 /// The version of the shape. A field may be added within one.
@@ -41,23 +41,6 @@ pub struct Item<'a> {
     pub targets: Vec<&'a str>,
     /// What was found.
     pub findings: Vec<Found<'a>>,
-}
-
-/// A finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Found<'a> {
-    /// `BRT` and four digits.
-    pub code: &'a str,
-    /// The name of the code.
-    pub name: &'a str,
-    /// `error`, `warning`, `info` or `unchecked`.
-    pub severity: &'a str,
-    /// What was found, in one line.
-    pub message: String,
-    /// What to do about it.
-    pub remedy: &'a str,
-    /// The nodes that it is about; empty where it is about the object as a whole.
-    pub nodes: Vec<&'a str>,
 }
 
 impl<'a> CheckReport<'a> {
@@ -116,24 +99,6 @@ impl<'a> From<&Judgement<'a>> for Item<'a> {
             verdict: (*verdict).into(),
             targets: targets.clone(),
             findings: findings.iter().map(Found::from).collect(),
-        }
-    }
-}
-
-impl<'a> From<&Finding<'a>> for Found<'a> {
-    fn from(finding: &Finding<'a>) -> Self {
-        let Finding {
-            code,
-            message,
-            nodes,
-        } = finding;
-        Self {
-            code: code.id(),
-            name: code.name(),
-            severity: code.severity().into(),
-            message: message.clone(),
-            remedy: code.remedy(),
-            nodes: nodes.clone(),
         }
     }
 }

@@ -8,9 +8,9 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 
-use crate::check::report::{CheckReport, Found, Item};
+use crate::check::report::{CheckReport, Item};
 use crate::decide::checks::Check;
-use crate::fleet::finding::Summary;
+use crate::fleet::finding::{Found, Summary};
 use crate::text::{LONGEST_NAME, shorten};
 
 /// How many nodes of a finding are named where not all are asked for.

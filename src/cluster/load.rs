@@ -17,13 +17,15 @@ const DEADLINE: Duration = Duration::from_mins(1);
 /// How often a list that expires between two pages is begun again.
 const RESTARTS: usize = 2;
 
-/// Lists the objects at a path of the API, and gives what was made of them.
+/// Lists the objects at a path of the API, all or those whose labels match a selector, and gives what was
+/// made of them.
 ///
 /// # Errors
 /// The API server does not answer, or not with a list.
 pub(crate) async fn list<T: Default>(
     client: &Client,
     path: &str,
+    selector: Option<&str>,
     mut each: impl FnMut(&mut T, Part),
 ) -> Result<T, Fault> {
     let request = Request::new(path);
@@ -31,7 +33,8 @@ pub(crate) async fn list<T: Default>(
         let mut restarts = 0;
         loop {
             let mut made = T::default();
-            let listed = source::list(client, &request, None, |part| each(&mut made, part)).await;
+            let listed =
+                source::list(client, &request, selector, |part| each(&mut made, part)).await;
             match listed {
                 Ok(_) => return Ok(made),
                 Err(fault) if fault.cause == Cause::Expired && restarts < RESTARTS => restarts += 1,

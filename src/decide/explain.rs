@@ -36,6 +36,14 @@ impl fmt::Display for Explained<'_> {
 }
 
 impl Explained<'_> {
+    /// The relevant facts of the node, if they add to the text of a check.
+    #[must_use]
+    pub fn detail_of(&self, check: Check) -> String {
+        let detail = fmt::from_fn(|f| self.detail(check, f)).to_string();
+        let bare = detail.trim_start_matches(" (");
+        bare.strip_suffix(')').unwrap_or(bare).to_owned()
+    }
+
     /// The relevant facts of the node in brackets, if they add to the name of the check.
     fn detail(&self, check: Check, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Candidate {

@@ -199,9 +199,10 @@ impl Scale {
         u8::try_from(rounded).unwrap_or(BEST)
     }
 
-    /// The part of an input's weight that a candidate gets. A candidate for which the input is unknown
+    /// The part of an input's weight that a candidate gets, in thousandths. A candidate for which the input is unknown
     /// gets no more than the worst known one: missing data is no advantage.
-    fn part(&self, input: Input, inputs: &Inputs) -> u64 {
+    #[must_use]
+    pub fn part(&self, input: Input, inputs: &Inputs) -> u64 {
         let Some(Range { worst, best }) = self.range[input as usize] else {
             return WHOLE;
         };

@@ -20,6 +20,23 @@ pub struct Finding<'f> {
     pub nodes: Vec<&'f str>,
 }
 
+/// A finding, as it is printed as JSON and YAML.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Found<'a> {
+    /// `BRT` and four digits.
+    pub code: &'a str,
+    /// The name of the code.
+    pub name: &'a str,
+    /// `error`, `warning`, `info` or `unchecked`.
+    pub severity: &'a str,
+    /// What was found, in one line.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: &'a str,
+    /// The nodes that it is about; empty where it is about the object as a whole.
+    pub nodes: Vec<&'a str>,
+}
+
 impl Finding<'_> {
     /// A cause that is about the object as a whole. `detail` says of what; it may be empty.
     #[must_use]
@@ -100,5 +117,23 @@ impl Summary {
             "blocked" => &mut self.blocked,
             _ => &mut self.unknown,
         } += 1;
+    }
+}
+
+impl<'a> From<&Finding<'a>> for Found<'a> {
+    fn from(finding: &Finding<'a>) -> Self {
+        let Finding {
+            code,
+            message,
+            nodes,
+        } = finding;
+        Self {
+            code: code.id(),
+            name: code.name(),
+            severity: code.severity().into(),
+            message: message.clone(),
+            remedy: code.remedy(),
+            nodes: nodes.clone(),
+        }
     }
 }

@@ -26,7 +26,7 @@ use resources::Free;
 use volumes::Reach;
 
 pub(in crate::fleet) use resources::Lack;
-pub use resources::free;
+pub use resources::{amount, free};
 
 /// A cause that keeps a pod from a node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

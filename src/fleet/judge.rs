@@ -1,6 +1,8 @@
 //! Whether a VM can migrate, where to, and why not: what KubeVirt says of it, what kube-scheduler will
 //! say of the nodes, and berth's own checks, in one judgement.
 
+mod explain;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use strum::IntoStaticStr;
@@ -9,7 +11,7 @@ use crate::cluster::object::ObjectKey;
 use crate::decide::causes::Cause;
 use crate::decide::checks::{Check, Severity};
 use crate::decide::codes::Code;
-use crate::decide::evaluate::{Candidate, Evaluator, SchedulingReason};
+use crate::decide::evaluate::{self, Candidate, Evaluator, SchedulingReason};
 use crate::decide::origin::Origin;
 use crate::decide::policy::Policy;
 use crate::domain::MachineType;
@@ -21,6 +23,8 @@ use crate::fleet::target::TargetPod;
 use crate::fleet::versions::Versions;
 use crate::fleet::{Fleet, advise, drain, network, policy, quota};
 use crate::snapshot::Snapshot;
+
+pub use explain::{ExplainedNode, Explanation};
 
 /// What was judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
@@ -148,7 +152,8 @@ impl<'f> Body<'f> {
     }
 }
 
-fn has_ended(vmi: &Vmi) -> bool {
+/// Whether a VMI has ended, so that its launcher pod is gone or will go.
+pub(crate) fn has_ended(vmi: &Vmi) -> bool {
     matches!(vmi.status.phase.as_deref(), Some("Succeeded" | "Failed"))
 }
 
@@ -421,6 +426,30 @@ impl<'f> Judge<'f> {
 
     /// The nodes that fail the checks of the filter.
     fn checks(&self, body: &Body<'f>) -> Vec<Finding<'f>> {
+        let mut failed: BTreeMap<Check, Vec<&'f str>> = BTreeMap::new();
+        let machine_type = self.evaluate(body, |candidate, verdict, is_source| {
+            for check in verdict.failed.iter() {
+                // Where the VM is, nothing else matters.
+                if check == Check::MigrationSource || !is_source {
+                    failed.entry(check).or_default().push(candidate.name);
+                }
+            }
+        });
+        let failed = failed.into_iter().map(|(check, nodes)| Finding {
+            code: Code::Check(check),
+            message: check.text(machine_type.as_deref()).into_owned(),
+            nodes,
+        });
+        failed.collect()
+    }
+
+    /// Makes the checks of the filter, and gives the machine type that they were made for. `each` gets a
+    /// node, the verdict on it, and whether the VM runs there.
+    fn evaluate(
+        &self,
+        body: &Body<'f>,
+        mut each: impl FnMut(&Candidate<'f>, evaluate::Verdict, bool),
+    ) -> Option<String> {
         let seen = body.vmi.and_then(|vmi| {
             let metadata = &vmi.metadata;
             let cluster = &self.snapshot.cluster;
@@ -446,23 +475,14 @@ impl<'f> Judge<'f> {
             None => SchedulingReason::Launch,
         };
         let machine_type = origin.machine_type.and_then(MachineType::name);
+        let machine_type = machine_type.map(str::to_owned);
         let capabilities = self.snapshot.capabilities();
         let mut evaluator = Evaluator::for_vm(self.policy, capabilities, reason, origin);
-        let mut failed: BTreeMap<Check, Vec<&'f str>> = BTreeMap::new();
         for candidate in &self.candidates {
-            for check in evaluator.evaluate(candidate).failed.iter() {
-                // Where the VM is, nothing else matters.
-                if check == Check::MigrationSource || origin.node != Some(candidate.name) {
-                    failed.entry(check).or_default().push(candidate.name);
-                }
-            }
+            let is_source = origin.node == Some(candidate.name);
+            each(candidate, evaluator.evaluate(candidate), is_source);
         }
-        let failed = failed.into_iter().map(|(check, nodes)| Finding {
-            code: Code::Check(check),
-            message: check.text(machine_type).into_owned(),
-            nodes,
-        });
-        failed.collect()
+        machine_type
     }
 
     /// The names of the volumes that the VM's claims are bound to.

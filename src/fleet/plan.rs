@@ -3,11 +3,15 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::decide::causes::Cause;
+use crate::decide::checks::Severity;
 use crate::decide::codes::Code;
 use crate::decide::policy::Policy;
 use crate::fleet::Fleet;
-use crate::fleet::finding::{Finding, Verdict};
+use crate::fleet::finding::{Finding, Found, Verdict};
 use crate::fleet::fit;
 use crate::fleet::judge::{Body, Judge, Judgement};
 use crate::fleet::model::{MigrationConfiguration, Resources};
@@ -20,38 +24,40 @@ const PER_CLUSTER: usize = 5;
 const PER_NODE: usize = 2;
 
 /// A VM that moves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Move {
-    /// The VM's namespace.
-    pub namespace: String,
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Move<'f> {
+    /// Its namespace.
+    pub namespace: &'f str,
     /// Its name.
-    pub name: String,
+    pub name: &'f str,
     /// The node that it leaves.
-    pub from: String,
+    pub from: &'f str,
     /// The node that the plan has room for it on. kube-scheduler may choose another one that fits.
-    pub to: String,
+    pub to: &'f str,
     /// The wave in which it moves, from 1: KubeVirt runs no more migrations at a time.
     pub wave: usize,
+    /// What was not judged, and may keep it from moving.
+    pub findings: Vec<Found<'f>>,
 }
 
 /// A VM that does not move.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Left<'f> {
-    /// The VM's namespace.
-    pub namespace: String,
+    /// Its namespace.
+    pub namespace: &'f str,
     /// Its name.
-    pub name: String,
+    pub name: &'f str,
     /// The node that it is on.
-    pub node: String,
+    pub node: &'f str,
     /// Why it does not move.
-    pub findings: Vec<Finding<'f>>,
+    pub findings: Vec<Found<'f>>,
 }
 
 /// The plan of a drain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan<'f> {
     /// The VMs that move, in the order of their waves.
-    pub moves: Vec<Move>,
+    pub moves: Vec<Move<'f>>,
     /// The VMs that the drain would wait for.
     pub stuck: Vec<Left<'f>>,
     /// The VMs that the drain would shut down.
@@ -99,7 +105,7 @@ pub fn plan<'f>(
                 .any(|found| found.code == Code::Cause(cause))
         };
         if has(Cause::ShutDownByDrain) {
-            plan.shut_down.push(left(judgement));
+            plan.shut_down.push(left(&judgement));
             continue;
         }
         // One that starts or arrives there can't be moved yet.
@@ -117,18 +123,21 @@ pub fn plan<'f>(
                 let found = Finding::of(Cause::NoRoomLeft, "");
                 judgement.findings.insert(0, found);
             }
-            plan.stuck.push(left(judgement));
+            plan.stuck.push(left(&judgement));
             continue;
         };
         if let Some(left) = free.get_mut(target) {
             take(left, &judgement.requests);
         }
+        let findings = judgement.findings.iter();
+        let not_judged = findings.filter(|found| found.severity() == Severity::Unchecked);
         plan.moves.push(Move {
-            namespace: body.namespace().to_owned(),
-            name: body.name().to_owned(),
-            from: body.node().unwrap_or_default().to_owned(),
-            to: target.to_owned(),
+            namespace: body.namespace(),
+            name: body.name(),
+            from: body.node().unwrap_or_default(),
+            to: target,
             wave: 0,
+            findings: not_judged.map(Found::from).collect(),
         });
     }
     let configuration = fleet
@@ -139,13 +148,13 @@ pub fn plan<'f>(
     plan
 }
 
-fn left(judgement: Judgement<'_>) -> Left<'_> {
+fn left<'f>(judgement: &Judgement<'f>) -> Left<'f> {
     let body = judgement.body;
     Left {
-        namespace: body.namespace().to_owned(),
-        name: body.name().to_owned(),
-        node: body.node().unwrap_or_default().to_owned(),
-        findings: judgement.findings,
+        namespace: body.namespace(),
+        name: body.name(),
+        node: body.node().unwrap_or_default(),
+        findings: judgement.findings.iter().map(Found::from).collect(),
     }
 }
 
@@ -186,7 +195,7 @@ fn take(left: &mut Resources, requests: &Resources) {
 }
 
 /// Puts each move in the first wave in which KubeVirt's limits leave room for it.
-fn number_waves(moves: &mut [Move], configuration: Option<&MigrationConfiguration>) {
+fn number_waves(moves: &mut [Move<'_>], configuration: Option<&MigrationConfiguration>) {
     let limit = |set: Option<u32>, default| {
         let set = set.and_then(|limit| usize::try_from(limit).ok());
         set.filter(|limit| *limit > 0).unwrap_or(default)
@@ -199,18 +208,18 @@ fn number_waves(moves: &mut [Move], configuration: Option<&MigrationConfiguratio
         configuration.and_then(|c| c.parallel_outbound_migrations_per_node),
         PER_NODE,
     );
-    let mut waves: Vec<BTreeMap<String, usize>> = Vec::new();
+    let mut waves: Vec<BTreeMap<&str, usize>> = Vec::new();
     for one in moves.iter_mut() {
-        let has_room = |wave: &BTreeMap<String, usize>| {
+        let has_room = |wave: &BTreeMap<&str, usize>| {
             wave.values().sum::<usize>() < per_cluster
-                && wave.get(&one.from).copied().unwrap_or_default() < per_node
+                && wave.get(one.from).copied().unwrap_or_default() < per_node
         };
         let at = waves.iter().position(has_room).unwrap_or(waves.len());
         if at == waves.len() {
             waves.push(BTreeMap::new());
         }
         if let Some(wave) = waves.get_mut(at) {
-            *wave.entry(one.from.clone()).or_default() += 1;
+            *wave.entry(one.from).or_default() += 1;
         }
         one.wave = at + 1;
     }
@@ -221,23 +230,21 @@ fn number_waves(moves: &mut [Move], configuration: Option<&MigrationConfiguratio
 mod tests {
     use super::*;
 
-    fn mk_move(name: &str, from: &str) -> Move {
+    fn mk_move<'f>(name: &'f str, from: &'f str) -> Move<'f> {
         Move {
-            namespace: "default".to_owned(),
-            name: name.to_owned(),
-            from: from.to_owned(),
-            to: "z".to_owned(),
+            namespace: "default",
+            name,
+            from,
+            to: "z",
             wave: 0,
+            findings: Vec::new(),
         }
     }
 
     #[test]
     fn a_wave_has_no_more_moves_than_kubevirt_runs_at_a_time() {
-        let moves = || -> Vec<Move> {
-            let of = |from: &'static str| {
-                (0..4).map(move |number| mk_move(&format!("{from}{number}"), from))
-            };
-            of("a").chain(of("b")).collect()
+        let moves = || {
+            ["a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3"].map(|name| mk_move(name, &name[..1]))
         };
         let waves = |configuration: Option<&MigrationConfiguration>| {
             let mut moves = moves();
@@ -246,7 +253,7 @@ mod tests {
             waves
                 .map(|wave| {
                     wave.iter()
-                        .map(|one| one.name.as_str())
+                        .map(|one| one.name)
                         .collect::<Vec<_>>()
                         .join(" ")
                 })

@@ -32,16 +32,6 @@ pub fn amount(resource: &str, text: &str) -> Result<i64, NotAQuantity> {
     }
 }
 
-/// Bytes for people: `1.5 GiB`.
-#[must_use]
-pub fn gib(bytes: i64) -> String {
-    let tenths = i128::from(bytes) * 10;
-    let rounded = (tenths + (1 << 29)).div_euclid(1 << 30);
-    let sign = if rounded < 0 { "-" } else { "" };
-    let rounded = rounded.abs();
-    format!("{sign}{}.{} GiB", rounded / 10, rounded % 10)
-}
-
 /// What a suffix multiplies by: a power of two and a power of ten.
 fn factor(suffix: &str) -> Option<(u32, i32)> {
     Some(match suffix {
@@ -191,22 +181,6 @@ mod tests {
             ("example.com/cpu", 2),
         ] {
             assert_eq!(amount(resource, "1.5"), Ok(expect), "{resource}");
-        }
-    }
-
-    #[test]
-    fn bytes_are_shown_in_gib_with_one_decimal() {
-        for (bytes, expect) in [
-            (0, "0.0 GiB"),
-            (1 << 30, "1.0 GiB"),
-            (3 << 29, "1.5 GiB"),
-            (1_377_828_864, "1.3 GiB"),
-            (1 << 20, "0.0 GiB"),
-            (54 << 20, "0.1 GiB"),
-            (-(3 << 29), "-1.5 GiB"),
-            (i64::MAX, "8589934592.0 GiB"),
-        ] {
-            assert_eq!(gib(bytes), expect, "{bytes}");
         }
     }
 }

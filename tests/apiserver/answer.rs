@@ -161,13 +161,18 @@ fn dispatch(
     if request.verb == Verb::Watch {
         return watch(shared, kind, form, request);
     }
-    if request.query.contains_key("dryRun") && request.verb != Verb::Create {
-        return Err(Status::bad_request("dryRun is not supported"));
-    }
     let reads = matches!(request.verb, Verb::Get | Verb::List);
     let mut state = shared.lock();
     let webhooks_answer = state.webhooks_answer;
-    let store = &mut state.store;
+    let mut scratch;
+    let store = match request.parameter("dryRun") {
+        None => &mut state.store,
+        Some("All") => {
+            scratch = state.store.clone();
+            &mut scratch
+        }
+        Some(other) => return Err(Status::no_dry_run(other)),
+    };
     let answer = match request.verb {
         Verb::Get => existing(store, kind, request)
             .map(|object| reply::json(StatusCode::OK, form.of(&object).into_owned())),

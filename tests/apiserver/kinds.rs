@@ -35,7 +35,7 @@ use Origin::{BuiltIn, CustomResource};
 use Scope::{Cluster, Namespaced};
 
 #[rustfmt::skip]
-pub(crate) static KINDS: [Kind; 24] = [
+pub(crate) static KINDS: [Kind; 26] = [
     Kind { group: "", version: "v1", plural: "nodes", name: "Node", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
     Kind { group: "", version: "v1", plural: "namespaces", name: "Namespace", scope: Cluster, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
     Kind { group: "", version: "v1", plural: "pods", name: "Pod", scope: Namespaced, origin: BuiltIn, status: true, unconditional_update: true, update_creates: false },
@@ -58,6 +58,8 @@ pub(crate) static KINDS: [Kind; 24] = [
     Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachineinstances", name: "VirtualMachineInstance", scope: Namespaced, origin: CustomResource, status: false, unconditional_update: false, update_creates: false },
     Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachineinstancemigrations", name: "VirtualMachineInstanceMigration", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false, update_creates: false },
     Kind { group: "kubevirt.io", version: "v1", plural: "kubevirts", name: "KubeVirt", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false, update_creates: false },
+    Kind { group: "kubevirt.io", version: "v1", plural: "virtualmachineinstancereplicasets", name: "VirtualMachineInstanceReplicaSet", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false, update_creates: false },
+    Kind { group: "pool.kubevirt.io", version: "v1beta1", plural: "virtualmachinepools", name: "VirtualMachinePool", scope: Namespaced, origin: CustomResource, status: true, unconditional_update: false, update_creates: false },
     Kind { group: "migrations.kubevirt.io", version: "v1alpha1", plural: "migrationpolicies", name: "MigrationPolicy", scope: Cluster, origin: CustomResource, status: false, unconditional_update: false, update_creates: false },
     Kind { group: "k8s.cni.cncf.io", version: "v1", plural: "network-attachment-definitions", name: "NetworkAttachmentDefinition", scope: Namespaced, origin: CustomResource, status: false, unconditional_update: false, update_creates: false },
 ];

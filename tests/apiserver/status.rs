@@ -275,6 +275,13 @@ impl Status {
         Self::invalid(subject, "fieldManager", "FieldValueRequired", why)
     }
 
+    /// What a request is dry of is everything or nothing.
+    pub(crate) fn no_dry_run(asked: &str) -> Box<Self> {
+        let why = format!(r#"Unsupported value: "{asked}": supported values: "All""#);
+        let subject = (META, "PatchOptions", "");
+        Self::invalid(subject, "dryRun", "FieldValueNotSupported", &why)
+    }
+
     /// A field that can't be as it is, of a subject with a group, a kind and a name.
     fn invalid(
         subject: (&str, &str, &str),

@@ -12,13 +12,13 @@ use super::object::Object;
 /// How many changes a kind remembers, compacted or not.
 const REMEMBERED: usize = 10_000;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Store {
     revision: u64,
     tables: BTreeMap<String, Table>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
     pub(crate) installed: bool,
     /// Counts how often the kind was removed, each at a revision.

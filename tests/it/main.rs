@@ -11,6 +11,7 @@
 
 mod admission_captures;
 mod admission_updates;
+mod annotate;
 #[path = "../apiserver/mod.rs"]
 mod apiserver;
 mod apiserver_stand_in;
@@ -24,6 +25,7 @@ mod cli;
 mod docs;
 mod drain;
 mod end_to_end;
+mod explain;
 mod filter_captures;
 mod fleet_captures;
 mod hostile;

@@ -97,15 +97,27 @@ impl Lack<'_> {
             requested,
             free,
         } = self;
-        let is_bytes = matches!(resource, "memory" | "ephemeral-storage")
-            || resource.starts_with("hugepages-");
         let (requested, free) = match resource {
             "cpu" => (thousandths(requested), thousandths(free)),
-            _ if is_bytes => bytes(requested, free),
+            _ if is_bytes(resource) => bytes(requested, free),
             _ => (requested.to_string(), free.to_string()),
         };
         format!("{resource}: {requested} requested, {free} free")
     }
+}
+
+/// An amount of a resource in a readable unit: `1.3 GiB`.
+#[must_use]
+pub fn amount(resource: &str, amount: i64) -> String {
+    match resource {
+        "cpu" => thousandths(amount),
+        _ if is_bytes(resource) => bytes(amount, 0).0,
+        _ => amount.to_string(),
+    }
+}
+
+fn is_bytes(resource: &str) -> bool {
+    matches!(resource, "memory" | "ephemeral-storage") || resource.starts_with("hugepages-")
 }
 
 fn thousandths(milli: i64) -> String {

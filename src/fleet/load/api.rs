@@ -133,7 +133,7 @@ impl Lists<'_> {
 
     async fn list(&self, namespace: Option<&str>) -> Result<Gathered, Fault> {
         let path = path(self.kind, namespace);
-        let listed = list(self.client, &path, |gathered: &mut Gathered, part| {
+        let listed = list(self.client, &path, None, |gathered: &mut Gathered, part| {
             self.take(gathered, part);
         });
         match listed.await {

@@ -204,3 +204,25 @@ async fn what_is_no_object_is_refused() {
     }
     assert!(server.get("nodes", None, "a").is_some());
 }
+
+#[tokio::test]
+async fn a_dry_run_answers_as_a_write_does_and_changes_nothing() {
+    let server = ApiServer::start();
+    server.apply(vmi("web"));
+    let api = vmis(&server).await;
+    let before = server.get("virtualmachineinstances", Some("default"), "web");
+    let params = PatchParams {
+        dry_run: true,
+        ..PatchParams::default()
+    };
+    let patch = Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } }));
+    let patched = api.patch("web", &params, &patch).await.unwrap();
+    assert_eq!(patched.labels()["a"], "b");
+    let stale = Patch::Merge(json!({ "metadata": { "resourceVersion": "1" } }));
+    assert_eq!(
+        code(&api.patch("web", &params, &stale).await.unwrap_err()),
+        409
+    );
+    let after = server.get("virtualmachineinstances", Some("default"), "web");
+    assert_eq!(after, before);
+}

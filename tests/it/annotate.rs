@@ -1,0 +1,427 @@
+//! `berth annotate` on a snapshot and on an API server: which objects lack the annotation, and what
+//! becomes of them.
+
+use std::fs;
+use std::process::Output;
+
+use berth::annotate::apply::{Outcome, Patcher};
+use berth::annotate::objects::{Survey, from_api};
+use berth::decide::inject::ALLOW_ANNOTATION;
+use berth::decide::retrofit::Step;
+use berth::domain::Network;
+use serde_json::{Value, json};
+
+use crate::apiserver::{ApiServer, Fault, Request, Verb};
+use crate::live::client;
+use crate::process::berth;
+use crate::support::{cluster, items};
+
+/// The captured cluster, whose launcher pods have addresses of Kube-OVN.
+fn on_kube_ovn() -> Value {
+    let mut cluster = cluster();
+    for object in items(&mut cluster) {
+        if object["metadata"]["labels"]["kubevirt.io"] == "virt-launcher" {
+            object["metadata"]["annotations"]["ovn.kubernetes.io/allocated"] = json!("true");
+        }
+    }
+    cluster
+}
+
+fn serve(cluster: &mut Value) -> ApiServer {
+    let server = ApiServer::start();
+    for object in items(cluster) {
+        server.apply(object.clone());
+    }
+    server
+}
+
+/// Runs the command on an API server.
+fn annotate(server: &ApiServer, args: &[&str]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    let kubeconfig = server.kubeconfig(dir.path());
+    let mut command = berth();
+    command.args(["annotate", "--kubeconfig"]).arg(kubeconfig);
+    command.args(args).output().unwrap()
+}
+
+/// Runs the command on a file.
+fn annotate_file(cluster: &Value, args: &[&str]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cluster.json");
+    fs::write(&path, cluster.to_string()).unwrap();
+    let mut command = berth();
+    command.args(["annotate", "--snapshot"]).arg(path);
+    command.args(args).output().unwrap()
+}
+
+#[track_caller]
+fn check(output: &Output, code: i32, expect: &str) {
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expect);
+    assert_eq!(output.status.code(), Some(code));
+}
+
+/// The result of each object in what `-o json` prints, as `KIND NAME RESULT`.
+fn results(output: &Output) -> Vec<String> {
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let items = report["items"].as_array().unwrap().iter();
+    let text = |item: &Value, field: &str| item[field].as_str().unwrap().to_owned();
+    items
+        .map(|item| {
+            ["kind", "name", "result"]
+                .map(|field| text(item, field))
+                .join(" ")
+        })
+        .collect()
+}
+
+fn patches(request: &Request) -> bool {
+    request.verb == Verb::Patch
+}
+
+fn annotation(server: &ApiServer, resource: &str, name: &str) -> Value {
+    let object = server.get(resource, Some("default"), name).unwrap();
+    let template = match resource {
+        "virtualmachines" => &object["spec"]["template"],
+        _ => &object,
+    };
+    template["metadata"]["annotations"][ALLOW_ANNOTATION].clone()
+}
+
+#[test]
+fn objects_of_a_file_that_lack_the_annotation_are_listed() {
+    check(
+        &annotate_file(&on_kube_ovn(), &["-A"]),
+        1,
+        "\
+vm/default/db                       lacks it  has an effect after the next restart of the VM
+vmi/default/db                      lacks it  has an effect at once, without a restart
+vm/default/legacy                   lacks it  has an effect after the next restart of the VM
+vmi/default/legacy                  lacks it  has an effect at once, without a restart
+vm/default/vm-annotation-misplaced  lacks it  has an effect when the VM starts
+vm/default/vm-bridge                lacks it  has an effect when the VM starts
+vm/default/vm-no-interfaces         lacks it  has an effect when the VM starts
+vm/default/vm-template-annotations  lacks it  has an effect when the VM starts
+vm/default/web                      lacks it  has an effect after the next restart of the VM
+vmi/default/web                     lacks it  has an effect at once, without a restart
+10 objects lack the annotation: 10 can be patched; no cluster was asked
+",
+    );
+}
+
+#[test]
+fn a_vm_that_runs_is_left_where_its_network_may_not_follow_it() {
+    for (cluster, args, why) in [
+        (
+            cluster(),
+            &["vmi/db"][..],
+            "the launcher pod is not annotated ovn.kubernetes.io/allocated: \"true\"",
+        ),
+        (
+            on_kube_ovn(),
+            &["vmi/db", "--network-provider", "ovn-kubernetes"],
+            "OVN-Kubernetes set up the launcher pod without the annotation, and the VM would lose its network",
+        ),
+    ] {
+        let output = annotate_file(&cluster, args);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            text.starts_with(&format!("vmi/default/db  left  {why}")),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("\n1 object lacks the annotation: 1 left; no cluster was asked\n"),
+            "{text}"
+        );
+        assert_eq!(output.status.code(), Some(0));
+    }
+}
+
+#[test]
+fn objects_and_namespaces_that_opt_out_and_pools_are_left_as_they_are() {
+    let mut cluster = on_kube_ovn();
+    let template =
+        crate::support::item(&mut cluster, "VirtualMachine", "vm-bridge")["spec"]["template"]
+            .clone();
+    for object in items(&mut cluster) {
+        if object["metadata"]["name"] == "vm-bridge" {
+            object["metadata"]["labels"]["berth.dev/inject"] = json!("disabled");
+        }
+    }
+    let metadata = json!({"name": "made", "namespace": "default"});
+    items(&mut cluster).extend([
+        json!({
+            "apiVersion": "pool.kubevirt.io/v1beta1", "kind": "VirtualMachinePool",
+            "metadata": metadata, "spec": {"virtualMachineTemplate": {"spec": {"template": template}}},
+        }),
+        json!({
+            "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstanceReplicaSet",
+            "metadata": metadata, "spec": {"template": template},
+        }),
+    ]);
+    let server = serve(&mut cluster);
+    let left = [
+        "VirtualMachineInstanceReplicaSet made left",
+        "VirtualMachinePool made left",
+    ];
+    let output = annotate(&server, &["--apply", "-o", "json"]);
+    let results = results(&output);
+    assert_eq!(results.len(), 11);
+    assert!(
+        left.iter()
+            .all(|expect| results.iter().any(|result| result == expect)),
+        "{results:?}"
+    );
+    assert!(
+        !results.iter().any(|result| result.contains("vm-bridge")),
+        "{results:?}"
+    );
+    assert_eq!(output.status.code(), Some(0));
+
+    let mut cluster = on_kube_ovn();
+    crate::support::item(&mut cluster, "Namespace", "default")["metadata"]["annotations"] =
+        json!({"berth.dev/inject": "disabled"});
+    let output = annotate(&serve(&mut cluster), &[]);
+    check(&output, 0, "0 objects lack the annotation\n");
+}
+
+#[test]
+fn without_apply_the_api_server_is_asked_and_nothing_changes() {
+    let server = serve(&mut on_kube_ovn());
+    check(
+        &annotate(&server, &["web"]),
+        1,
+        "\
+vm/default/web   can patch  has an effect after the next restart of the VM
+vmi/default/web  can patch  has an effect at once, without a restart
+2 objects lack the annotation: 2 can be patched; nothing was changed, --apply patches
+",
+    );
+    let asked: Vec<Request> = server.log().into_iter().filter(patches).collect();
+    assert_eq!(asked.len(), 2);
+    assert!(asked.iter().all(|request| request.query["dryRun"] == "All"));
+    assert_eq!(annotation(&server, "virtualmachines", "web"), Value::Null);
+    let output = annotate(&server, &["web", "--fail-on", "error"]);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn with_apply_the_annotation_is_added_and_nothing_else_changes() {
+    let server = serve(&mut on_kube_ovn());
+    let name = "vm-template-annotations";
+    let before = server
+        .get("virtualmachines", Some("default"), name)
+        .unwrap();
+    let output = annotate(&server, &["--apply"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.ends_with("\n10 objects lack the annotation: 10 patched\n"),
+        "{text}"
+    );
+    let mut after = server
+        .get("virtualmachines", Some("default"), name)
+        .unwrap();
+    let annotations = &mut after["spec"]["template"]["metadata"]["annotations"];
+    let added = annotations
+        .as_object_mut()
+        .unwrap()
+        .remove(ALLOW_ANNOTATION);
+    assert_eq!(added, Some(json!("true")));
+    assert_eq!(after["spec"], before["spec"]);
+    assert_eq!(
+        annotation(&server, "virtualmachineinstances", "web"),
+        "true"
+    );
+    check(
+        &annotate(&server, &["--apply"]),
+        0,
+        "0 objects lack the annotation\n",
+    );
+}
+
+#[test]
+fn an_object_that_is_refused_is_named_with_the_reason_and_the_others_are_patched() {
+    let server = serve(&mut on_kube_ovn());
+    server.fail(
+        Fault::denied_by_webhook(400)
+            .resource("virtualmachines")
+            .verb(Verb::Patch),
+    );
+    let output = annotate(&server, &["--apply", "db"]);
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines[0].starts_with("vm/default/db   refused  admission webhook \""),
+        "{text}"
+    );
+    assert!(lines[0].contains("denied the request: "), "{text}");
+    assert_eq!(
+        lines[1..],
+        [
+            "vmi/default/db  patched  has an effect at once, without a restart",
+            "2 objects lack the annotation: 1 patched, 1 refused",
+        ]
+    );
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn what_has_to_be_known_and_can_not_be_read_is_an_error() {
+    let failure = |server: &ApiServer, args: &[&str]| {
+        let output = annotate(server, args);
+        assert_eq!(output.status.code(), Some(3));
+        assert!(output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let server = serve(&mut on_kube_ovn());
+    for (args, expect) in [
+        (
+            &["nope"][..],
+            "error: there is no VM nope; -n NAMESPACE selects another namespace, -A all of them\n",
+        ),
+        (
+            &["pod/web"],
+            "error: \"pod/web\" is not a VM: write NAME, vm/NAME or vmi/NAME\n",
+        ),
+    ] {
+        assert_eq!(failure(&server, args), expect);
+    }
+    server.deny(Verb::List, "namespaces");
+    let said = failure(&server, &["-A"]);
+    assert!(said.starts_with("error: can't list namespaces: "), "{said}");
+    // The right to read one is enough for one.
+    assert_eq!(annotate(&server, &["-n", "default"]).status.code(), Some(1));
+    server.deny(Verb::List, "virtualmachines");
+    let said = failure(&server, &["-n", "default"]);
+    assert!(
+        said.starts_with("error: can't list virtualmachines: "),
+        "{said}"
+    );
+    server.deny(Verb::Get, "namespaces");
+    let said = failure(&server, &["-n", "default"]);
+    assert!(
+        said.starts_with("error: can't read namespace default: "),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_else_can_not_be_read_is_said() {
+    let server = serve(&mut on_kube_ovn());
+    for resource in ["kubevirts", "pods", "virtualmachinepools"] {
+        server.deny(Verb::List, resource);
+    }
+    let output = annotate(&server, &["-o", "json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let starts = |field: &str, starts: &[&str]| {
+        let texts = report[field].as_array().unwrap();
+        assert_eq!(texts.len(), starts.len(), "{texts:?}");
+        for (text, start) in texts.iter().zip(starts) {
+            assert!(text.as_str().unwrap().starts_with(start), "{text}");
+        }
+    };
+    starts(
+        "unread",
+        &["VirtualMachine default/vm-no-interfaces: its interface is KubeVirt's default one"],
+    );
+    starts(
+        "notes",
+        &[
+            "virtualmachinepools are not in this list: ",
+            "the launcher pods can't be listed",
+        ],
+    );
+    assert_eq!(report["summary"]["left"], 3);
+    assert_eq!(output.status.code(), Some(3));
+}
+
+/// What is there, before others change it.
+async fn survey(server: &ApiServer) -> Survey {
+    let client = client(server).await;
+    from_api(&client, &Network::default(), None).await.unwrap()
+}
+
+async fn patch(server: &ApiServer, survey: &Survey, name: &str) -> Vec<Outcome> {
+    let chosen = survey.lacking.iter();
+    let chosen = chosen.filter(|lacks| lacks.name == name && matches!(lacks.step, Step::Patch(_)));
+    let client = client(server).await;
+    let patcher = Patcher {
+        client: &client,
+        rules: &survey.rules,
+        is_dry_run: false,
+    };
+    patcher.patch_all(&chosen.collect::<Vec<_>>(), || ()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_others_change_is_judged_and_patched_again() {
+    let server = serve(&mut on_kube_ovn());
+    let survey = survey(&server).await;
+    let change = |name: &str, change: fn(&mut Value)| {
+        let mut vm = server
+            .get("virtualmachines", Some("default"), name)
+            .unwrap();
+        change(&mut vm);
+        server.apply(vm);
+    };
+    change("vm-bridge", |vm| {
+        vm["spec"]["template"]["metadata"]["annotations"] = json!({"other": "kept"});
+    });
+    assert_eq!(patch(&server, &survey, "vm-bridge").await, [Outcome::Done]);
+    let vm = server
+        .get("virtualmachines", Some("default"), "vm-bridge")
+        .unwrap();
+    assert_eq!(
+        vm["spec"]["template"]["metadata"]["annotations"],
+        json!({"other": "kept", ALLOW_ANNOTATION: "true"})
+    );
+
+    change("vm-no-interfaces", |vm| {
+        vm["metadata"]["annotations"]["berth.dev/inject"] = json!("disabled");
+    });
+    server.delete(
+        "virtualmachines",
+        Some("default"),
+        "vm-annotation-misplaced",
+    );
+    for name in ["vm-no-interfaces", "vm-annotation-misplaced"] {
+        assert_eq!(patch(&server, &survey, name).await, [Outcome::NotNeeded]);
+    }
+    assert_eq!(
+        annotation(&server, "virtualmachines", "vm-no-interfaces"),
+        Value::Null
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_never_rests_is_given_up() {
+    let server = serve(&mut on_kube_ovn());
+    let survey = survey(&server).await;
+    server.fail(Fault::status(409).verb(Verb::Patch));
+    let outcomes = patch(&server, &survey, "vm-bridge").await;
+    assert!(
+        matches!(outcomes[..], [Outcome::Refused(_)]),
+        "{outcomes:?}"
+    );
+    assert_eq!(server.count(patches), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_api_server_is_lost_no_more_objects_are_tried() {
+    let mut server = serve(&mut on_kube_ovn());
+    let survey = survey(&server).await;
+    let client = client(&server).await;
+    server.stop();
+    let patcher = Patcher {
+        client: &client,
+        rules: &survey.rules,
+        is_dry_run: true,
+    };
+    let all: Vec<_> = survey.lacking.iter().collect();
+    let outcomes = patcher.patch_all(&all, || ()).await;
+    assert!(matches!(outcomes[0], Outcome::Refused(_)), "{outcomes:?}");
+    assert_eq!(outcomes.len(), 10);
+    assert_eq!(outcomes[9], Outcome::NotAsked);
+}

@@ -1,0 +1,99 @@
+//! `berth explain vm/NAME` on a snapshot, as people run it.
+
+use std::fs;
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::check::{migrating, report};
+use crate::process::berth;
+use crate::support::{cluster, items};
+
+fn explain(cluster: &Value, args: &[&str]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cluster.json");
+    fs::write(&path, cluster.to_string()).unwrap();
+    let mut command = berth();
+    command
+        .arg("explain")
+        .args(args)
+        .arg("--snapshot")
+        .arg(&path);
+    command.output().unwrap()
+}
+
+fn printed(output: &Output) -> String {
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn every_node_has_its_verdict_and_every_target_its_score() {
+    let text = printed(&explain(&migrating(), &["vmi/web"]));
+    for part in [
+        "default/web on el9-0: warning, 3 nodes can take it\n",
+        "  BRT0213 a migration is under way: from el9-0 to el9-nochassis (warning)\n",
+        "\nversions\n  Kube-OVN 1.15.14\n  KubeVirt 1.9.0\n  OVN 25.03.0\n",
+        "\nsource\n  pod default/virt-launcher-web-gfvqz\n  machine type pc-q35-rhel9.2.0\n",
+        "\ntarget pod\n  requests cpu 0.105, ",
+        "\n  label kubevirt.io/schedulable=true\n",
+        "\n  without label node-labeller.kubevirt.io/obsolete-host-model\n",
+        "\n  tolerates node.kubernetes.io/not-ready:NoExecute\n",
+        "\n  network provider KubeOVN\n  checks made: BRT0101 BRT0102 BRT0103 BRT0106 BRT0107\n",
+        "\n  weights: arriving 2, locality 6, response 1, stability 1\n",
+        "\n  el9-0: no\n    BRT0101 migration source node\n",
+        "\n  el9-nochassis: no\n    BRT0103 OVN chassis not registered: annotation missing\n",
+        "\n  el9-1: 10 (0 arriving)\n    locality 6.0 of 6, arriving 2.0 of 2, response 1.0 of 1, stability 1.0 of 1\n",
+    ] {
+        assert!(text.contains(part), "{part}\n---\n{text}");
+    }
+}
+
+#[test]
+fn an_explanation_and_a_check_agree_on_the_targets_and_what_is_against_the_others() {
+    let cluster = migrating();
+    for name in ["db", "legacy", "web", "vm-bridge"] {
+        let explained = explain(&cluster, &[&format!("vm/{name}"), "-o", "json"]);
+        let explained: Value = serde_json::from_str(&printed(&explained)).unwrap();
+        let checked = report(&cluster, &[name]);
+        let item = checked["items"].as_array().unwrap().last().unwrap();
+        assert_eq!(explained["targets"], item["targets"], "{name}");
+        assert_eq!(explained["verdict"], item["verdict"], "{name}");
+        for node in explained["nodes"].as_array().unwrap() {
+            let is_target = item["targets"].as_array().unwrap().contains(&node["name"]);
+            assert_eq!(node["isTarget"], json!(is_target), "{name} {node}");
+            assert_eq!(node["findings"] == json!([]), is_target, "{name} {node}");
+            assert_eq!(node["score"].is_number(), is_target, "{name} {node}");
+        }
+    }
+}
+
+#[test]
+fn a_vm_that_is_not_there_or_a_snapshot_without_pods_is_an_error() {
+    let failure = |cluster: &Value, what: &str| {
+        let output = explain(cluster, &[what]);
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_eq!(
+        failure(&cluster(), "vm/none"),
+        "error: there is no VM default/none; -n NAMESPACE selects another namespace\n"
+    );
+    let mut cluster = cluster();
+    items(&mut cluster).retain(|item| item["kind"] != "Pod");
+    let said = failure(&cluster, "vmi/web");
+    assert!(
+        said.starts_with("error: no explanation without what could not be read: "),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_code_is_explained_without_a_cluster() {
+    let output = berth()
+        .args(["explain", "0101", "--snapshot", "/none"])
+        .output()
+        .unwrap();
+    assert!(printed(&output).starts_with("BRT0101 MigrationSource (error)\n"));
+}
