@@ -377,6 +377,14 @@ causes! {
         meaning: "At this bandwidth, copying 1 GiB once takes longer than a migration may take for each GiB, and neither post-copy nor a pause of the guest is allowed. KubeVirt aborts the migration of a VM that uses most of its memory.",
         remedy: "Raise `bandwidthPerMigration` or `completionTimeoutPerGiB` in the MigrationPolicy or the KubeVirt CR, or allow post-copy.",
     }
+    /// A node has the hostname of the source node.
+    SameHostname {
+        code: "BRT0420",
+        severity: Severity::Error,
+        text: "the hostname is that of the source node",
+        meaning: "KubeVirt keeps the target pod from nodes whose label `kubernetes.io/hostname` has the value that it has on the VM's own node. Two nodes have the same value.",
+        remedy: "Give each node a hostname of its own: `hostnamectl set-hostname NAME`, or `--hostname-override` of its kubelet.",
+    }
 
     /// A kind could not be listed.
     NotAllowed {
@@ -415,8 +423,8 @@ causes! {
         code: "BRT0905",
         severity: Severity::Unchecked,
         text: "affinity or anti-affinity to pods is not judged",
-        meaning: "The VM has rules about other pods. berth judges those that KubeVirt adds, and not these.",
-        remedy: "See on which nodes the pods are that `podAffinity` and `podAntiAffinity` of the VM select: they may rule out nodes that are targets here.",
+        meaning: "The VM has rules about other pods, or another pod has anti-affinity to the pod of the VM. berth judges the rule that KubeVirt adds to keep the target from the VM's own node, and no other.",
+        remedy: "See on which nodes the pods are that `podAffinity` and `podAntiAffinity` of the VM select, and the pod that the message names: they may rule out nodes that are targets here.",
     }
     /// Topology spread is not judged.
     TopologySpreadNotJudged {

@@ -7,6 +7,7 @@
 pub mod affinity;
 mod cpu;
 mod nodes;
+mod repel;
 mod resources;
 mod taints;
 mod volumes;
@@ -25,6 +26,7 @@ use nodes::{Groups, NodeSet, Nodes};
 use resources::Free;
 use volumes::Reach;
 
+pub(in crate::fleet) use repel::Repelling;
 pub(in crate::fleet) use resources::Lack;
 pub use resources::{amount, free};
 
@@ -58,6 +60,7 @@ pub struct Placement<'a> {
     by_requests: HashMap<Resources, Arc<[Group]>>,
     by_reach: HashMap<Reach, NodeSet>,
     by_passthrough: HashMap<String, Arc<[Group]>>,
+    by_hostname: HashMap<String, Arc<[Group]>>,
 }
 
 impl<'a> Placement<'a> {
@@ -72,6 +75,7 @@ impl<'a> Placement<'a> {
             by_requests: HashMap::new(),
             by_reach: HashMap::new(),
             by_passthrough: HashMap::new(),
+            by_hostname: HashMap::new(),
         }
     }
 
@@ -83,6 +87,13 @@ impl<'a> Placement<'a> {
     #[must_use]
     pub fn misfits(&mut self, pod: &TargetPod, volumes: &[&str]) -> NodeMisfits<'a> {
         let nodes = &mut self.nodes;
+        let source = pod.source.as_deref();
+        let fleet = self.fleet;
+        let hostname = source.map(|source| {
+            kept(&mut self.by_hostname, source, |source| {
+                by_hostname(source, fleet, nodes)
+            })
+        });
         let rules = kept(&mut self.by_rules, &pod.rules, |rules| {
             by_rules(rules, nodes)
         });
@@ -93,7 +104,7 @@ impl<'a> Placement<'a> {
         let volumes = self.by_volumes(volumes);
         NodeMisfits {
             names: Arc::clone(&self.nodes.names),
-            parts: [Some(rules), volumes, Some(requests)]
+            parts: [Some(rules), hostname, volumes, Some(requests)]
                 .into_iter()
                 .flatten()
                 .collect(),
@@ -218,6 +229,20 @@ fn add_cpu<'l>(
     for (nodes, labels) in by_nodes {
         groups.add(cause, cpu::lack(&labels), nodes.iter().copied());
     }
+}
+
+/// KubeVirt keeps the target from the hostname of the source, not from its node.
+fn by_hostname(source: &str, fleet: &Fleet, nodes: &Nodes<'_>) -> Arc<[Group]> {
+    let mut groups = Groups::default();
+    let node = fleet.nodes.get(source);
+    let hostname = node.and_then(|node| node.labels.get(labels::HOSTNAME));
+    if let Some(hostname) = hostname {
+        let same = nodes.that_are(|name, node| {
+            name != source && node.labels.get(labels::HOSTNAME) == Some(hostname)
+        });
+        groups.add(Cause::SameHostname, hostname.clone(), same.iter().copied());
+    }
+    groups.finish()
 }
 
 fn by_requests(requests: &Resources, free: &Free) -> Arc<[Group]> {

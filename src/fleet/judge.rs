@@ -16,7 +16,7 @@ use crate::decide::origin::Origin;
 use crate::decide::policy::Policy;
 use crate::domain::MachineType;
 use crate::fleet::finding::{Finding, Verdict, message};
-use crate::fleet::fit::Placement;
+use crate::fleet::fit::{Placement, Repelling};
 use crate::fleet::migratable::{self, Subject};
 use crate::fleet::model::{Labels, Migration, Pod, Resources, Vm, VmSpec, Vmi, VmiSpec, VmiVolume};
 use crate::fleet::target::TargetPod;
@@ -163,6 +163,7 @@ pub struct Judge<'f> {
     snapshot: &'f Snapshot,
     policy: &'f Policy,
     placement: Placement<'f>,
+    repelling: Repelling<'f>,
     /// The nodes as berth's checks see them, by name.
     candidates: Vec<Candidate<'f>>,
     versions: Versions,
@@ -181,6 +182,7 @@ impl<'f> Judge<'f> {
             snapshot,
             policy,
             placement: Placement::new(fleet),
+            repelling: Repelling::new(fleet),
             candidates: fleet
                 .nodes
                 .keys()
@@ -244,6 +246,14 @@ impl<'f> Judge<'f> {
             &target.requests,
         ));
         findings.extend(not_judged(&target, subject.spec));
+        if !target.not_judged.contains(&Cause::PodAffinityNotJudged) {
+            let labels = launcher.map_or_else(|| body.labels(), |launcher| &launcher.labels);
+            let pod = self.repelling.pod_against(subject.namespace, labels);
+            findings.extend(pod.map(|pod| {
+                let detail = format!("pod {pod} has anti-affinity to the VM");
+                Finding::of(Cause::PodAffinityNotJudged, &detail)
+            }));
+        }
         if lacks_host_model(&body, &target) {
             let known = Code::Cause(Cause::HostCpuUnknown);
             if !findings.iter().any(|found| found.code == known) {

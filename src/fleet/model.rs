@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Affinity, NodeSelector, Taint, Toleration};
+use k8s_openapi::api::core::v1::{Affinity, NodeSelector, PodAffinityTerm, Taint, Toleration};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::Deserialize;
 
@@ -41,6 +41,9 @@ pub struct Pod {
     pub requests: Resources,
     /// The host ports that it takes, as `(protocol, port)`.
     pub host_ports: Vec<(String, i32)>,
+    /// The pods that it keeps away: its required anti-affinity, without the rule by which KubeVirt keeps the
+    /// target of a migration from the VM's own node.
+    pub repels: Vec<PodAffinityTerm>,
     /// What only the launcher of a VM has.
     pub launcher: Option<Box<Launcher>>,
 }
@@ -558,6 +561,8 @@ pub struct VmiStatus {
 pub struct MemoryStatus {
     /// What the launcher needs beside the memory of the guest, as a quantity.
     pub memory_overhead: Option<Quantity>,
+    /// What the guest has now. The spec has more once memory was plugged in that waits for a migration.
+    pub guest_current: Option<Quantity>,
 }
 
 /// A condition.

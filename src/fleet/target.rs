@@ -94,12 +94,13 @@ impl TargetPod {
 
         let memory = vmi.status.memory.as_ref();
         let overhead = memory.and_then(|memory| memory.memory_overhead.as_ref());
+        let computed = requests::of_launcher(&vmi.spec, overhead, kubevirt);
         Self {
             source: vmi.status.node_name.clone(),
             rules: rules(&vmi.spec, model, selector),
             requests: source_pod.map_or_else(
-                || requests::of_launcher(&vmi.spec, overhead, kubevirt),
-                |pod| pod.requests.clone(),
+                || computed.clone(),
+                |pod| requests::grown(&pod.requests, &computed, vmi),
             ),
             not_judged: not_judged(&vmi.spec),
         }

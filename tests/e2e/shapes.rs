@@ -132,6 +132,13 @@ pub(crate) fn vmi(every: &Value, vm: &Value) -> Value {
         let disk = json!({"name": claim, "disk": {"bus": "virtio"}});
         push(&mut spec["domain"]["devices"]["disks"], disk);
     }
+    for claim in list(&vm["luns"]) {
+        let volume = json!({"name": claim, "persistentVolumeClaim": {"claimName": claim}});
+        push(&mut spec["volumes"], volume);
+        let lun = json!({"bus": "scsi", "reservation": true});
+        let disk = json!({"name": claim, "lun": lun});
+        push(&mut spec["domain"]["devices"]["disks"], disk);
+    }
     let mut annotations = json!({});
     for (annotation, field) in [
         (ON_NODE, "node"),

@@ -201,6 +201,9 @@ impl World {
             .filter(is_new)
             .cloned()
             .collect();
+        if new.is_empty() {
+            return;
+        }
         self.kubectl.apply(&new);
         let wait = ["wait", "--for=condition=Established", "--all", "crds"];
         self.kubectl.run(&wait, "");

@@ -454,3 +454,24 @@ fn a_node_with_another_cpu_is_named_for_a_guest_with_the_cpu_of_its_node() {
         );
     }
 }
+
+#[test]
+fn a_node_with_the_hostname_of_the_source_node_takes_no_target() {
+    let mut fleet = captured();
+    let node = fleet.nodes.get_mut("el9-1").unwrap();
+    let hostname = ("kubernetes.io/hostname".to_owned(), "el9-0".to_owned());
+    node.labels.extend([hostname]);
+    let mut placement = Placement::new(&fleet);
+    let mut from = |source: &str| {
+        let pod = TargetPod {
+            source: Some(source.to_owned()),
+            ..TargetPod::default()
+        };
+        listed(&placement.misfits(&pod, &[]))
+    };
+    let same = |node| vec![(Cause::SameHostname, "el9-0".to_owned(), vec![node])];
+    assert_eq!(from("el9-0"), same("el9-1"));
+    assert_eq!(from("el9-1"), same("el9-0"));
+    assert_eq!(from("el9-2"), []);
+    assert_eq!(from("unknown"), []);
+}

@@ -421,3 +421,30 @@ fn an_object_that_can_not_be_read_says_what_is_wrong_and_where() {
         assert_eq!(error, expect, "{kind:?}");
     }
 }
+
+#[test]
+fn the_anti_affinity_of_a_pod_is_kept_but_for_the_rule_that_kubevirt_adds() {
+    let term = |label: &str| {
+        json!({
+            "topologyKey": "kubernetes.io/hostname",
+            "labelSelector": {"matchLabels": {label: "x"}},
+        })
+    };
+    let spec = json!({"affinity": {"podAntiAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": [term("kubevirt.io/created-by"), term("app")],
+        "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "podAffinityTerm": term("a")}],
+    }}});
+    let fleet = mk_pod(&json!({}), &spec, &json!({}));
+    let repels = &only_pod(&fleet).unwrap().repels;
+    let labels = repels.iter().map(|term| {
+        let selector = term.label_selector.as_ref().unwrap();
+        selector
+            .match_labels
+            .as_ref()
+            .unwrap()
+            .keys()
+            .next()
+            .unwrap()
+    });
+    assert_eq!(labels.collect::<Vec<_>>(), ["app"]);
+}

@@ -1,8 +1,13 @@
 //! Pods: where they are, what they take of their node, and what is special about the launcher of a VM.
 
+use k8s_openapi::api::core::v1::PodAffinityTerm;
+
 use super::core::{self, Metadata, PodSpec, PodStatus};
 use super::requests;
 use crate::fleet::model::{Labels, Launcher, OvnNetwork, Pod};
+
+/// The label of a VM's pods with the UID of its VMI.
+const CREATED_BY: &str = "kubevirt.io/created-by";
 
 /// The images of its containers.
 pub(super) fn images(pod: &core::Pod) -> impl Iterator<Item = String> {
@@ -24,6 +29,7 @@ pub(super) fn pod(pod: core::Pod) -> Result<Option<Pod>, String> {
         node: spec.node_name.clone().filter(|node| !node.is_empty()),
         requests: requests::of(&spec, &status)?,
         host_ports: host_ports(&spec),
+        repels: repels(&spec),
         launcher: launcher(metadata, spec, &status).map(Box::new),
     }))
 }
@@ -41,6 +47,24 @@ fn host_ports(spec: &PodSpec) -> Vec<(String, i32)> {
             Some((protocol.to_owned(), number))
         })
         .collect()
+}
+
+/// The pods that a pod keeps away, but for those of its own VM.
+fn repels(spec: &PodSpec) -> Vec<PodAffinityTerm> {
+    let affinity = spec.affinity.as_ref();
+    let rules = affinity.and_then(|affinity| affinity.pod_anti_affinity.as_ref());
+    let terms = rules.and_then(|rules| {
+        rules
+            .required_during_scheduling_ignored_during_execution
+            .as_ref()
+    });
+    let is_of_other = |term: &&PodAffinityTerm| {
+        let selector = term.label_selector.as_ref();
+        let exact = selector.and_then(|selector| selector.match_labels.as_ref());
+        !exact.is_some_and(|labels| labels.contains_key(CREATED_BY))
+    };
+    let terms = terms.into_iter().flatten();
+    terms.filter(is_of_other).cloned().collect()
 }
 
 /// What is kept of the launcher of a VM; `None` for any other pod, also for those that attach a volume

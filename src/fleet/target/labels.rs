@@ -2,6 +2,8 @@
 
 /// virt-handler runs on the node. The value is `true`.
 pub(crate) const SCHEDULABLE: &str = "kubevirt.io/schedulable";
+/// The name of the node, as the system on it knows it.
+pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";
 /// The architecture of the node.
 pub(crate) const ARCH: &str = "kubernetes.io/arch";
 /// The node can run VMs of the architecture that follows, natively or emulated.

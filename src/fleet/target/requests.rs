@@ -4,7 +4,7 @@
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use crate::fleet::model::{KubeVirt, Resources, VmiSpec};
+use crate::fleet::model::{KubeVirt, Resources, Vmi, VmiSpec};
 use crate::fleet::quantity;
 
 const CPU: &str = "cpu";
@@ -93,6 +93,30 @@ pub(super) fn of_launcher(
     for device in devices.gpus.iter().chain(&devices.host_devices) {
         if let Some(resource) = &device.device_name {
             add(resource, 1);
+        }
+    }
+    requests
+}
+
+/// What the target pod requests of a VM whose pod requests this, where CPUs or memory were plugged in since
+/// that pod was made: the VM has them once it has migrated. `computed` is what its spec makes of a launcher.
+pub(super) fn grown(of_source: &Resources, computed: &Resources, vmi: &Vmi) -> Resources {
+    let mut requests = of_source.clone();
+    let memory = vmi.spec.domain.memory.as_ref();
+    let wanted = memory.and_then(|memory| amount(MEMORY, memory.guest.as_ref()?));
+    let status = vmi.status.memory.as_ref();
+    let current = status.and_then(|status| amount(MEMORY, status.guest_current.as_ref()?));
+    let is_paged = memory.is_some_and(|memory| memory.hugepages.is_some());
+    if let (Some(wanted), Some(current), Some(requested), false) =
+        (wanted, current, requests.get_mut(MEMORY), is_paged)
+    {
+        *requested = requested.saturating_add(wanted.saturating_sub(current).max(0));
+    }
+    for (resource, requested) in &mut requests {
+        let is_pluggable =
+            matches!(resource.as_str(), CPU | MEMORY) || resource.starts_with("hugepages-");
+        if let Some(computed) = computed.get(resource).filter(|_| is_pluggable) {
+            *requested = (*requested).max(*computed);
         }
     }
     requests

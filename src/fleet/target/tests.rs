@@ -800,3 +800,48 @@ fn the_target_pods_of_the_captured_migrations_are_rebuilt() {
     }
     assert_eq!(rebuilt, 2);
 }
+
+#[test]
+fn what_was_plugged_in_since_the_start_is_requested_of_the_target() {
+    const MIB: i64 = 1 << 20;
+    let source = [("cpu", 100), ("memory", 400 * MIB), ("pods", 1)];
+    let resources = |amounts: &[(&str, i64)]| -> Resources {
+        let amounts = amounts.iter();
+        amounts
+            .map(|(name, amount)| ((*name).to_owned(), *amount))
+            .collect()
+    };
+    for (spec, current, expect) in [
+        // As at the start, with an overhead of 272 MiB.
+        (json!({"memory": {"guest": "128Mi"}}), "128Mi", source),
+        (
+            json!({"memory": {"guest": "1Gi"}}),
+            "128Mi",
+            [("cpu", 100), ("memory", 1296 * MIB), ("pods", 1)],
+        ),
+        // Less is requested only of a pod that is made anew for less.
+        (json!({"memory": {"guest": "64Mi"}}), "128Mi", source),
+        (
+            json!({"memory": {"guest": "128Mi"}, "cpu": {"sockets": 4}}),
+            "128Mi",
+            [("cpu", 400), ("memory", 400 * MIB), ("pods", 1)],
+        ),
+        (
+            json!({"memory": {"guest": "128Mi"}, "resources": {"requests": {"memory": "1Gi"}}}),
+            "128Mi",
+            [("cpu", 100), ("memory", 1024 * MIB), ("pods", 1)],
+        ),
+    ] {
+        let vmi: Vmi = from_value(json!({
+            "spec": {"domain": spec},
+            "status": {"memory": {"guestCurrent": current}},
+        }))
+        .unwrap();
+        let pod = Pod {
+            requests: resources(&source),
+            ..Pod::default()
+        };
+        let target = TargetPod::of_migration(&vmi, Some(&pod), None, None, None);
+        assert_eq!(target.requests, resources(&expect), "{spec}");
+    }
+}

@@ -41,6 +41,10 @@ pub(crate) fn a_check_names_the_nodes_that_migrations_are_placed_on(world: &mut 
     }
     wait_until_running(world, NAMESPACE, vms.len());
     make_room_for_one(api);
+    for vm in vms.iter().filter(|vm| vm.get("plugged").is_some()) {
+        let path = format!("{}/{}", vms::vmis(NAMESPACE), name(vm));
+        api.merge(&path, &vm["plugged"]);
+    }
 
     let berth = world.berth("berth");
     let service = world.service(&[&berth]);

@@ -477,6 +477,15 @@ const CASES: &[(Cause, Change, &str)] = &[
         "host-passthrough CPU on nodes with other CPUs: model is not Skylake",
     ),
     (
+        Cause::SameHostname,
+        |c| {
+            let mut nodes = c["items"].as_array_mut().unwrap().iter_mut();
+            let node = nodes.find(|item| item["metadata"]["name"] == "b").unwrap();
+            node["metadata"]["labels"]["kubernetes.io/hostname"] = json!("a");
+        },
+        "the hostname is that of the source node: a",
+    ),
+    (
         Cause::NotInSnapshot,
         |c| remove(c, "Namespace"),
         "the snapshot lacks a kind: namespaces",
