@@ -28,6 +28,7 @@ async fn the_release_and_the_kinds_of_a_group_are_told() {
         "virtualmachines",
         "virtualmachineinstances",
         "virtualmachineinstancemigrations",
+        "virtualmachineinstancereplicasets",
     ];
     assert_eq!(kinds, expect);
     let none = client.list_api_group_resources("example.com/v1").await;
