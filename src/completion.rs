@@ -87,7 +87,7 @@ fn with_names(command: Command, source: &NameSource) -> Command {
         .mut_subcommands(|inner| with_names(inner, source))
 }
 
-/// What completes the values of a flag. A value is known by its name.
+/// What completes the values of a flag or an argument. A value is known by its name.
 fn completer(arg: &Arg, source: NameSource) -> Option<ArgValueCompleter> {
     let value = arg.get_value_names()?.first()?;
     let kind = match (arg.get_id().as_str(), value.as_str()) {
@@ -95,31 +95,49 @@ fn completer(arg: &Arg, source: NameSource) -> Option<ArgValueCompleter> {
         ("context", _) => NameKind::Context,
         (_, "NODE") => NameKind::Node,
         (_, "VM") => NameKind::Vm,
-        (_, "CODE") => return Some(ArgValueCompleter::new(codes)),
+        (_, "CODE") => {
+            // `berth explain` takes `vm/NAME` as well.
+            let takes_vms = arg.is_positional();
+            let complete = move |current: &str| {
+                if takes_vms && current.contains('/') {
+                    names(&source, NameKind::Vm, current)
+                } else {
+                    codes(current)
+                }
+            };
+            return Some(text_completer(complete));
+        }
         _ => return None,
     };
-    let complete = move |current: &OsStr| {
-        let Some(current) = current.to_str() else {
-            return Vec::new();
-        };
-        // `vm/NAME` and `vmi/NAME` are VMs as well.
-        let prefix = ["vm/", "vmi/"]
-            .into_iter()
-            .find(|prefix| kind == NameKind::Vm && current.starts_with(prefix))
-            .unwrap_or_default();
-        let names = source.read(kind).into_iter();
-        let words = names.map(|name| format!("{prefix}{name}"));
-        words
-            .filter(|word| word.starts_with(current))
-            .map(CompletionCandidate::new)
-            .collect()
-    };
-    Some(ArgValueCompleter::new(complete))
+    Some(text_completer(move |current| names(&source, kind, current)))
+}
+
+/// A completer of words, which are text.
+fn text_completer(
+    complete: impl Fn(&str) -> Vec<CompletionCandidate> + Send + Sync + 'static,
+) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |current: &OsStr| {
+        current.to_str().map(&complete).unwrap_or_default()
+    })
+}
+
+/// The names that begin so. VMs are `vm/NAME` and `vmi/NAME` as well.
+fn names(source: &NameSource, kind: NameKind, current: &str) -> Vec<CompletionCandidate> {
+    let prefix = ["vm/", "vmi/"]
+        .into_iter()
+        .find(|prefix| kind == NameKind::Vm && current.starts_with(prefix))
+        .unwrap_or_default();
+    let names = source.read(kind).into_iter();
+    let words = names.map(|name| format!("{prefix}{name}"));
+    words
+        .filter(|word| word.starts_with(current))
+        .map(CompletionCandidate::new)
+        .collect()
 }
 
 /// The codes that begin so, with what each means.
-fn codes(current: &OsStr) -> Vec<CompletionCandidate> {
-    let current = current.to_string_lossy().to_uppercase();
+fn codes(current: &str) -> Vec<CompletionCandidate> {
+    let current = current.to_uppercase();
     Code::all()
         .filter(|code| code.id().starts_with(&current))
         .map(|code| {

@@ -133,6 +133,8 @@ fn names_are_completed_from_a_snapshot() {
         (&["check"], &["db", "we"], &["web", ":4"]),
         (&["check"], &["vmi/l"], &["vmi/legacy", ":4"]),
         (&["check"], &["pod/l"], &[":4"]),
+        (&["explain"], &["vm/l"], &["vm/legacy", ":4"]),
+        (&["explain"], &["BRT0109"], &["BRT0109", ":4"]),
         (&["check", "-n", "kubevirt"], &[""], &[":4"]),
         (
             &["check"],
