@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::line::{Asked, Line, answered};
 use super::selector::matches;
-use crate::api::Fault;
+use crate::api::{Cause, Fault};
 use crate::decide::requirements::Requirement;
 
 /// The annotation that KubeVirt looks for.
@@ -63,7 +63,7 @@ impl Injection {
         if policy.is_some() {
             lines.extend(self.binding());
         }
-        lines.push(self.tried());
+        lines.extend(self.tried());
         if has_webhook {
             lines.push(
                 match answered(&self.review, Requirement::MigrationsNotReviewed) {
@@ -116,20 +116,22 @@ impl Injection {
         vec![bound, found]
     }
 
-    fn tried(&self) -> Line {
+    /// What came of the VM. Without KubeVirt there are no VMs, which is a finding of its own.
+    fn tried(&self) -> Option<Line> {
         let requirement = Requirement::NotInjected;
         let Some((namespace, tried)) = &self.tried else {
             let why = "every namespace opts out, or none could be listed";
-            return Line::unknown(requirement, why);
+            return Some(Line::unknown(requirement, why));
         };
         let vm = match tried {
             Ok(vm) => vm,
-            Err(fault) => return refused(namespace, fault),
+            Err(fault) if fault.cause == Cause::NotFound => return None,
+            Err(fault) => return Some(refused(namespace, fault)),
         };
         let annotations = vm.pointer("/spec/template/metadata/annotations");
         let annotation = annotations.and_then(|annotations| annotations.get(ANNOTATION));
         let detail = format!("dry run in namespace {namespace}");
-        Line::of(annotation.is_some(), requirement, &detail)
+        Some(Line::of(annotation.is_some(), requirement, &detail))
     }
 }
 
@@ -165,4 +167,37 @@ pub(super) fn namespace_to_try(
     names
         .min_by_key(|name| (*name != "default", name.starts_with("kube-"), *name))
         .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_vm_is_tried_in_default_or_else_in_a_namespace_that_does_not_opt_out() {
+        let selector = json!({"matchExpressions": [
+            {"key": "berth.dev/inject", "operator": "NotIn", "values": ["disabled"]},
+        ]});
+        let selector: LabelSelector = serde_json::from_value(selector).unwrap();
+        let plain = |name: &str| json!({"metadata": {"name": name}});
+        let out = json!({"berth.dev/inject": "disabled"});
+        let label = json!({"metadata": {"name": "default", "labels": out}});
+        let annotation = json!({"metadata": {"name": "default", "annotations": out}});
+        let going = json!({"metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        for (namespaces, expect) in [
+            (json!([plain("a"), plain("default")]), Some("default")),
+            (json!([label, plain("kube-system"), plain("b")]), Some("b")),
+            (
+                json!([annotation, plain("kube-system")]),
+                Some("kube-system"),
+            ),
+            (json!([label, going]), None),
+            (json!([]), None),
+        ] {
+            let parsed: Vec<Namespace> = serde_json::from_value(namespaces.clone()).unwrap();
+            let found = namespace_to_try(&parsed, Some(&selector));
+            assert_eq!(found.as_deref(), expect, "{namespaces}");
+        }
+    }
 }

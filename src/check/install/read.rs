@@ -324,3 +324,25 @@ fn selector() -> String {
         .collect();
     labels.join(",")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_ends_after_its_limit_and_all_of_them_at_the_deadline() {
+        let silent = tower::service_fn(|_: http::Request<Body>| {
+            std::future::pending::<Result<http::Response<Body>, Infallible>>()
+        });
+        let client = Client::new(silent, "default");
+        let reader = Reader::new(client, "berth-system".to_owned());
+        for _ in 0..6 {
+            let fault = reader.get("/version").await.unwrap_err();
+            assert_eq!(fault.to_string(), "no answer within 10 s");
+        }
+        let fault = reader.get("/version").await.unwrap_err();
+        assert_eq!(fault.to_string(), "the check has an end after 60 s");
+    }
+}

@@ -65,6 +65,20 @@ const INSTALLED: &[Case] = &[
         "KubeVirt is not installed: there is no KubeVirt CR",
     ),
     (
+        Requirement::KubeVirtNotFound,
+        |c| {
+            for kind in [
+                "virtualmachines",
+                "virtualmachineinstances",
+                "virtualmachineinstancemigrations",
+                "kubevirts",
+            ] {
+                c.server.uninstall(kind);
+            }
+        },
+        "KubeVirt is not installed: the API server does not serve kubevirt.io/v1",
+    ),
+    (
         Requirement::KubeVirtNotDeployed,
         |c| {
             c.server
