@@ -27,15 +27,19 @@ impl ObjectKey {
     /// Whether the object is in this namespace.
     #[must_use]
     pub fn is_in(&self, namespace: &str) -> bool {
-        let own = self.0.split_once('/').map(|(namespace, _)| namespace);
-        own == Some(namespace)
+        self.namespace() == Some(namespace)
+    }
+
+    /// The namespace; `None` for a cluster-scoped object.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.0.split_once('/').map(|(namespace, _)| namespace)
     }
 
     /// The key of another object in the same namespace.
     #[must_use]
     pub fn beside(&self, name: &str) -> Self {
-        let namespace = self.0.split_once('/').map(|(namespace, _)| namespace);
-        Self::new(namespace.unwrap_or_default(), name)
+        Self::new(self.namespace().unwrap_or_default(), name)
     }
 }
 

@@ -386,6 +386,15 @@ causes! {
         remedy: "Give each node a hostname of its own: `hostnamectl set-hostname NAME`, or `--hostname-override` of its kubelet.",
     }
 
+    /// Rules about other pods do not match.
+    PodAffinity {
+        code: "BRT0421",
+        severity: Severity::Error,
+        text: "affinity or anti-affinity to pods does not match",
+        meaning: "The VM has to be near other pods, or far from them, and the node is not; or a pod that is there keeps the VM away by its own anti-affinity. Only required rules reject a node.",
+        remedy: "Move the other pods, or make the rule a preferred one.",
+    }
+
     /// A kind could not be listed.
     NotAllowed {
         code: "BRT0901",
@@ -418,13 +427,13 @@ causes! {
         meaning: "The VM runs, and its pod is not among the pods. What the target pod requests, and which CPU a host-model VM needs, are taken from the VMI alone.",
         remedy: "Run the command again: the pod may have been replaced while the lists were read. In a snapshot, include the pods of all namespaces.",
     }
-    /// Affinity to pods is not judged.
+    /// Affinity to pods is judged by where they are now.
     PodAffinityNotJudged {
         code: "BRT0905",
         severity: Severity::Unchecked,
-        text: "affinity or anti-affinity to pods is not judged",
-        meaning: "The VM has rules about other pods, or another pod has anti-affinity to the pod of the VM. berth judges the rule that KubeVirt adds to keep the target from the VM's own node, and no other.",
-        remedy: "See on which nodes the pods are that `podAffinity` and `podAntiAffinity` of the VM select, and the pod that the message names: they may rule out nodes that are targets here.",
+        text: "affinity or anti-affinity to pods is judged by where they are now",
+        meaning: "The VM has rules about other pods. The plan of a drain moves several VMs, and does not follow what the moves before this one make of the rules.",
+        remedy: "Look at the pods that the rules select, and drain one node at a time.",
     }
     /// Topology spread is not judged.
     TopologySpreadNotJudged {

@@ -2,12 +2,12 @@
 //!
 //! The nodes are judged once for each *shape*, not for each VM: once for equal [`NodeRules`], once for
 //! equal requests, and once for volumes of equal reach. A [`Placement`] keeps these results for the VMs
-//! that follow, up to a number of shapes.
+//! that follow, up to a number of shapes. Rules about other pods are judged for each VM.
 
 pub mod affinity;
 mod cpu;
 mod nodes;
-mod repel;
+pub mod pods;
 mod resources;
 mod taints;
 mod volumes;
@@ -23,10 +23,10 @@ use super::model::{Node, Resources};
 use super::target::{NodeRules, TargetPod, labels};
 
 use nodes::{Groups, NodeSet, Nodes};
+use pods::Pods;
 use resources::Free;
 use volumes::Reach;
 
-pub(in crate::fleet) use repel::Repelling;
 pub(in crate::fleet) use resources::Lack;
 pub use resources::{amount, free};
 
@@ -56,6 +56,7 @@ pub struct Placement<'a> {
     fleet: &'a Fleet,
     nodes: Nodes<'a>,
     free: Free,
+    pods: Pods<'a>,
     by_rules: HashMap<NodeRules, Arc<[Group]>>,
     by_requests: HashMap<Resources, Arc<[Group]>>,
     by_reach: HashMap<Reach, NodeSet>,
@@ -71,6 +72,7 @@ impl<'a> Placement<'a> {
             fleet,
             nodes: Nodes::new(fleet),
             free: Free::new(fleet),
+            pods: Pods::new(fleet),
             by_rules: HashMap::new(),
             by_requests: HashMap::new(),
             by_reach: HashMap::new(),
@@ -102,9 +104,10 @@ impl<'a> Placement<'a> {
             by_requests(requests, free)
         });
         let volumes = self.by_volumes(volumes);
+        let pods = self.pods.misfits(&pod.pods, &self.nodes).finish();
         NodeMisfits {
             names: Arc::clone(&self.nodes.names),
-            parts: [Some(rules), hostname, volumes, Some(requests)]
+            parts: [Some(rules), hostname, volumes, Some(requests), Some(pods)]
                 .into_iter()
                 .flatten()
                 .collect(),

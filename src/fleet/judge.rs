@@ -16,7 +16,7 @@ use crate::decide::origin::Origin;
 use crate::decide::policy::Policy;
 use crate::domain::MachineType;
 use crate::fleet::finding::{Finding, Verdict, message};
-use crate::fleet::fit::{Placement, Repelling};
+use crate::fleet::fit::Placement;
 use crate::fleet::migratable::{self, Subject};
 use crate::fleet::model::{Labels, Migration, Pod, Resources, Vm, VmSpec, Vmi, VmiSpec, VmiVolume};
 use crate::fleet::target::TargetPod;
@@ -59,6 +59,8 @@ pub struct Judgement<'f> {
     pub targets: Vec<&'f str>,
     /// What its pod requests of a node.
     pub requests: Resources,
+    /// It has to be near other pods, or far from them.
+    pub depends_on_pods: bool,
     /// The labels that its pod asks of a node.
     pub selector: Labels,
     /// What was found, the VM as a whole first, then its nodes.
@@ -163,7 +165,6 @@ pub struct Judge<'f> {
     snapshot: &'f Snapshot,
     policy: &'f Policy,
     placement: Placement<'f>,
-    repelling: Repelling<'f>,
     /// The nodes as berth's checks see them, by name.
     candidates: Vec<Candidate<'f>>,
     versions: Versions,
@@ -182,7 +183,6 @@ impl<'f> Judge<'f> {
             snapshot,
             policy,
             placement: Placement::new(fleet),
-            repelling: Repelling::new(fleet),
             candidates: fleet
                 .nodes
                 .keys()
@@ -216,6 +216,7 @@ impl<'f> Judge<'f> {
                 verdict: Verdict::Unknown,
                 targets: Vec::new(),
                 requests: Resources::new(),
+                depends_on_pods: false,
                 selector: Labels::new(),
                 findings: Vec::new(),
             };
@@ -246,14 +247,6 @@ impl<'f> Judge<'f> {
             &target.requests,
         ));
         findings.extend(not_judged(&target, subject.spec));
-        if !target.not_judged.contains(&Cause::PodAffinityNotJudged) {
-            let labels = launcher.map_or_else(|| body.labels(), |launcher| &launcher.labels);
-            let pod = self.repelling.pod_against(subject.namespace, labels);
-            findings.extend(pod.map(|pod| {
-                let detail = format!("pod {pod} has anti-affinity to the VM");
-                Finding::of(Cause::PodAffinityNotJudged, &detail)
-            }));
-        }
         if lacks_host_model(&body, &target) {
             let known = Code::Cause(Cause::HostCpuUnknown);
             if !findings.iter().any(|found| found.code == known) {
@@ -290,6 +283,7 @@ impl<'f> Judge<'f> {
             body,
             verdict,
             targets,
+            depends_on_pods: target.pods.has_terms(),
             requests: target.requests,
             selector: target.rules.selector,
             findings,

@@ -36,6 +36,8 @@ pub struct Node {
 pub struct Pod {
     /// Its node; `None` while it waits for one.
     pub node: Option<String>,
+    /// Its labels.
+    pub labels: Labels,
     /// What the scheduler counts for it: the sum of its containers or the largest init container, its
     /// sidecars and its overhead, as kube-scheduler adds them up, and one of `pods`.
     pub requests: Resources,
@@ -61,8 +63,6 @@ pub struct Launcher {
     pub is_running: bool,
     /// When it was made, in RFC 3339.
     pub created: String,
-    /// Its labels.
-    pub labels: Labels,
     /// The labels that its node has to have.
     pub node_selector: Labels,
     /// Its affinity.

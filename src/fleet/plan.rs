@@ -98,6 +98,10 @@ pub fn plan<'f>(
     let mut plan = Plan::default();
     for mut judgement in judged {
         let body = judgement.body;
+        if judgement.depends_on_pods {
+            let found = Finding::of(Cause::PodAffinityNotJudged, "");
+            judgement.findings.push(found);
+        }
         let has = |cause| {
             judgement
                 .findings

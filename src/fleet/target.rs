@@ -10,14 +10,15 @@ mod version;
 use std::collections::BTreeSet;
 use std::hash::{Hash, Hasher};
 
-use k8s_openapi::api::core::v1::{Affinity, Toleration};
+use k8s_openapi::api::core::v1::{PodAffinityTerm, Toleration};
 
 use crate::decide::causes::Cause;
 
 pub(in crate::fleet) use selector::{HOST_MODEL, HOST_PASSTHROUGH};
 
 use super::fit::affinity::NodeAffinity;
-use super::model::{KubeVirt, Labels, Migration, Node, Pod, Resources, Vm, Vmi, VmiSpec};
+use super::fit::pods::PodRules;
+use super::model::{KubeVirt, Labels, Metadata, Migration, Node, Pod, Resources, Vm, Vmi, VmiSpec};
 
 /// What decides on the node of a launcher pod.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,9 +29,11 @@ pub struct TargetPod {
     pub rules: NodeRules,
     /// What the pod requests, with one of `pods`.
     pub requests: Resources,
-    /// What kube-scheduler looks at and berth does not: [`Cause::PodAffinityNotJudged`],
-    /// [`Cause::TopologySpreadNotJudged`], [`Cause::DynamicResourcesNotJudged`] and
-    /// [`Cause::OtherScheduler`], those that the VM gives reason for.
+    /// What it is to other pods, and they to it.
+    pub pods: PodRules,
+    /// What kube-scheduler looks at and berth does not: [`Cause::TopologySpreadNotJudged`],
+    /// [`Cause::DynamicResourcesNotJudged`] and [`Cause::OtherScheduler`], those that the VM gives reason
+    /// for.
     pub not_judged: Vec<Cause>,
 }
 
@@ -102,6 +105,7 @@ impl TargetPod {
                 || computed.clone(),
                 |pod| requests::grown(&pod.requests, &computed, vmi),
             ),
+            pods: pods_of_migration(vmi, source_pod),
             not_judged: not_judged(&vmi.spec),
         }
     }
@@ -125,9 +129,50 @@ impl TargetPod {
             source: None,
             rules: rules(spec, model, selector),
             requests: requests::of_launcher(spec, None, kubevirt),
+            pods: PodRules::new(
+                &vm.metadata.namespace,
+                pod_labels(&vm.metadata.name, &vm.spec.template.metadata.labels),
+                spec.affinity.as_ref(),
+            ),
             not_judged: not_judged(spec),
         }
     }
+}
+
+/// What the target pod is to other pods. What KubeVirt adds for a LUN with reservations, of which no two
+/// pods may be on a node, is the same as on the source pod (`setPersistentReservationAntiAffinity`).
+fn pods_of_migration(vmi: &Vmi, source_pod: Option<&Pod>) -> PodRules {
+    let Metadata {
+        name,
+        namespace,
+        uid,
+        labels: own,
+        ..
+    } = &vmi.metadata;
+    let mut labels = pod_labels(name, own);
+    labels.insert(labels::CREATED_BY.to_owned(), uid.clone());
+    let reserved = source_pod.iter().flat_map(|pod| &pod.labels);
+    let reserved = reserved.filter(|(key, _)| key.starts_with(labels::RESERVATION));
+    labels.extend(reserved.map(|(key, value)| (key.clone(), value.clone())));
+    let mut rules = PodRules::new(namespace, labels, vmi.spec.affinity.as_ref());
+    let is_of_reservation = |term: &&PodAffinityTerm| {
+        let selector = term.label_selector.as_ref();
+        let expressions = selector.and_then(|selector| selector.match_expressions.as_ref());
+        let mut expressions = expressions.into_iter().flatten();
+        expressions.any(|expression| expression.key.starts_with(labels::RESERVATION))
+    };
+    let terms = source_pod.iter().flat_map(|pod| &pod.repels);
+    rules.far.extend(terms.filter(is_of_reservation).cloned());
+    rules
+}
+
+/// The labels of a launcher pod: those of its VMI, and those that virt-controller adds (`podLabels`). The
+/// UID of the VMI is not known before there is one.
+fn pod_labels(name: &str, own: &Labels) -> Labels {
+    let mut labels = own.clone();
+    labels.insert("kubevirt.io".to_owned(), "virt-launcher".to_owned());
+    labels.insert("vm.kubevirt.io/name".to_owned(), name.to_owned());
+    labels
 }
 
 /// The labels with this prefix.
@@ -240,10 +285,6 @@ fn not_judged(spec: &VmiSpec) -> Vec<Cause> {
         .is_some_and(|name| !matches!(name, "" | "default-scheduler"));
     let reasons = [
         (
-            spec.affinity.as_ref().is_some_and(requires_pods),
-            Cause::PodAffinityNotJudged,
-        ),
-        (
             !spec.topology_spread_constraints.is_empty(),
             Cause::TopologySpreadNotJudged,
         ),
@@ -257,24 +298,6 @@ fn not_judged(spec: &VmiSpec) -> Vec<Cause> {
         .into_iter()
         .filter_map(|(has, cause)| has.then_some(cause))
         .collect()
-}
-
-/// Whether an affinity has required terms about other pods. Preferred ones reject no node.
-fn requires_pods(affinity: &Affinity) -> bool {
-    let near = affinity.pod_affinity.as_ref();
-    let near = near.and_then(|near| {
-        near.required_during_scheduling_ignored_during_execution
-            .as_ref()
-    });
-    let far = affinity.pod_anti_affinity.as_ref();
-    let far = far.and_then(|far| {
-        far.required_during_scheduling_ignored_during_execution
-            .as_ref()
-    });
-    [near, far]
-        .into_iter()
-        .flatten()
-        .any(|terms| !terms.is_empty())
 }
 
 #[cfg(test)]

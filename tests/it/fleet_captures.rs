@@ -83,7 +83,7 @@ fn the_captured_target_of_a_migration_is_a_launcher_with_what_it_asks_for() {
     assert_eq!(launcher.migration.as_deref(), Some(migration));
     assert!(launcher.is_running);
     assert_eq!(launcher.created, "2026-11-21T02:24:38Z");
-    assert_eq!(launcher.labels["kubevirt.io/nodeName"], "el9-0");
+    assert_eq!(pod.labels["kubevirt.io/nodeName"], "el9-0");
     assert!(launcher.node_selector.keys().eq([
         "kubevirt.io/schedulable",
         "machine-type.node.kubevirt.io/pc-q35-rhel9.2.0"

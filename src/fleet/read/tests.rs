@@ -182,9 +182,15 @@ fn a_launcher_is_a_pod_that_a_vmi_controls_and_runs_once_all_its_containers_do()
         ("hotplug-disk", status(true), None),
     ] {
         let labels = json!({"kubevirt.io": role, "kubevirt.io/migrationJobUID": "7"});
-        let spec = json!({"nodeSelector": {"a": "b"}, "tolerations": [{"key": "k"}]});
+        let apart = json!([{"topologyKey": "zone"}]);
+        let affinity =
+            json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": apart}});
+        let spec = json!({"nodeSelector": {"a": "b"}, "tolerations": [{"key": "k"}], "affinity": affinity});
         let fleet = mk_pod(&labels, &spec, &status);
-        let launcher = only_pod(&fleet).unwrap().launcher.as_ref();
+        let pod = only_pod(&fleet).unwrap();
+        assert_eq!(pod.labels["kubevirt.io"], role);
+        assert_eq!(pod.repels[0].topology_key, "zone");
+        let launcher = pod.launcher.as_ref();
         assert_eq!(launcher.map(|it| it.is_running), expect, "{role} {status}");
         let Some(launcher) = launcher else { continue };
         assert_eq!(

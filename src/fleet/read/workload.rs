@@ -4,10 +4,9 @@ use k8s_openapi::api::core::v1::PodAffinityTerm;
 
 use super::core::{self, Metadata, PodSpec, PodStatus};
 use super::requests;
+use crate::fleet::fit::pods::anti_affinity;
 use crate::fleet::model::{Labels, Launcher, OvnNetwork, Pod};
-
-/// The label of a VM's pods with the UID of its VMI.
-const CREATED_BY: &str = "kubevirt.io/created-by";
+use crate::fleet::target::labels;
 
 /// The images of its containers.
 pub(super) fn images(pod: &core::Pod) -> impl Iterator<Item = String> {
@@ -27,6 +26,7 @@ pub(super) fn pod(pod: core::Pod) -> Result<Option<Pod>, String> {
     }
     Ok(Some(Pod {
         node: spec.node_name.clone().filter(|node| !node.is_empty()),
+        labels: metadata.labels.clone(),
         requests: requests::of(&spec, &status)?,
         host_ports: host_ports(&spec),
         repels: repels(&spec),
@@ -51,19 +51,12 @@ fn host_ports(spec: &PodSpec) -> Vec<(String, i32)> {
 
 /// The pods that a pod keeps away, but for those of its own VM.
 fn repels(spec: &PodSpec) -> Vec<PodAffinityTerm> {
-    let affinity = spec.affinity.as_ref();
-    let rules = affinity.and_then(|affinity| affinity.pod_anti_affinity.as_ref());
-    let terms = rules.and_then(|rules| {
-        rules
-            .required_during_scheduling_ignored_during_execution
-            .as_ref()
-    });
     let is_of_other = |term: &&PodAffinityTerm| {
         let selector = term.label_selector.as_ref();
         let exact = selector.and_then(|selector| selector.match_labels.as_ref());
-        !exact.is_some_and(|labels| labels.contains_key(CREATED_BY))
+        !exact.is_some_and(|exact| exact.contains_key(labels::CREATED_BY))
     };
-    let terms = terms.into_iter().flatten();
+    let terms = anti_affinity(spec.affinity.as_ref()).iter();
     terms.filter(is_of_other).cloned().collect()
 }
 
@@ -96,7 +89,6 @@ fn launcher(metadata: Metadata, spec: PodSpec, status: &PodStatus) -> Option<Lau
         affinity: spec.affinity,
         tolerations: spec.tolerations,
         networks: ovn_networks(&metadata.annotations),
-        labels,
     })
 }
 

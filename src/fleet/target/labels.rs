@@ -4,6 +4,10 @@
 pub(crate) const SCHEDULABLE: &str = "kubevirt.io/schedulable";
 /// The name of the node, as the system on it knows it.
 pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";
+/// The UID of the VMI whose pod it is (`CreatedByLabel`).
+pub(crate) const CREATED_BY: &str = "kubevirt.io/created-by";
+/// The prefix of a LUN's claim with SCSI reservations (`PersistentReservationLabelPrefix`).
+pub(crate) const RESERVATION: &str = "pr.kubevirt.io/";
 /// The architecture of the node.
 pub(crate) const ARCH: &str = "kubernetes.io/arch";
 /// The node can run VMs of the architecture that follows, natively or emulated.

@@ -478,24 +478,8 @@ fn the_tolerations_are_those_of_the_vmi_and_the_default_ones() {
 
 #[test]
 fn what_berth_does_not_judge_is_listed() {
-    let required = json!({"requiredDuringSchedulingIgnoredDuringExecution": [
-        {"topologyKey": "kubernetes.io/hostname"}]});
-    let preferred = json!({"preferredDuringSchedulingIgnoredDuringExecution": [
-        {"weight": 1, "podAffinityTerm": {"topologyKey": "kubernetes.io/hostname"}}]});
     for (spec, expect) in [
         (json!({}), vec![]),
-        (
-            json!({"affinity": {"podAffinity": required}}),
-            vec![Cause::PodAffinityNotJudged],
-        ),
-        (
-            json!({"affinity": {"podAntiAffinity": required}}),
-            vec![Cause::PodAffinityNotJudged],
-        ),
-        (
-            json!({"affinity": {"podAffinity": preferred, "podAntiAffinity": {}}}),
-            vec![],
-        ),
         (json!({"schedulerName": ""}), vec![]),
         (json!({"schedulerName": "default-scheduler"}), vec![]),
         (
@@ -844,4 +828,32 @@ fn what_was_plugged_in_since_the_start_is_requested_of_the_target() {
         let target = TargetPod::of_migration(&vmi, Some(&pod), None, None, None);
         assert_eq!(target.requests, resources(&expect), "{spec}");
     }
+}
+
+#[test]
+fn the_pod_is_to_other_pods_what_the_vmi_says() {
+    let affinity = json!({
+        "podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+            {"weight": 1, "podAffinityTerm": {"topologyKey": "rack"}}]},
+        "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "zone"}]},
+    });
+    let mut vmi = vmi(json!({"affinity": affinity}), json!({}));
+    vmi.metadata.labels = [("app".to_owned(), "db".to_owned())].into();
+    vmi.metadata.uid = "7".to_owned();
+    let pods = TargetPod::of_migration(&vmi, None, None, None, None).pods;
+    let expect = [
+        ("app", "db"),
+        ("kubevirt.io", "virt-launcher"),
+        ("kubevirt.io/created-by", "7"),
+        ("vm.kubevirt.io/name", vmi.metadata.name.as_str()),
+    ];
+    assert!(
+        pods.labels
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .eq(expect)
+    );
+    assert_eq!(pods.namespace, vmi.metadata.namespace);
+    assert!(pods.near.is_empty());
+    assert_eq!(pods.far[0].topology_key, "zone");
 }

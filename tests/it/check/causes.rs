@@ -501,16 +501,16 @@ const CASES: &[(Cause, Change, &str)] = &[
         "the launcher pod was not found",
     ),
     (
-        Cause::PodAffinityNotJudged,
+        Cause::PodAffinity,
         |c| {
             let term = json!([{"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "db"}}}]);
             vmi(
                 c,
                 "spec/affinity",
-                json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": term}}),
+                json!({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": term}}),
             );
         },
-        "affinity or anti-affinity to pods is not judged",
+        "affinity or anti-affinity to pods does not match: only with pods app=db on the same kubernetes.io/hostname",
     ),
     (
         Cause::TopologySpreadNotJudged,
@@ -656,6 +656,7 @@ fn every_cause_comes_up_with_its_message() {
         Cause::NodeDoesNotFit,
         Cause::NoRoomLeft,
         Cause::NotAllowed,
+        Cause::PodAffinityNotJudged,
         Cause::InstallationNotChecked,
     ];
     assert_eq!(missing, elsewhere);
