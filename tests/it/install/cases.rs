@@ -71,6 +71,7 @@ const INSTALLED: &[Case] = &[
                 "virtualmachines",
                 "virtualmachineinstances",
                 "virtualmachineinstancemigrations",
+                "virtualmachineinstancereplicasets",
                 "kubevirts",
             ] {
                 c.server.uninstall(kind);
