@@ -6,6 +6,10 @@
 # Where tests/setup.sh unpacks tools that it does not install.
 export PATH := $(CURDIR)/target/tools/bin:$(PATH)
 
+# A test that prints something else than before fails, and writes nothing; to accept what is printed:
+# INSTA_UPDATE=always cargo test --test it outputs
+export INSTA_UPDATE ?= no
+
 help: ## List the tasks
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | \
 		while IFS='|' read -r name what; do printf '%-12s %s\n' "$$name" "$$what"; done
@@ -58,6 +62,7 @@ fuzz-smoke: ## Run every fuzz target for 10 seconds over its corpus
 bench: ## Run the benchmarks
 	cargo bench --locked --bench answers
 	cargo bench --locked --bench cluster
+	cargo bench --locked --bench check
 	cargo bench --locked --features null-route --bench load
 
 soak: setup ## Run everything at once and check every response: make soak SECS=600

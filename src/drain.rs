@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::args::fleet::{Drain, FailOn};
 use crate::check::cluster::{Cluster, ClusterError, Scope};
-use crate::check::text::{plural, put, shown_name};
+use crate::check::text::{self, Layout, plural, put, put_wrapped, shown_name};
 use crate::check::{Answer, print_plan};
 use crate::fleet::finding::Found;
 use crate::fleet::kind::Kind;
@@ -49,7 +49,7 @@ pub enum DrainError {
 ///
 /// # Errors
 /// No plan could be made.
-pub async fn run(args: &Drain) -> Result<Answer, DrainError> {
+pub async fn run(args: &Drain, layout: Layout) -> Result<Answer, DrainError> {
     let cluster = Cluster::read(&args.fleet, Scope::All).await?;
     let of_cluster = cluster.findings();
     let mut gaps = cluster.gaps();
@@ -80,12 +80,12 @@ pub async fn run(args: &Drain) -> Result<Answer, DrainError> {
         shut_down: made.shut_down,
     };
     Ok(Answer {
-        text: print_plan(&printed, args.answer.output, || text(&printed)),
+        text: print_plan(&printed, args.answer.output, || table(&printed, layout)),
         code,
     })
 }
 
-fn text(plan: &DrainPlan<'_>) -> String {
+fn table(plan: &DrainPlan<'_>, layout: Layout) -> String {
     let mut out = String::new();
     for wave in plan.moves.chunk_by(|one, next| one.wave == next.wave) {
         if let Some(first) = wave.first() {
@@ -103,7 +103,7 @@ fn text(plan: &DrainPlan<'_>) -> String {
                 ),
             );
             for found in &one.findings {
-                put_found(&mut out, found);
+                put_found(found, layout, &mut out);
             }
         }
     }
@@ -127,36 +127,36 @@ fn text(plan: &DrainPlan<'_>) -> String {
             for found in &vm.findings {
                 let is_source = found.nodes == [vm.node];
                 if found.nodes.is_empty() || shows_nodes && !is_source {
-                    put_found(&mut out, found);
+                    put_found(found, layout, &mut out);
                 }
             }
         }
     }
-    for found in plan
-        .findings
-        .iter()
-        .filter(|found| found.severity != "info")
-    {
-        put(
-            &mut out,
-            format_args!("? {} {}\n", found.code, found.message),
-        );
+    let of_cluster = || {
+        plan.findings
+            .iter()
+            .filter(|found| found.severity != "info")
+    };
+    if of_cluster().next().is_some() {
+        out.push_str("the cluster\n");
+    }
+    for found in of_cluster() {
+        text::line(found, layout, &mut out);
     }
     let waves = plan.moves.last().map_or(0, |one| one.wave);
     let moves = plural(plan.moves.len(), "VM");
     let (stuck, shut_down) = (plan.stuck.len(), plan.shut_down.len());
-    put(
-        &mut out,
-        format_args!(
-            "{}: {moves} would move in {}, {stuck} would block the drain, {shut_down} would be shut down\n",
-            plan.nodes.join(", "),
-            plural(waves, "wave"),
-        ),
+    let waves = plural(waves, "wave");
+    let nodes: Vec<String> = plan.nodes.iter().map(|node| shown_name(node)).collect();
+    let summary = format!(
+        "{}: {moves} would move in {waves}, {stuck} would block the drain, {shut_down} would be shut down",
+        nodes.join(", ")
     );
+    put_wrapped(&summary, 0, layout, &mut out);
     out
 }
 
-fn put_found(out: &mut String, found: &Found<'_>) {
+fn put_found(found: &Found<'_>, layout: Layout, out: &mut String) {
     let Found {
         code,
         message,
@@ -167,7 +167,8 @@ fn put_found(out: &mut String, found: &Found<'_>) {
         0 => String::new(),
         count => format!(" ({})", plural(count, "node")),
     };
-    put(out, format_args!("    {code} {message}{nodes}\n"));
+    put(out, format_args!("    {code} "));
+    put_wrapped(&format!("{message}{nodes}"), 12, layout, out);
 }
 
 #[cfg(test)]
@@ -185,8 +186,13 @@ mod tests {
             stuck: Vec::new(),
             shut_down: Vec::new(),
         };
+        let layout = Layout {
+            is_wide: false,
+            width: 100,
+            program: "berth",
+        };
         assert_eq!(
-            text(&plan),
+            table(&plan, layout),
             "a: 0 VMs would move in 0 waves, 0 would block the drain, 0 would be shut down\n"
         );
     }

@@ -35,5 +35,6 @@ pub mod telemetry;
 pub mod text;
 mod throttle;
 pub mod tls;
+pub mod version;
 pub mod wire;
 mod yaml;

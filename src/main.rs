@@ -10,7 +10,7 @@ use berth::check::text::Layout;
 use berth::config::{self, Config};
 use berth::{
     annotate, check, completion, config_check, demo, drain, explain, report, scheduler_config,
-    telemetry,
+    telemetry, version,
 };
 use clap::FromArgMatches;
 
@@ -90,12 +90,18 @@ fn run(command: Command) -> Result<u8, String> {
             return show(&answer.map_err(|error| error.to_string())?);
         }
         Command::Drain(args) => {
-            let answer = block_on(drain::run(&args))?.map_err(|error| error.to_string())?;
+            let answer =
+                block_on(drain::run(&args, layout()))?.map_err(|error| error.to_string())?;
             return show(&answer);
         }
         Command::Annotate(args) => {
             let answer = block_on(annotate::run(&args))?.map_err(|error| error.to_string())?;
             return show(&answer);
+        }
+        Command::Version(args) => {
+            let text = block_on(version::run(&args, layout()))?;
+            let text = text.map_err(|error| error.to_string())?;
+            print_to(&mut anstream::stdout(), &text)
         }
         Command::Serve(args) => block_on(app::serve(*args))?.map_err(|error| error.to_string()),
         Command::Demo(args) => {
@@ -129,10 +135,11 @@ fn run(command: Command) -> Result<u8, String> {
 
 /// How a text for people is laid out.
 fn layout() -> Layout {
-    let columns = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    let terminal = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    let columns = || env::var("COLUMNS").ok()?.parse().ok();
     Layout {
         is_wide: false,
-        width: columns.unwrap_or(COLUMNS),
+        width: terminal.or_else(columns).unwrap_or(COLUMNS),
         program: Program::current().name(),
     }
 }

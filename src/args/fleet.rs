@@ -198,7 +198,30 @@ pub struct Report {
     pub schema: bool,
 }
 
-/// A format of a plan or a report.
+/// Flags of `berth version`.
+#[derive(Debug, Default, Args)]
+pub struct Version {
+    /// Show what the cluster runs, and the known bugs that it has; --kubeconfig, --context and --snapshot
+    /// mean the same
+    #[arg(long, env = "BERTH_CLUSTER", value_parser = switch)]
+    pub cluster: bool,
+
+    /// The cluster.
+    #[command(flatten)]
+    pub fleet: FleetArgs,
+
+    /// The output
+    #[arg(
+        short,
+        long,
+        env = "BERTH_OUTPUT",
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub output: PlanOutput,
+}
+
+/// A format of a plan, a report or versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum PlanOutput {
     /// For people.

@@ -101,22 +101,29 @@ fn targets(item: &Item<'_>, layout: Layout, out: &mut String) {
         ("unknown", _) => put(out, format_args!("  {YELLOW}?{YELLOW:#} not judged\n")),
         (_, 0) => {}
         ("blocked", count) => {
-            let nodes = named(names, layout);
-            put(
-                out,
-                format_args!("    {} would fit: {nodes}\n", plural(count, "node")),
+            let text = format!(
+                "{} would fit: {}",
+                plural(count, "node"),
+                named(names, layout)
             );
+            out.push_str("    ");
+            put_wrapped(&text, 4, layout, out);
         }
         (_, count) => {
-            let nodes = named(names, layout);
-            put(
-                out,
-                format_args!(
-                    "  {GREEN}√{GREEN:#} {can} {}: {nodes}\n",
-                    plural(count, "node")
-                ),
-            );
+            let text = format!("{can} {}: {}", plural(count, "node"), named(names, layout));
+            put(out, format_args!("  {GREEN}√{GREEN:#} "));
+            put_wrapped(&text, 4, layout, out);
         }
+    }
+}
+
+/// Ends a line with a text, which goes on in lines with this indentation where it does not fit.
+pub(crate) fn put_wrapped(text: &str, indentation: usize, layout: Layout, out: &mut String) {
+    let room = layout.width.saturating_sub(indentation);
+    let room = if layout.is_wide { usize::MAX } else { room };
+    for (number, line) in wrap(text, room).into_iter().enumerate() {
+        let indentation = if number == 0 { 0 } else { indentation };
+        put(out, format_args!("{:indentation$}{line}\n", ""));
     }
 }
 
@@ -136,11 +143,9 @@ pub(crate) fn line(found: &Found<'_>, layout: Layout, out: &mut String) {
     };
     put(
         out,
-        format_args!(
-            "  {style}{symbol}{style:#} {DIM}{}{DIM:#} {}{nodes}\n",
-            found.code, found.message
-        ),
+        format_args!("  {style}{symbol}{style:#} {DIM}{}{DIM:#} ", found.code),
     );
+    put_wrapped(&format!("{}{nodes}", found.message), 12, layout, out);
 }
 
 /// What to do about each code, once. Those of nodes follow only where a VM has no target.

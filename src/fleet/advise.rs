@@ -8,6 +8,15 @@ use crate::fleet::migratable::Subject;
 use crate::fleet::model::Network;
 use crate::fleet::versions::Versions;
 
+/// Every bug that the releases have, in the order of the codes.
+#[must_use]
+pub fn of_releases(versions: &Versions) -> Vec<Finding<'static>> {
+    let present = present(versions);
+    present
+        .map(|(advisory, version)| finding(advisory, &release(advisory, version)))
+        .collect()
+}
+
 /// The bugs that concern the cluster as a whole, in the order of their codes.
 #[must_use]
 pub fn of_cluster(versions: &Versions) -> Vec<Finding<'static>> {

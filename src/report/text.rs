@@ -35,11 +35,14 @@ pub fn table(report: &FleetReport<'_>, layout: Layout) -> String {
     section(&mut out, "VMs by targets", &["TARGETS", "VMS"], rows);
     let head = ["VM", "NODE", "TARGET", "AGAINST OTHER NODES"];
     if let Some(assumed) = &report.assumed {
-        let rows = named(&assumed.stranded);
+        let rows = named(assumed.stranded.iter());
         section(&mut out, "VMs that lose their last target", &head, rows);
     }
-    let scarce = &would_be.unwrap_or(is).scarce;
-    section(&mut out, "VMs with no target or one", &head, named(scarce));
+    let stranded = report.assumed.iter().flat_map(|assumed| &assumed.stranded);
+    let stranded: Vec<&Scarce<'_>> = stranded.collect();
+    let scarce = would_be.unwrap_or(is).scarce.iter();
+    let others = scarce.filter(|vm| !stranded.contains(vm));
+    section(&mut out, "VMs with no target or one", &head, named(others));
     for (title, head, usage) in [
         ("machine types", "MACHINE TYPE", of_types as Usages),
         ("CPU models", "CPU MODEL", of_models),
@@ -72,7 +75,8 @@ pub fn table(report: &FleetReport<'_>, layout: Layout) -> String {
     out
 }
 
-fn releases(releases: &Releases) -> Vec<Vec<String>> {
+/// The name and the version of what runs.
+pub(crate) fn releases(releases: &Releases) -> Vec<Vec<String>> {
     let kubelets = releases.kubernetes.iter();
     let kubelets: Vec<String> = kubelets
         .map(|(version, nodes)| {
@@ -119,7 +123,8 @@ fn targets(is: &Census<'_>, would_be: Option<&Census<'_>>) -> Vec<Vec<String>> {
         .collect()
 }
 
-fn named(vms: &[Scarce<'_>]) -> Vec<Vec<String>> {
+fn named<'s>(vms: impl Iterator<Item = &'s Scarce<'s>>) -> Vec<Vec<String>> {
+    let vms: Vec<&Scarce<'_>> = vms.collect();
     let shown = vms.iter().take(NAMED_VMS).map(|vm| {
         let codes: Vec<&str> = vm.codes.iter().copied().collect();
         vec![

@@ -54,24 +54,6 @@ fn a_vm_is_shown_with_its_targets_what_was_found_and_what_to_do() {
 }
 
 #[test]
-fn a_fleet_is_shown_with_a_line_for_each_vm() {
-    let output = check(&cluster(), &["-A", "-o", "short"]);
-    let text = printed(&output);
-    let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines.len(), 13);
-    for (line, expect) in lines.iter().zip([
-        "VM                                  NODE    VERDICT  TARGETS  CODES",
-        "default/db                          el10-1  warning  6        BRT0413",
-        "default/legacy                      el10-2  warning  4        BRT0213 BRT0413",
-        "default/vm-annotated-false          -       ok       8        BRT0215",
-        "default/vm-annotation-misplaced     -       blocked  8        BRT0202 BRT0215",
-    ]) {
-        assert_eq!(*line, expect);
-    }
-    assert_eq!(output.status.code(), Some(2));
-}
-
-#[test]
 fn the_report_has_the_shape_that_the_schema_describes() {
     let report = report(&cluster(), &["web"]);
     assert_eq!(report["apiVersion"], "berth.dev/v1alpha1");

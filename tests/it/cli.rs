@@ -119,11 +119,11 @@ fn a_usage_error_names_what_is_wrong_and_the_help_of_its_command_in_one_line() {
         ),
         (
             &["dmeo"],
-            "unknown command \"dmeo\" (did you mean demo?); the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, completion; see berth --help",
+            "unknown command \"dmeo\" (did you mean demo?); the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, completion; see berth --help",
         ),
         (
             &["moor"],
-            "unknown command \"moor\"; the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, completion; see berth --help",
+            "unknown command \"moor\"; the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, completion; see berth --help",
         ),
         (
             &["completion", "sh"],
@@ -198,6 +198,7 @@ fn every_flag_can_be_set_in_the_environment_and_every_switch_as_people_set_one()
                     "berth demo" => "demo",
                     "berth check" => "check",
                     "berth report" => "report",
+                    "berth version" => "version",
                     "berth annotate" => "annotate",
                     "berth config check" => "config check -",
                     "berth scheduler-config" => "scheduler-config --ca /none",
@@ -216,7 +217,7 @@ fn every_flag_can_be_set_in_the_environment_and_every_switch_as_people_set_one()
             }
         }
     }
-    assert_eq!(switches, 12);
+    assert_eq!(switches, 13);
 }
 
 #[test]

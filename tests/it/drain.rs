@@ -41,7 +41,8 @@ fn vms_without_an_eviction_strategy_would_be_shut_down() {
 the drain would shut down
   default/db on el10-1
     BRT0413 a drain would shut the VM down: no eviction strategy
-? BRT0910 OVN's chassis are not judged
+the cluster
+  ? BRT0910 OVN's chassis are not judged
 el10-1: 0 VMs would move in 0 waves, 0 would block the drain, 1 would be shut down
 "
     );

@@ -43,6 +43,7 @@ mod managed_certificates;
 mod manifests;
 mod migration_admission;
 mod node_conditions;
+mod outputs;
 mod overload;
 mod ovn_kubernetes;
 mod ovn_lab;

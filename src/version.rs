@@ -1,0 +1,92 @@
+//! `berth version`: the version of berth and, if it is asked for, what a cluster runs and which known bugs
+//! that has.
+
+use serde::Serialize;
+
+use crate::args::fleet::Version;
+use crate::check::cluster::{Cluster, ClusterError, Scope};
+use crate::check::print_plan;
+use crate::check::report::API_VERSION;
+use crate::check::text::{self, Layout, put};
+use crate::fleet::advise;
+use crate::fleet::finding::Found;
+use crate::fleet::kind::Kind;
+use crate::fleet::versions::Versions;
+use crate::report::Releases;
+
+/// The versions, as they are printed as JSON and YAML.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionReport<'a> {
+    /// `berth.dev/v1alpha1`.
+    pub api_version: String,
+    /// `VersionReport`.
+    pub kind: String,
+    /// berth's own.
+    pub berth: String,
+    /// Those of the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterVersions<'a>>,
+}
+
+/// What a cluster runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterVersions<'a> {
+    /// The releases.
+    #[serde(flatten)]
+    pub releases: Releases,
+    /// The known bugs of these releases, also those that concern some VMs alone, and what could not be read.
+    pub findings: Vec<Found<'a>>,
+}
+
+/// The text for standard output.
+///
+/// # Errors
+/// The cluster can't be read.
+pub async fn run(args: &Version, layout: Layout) -> Result<String, ClusterError> {
+    let fleet = &args.fleet;
+    let is_named =
+        fleet.snapshot.is_some() || fleet.kubeconfig.is_some() || fleet.context.is_some();
+    let cluster = if args.cluster || is_named {
+        Some(Cluster::read(fleet, Scope::All).await?)
+    } else {
+        None
+    };
+    let findings = cluster.as_ref().map(|cluster| {
+        let mut findings =
+            cluster.unread(|kind| matches!(kind, Kind::Node | Kind::Pod | Kind::KubeVirt));
+        findings.extend(advise::of_releases(&Versions::of(&cluster.loaded.fleet)));
+        findings
+    });
+    let report = VersionReport {
+        api_version: API_VERSION.to_owned(),
+        kind: "VersionReport".to_owned(),
+        berth: env!("CARGO_PKG_VERSION").to_owned(),
+        cluster: cluster.as_ref().map(|cluster| ClusterVersions {
+            releases: Releases::of(&cluster.loaded.fleet),
+            findings: findings.iter().flatten().map(Found::from).collect(),
+        }),
+    };
+    Ok(print_plan(&report, args.output, || text(&report, layout)))
+}
+
+fn text(report: &VersionReport<'_>, layout: Layout) -> String {
+    let mut out = format!("berth {}\n", report.berth);
+    if let Some(cluster) = &report.cluster {
+        let rows = crate::report::text::releases(&cluster.releases);
+        if !rows.is_empty() {
+            put(
+                &mut out,
+                format_args!("\n{}", text::columns(&[], rows, None)),
+            );
+        }
+        if !cluster.findings.is_empty() {
+            out.push('\n');
+        }
+        for found in &cluster.findings {
+            text::line(found, layout, &mut out);
+        }
+    }
+    out
+}
