@@ -1,0 +1,103 @@
+//! The KubeVirt CR.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::migration::MigrationOptions;
+use super::{Labels, Metadata};
+
+/// The KubeVirt CR.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct KubeVirt {
+    /// Metadata.
+    pub metadata: Metadata,
+    /// Spec.
+    pub spec: KubeVirtSpec,
+    /// Status.
+    pub status: KubeVirtStatus,
+}
+
+/// The spec of the KubeVirt CR.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct KubeVirtSpec {
+    /// The configuration.
+    pub configuration: KubeVirtConfiguration,
+}
+
+/// The configuration of KubeVirt.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct KubeVirtConfiguration {
+    /// For developers, and node selectors.
+    pub developer_configuration: DeveloperConfiguration,
+    /// Migrations.
+    pub migrations: MigrationConfiguration,
+    /// What happens to VMs that say nothing when their node is drained.
+    pub eviction_strategy: Option<String>,
+    /// The CPU model of VMs that say nothing.
+    pub cpu_model: Option<String>,
+    /// Networks.
+    pub network: NetworkConfiguration,
+}
+
+/// The configuration of networks.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NetworkConfiguration {
+    /// The binding of the interface that KubeVirt adds to a VMI without any; `bridge` if it is not set.
+    pub default_network_interface: Option<String>,
+    /// The binding plugins by name.
+    pub binding: BTreeMap<String, BindingPlugin>,
+}
+
+/// A binding plugin.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct BindingPlugin {
+    /// Set if VMs that use it can be migrated.
+    pub migration: Option<serde::de::IgnoredAny>,
+}
+
+/// A part of KubeVirt's configuration.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DeveloperConfiguration {
+    /// Labels that every launcher's node has to have.
+    pub node_selectors: Labels,
+    /// Feature gates.
+    pub feature_gates: Vec<String>,
+    /// KVM may be emulated.
+    pub use_emulation: bool,
+    /// vCPUs for each CPU that a launcher requests; 10 if it is not set.
+    pub cpu_allocation_ratio: Option<u32>,
+    /// The memory of a guest in percent of what its launcher requests for it; 100 if it is not set.
+    pub memory_overcommit: Option<u32>,
+}
+
+/// The configuration of migrations.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct MigrationConfiguration {
+    /// At a time in the cluster; 5 if it is not set.
+    pub parallel_migrations_per_cluster: Option<u32>,
+    /// At a time from one node; 2 if it is not set.
+    pub parallel_outbound_migrations_per_node: Option<u32>,
+    /// The taint of a node that is drained; `kubevirt.io/drain` if it is not set.
+    pub node_drain_taint_key: Option<String>,
+    /// The network of the migrations' own.
+    pub network: Option<String>,
+    /// How each is carried out.
+    #[serde(flatten)]
+    pub options: MigrationOptions,
+}
+
+/// The status of the KubeVirt CR.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct KubeVirtStatus {
+    /// The version that runs, such as `v1.9.0`.
+    pub observed_kube_virt_version: Option<String>,
+}
