@@ -24,6 +24,7 @@ pub mod versions;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::cluster::object::ObjectKey;
+use crate::decide::version::Version;
 
 use model::{
     Claim, KubeVirt, Labels, Launcher, Migration, MigrationPolicy, Node, Pod, Quota, StorageClass,
@@ -69,6 +70,8 @@ pub struct Fleet {
     pub vpcs: BTreeSet<String>,
     /// The pods and VMs that Kube-OVN keeps addresses for.
     pub addresses: BTreeSet<ObjectKey>,
+    /// The release of OVN, where its southbound database was read.
+    pub ovn: Option<Version>,
 }
 
 impl Fleet {
@@ -126,6 +129,7 @@ impl Fleet {
             subnets,
             vpcs,
             addresses,
+            ovn,
         } = other;
         self.nodes.extend(nodes);
         self.before.extend(before);
@@ -145,5 +149,6 @@ impl Fleet {
         self.subnets.extend(subnets);
         self.vpcs.extend(vpcs);
         self.addresses.extend(addresses);
+        self.ovn = self.ovn.or(ovn);
     }
 }

@@ -125,7 +125,7 @@ struct Gathered {
     known: BTreeSet<(Kind, ObjectKey)>,
     unread: Vec<String>,
     /// The UIDs of the VMIs whose launcher pod has an address of Kube-OVN.
-    allocated: HashSet<String>,
+    following: HashSet<String>,
 }
 
 /// An object that lacks the annotation, as far as it is known by itself.
@@ -183,9 +183,11 @@ impl Gathered {
         else {
             return;
         };
-        let allocated = annotations.get("ovn.kubernetes.io/allocated");
-        if allocated.is_some_and(|value| value == "true") {
-            self.allocated
+        // Kube-OVN names the VM where its address follows it from pod to pod: not with `--keep-vm-ip=false`,
+        // and not on a pod of another network.
+        let vm = annotations.get("ovn.kubernetes.io/virtualmachine");
+        if vm.is_some_and(|name| !name.is_empty()) {
+            self.following
                 .extend(labels.get("kubevirt.io/created-by").cloned());
         }
     }
@@ -194,7 +196,7 @@ impl Gathered {
         self.lacking.extend(other.lacking);
         self.known.extend(other.known);
         self.unread.extend(other.unread);
-        self.allocated.extend(other.allocated);
+        self.following.extend(other.following);
     }
 
     fn survey(self, rules: Rules, notes: Vec<String>) -> Survey {
@@ -207,7 +209,7 @@ impl Gathered {
                 },
                 Kind::VirtualMachineInstance => Lacking::Vmi {
                     of_vm: exists(Kind::VirtualMachine),
-                    on_provider: self.allocated.contains(&read.uid),
+                    on_provider: self.following.contains(&read.uid),
                 },
                 Kind::VirtualMachineInstanceReplicaSet => Lacking::ReplicaSet,
                 Kind::VirtualMachinePool => Lacking::Pool,

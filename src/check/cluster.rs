@@ -80,7 +80,7 @@ impl Cluster {
     pub async fn read(args: &FleetArgs, scope: Scope) -> Result<Self, ClusterError> {
         let config = config(args)?;
         let network = config.network();
-        let (loaded, namespace) = match (&args.snapshot, scope) {
+        let (mut loaded, namespace) = match (&args.snapshot, scope) {
             (Some(path), scope) => {
                 let loaded = load::from_file(path, &network)?;
                 let asked = match scope {
@@ -104,8 +104,12 @@ impl Cluster {
             }
         };
         let southbound = southbound::read_once(&config.southbound, SOUTHBOUND_DEADLINE).await;
+        let southbound = southbound.map_err(|error| ClusterError::Southbound(error.to_string()))?;
+        if let SouthboundState::Fresh(view, _) = &southbound {
+            loaded.fleet.ovn = view.northd;
+        }
         let snapshot = Snapshot {
-            southbound: southbound.map_err(|error| ClusterError::Southbound(error.to_string()))?,
+            southbound,
             ..Snapshot::from(&loaded.view)
         };
         Ok(Self {

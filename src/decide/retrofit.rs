@@ -87,7 +87,7 @@ impl Reason {
                 "OVN-Kubernetes set up the launcher pod without the annotation, and the VM would lose its network in a migration: delete the VMI and create it again"
             }
             Self::NotOnProvider => {
-                "the launcher pod is not annotated ovn.kubernetes.io/allocated: \"true\", so that its address may not be Kube-OVN's and would not follow the VM: restart the VM when its template has the annotation"
+                "the launcher pod is not annotated ovn.kubernetes.io/virtualmachine, by which Kube-OVN says that its address follows the VM: restart the VM when its template has the annotation"
             }
             Self::Pool => {
                 "KubeVirt restarts all VMs of a pool when the pool's template changes: edit it when they may restart; its VMs are in this list themselves"

@@ -377,6 +377,8 @@ impl<'f> Judge<'f> {
         }
         let mut vm = Vm::default();
         if let Some(vmi) = body.vmi {
+            vm.metadata = vmi.metadata.clone();
+            vm.spec.template.metadata = vmi.metadata.clone();
             vm.spec.template.spec = vmi.spec.clone();
         }
         TargetPod::of_launch(&vm, kubevirt)
@@ -399,12 +401,15 @@ impl<'f> Judge<'f> {
             .collect();
         let mut targets = placed.targets();
         targets.retain(|node| !is_failed.contains(node));
-        // By cause and what is lacking: how much each node has free would make a finding of each node.
+        // By cause and what is lacking: how much each node has free, or which pod is on it, would make a
+        // finding of each node.
         let mut grouped: BTreeMap<(Cause, &str), (&str, Vec<&'f str>)> = BTreeMap::new();
         for (misfit, nodes) in placed.by_misfit() {
             let detail: &str = &misfit.detail;
             let group = match misfit.cause {
-                Cause::InsufficientResources => detail.split(", ").next().unwrap_or_default(),
+                Cause::InsufficientResources | Cause::PodAffinity => {
+                    detail.split(", ").next().unwrap_or_default()
+                }
                 _ => detail,
             };
             let entry = grouped.entry((misfit.cause, group));

@@ -108,7 +108,7 @@ fn too_slow(
     let timeout = set(policy, cr, |options| options.completion_timeout_per_gi_b);
     let timeout = timeout.unwrap_or(COMPLETION_TIMEOUT_PER_GIB);
     let ends_otherwise = set(policy, cr, |options| options.allow_post_copy) == Some(true)
-        || set(policy, cr, |options| options.allow_workload_disruption) == Some(true);
+        || disruption(policy, cr) == Some(true);
     let in_time = bytes.saturating_mul(timeout);
     if bytes <= 0 || timeout <= 0 || ends_otherwise || in_time >= 1 << 30 {
         return None;
@@ -119,6 +119,14 @@ fn too_slow(
         in_time >> 20
     );
     Some(Finding::of(Cause::BandwidthTooLow, &detail))
+}
+
+/// Whether the guest may be disrupted: a policy that sets post-copy alone sets this as well (v1.9.0
+/// `applyMigrationPolicySpec`).
+fn disruption(policy: Option<&MigrationOptions>, cr: Option<&MigrationOptions>) -> Option<bool> {
+    let of_policy =
+        policy.and_then(|policy| policy.allow_workload_disruption.or(policy.allow_post_copy));
+    of_policy.or_else(|| cr?.allow_workload_disruption)
 }
 
 /// What the policy sets, or else the KubeVirt CR.

@@ -149,11 +149,13 @@ fn pods_of_migration(vmi: &Vmi, source_pod: Option<&Pod>) -> PodRules {
         labels: own,
         ..
     } = &vmi.metadata;
-    let mut labels = pod_labels(name, own);
+    // The source pod has labels that are computed, and those of reservations.
+    let of_source = source_pod.map(|pod| pod.labels.clone());
+    let mut labels = of_source.unwrap_or_else(|| pod_labels(name, own));
+    labels.extend(own.clone());
     labels.insert(labels::CREATED_BY.to_owned(), uid.clone());
-    let reserved = source_pod.iter().flat_map(|pod| &pod.labels);
-    let reserved = reserved.filter(|(key, _)| key.starts_with(labels::RESERVATION));
-    labels.extend(reserved.map(|(key, value)| (key.clone(), value.clone())));
+    // Its value is not known before there is a migration.
+    labels.entry(labels::MIGRATION.to_owned()).or_default();
     let mut rules = PodRules::new(namespace, labels, vmi.spec.affinity.as_ref());
     let is_of_reservation = |term: &&PodAffinityTerm| {
         let selector = term.label_selector.as_ref();

@@ -13,7 +13,7 @@ pub struct Versions {
     pub kube_ovn: Option<Version>,
     /// OVN-Kubernetes'; during an upgrade the oldest that a pod has.
     pub ovn_kubernetes: Option<Version>,
-    /// OVN's, the oldest that this Kube-OVN can have.
+    /// OVN's, as its northd says, or else the oldest that this Kube-OVN can have.
     pub ovn: Option<Version>,
 }
 
@@ -26,7 +26,7 @@ impl Versions {
             kubevirt: fleet.kubevirt.as_ref().and_then(kubevirt),
             kube_ovn,
             ovn_kubernetes: oldest(fleet, |name| name.starts_with("ovn-kube-")),
-            ovn: kube_ovn.and_then(ovn_of),
+            ovn: fleet.ovn.or_else(|| kube_ovn.and_then(ovn_of)),
         }
     }
 

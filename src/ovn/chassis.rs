@@ -21,7 +21,10 @@ use rows::{Global, PrivateRow, RawChassis};
 pub const WANTED: [MonitorColumns; 4] = [
     MonitorColumns {
         table: SB_GLOBAL,
-        columns: &["nb_cfg", "options:enable_chassis_nb_cfg_update"],
+        columns: &[
+            "nb_cfg",
+            "options:enable_chassis_nb_cfg_update,northd_internal_version",
+        ],
     },
     MonitorColumns {
         table: CHASSIS,
@@ -195,6 +198,7 @@ impl ChassisIndex {
             Some(nb_cfg) => self.view.history.see(nb_cfg, Bump { at, live }),
             None => self.view.history.clear(),
         }
+        self.view.northd = self.globals.values().find_map(|row| row.northd);
         let off = self.globals.values().any(|row| row.updates_off);
         if std::mem::replace(&mut self.view.updates_off, off) && !off {
             self.view.restart = Restart {

@@ -9,6 +9,7 @@ use ovsdb::Uuid;
 use rpds::{HashTrieMapSync, RedBlackTreeSetSync};
 
 use crate::decide::checks::{Check, CheckSet};
+use crate::decide::version::Version;
 use crate::domain::{ChassisIdentity, ChassisRow, Southbound};
 use crate::ovn::lag::{Clock, NbCfgHistory, Restart, Standstill};
 use crate::ovn::locality::Locality;
@@ -85,6 +86,8 @@ pub struct ChassisView {
     pub(super) standstill: Option<Standstill>,
     /// `SB_Global.options:enable_chassis_nb_cfg_update` is false: no chassis answers.
     pub updates_off: bool,
+    /// The release of northd (`SB_Global.options:northd_internal_version`, which begins with it).
+    pub northd: Option<Version>,
     /// What can be judged: the database was seen, and has the columns for it.
     pub judged: CheckSet,
     /// Where logical networks are local.

@@ -21,7 +21,8 @@ fn on_kube_ovn() -> Value {
     let mut cluster = cluster();
     for object in items(&mut cluster) {
         if object["metadata"]["labels"]["kubevirt.io"] == "virt-launcher" {
-            object["metadata"]["annotations"]["ovn.kubernetes.io/allocated"] = json!("true");
+            object["metadata"]["annotations"]["ovn.kubernetes.io/virtualmachine"] =
+                object["metadata"]["labels"]["vm.kubevirt.io/name"].clone();
         }
     }
     cluster
@@ -116,7 +117,7 @@ fn a_vm_that_runs_is_left_where_its_network_may_not_follow_it() {
         (
             cluster(),
             &["vmi/db"][..],
-            "the launcher pod is not annotated ovn.kubernetes.io/allocated: \"true\"",
+            "the launcher pod is not annotated ovn.kubernetes.io/virtualmachine",
         ),
         (
             on_kube_ovn(),

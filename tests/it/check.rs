@@ -193,3 +193,31 @@ fn what_can_not_be_checked_is_an_error_with_code_3() {
     assert!(said.starts_with("error: --snapshot /none: "), "{said}");
     assert_eq!(output.status.code(), Some(3));
 }
+
+#[test]
+fn a_vmi_that_does_not_run_yet_is_judged_with_its_labels_in_its_namespace() {
+    let mut cluster = causes::base();
+    let items = cluster["items"].as_array_mut().unwrap();
+    items.retain(|item| item["kind"] != "VirtualMachine");
+    let apart = json!([{
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": {"matchLabels": {"app": "web"}},
+    }]);
+    let vmi = item(&mut cluster, "VirtualMachineInstance", "web");
+    vmi["status"] = json!({"phase": "Scheduling"});
+    vmi["spec"]["affinity"] =
+        json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": apart}});
+    let other = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": "default", "name": "other", "labels": {"app": "web"}},
+        "spec": {"nodeName": "b", "containers": []},
+        "status": {"phase": "Running"},
+    });
+    cluster["items"].as_array_mut().unwrap().push(other);
+    let report = report(&cluster, &["web"]);
+    let items = report["items"].as_array().unwrap().iter();
+    let mut found = items.flat_map(|item| item["findings"].as_array().unwrap());
+    let rejected = found.find(|found| found["code"] == "BRT0421").unwrap();
+    assert_eq!(rejected["nodes"], json!(["b"]));
+}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::check::{migrating, report};
 use crate::process::berth;
-use crate::support::{cluster, items};
+use crate::support::{cluster, item, items};
 
 fn explain(cluster: &Value, args: &[&str]) -> Output {
     let dir = tempfile::tempdir().unwrap();
@@ -96,4 +96,15 @@ fn a_code_is_explained_without_a_cluster() {
         .output()
         .unwrap();
     assert!(printed(&output).starts_with("BRT0101 MigrationSource (error)\n"));
+}
+
+#[test]
+fn control_characters_of_a_vm_are_escaped() {
+    let mut cluster = migrating();
+    let vmi = item(&mut cluster, "VirtualMachineInstance", "web");
+    vmi["spec"]["nodeSelector"] = json!({"a\u{1b}[2J": "b\u{1b}[2J"});
+    vmi["spec"]["tolerations"] = json!([{"key": "c\u{1b}[2J", "operator": "Exists"}]);
+    let text = printed(&explain(&cluster, &["vmi/web"]));
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+    assert!(text.contains("[2J"), "{text}");
 }

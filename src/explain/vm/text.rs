@@ -5,6 +5,7 @@ use crate::check::text::{plural, put, shown_name};
 use crate::decide::explain::Scored;
 use crate::fleet::fit::amount;
 use crate::fleet::judge::{ExplainedNode, Explanation};
+use crate::text::{LONGEST_TEXT, shorten};
 
 /// The VM, what its judgement is made of, and each node.
 pub(super) fn text(shown: &VmExplanation<'_>, explanation: &Explanation<'_>) -> String {
@@ -76,7 +77,8 @@ fn section(out: &mut String, title: &str, lines: impl Iterator<Item = String>) {
         put(out, format_args!("{title}\n"));
     }
     for line in lines {
-        put(out, format_args!("  {line}\n"));
+        // Labels, taints and rules are what tenants write.
+        put(out, format_args!("  {}\n", shorten(&line, LONGEST_TEXT)));
     }
 }
 

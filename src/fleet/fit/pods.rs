@@ -117,9 +117,11 @@ impl Term {
         if self.namespaces.contains(namespace) {
             return true;
         }
-        let labels = namespaces.get(namespace);
-        let by_labels = self.of_namespaces.as_ref().zip(labels);
-        by_labels.is_some_and(|(selector, labels)| selector.matches(labels))
+        // A namespace that was not read counts as one without labels, as for kube-scheduler.
+        let none = Labels::new();
+        let labels = namespaces.get(namespace).unwrap_or(&none);
+        let by_labels = self.of_namespaces.as_ref();
+        by_labels.is_some_and(|selector| selector.matches(labels))
     }
 
     /// A label that every pod has which the term selects, if the selector is that simple.
@@ -214,7 +216,10 @@ impl<'a> Pods<'a> {
                 let domain = node.labels.get(&guard.term.topology);
                 let other = domain.and_then(|domain| guard.domains.get(domain.as_str()));
                 if let Some(other) = other {
-                    let detail = format!("{other} keeps it off the same {}", guard.term.topology);
+                    let detail = format!(
+                        "kept off by a pod on the same {}, {other}",
+                        guard.term.topology
+                    );
                     groups.add(Cause::PodAffinity, detail, [at]);
                 }
             }
@@ -222,12 +227,13 @@ impl<'a> Pods<'a> {
         for term in &pod.far {
             let term = Term::of_new(term, pod);
             let domains = self.domains(&term, &[&term]);
-            for (at, _, node) in nodes.iter() {
+            let is_taken = |node: &Node| {
                 let domain = node.labels.get(&term.topology);
-                if domain.is_some_and(|domain| domains.contains(domain.as_str())) {
-                    groups.add(Cause::PodAffinity, format!("not with {term}"), [at]);
-                }
-            }
+                domain.is_some_and(|domain| domains.contains(domain.as_str()))
+            };
+            let taken = nodes.that_are(|_, node| is_taken(node));
+            let detail = format!("not with {term}");
+            groups.add(Cause::PodAffinity, detail, taken.iter().copied());
         }
         self.add_near(&mut groups, pod, nodes);
         groups

@@ -129,6 +129,11 @@ fn a_bandwidth_at_which_no_migration_ends_in_time_is_found() {
             json!({"allowPostCopy": false}),
             too_low("6Mi/s, 150 s for each GiB, of which 900 MiB are copied"),
         ),
+        (
+            json!({"bandwidthPerMigration": "6Mi", "allowWorkloadDisruption": true}),
+            json!({"allowPostCopy": false}),
+            too_low("6Mi/s, 150 s for each GiB, of which 900 MiB are copied"),
+        ),
     ] {
         let mut spec = policy.clone();
         spec["selectors"] = json!({});

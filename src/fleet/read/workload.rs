@@ -80,7 +80,7 @@ fn launcher(metadata: Metadata, spec: PodSpec, status: &PodStatus) -> Option<Lau
     Some(Launcher {
         vmi: owner.name,
         vmi_uid: owner.uid,
-        migration: labels.get("kubevirt.io/migrationJobUID").cloned(),
+        migration: labels.get(labels::MIGRATION).cloned(),
         is_running: status.phase.as_deref() == Some("Running")
             && containers.all(|container| container.ready)
             && metadata.deletion_timestamp.is_none(),

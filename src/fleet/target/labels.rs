@@ -6,6 +6,8 @@ pub(crate) const SCHEDULABLE: &str = "kubevirt.io/schedulable";
 pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";
 /// The UID of the VMI whose pod it is (`CreatedByLabel`).
 pub(crate) const CREATED_BY: &str = "kubevirt.io/created-by";
+/// The UID of the migration that made a pod (`MigrationJobLabel`).
+pub(crate) const MIGRATION: &str = "kubevirt.io/migrationJobUID";
 /// The prefix of a LUN's claim with SCSI reservations (`PersistentReservationLabelPrefix`).
 pub(crate) const RESERVATION: &str = "pr.kubevirt.io/";
 /// The architecture of the node.

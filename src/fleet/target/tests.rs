@@ -845,6 +845,7 @@ fn the_pod_is_to_other_pods_what_the_vmi_says() {
         ("app", "db"),
         ("kubevirt.io", "virt-launcher"),
         ("kubevirt.io/created-by", "7"),
+        ("kubevirt.io/migrationJobUID", ""),
         ("vm.kubevirt.io/name", vmi.metadata.name.as_str()),
     ];
     assert!(

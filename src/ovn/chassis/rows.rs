@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ovsdb::{Datum, Row, Uuid};
 
+use crate::decide::version::Version;
 use crate::escape::is_control;
 use crate::text::LONGEST_NAME;
 
@@ -12,6 +13,7 @@ use crate::text::LONGEST_NAME;
 pub(super) struct Global {
     pub(super) nb_cfg: Option<i64>,
     pub(super) updates_off: bool,
+    pub(super) northd: Option<Version>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -33,6 +35,8 @@ impl Global {
         let options = row.get("options");
         Self {
             nb_cfg: row.get("nb_cfg").and_then(Datum::integer),
+            northd: options
+                .and_then(|options| Version::parse(options.entry("northd_internal_version")?)),
             updates_off: options
                 .is_some_and(|options| !flag(options, "enable_chassis_nb_cfg_update", true)),
         }

@@ -45,7 +45,17 @@ impl Reader {
         let pods: Api<Pod> = Api::all(self.client.clone());
         let budgets: Api<PodDisruptionBudget> = self.own();
         let services: Api<Service> = self.own();
-        let is_live = |pod: Pod| Some(pod).filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        // An evicted pod stays for long, and the Deployment has made another in its place.
+        let has_ended = |pod: &Pod| {
+            let phase = pod
+                .status
+                .as_ref()
+                .and_then(|status| status.phase.as_deref());
+            matches!(phase, Some("Failed" | "Succeeded"))
+        };
+        let is_live = |pod: Pod| {
+            Some(pod).filter(|pod| pod.metadata.deletion_timestamp.is_none() && !has_ended(pod))
+        };
         let found = deployment.as_ref().ok().and_then(Option::as_ref);
         let account = found.map_or_else(|| NAME.to_owned(), account_of);
         let issues = found.is_some_and(|found| variable(found, "BERTH_TLS_SECRET").is_some());

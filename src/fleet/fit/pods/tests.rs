@@ -248,9 +248,9 @@ fn a_rule_that_rejects_says_of_what() {
     assert_eq!(
         details,
         [
+            "kept off by a pod on the same host, shop/p1",
             "not with pods app=db on the same zone",
             "only with pods app=cache on the same zone",
-            "shop/p1 keeps it off the same host",
         ]
     );
 }
