@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use berth::decide::version::Version;
 use berth::metrics::Registry;
 use berth::ovn::Probe;
 use berth::ovn::probe::ProbeMetrics;
@@ -554,4 +555,18 @@ async fn ovn_probe_asks_at_its_interval_by_the_server_that_does_it() {
     let mut wrong = mk_probe(&lab.southbound.unix());
     let error = wrong.bump().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Refused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ovn_release_is_the_one_that_northd_says() {
+    let Some(lab) = Lab::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let said = lab.ovn.run("ovn-northd", dir.path(), &["--version"]);
+    let release = said.lines().next().unwrap().split_whitespace().last();
+    let release = Version::parse(release.unwrap());
+    assert!(release.is_some(), "{said}");
+    let mut followed = Followed::start(&lab.southbound.unix(), None);
+    followed
+        .until("northd's release", |f| f.view().northd == release)
+        .await;
 }
