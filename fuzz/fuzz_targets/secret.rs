@@ -8,7 +8,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use berth::pki::contents::{self, Part};
-use berth::pki::decide::{Action, Facts, Policy, Published, decide};
+use berth::pki::decide::{Action, CertificatePolicy, Facts, Published, decide};
 use berth::pki::issue::carry_out;
 use berth::pki::state::State;
 use berth::pki::{Now, Source};
@@ -28,7 +28,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
             .collect(),
     );
     let found = contents::read(&secret).expect("it is berth's");
-    let policy = Policy {
+    let policy = CertificatePolicy {
         names: ["berth".parse().expect("a name")].into(),
         leaf_lifetime: Duration::from_hours(24),
         ca_lifetime: Duration::from_hours(24 * 6),
