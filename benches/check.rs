@@ -13,6 +13,8 @@
 #[path = "../tests/apiserver/mod.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod apiserver;
+#[path = "shared/capture.rs"]
+mod capture;
 
 use std::fs;
 use std::path::Path;
@@ -26,9 +28,8 @@ use berth::config::Config;
 use berth::fleet::judge::{Body, Judge};
 use berth::fleet::load;
 use berth::snapshot::Snapshot;
-use serde_json::{Value, json};
-
-const CLUSTER: &str = include_str!("../tests/data/captures/cluster.json");
+use capture::{captured, items, node_name, uid};
+use serde_json::json;
 
 const NODES: usize = 500;
 const VMS: usize = 5_000;
@@ -156,23 +157,4 @@ fn cluster() -> ApiServer {
         server.apply(pod);
     }
     server
-}
-
-fn items() -> Vec<Value> {
-    let cluster: Value = serde_json::from_str(CLUSTER).expect("a good capture");
-    cluster["items"].as_array().expect("a list").clone()
-}
-
-fn captured(kind: &str, name: &str) -> Value {
-    let mut items = items().into_iter();
-    let item = items.find(|item| item["kind"] == kind && item["metadata"]["name"] == name);
-    item.expect(name)
-}
-
-fn node_name(i: usize) -> String {
-    format!("worker-{i:05}.example.com")
-}
-
-fn uid(i: usize) -> String {
-    format!("00000000-1111-4222-8333-{i:012}")
 }

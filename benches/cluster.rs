@@ -14,6 +14,8 @@
 #[path = "../tests/apiserver/mod.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod apiserver;
+#[path = "shared/capture.rs"]
+mod capture;
 #[path = "cluster/chassis.rs"]
 mod chassis;
 #[path = "../tests/it/ovn_lab.rs"]
@@ -27,10 +29,9 @@ mod tools;
 mod process;
 
 use apiserver::ApiServer;
+use capture::{captured, items, node_name, uid};
 use process::Berth;
 use serde_json::{Value, json};
-
-const CLUSTER: &str = include_str!("../tests/data/captures/cluster.json");
 
 /// Nodes, and four VMIs a node, each with the launcher pod of a migration it once had.
 const SIZES: [usize; 3] = [50, 500, 5_000];
@@ -110,7 +111,7 @@ impl Cluster {
             captured("Pod", "ovs-ovn-el9-11"),
             captured("Pod", "kube-ovn-cni-el9-11"),
         ];
-        for item in captured_items() {
+        for item in items() {
             if item["kind"] == "Namespace" || item["kind"] == "KubeVirt" {
                 cluster.server.apply(item);
             }
@@ -162,25 +163,6 @@ impl Cluster {
         vmi["status"]["nodeName"] = json!(node_name(event % 49));
         self.server.apply(vmi);
     }
-}
-
-fn captured_items() -> Vec<Value> {
-    let cluster: Value = serde_json::from_str(CLUSTER).expect("a good capture");
-    cluster["items"].as_array().expect("a list").clone()
-}
-
-fn captured(kind: &str, name: &str) -> Value {
-    let mut items = captured_items().into_iter();
-    let item = items.find(|item| item["kind"] == kind && item["metadata"]["name"] == name);
-    item.expect(name)
-}
-
-fn node_name(i: usize) -> String {
-    format!("worker-{i:05}.example.com")
-}
-
-fn uid(i: usize) -> String {
-    format!("00000000-1111-4222-8333-{i:012}")
 }
 
 /// Processor time for an event, in µs.

@@ -8,7 +8,7 @@ use crate::annotate::apply::Outcome;
 use crate::annotate::objects::Lacks;
 use crate::args::fleet::FailOn;
 use crate::check::report::API_VERSION;
-use crate::check::text::{columns, plural, put, shown_name};
+use crate::check::text::{columns, counts, plural, put, shown_name};
 use crate::decide::retrofit::Step;
 use crate::text::{LONGEST_TEXT, shorten};
 use crate::wire::kubevirt::Kind;
@@ -194,15 +194,7 @@ impl<'a> AnnotateReport<'a> {
             (not_needed, "changed or gone"),
             (not_asked, "not asked"),
         ];
-        let parts = parts.iter().filter(|(count, _)| *count > 0);
-        let parts: Vec<String> = parts
-            .map(|(count, what)| format!("{count} {what}"))
-            .collect();
-        let parts = if parts.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", parts.join(", "))
-        };
+        let parts = counts(&parts);
         let next = match self.mode {
             "snapshot" => "; no cluster was asked",
             "dryRun" if patchable > 0 => "; nothing was changed, --apply patches",

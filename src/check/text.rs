@@ -188,15 +188,7 @@ pub(crate) fn summary(summary: Summary, out: &mut String) {
         (summary.blocked, "blocked"),
         (summary.unknown, "not judged"),
     ];
-    let parts = parts.iter().filter(|(count, _)| *count > 0);
-    let parts: Vec<String> = parts
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
-    let parts = if parts.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", parts.join(", "))
-    };
+    let parts = counts(&parts);
     put(out, format_args!("{}{parts}\n", plural(count, "VM")));
 }
 
@@ -244,6 +236,19 @@ pub(crate) fn columns(
 /// A name, which comes from the cluster or from a file.
 pub(crate) fn shown_name(name: &str) -> String {
     shorten(name, LONGEST_NAME)
+}
+
+/// `: 2 ok, 1 blocked`: the counts that are not zero; empty where all are.
+pub(crate) fn counts(parts: &[(usize, &str)]) -> String {
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", parts.join(", "))
+    }
 }
 
 /// A count of things.

@@ -10,12 +10,13 @@ use crate::args::Explain;
 use crate::check::cluster::{Cluster, ClusterError, Scope};
 use crate::check::print_plan;
 use crate::check::report::API_VERSION;
-use crate::decide::checks::{Check, Severity};
+use crate::decide::checks::Check;
 use crate::decide::codes::Code;
 use crate::decide::policy::Policy;
 use crate::decide::score::{Input, Inputs, Scale};
 use crate::decide::version::Component;
 use crate::domain::Provider;
+use crate::fleet::census::is_of_vm;
 use crate::fleet::finding::{Finding, Found, message};
 use crate::fleet::judge::{Body, ExplainedNode, Explanation, Judge, Kind};
 use crate::fleet::model::{Labels, Resources};
@@ -192,11 +193,8 @@ fn shape<'a>(
         nodes,
         scale,
     } = explanation;
-    let of_vm = judgement.findings.iter();
     // What is against single nodes is shown with them.
-    let is_of_vm =
-        |found: &&Finding<'_>| found.nodes.is_empty() || found.severity() == Severity::Warning;
-    let of_vm = of_vm.filter(is_of_vm);
+    let of_vm = judgement.findings.iter().filter(|found| is_of_vm(found));
     VmExplanation {
         api_version: API_VERSION,
         kind: "VmExplanation",

@@ -19,7 +19,7 @@ use crate::fleet::finding::{Finding, Verdict, message};
 use crate::fleet::fit::Placement;
 use crate::fleet::migratable::{self, Subject};
 use crate::fleet::model::{Labels, Migration, Pod, Resources, Vm, VmSpec, Vmi, VmiSpec, VmiVolume};
-use crate::fleet::target::TargetPod;
+use crate::fleet::target::{TargetPod, labels};
 use crate::fleet::versions::Versions;
 use crate::fleet::{Fleet, advise, drain, network, policy, quota};
 use crate::snapshot::Snapshot;
@@ -546,10 +546,7 @@ impl<'f> Judge<'f> {
 fn lacks_host_model(body: &Body<'_>, target: &TargetPod) -> bool {
     let cpu = body.vmi.and_then(|vmi| vmi.spec.domain.cpu.as_ref());
     let is_host_model = cpu.is_some_and(|cpu| cpu.model.as_deref() == Some("host-model"));
-    let prefixes = [
-        "cpu-model-migration.node.kubevirt.io/",
-        "cpu-feature.node.kubevirt.io/",
-    ];
+    let prefixes = [labels::CPU_MODEL_MIGRATION, labels::CPU_FEATURE];
     let is_about_it = |key: &String| prefixes.iter().any(|prefix| key.starts_with(prefix));
     let is_known = target.rules.selector.keys().any(is_about_it);
     body.node().is_some() && is_host_model && !is_known

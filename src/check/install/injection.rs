@@ -12,13 +12,8 @@ use serde_json::Value;
 use super::line::{Asked, Line, answered};
 use super::selector::matches;
 use crate::api::{Cause, Fault};
+use crate::decide::inject::{ALLOW_ANNOTATION, INJECT_DISABLED, INJECT_SWITCH};
 use crate::decide::requirements::Requirement;
-
-/// The annotation that KubeVirt looks for.
-const ANNOTATION: &str = "kubevirt.io/allow-pod-bridge-network-live-migration";
-
-/// The label and annotation by which a namespace opts out.
-const OPT_OUT: &str = "berth.dev/inject";
 
 /// What was read of the ways in which the annotation is injected.
 #[derive(Debug)]
@@ -129,7 +124,7 @@ impl Injection {
             Err(fault) => return Some(refused(namespace, fault)),
         };
         let annotations = vm.pointer("/spec/template/metadata/annotations");
-        let annotation = annotations.and_then(|annotations| annotations.get(ANNOTATION));
+        let annotation = annotations.and_then(|annotations| annotations.get(ALLOW_ANNOTATION));
         let detail = format!("dry run in namespace {namespace}");
         Some(Line::of(annotation.is_some(), requirement, &detail))
     }
@@ -158,8 +153,8 @@ pub(super) fn namespace_to_try(
         let annotations = metadata.annotations.as_ref().unwrap_or(&empty);
         metadata.deletion_timestamp.is_none()
             && annotations
-                .get(OPT_OUT)
-                .is_none_or(|value| value != "disabled")
+                .get(INJECT_SWITCH)
+                .is_none_or(|value| value != INJECT_DISABLED)
             && selector.is_none_or(|selector| matches(selector, labels))
     };
     let names = namespaces.iter().filter(takes_part);

@@ -3,23 +3,12 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::{Selector, SelectorExt};
 
 /// Whether a selector selects these labels. An operator that there is not selects nothing.
 pub(super) fn matches(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
-    let mut exact = selector.match_labels.iter().flatten();
-    let mut expressions = selector.match_expressions.iter().flatten();
-    exact.all(|(key, value)| labels.get(key) == Some(value))
-        && expressions.all(|expression| {
-            let values = expression.values.as_deref().unwrap_or_default();
-            let label = labels.get(&expression.key);
-            match expression.operator.as_str() {
-                "In" => label.is_some_and(|label| values.contains(label)),
-                "NotIn" => label.is_none_or(|label| !values.contains(label)),
-                "Exists" => label.is_some(),
-                "DoesNotExist" => label.is_none(),
-                _ => false,
-            }
-        })
+    let selector = Selector::try_from(selector.clone());
+    selector.is_ok_and(|selector| selector.matches(labels))
 }
 
 #[cfg(test)]
