@@ -24,7 +24,7 @@ use crate::wire::kubevirt::Kind;
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
 pub enum AnnotateError {
-    /// There is no way to the cluster.
+    /// No client for the cluster can be made.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The configuration is refused.
@@ -36,7 +36,7 @@ pub enum AnnotateError {
     /// A VM that was named is not there.
     #[error("there is no VM {0}; -n NAMESPACE selects another namespace, -A all of them")]
     NoVm(String),
-    /// A kind that is no VM.
+    /// The kind is not a VM.
     #[error("{0:?} is not a VM: write NAME, vm/NAME or vmi/NAME")]
     NotAVm(String),
 }

@@ -44,7 +44,7 @@ pub enum CheckError {
     /// The node that was named is not there.
     #[error("there is no node {0:?}")]
     NoNode(String),
-    /// A kind that is no VM.
+    /// The kind is not a VM.
     #[error("{0:?} is not a VM: write NAME, vm/NAME or vmi/NAME")]
     NotAVm(String),
     /// A code that there is not.

@@ -59,7 +59,7 @@ pub enum StanzaError {
         /// What was given.
         path: PathBuf,
     },
-    /// There is no way to the cluster.
+    /// No client for the cluster can be made.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The cluster does not say what is needed.

@@ -24,7 +24,7 @@ const AT_A_TIME: usize = 4;
 /// How often an object that others change is tried.
 const TRIES: usize = 4;
 
-/// Whom the API server names as the writer of the annotation.
+/// The field manager that the API server records for the annotation.
 const FIELD_MANAGER: &str = "berth";
 
 /// What came of a patch.

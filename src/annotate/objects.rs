@@ -173,7 +173,7 @@ impl Gathered {
     }
 
     fn take_pod(&mut self, text: &str) {
-        // A pod that can't be read says nothing of its network.
+        // The network of a pod that can't be read is not known.
         let metadata = objects::read::<Annotated>(text).map(|pod| pod.metadata);
         let Ok(model::Metadata {
             labels,

@@ -36,7 +36,7 @@ pub struct Cluster {
 /// Why a cluster can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// There is no way to the cluster.
+    /// No client for the cluster can be made.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// A list failed.

@@ -103,7 +103,7 @@ requirements! {
         severity: Severity::Error,
         met: "KubeVirt is installed",
         text: "KubeVirt is not installed",
-        meaning: "The API group `kubevirt.io/v1` is not served, or there is no KubeVirt CR. Without KubeVirt, berth has no VMs to guard.",
+        meaning: "The API group `kubevirt.io/v1` is not served, or there is no KubeVirt CR. Without KubeVirt there are no VMs, and berth has no effect.",
         remedy: "Install KubeVirt. berth may be installed before it, and becomes ready when KubeVirt's kinds are served.",
     }
     /// KubeVirt is deployed.
@@ -397,7 +397,7 @@ requirements! {
         severity: Severity::Info,
         met: "new migrations are reviewed",
         text: "new migrations are not reviewed",
-        meaning: "There is no ValidatingWebhookConfiguration `berth`, so that nobody is warned of a migration that no node can take. It may be left out.",
+        meaning: "The ValidatingWebhookConfiguration `berth` does not exist. Users get no warning when they create a migration that no node can take. The configuration is optional.",
         remedy: "Apply the manifests again if you want the warnings.",
     }
 

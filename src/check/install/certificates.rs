@@ -191,7 +191,7 @@ impl Certificates {
         read.filter_map(|(_, read)| read.as_ref().ok()?.as_ref())
     }
 
-    /// Whether callers trust the CAs. Without a configuration nobody has to.
+    /// Whether callers trust the CAs. Without a configuration, there are no callers.
     fn trust(&self, wanted: &[Id]) -> Vec<Line> {
         let requirement = Requirement::CaBundleDiffers;
         let mut lines = Vec::new();
