@@ -138,7 +138,7 @@ fn kustomize_keeps_the_webhooks_as_they_are_written() {
 }
 
 #[test]
-fn the_policy_matches_the_four_kinds_and_takes_the_place_of_the_webhooks() {
+fn the_policy_matches_the_four_kinds_and_takes_the_place_of_the_mutating_webhook() {
     let documents: Vec<Value> = serde_saphyr::from_multiple(&text(POLICY)).unwrap();
     let _: MutatingAdmissionPolicy = typed(&documents[0]);
     let _: MutatingAdmissionPolicyBinding = typed(&documents[1]);
@@ -158,12 +158,17 @@ fn the_policy_matches_the_four_kinds_and_takes_the_place_of_the_webhooks() {
     };
     get(&objects, "MutatingAdmissionPolicy", "berth");
     get(&objects, "MutatingAdmissionPolicyBinding", "berth");
-    for kind in [
-        "MutatingWebhookConfiguration",
-        "ValidatingWebhookConfiguration",
-    ] {
-        assert_eq!(find(&objects, kind, "berth"), None);
-    }
+    let mutating = "MutatingWebhookConfiguration";
+    assert_eq!(find(&objects, mutating, "berth"), None);
+    // A policy of mutations does not review migrations.
+    let validating = get(&objects, "ValidatingWebhookConfiguration", "berth");
+    assert_eq!(validating["webhooks"], yaml(VALIDATING)["webhooks"]);
+    let objects = with_components("base", &["admission-policy", "cert-manager"]).unwrap();
+    let validating = get(&objects, "ValidatingWebhookConfiguration", "berth");
+    assert_eq!(
+        validating["metadata"]["annotations"]["cert-manager.io/inject-ca-from"],
+        "berth-system/berth-tls"
+    );
 }
 
 /// What came of an object.
