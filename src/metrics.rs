@@ -116,15 +116,18 @@ impl TimeGauge {
     /// Shows this time, or none.
     pub fn set(&self, time: Option<SystemTime>) {
         let labels: [&str; 0] = [];
-        match time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()) {
-            Some(since) => {
-                let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-                self.0.with_label_values(&labels).set(seconds);
-            }
+        match time.and_then(unix_seconds) {
+            Some(seconds) => self.0.with_label_values(&labels).set(seconds),
             // An error means that there was no series.
             None => drop(self.0.remove_label_values(&labels)),
         }
     }
+}
+
+/// Seconds since 1970; `None` for a time before that.
+pub(crate) fn unix_seconds(time: SystemTime) -> Option<i64> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 struct CounterFn<F> {

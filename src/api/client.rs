@@ -27,11 +27,13 @@ pub enum ClientError {
     },
     /// No place where kubectl looks has a kubeconfig, and berth does not run in a pod.
     #[error(
-        "there is no kubeconfig ({looked}), and berth does not run in a pod; set --kubeconfig FILE or KUBECONFIG, or --snapshot FILE to read a file that kubectl wrote"
+        "there is no kubeconfig ({looked}), and berth does not run in a pod; set --kubeconfig FILE or KUBECONFIG{or_file}"
     )]
     NoKubeconfig {
         /// Where a kubeconfig was looked for.
         looked: String,
+        /// What else can be done, by a command that also reads a file.
+        or_file: &'static str,
     },
     /// There is no flag, and berth does not run in a pod.
     #[error(
@@ -49,6 +51,20 @@ pub enum ClientError {
         /// What is wrong with them.
         fault: Fault,
     },
+}
+
+impl ClientError {
+    /// The same error of a command that has the flag `--snapshot`.
+    #[must_use]
+    pub fn or_file(self) -> Self {
+        match self {
+            Self::NoKubeconfig { looked, .. } => Self::NoKubeconfig {
+                looked,
+                or_file: ", or --snapshot FILE to read a file that kubectl wrote",
+            },
+            other => other,
+        }
+    }
 }
 
 /// To establish a connection.
@@ -108,7 +124,10 @@ pub async fn choose(
         });
     }
     let config = Config::incluster().map_err(|error| match not_in_cluster(error) {
-        ClientError::NoCluster => ClientError::NoKubeconfig { looked },
+        ClientError::NoCluster => ClientError::NoKubeconfig {
+            looked,
+            or_file: "",
+        },
         other => other,
     })?;
     client(config, "the pod's service account".to_owned())

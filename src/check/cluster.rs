@@ -51,6 +51,9 @@ pub enum ClusterError {
     /// The API server does not answer.
     #[error("the API server does not answer: {0}")]
     Unanswered(Fault),
+    /// The API server, or a proxy before it, does not say which version it has.
+    #[error("can't read the version of the API server: {}", .0.with_remedy("the user of the kubeconfig needs the right to get /version"))]
+    NoVersion(Fault),
     /// The southbound database can't be asked.
     #[error("{0}")]
     Southbound(String),
@@ -91,7 +94,8 @@ impl Cluster {
             }
             (None, scope) => {
                 let kubeconfig = args.kubeconfig.as_deref();
-                let connected = client::choose(kubeconfig, args.context.as_deref()).await?;
+                let connected = client::choose(kubeconfig, args.context.as_deref()).await;
+                let connected = connected.map_err(ClientError::or_file)?;
                 let (only, namespace) = match scope {
                     Scope::All => (None, connected.namespace),
                     Scope::Namespace(asked) => {
@@ -162,10 +166,7 @@ impl Cluster {
     /// Whether a VM says that it runs.
     fn vms_run(&self) -> bool {
         let mut vms = self.loaded.fleet.vms.values();
-        vms.any(|vm| {
-            let status = vm.status.printable_status.as_deref();
-            matches!(status, Some("Running" | "Migrating" | "Paused"))
-        })
+        vms.any(|vm| vm.status.runs())
     }
 
     /// What could not be read of these kinds.

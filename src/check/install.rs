@@ -78,7 +78,11 @@ async fn lines(args: &Check) -> Result<Vec<Line>, ClusterError> {
         && fault.cause != Cause::Forbidden
     {
         // What does not answer this answers nothing else.
-        return Err(ClusterError::Unanswered(fault.clone()));
+        let fault = fault.clone();
+        return Err(match fault.cause {
+            Cause::Connection | Cause::Timeout => ClusterError::Unanswered(fault),
+            _ => ClusterError::NoVersion(fault),
+        });
     }
     let deployment = reader.deployment().await;
     if let Ok(Some(found)) = &deployment

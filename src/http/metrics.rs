@@ -1,6 +1,6 @@
 //! The metrics of the HTTPS routes, and the enums of their labels.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec};
 use strum::{AsRefStr, VariantArray};
@@ -10,7 +10,7 @@ use crate::decide::checks::Check;
 use crate::decide::evaluate::VerdictCounts;
 use crate::decide::inject::{Operation, Outcome};
 use crate::decide::score::{Effect, Input, Scale};
-use crate::metrics::Registry;
+use crate::metrics::{Registry, unix_seconds};
 use crate::wire::kubevirt::{Kind, MIGRATION};
 
 /// From 100 µs, which is a small review, to 10 s, which is the longest timeout in use.
@@ -85,6 +85,7 @@ pub struct Metrics {
     admission_duration: HistogramVec,
     extender_requests: IntCounterVec,
     extender_duration: HistogramVec,
+    extender_last_call: IntGaugeVec,
     nodes_judged: IntCounterVec,
     obstacles: IntCounterVec,
     inputs: IntCounterVec,
@@ -120,6 +121,11 @@ impl Metrics {
                 "Time from the head of an extender call to its answer.",
                 &["verb"],
                 &BUCKETS,
+            )?,
+            extender_last_call: registry.gauges(
+                "berth_extender_last_call_timestamp_seconds",
+                "When the last extender call was answered, in seconds since 1970; no series before the first one.",
+                &["verb"],
             )?,
             nodes_judged: registry.counters(
                 "berth_nodes_judged_total",
@@ -214,6 +220,11 @@ impl Metrics {
         self.extender_duration
             .with_label_values(&[verb.as_ref()])
             .observe(took.as_secs_f64());
+        if let Some(now) = unix_seconds(SystemTime::now()) {
+            self.extender_last_call
+                .with_label_values(&[verb.as_ref()])
+                .set(now);
+        }
     }
 
     /// A filter call came to verdicts, or to none.

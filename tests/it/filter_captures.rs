@@ -110,6 +110,8 @@ async fn a_migration_lands_only_on_nodes_with_a_chassis() {
     ] {
         assert_eq!(asked.metric(series), expect, "{series}");
     }
+    let last = r#"berth_extender_last_call_timestamp_seconds{verb="filter"}"#;
+    assert!(asked.metric(last) > 1e9);
 }
 
 #[tokio::test]

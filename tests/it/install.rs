@@ -9,7 +9,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::apiserver::{ApiServer, Verb};
+use crate::apiserver::{ApiServer, Fault, Verb};
 use crate::cli::check_failure;
 use crate::process::{Served, berth};
 
@@ -91,7 +91,7 @@ injection
   √ new migrations are reviewed
 
 scheduler
-  √ kube-scheduler asks berth: 6 calls of the filter since the replicas started
+  √ kube-scheduler asks berth: 6 calls of the filter since the replicas started, the last one 5 minutes ago
 
 28 checks: 27 ok, 1 for information
 ";
@@ -232,6 +232,55 @@ fn an_api_server_that_does_not_answer_is_named() {
         let begin = format!("error: the API server does not answer: {}", server.url());
         assert!(said.starts_with(&begin), "{said}");
         assert_eq!((output.status.code(), said.lines().count()), (Some(3), 1));
+    }
+}
+
+#[test]
+fn an_api_server_that_refuses_to_say_its_version_is_told_from_one_that_is_silent() {
+    let installation = Installation::new();
+    let Installation {
+        server, kubeconfig, ..
+    } = &installation;
+    for (status, expect) in [
+        (
+            401,
+            "error: can't read the version of the API server: Unauthorized (status 401): the API server does not accept the token or client certificate\n",
+        ),
+        (
+            429,
+            "error: can't read the version of the API server: /version answers with status 429 Too Many Requests, and not with a version of Kubernetes\n",
+        ),
+    ] {
+        server.fail(Fault::status(status));
+        let output = check(kubeconfig, &["--install"]);
+        assert_eq!(String::from_utf8_lossy(&output.stderr), expect);
+        assert_eq!(output.status.code(), Some(3));
+        server.heal();
+    }
+}
+
+#[test]
+fn without_a_kubeconfig_only_what_the_command_takes_is_advised() {
+    let home = tempfile::tempdir().unwrap();
+    for (args, reads_files) in [
+        (&["check", "--install"][..], false),
+        (&["check", "--pre"], false),
+        (&["annotate", "--apply"], false),
+        (&["annotate"], true),
+        (&["check"], true),
+    ] {
+        let mut command = berth();
+        command.args(args).env("HOME", home.path());
+        command
+            .env_remove("KUBECONFIG")
+            .env_remove("KUBERNETES_SERVICE_HOST");
+        let output = command.output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let advice = "set --kubeconfig FILE or KUBECONFIG";
+        let file = ", or --snapshot FILE to read a file that kubectl wrote";
+        let end = if reads_files { file } else { "" };
+        assert!(said.ends_with(&format!("{advice}{end}\n")), "{said}");
+        assert_eq!(output.status.code(), Some(3), "{args:?}");
     }
 }
 

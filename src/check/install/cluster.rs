@@ -131,13 +131,18 @@ fn kubevirt(cr: &Value) -> Vec<Line> {
             "the KubeVirt CR has no status.observedKubeVirtVersion",
         )),
     }
-    let permitted = cr.pointer("/spec/configuration/network/permitBridgeInterfaceOnPodNetwork");
     lines.push(Line::of(
-        permitted.and_then(Value::as_bool) != Some(false),
+        permits_bridge(cr),
         Requirement::BridgeNotPermitted,
         "",
     ));
     lines
+}
+
+/// Whether a KubeVirt CR allows bridge binding on the pod network, as it does by default.
+pub(super) fn permits_bridge(cr: &Value) -> bool {
+    let permitted = cr.pointer("/spec/configuration/network/permitBridgeInterfaceOnPodNetwork");
+    permitted.and_then(Value::as_bool) != Some(false)
 }
 
 /// How a release relates to those that berth knows.

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde_json::Value;
 
+use super::cluster::permits_bridge;
 use super::line::{Asked, Line, answered};
 use super::selector::matches;
 use crate::api::{Cause, Fault};
@@ -28,8 +29,8 @@ pub(super) struct Injection {
     pub(super) bindings: Asked<Vec<MutatingAdmissionPolicyBinding>>,
     /// The KubeVirt CRs by namespace and labels.
     pub(super) kubevirts: Asked<Vec<Value>>,
-    /// The VM as the API server would store it; `None` if there is no namespace to try it in.
-    pub(super) tried: Option<(String, Asked<Value>)>,
+    /// The VM as the API server would store it; `None` if every namespace opts out.
+    pub(super) tried: Asked<Option<(String, Asked<Value>)>>,
 }
 
 impl Injection {
@@ -59,14 +60,12 @@ impl Injection {
             lines.extend(self.binding());
         }
         lines.extend(self.tried());
-        if has_webhook {
-            lines.push(
-                match answered(&self.review, Requirement::MigrationsNotReviewed) {
-                    Ok(is_there) => Line::of(*is_there, Requirement::MigrationsNotReviewed, ""),
-                    Err(line) => line,
-                },
-            );
-        }
+        lines.push(
+            match answered(&self.review, Requirement::MigrationsNotReviewed) {
+                Ok(is_there) => Line::of(*is_there, Requirement::MigrationsNotReviewed, ""),
+                Err(line) => line,
+            },
+        );
         lines
     }
 
@@ -111,22 +110,35 @@ impl Injection {
         vec![bound, found]
     }
 
-    /// What came of the VM. Without KubeVirt there are no VMs, which is a finding of its own.
+    /// What came of the VM. Without KubeVirt there are no VMs, and where KubeVirt forbids bridge binding it
+    /// refuses this one: both are findings of their own.
     fn tried(&self) -> Option<Line> {
         let requirement = Requirement::NotInjected;
-        let Some((namespace, tried)) = &self.tried else {
-            let why = "every namespace opts out, or none could be listed";
-            return Some(Line::unknown(requirement, why));
+        let (namespace, tried) = match &self.tried {
+            Ok(Some(tried)) => tried,
+            Ok(None) => return Some(Line::unknown(requirement, "every namespace opts out")),
+            Err(fault) => {
+                let why = format!("the namespaces for a dry run can't be listed: {fault}");
+                return Some(Line::unknown(requirement, &why));
+            }
         };
         let vm = match tried {
             Ok(vm) => vm,
             Err(fault) if fault.cause == Cause::NotFound => return None,
+            Err(fault) if fault.cause == Cause::DeniedByWebhook && self.is_bridge_forbidden() => {
+                return None;
+            }
             Err(fault) => return Some(refused(namespace, fault)),
         };
         let annotations = vm.pointer("/spec/template/metadata/annotations");
         let annotation = annotations.and_then(|annotations| annotations.get(ALLOW_ANNOTATION));
         let detail = format!("dry run in namespace {namespace}");
         Some(Line::of(annotation.is_some(), requirement, &detail))
+    }
+
+    fn is_bridge_forbidden(&self) -> bool {
+        let first = self.kubevirts.iter().flatten().next();
+        first.is_some_and(|cr| !permits_bridge(cr))
     }
 }
 

@@ -11,6 +11,8 @@ pub(super) struct Metrics {
     pub(super) started: Option<SystemTime>,
     /// The calls of the filter since then, whatever came of them.
     pub(super) filter_calls: u64,
+    /// When the last one of them was answered. Replicas before this metric do not tell.
+    pub(super) last_filter_call: Option<SystemTime>,
 }
 
 impl Metrics {
@@ -25,16 +27,21 @@ impl Metrics {
             match name {
                 "berth_build_info" => metrics.version = label(labels, "version"),
                 "process_start_time_seconds" => metrics.started = seconds(value),
-                "berth_extender_requests_total"
-                    if label(labels, "verb").as_deref() == Some("filter") =>
-                {
+                "berth_extender_requests_total" if is_of_filter(labels) => {
                     metrics.filter_calls += value.parse::<u64>().unwrap_or_default();
+                }
+                "berth_extender_last_call_timestamp_seconds" if is_of_filter(labels) => {
+                    metrics.last_filter_call = seconds(value);
                 }
                 _ => {}
             }
         }
         metrics.version.is_some().then_some(metrics)
     }
+}
+
+fn is_of_filter(labels: &str) -> bool {
+    label(labels, "verb").as_deref() == Some("filter")
 }
 
 /// The value of a label. None of those that are read has anything escaped in it.
@@ -60,6 +67,8 @@ mod tests {
             berth_extender_requests_total{outcome=\"judged\",verb=\"filter\"} 3\n\
             berth_extender_requests_total{outcome=\"not_guarded\",verb=\"filter\"} 4\n\
             berth_extender_requests_total{outcome=\"judged\",verb=\"prioritize\"} 5\n\
+            berth_extender_last_call_timestamp_seconds{verb=\"filter\"} 1700000060\n\
+            berth_extender_last_call_timestamp_seconds{verb=\"preempt\"} 1700000090\n\
             process_start_time_seconds 1700000000.5\n";
         let metrics = Metrics::read(text).unwrap();
         assert_eq!(
@@ -68,6 +77,7 @@ mod tests {
                 version: Some("0.1.0".to_owned()),
                 started: Some(UNIX_EPOCH + Duration::from_millis(1_700_000_000_500)),
                 filter_calls: 7,
+                last_filter_call: Some(UNIX_EPOCH + Duration::from_secs(1_700_000_060)),
             }
         );
         for other in ["", "up 1\n", "<html>"] {

@@ -18,6 +18,7 @@ use k8s_openapi::api::authorization::v1::{
 use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use kube::api::{Api, ListParams, PostParams};
 use kube::client::Body;
+use kube::core::Status;
 use kube::{Client, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -139,15 +140,7 @@ impl Reader {
             at,
             by: Source::ApiServer,
         });
-        let version = serde_json::from_slice::<Value>(&body).unwrap_or_default();
-        let version = match version["gitVersion"].as_str() {
-            Some(version) => Ok(version.to_owned()),
-            None => Err(Fault::new(
-                Cause::Unreadable,
-                format!("/version answers with status {}", head.status),
-            )),
-        };
-        (version, now)
+        (release(head.status, &body), now)
     }
 
     /// The objects of a kind of KubeVirt.
@@ -266,19 +259,36 @@ impl Reader {
     }
 }
 
-fn is_about_the_address(status: &kube::core::Status) -> bool {
+/// The release in an answer to `/version`.
+fn release(status: http::StatusCode, body: &[u8]) -> Asked<String> {
+    if let Ok(refusal) = serde_json::from_slice::<Status>(body)
+        && refusal.code != 0
+    {
+        return Err(Fault::from(&refusal));
+    }
+    let version = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let version = version["gitVersion"].as_str();
+    version.map(str::to_owned).ok_or_else(|| {
+        Fault::new(
+            Cause::Unreadable,
+            format!("/version answers with status {status}, and not with a version of Kubernetes"),
+        )
+    })
+}
+
+fn is_about_the_address(status: &Status) -> bool {
     status.code == 422 && causes(status).any(|(field, _)| field.starts_with("spec.clusterIP"))
 }
 
 /// `failed to allocate IP 10.96.0.77: the provided IP (10.96.0.77) is not in the valid range. …`
-fn address_refused(status: &kube::core::Status) -> String {
+fn address_refused(status: &Status) -> String {
     let mut said = causes(status).filter(|(field, _)| field.starts_with("spec.clusterIP"));
     let said = said.next().map_or("", |(_, message)| message);
     let (_, said) = said.split_once("]: ").unwrap_or(("", said));
     said.to_owned()
 }
 
-fn causes(status: &kube::core::Status) -> impl Iterator<Item = (&str, &str)> {
+fn causes(status: &Status) -> impl Iterator<Item = (&str, &str)> {
     let details = status.details.iter();
     let causes = details.flat_map(|details| &details.causes);
     causes.map(|cause| (cause.field.as_str(), cause.message.as_str()))

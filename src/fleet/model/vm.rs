@@ -54,3 +54,12 @@ pub struct VmStatus {
     /// What people are shown, such as `Stopped`.
     pub printable_status: Option<String>,
 }
+
+impl VmStatus {
+    /// Whether it says that there is a VMI with a launcher pod.
+    #[must_use]
+    pub fn runs(&self) -> bool {
+        let status = self.printable_status.as_deref();
+        matches!(status, Some("Running" | "Migrating" | "Paused"))
+    }
+}

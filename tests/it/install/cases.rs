@@ -11,7 +11,7 @@ use super::cluster::{
     DAY, Installation, deployment, issued, kubevirt, names, namespace, replica, service, target,
 };
 use super::{found, report};
-use crate::apiserver::Verb;
+use crate::apiserver::{Fault, Verb};
 
 type Case = (Requirement, fn(&Installation), &'static str);
 
@@ -300,6 +300,21 @@ const INSTALLED: &[Case] = &[
         },
         "kube-scheduler does not ask berth: default-scheduler bound default/virt-launcher-web-x2x4z 12 minutes ago, and no replica has counted a call",
     ),
+    // Of calls for other pods, longer ago.
+    (
+        Requirement::SchedulerNotAsking,
+        |c| {
+            c.admin.answers.lock().unwrap().last_call = Some(Duration::from_secs(1205));
+            c.server
+                .apply(target(Duration::from_secs(725), "default-scheduler"));
+        },
+        "kube-scheduler does not ask berth: default-scheduler bound default/virt-launcher-web-x2x4z 12 minutes ago, and the last call of the filter was 20 minutes ago",
+    ),
+    (
+        Requirement::NoMigrationLately,
+        |c| c.admin.answers.lock().unwrap().last_call = Some(3 * DAY),
+        "whether kube-scheduler asks berth is not known: no migration lately, not judged; the last call of the filter was 3 days ago",
+    ),
     (
         Requirement::NoMigrationLately,
         |c| c.admin.answers.lock().unwrap().filter_calls = 0,
@@ -436,15 +451,10 @@ fn an_address_that_services_can_not_have_is_told_from_one_that_is_taken() {
 }
 
 #[test]
-fn the_admission_policy_takes_the_place_of_the_webhooks() {
+fn the_admission_policy_takes_the_place_of_the_mutating_webhook() {
     let installation = Installation::new();
     let server = &installation.server;
-    for kind in [
-        "mutatingwebhookconfigurations",
-        "validatingwebhookconfigurations",
-    ] {
-        server.delete(kind, None, "berth");
-    }
+    server.delete("mutatingwebhookconfigurations", None, "berth");
     server.apply(policy());
     server.apply(binding("kubevirt"));
     let (report, code) = report(&installation.kubeconfig, &["--install"]);
@@ -454,11 +464,74 @@ fn the_admission_policy_takes_the_place_of_the_webhooks() {
         "the admission policy is bound",
         "the admission policy finds the KubeVirt CR: namespace kubevirt",
         "a VM with bridge binding gets the annotation: dry run in namespace default",
+        "new migrations are reviewed",
     ] {
         let expect = ("-".to_owned(), text.to_owned());
         assert!(found.contains(&expect), "{text}: {found:#?}");
     }
     assert_eq!(code, 0);
+}
+
+#[test]
+fn a_call_for_the_last_migration_shows_that_kube_scheduler_asks() {
+    for (last_call, expect) in [
+        (
+            Some(Duration::from_secs(725 + 60)),
+            ", the last one 13 minutes ago",
+        ),
+        // A replica before the metric.
+        (
+            None,
+            "; when the last one was is not known, because a replica has no berth_extender_last_call_timestamp_seconds",
+        ),
+    ] {
+        let installation = Installation::new();
+        installation.admin.answers.lock().unwrap().last_call = last_call;
+        let pod = target(Duration::from_secs(725), "default-scheduler");
+        installation.server.apply(pod);
+        let (report, code) = report(&installation.kubeconfig, &["--install"]);
+        let last = found(&report).pop().unwrap();
+        let text = format!(
+            "kube-scheduler asks berth: 6 calls of the filter since the replicas started{expect}"
+        );
+        assert_eq!((last, code), (("-".to_owned(), text), 0));
+    }
+}
+
+#[test]
+fn where_bridge_binding_is_forbidden_the_dry_run_that_kubevirt_refuses_is_no_line() {
+    let installation = Installation::new();
+    let server = &installation.server;
+    let mut forbids = kubevirt();
+    forbids["spec"]["configuration"]["network"] =
+        json!({"permitBridgeInterfaceOnPodNetwork": false});
+    server.apply(forbids);
+    server.fail(
+        Fault::denied_by_webhook(422)
+            .resource("virtualmachines")
+            .verb(Verb::Create),
+    );
+    let (report, code) = report(&installation.kubeconfig, &["--install"]);
+    let codes: Vec<String> = found(&report).into_iter().map(|(code, _)| code).collect();
+    assert!(codes.contains(&"BRT0605".to_owned()), "{codes:?}");
+    assert!(!codes.contains(&"BRT0916".to_owned()), "{codes:?}");
+    assert_eq!(code, 1);
+}
+
+#[test]
+fn namespaces_that_can_not_be_listed_are_named_where_the_dry_run_needs_one() {
+    let installation = Installation::new();
+    installation.server.deny(Verb::List, "namespaces");
+    let (report, code) = report(&installation.kubeconfig, &["--install"]);
+    let found = found(&report);
+    let expect = "not checked whether a VM with bridge binding gets the annotation: the namespaces for a dry run can't be listed: namespaces is forbidden: ";
+    assert!(
+        found
+            .iter()
+            .any(|(code, text)| code == "BRT0916" && text.starts_with(expect)),
+        "{found:#?}"
+    );
+    assert_eq!(code, 3);
 }
 
 #[test]

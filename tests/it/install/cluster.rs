@@ -207,6 +207,8 @@ pub(super) struct Answers {
     pub(super) readyz: (u16, &'static str),
     pub(super) version: &'static str,
     pub(super) filter_calls: u64,
+    /// How long ago the last one of them was; `None` of a replica that does not tell.
+    pub(super) last_call: Option<Duration>,
     /// How long it runs.
     pub(super) age: Duration,
 }
@@ -225,6 +227,7 @@ impl Admin {
             readyz: (200, "ok\n"),
             version: env!("CARGO_PKG_VERSION"),
             filter_calls: 3,
+            last_call: Some(Duration::from_secs(305)),
             age: Duration::from_hours(3),
         }));
         let given = Arc::clone(&answers);
@@ -260,14 +263,21 @@ fn metrics(answers: &Answers) -> String {
     let Answers {
         version,
         filter_calls,
+        last_call,
         age,
         ..
     } = answers;
+    let last = last_call.filter(|_| *filter_calls > 0).map(|ago| {
+        let at = (SystemTime::now() - ago).duration_since(UNIX_EPOCH);
+        let at = at.unwrap().as_secs();
+        format!("berth_extender_last_call_timestamp_seconds{{verb=\"filter\"}} {at}\n")
+    });
     let started = SystemTime::now() - *age;
     let started = started.duration_since(UNIX_EPOCH).unwrap().as_secs();
     format!(
         "berth_build_info{{version=\"{version}\"}} 1\n\
          berth_extender_requests_total{{outcome=\"judged\",verb=\"filter\"}} {filter_calls}\n\
-         process_start_time_seconds {started}\n"
+         process_start_time_seconds {started}\n{}",
+        last.unwrap_or_default()
     )
 }

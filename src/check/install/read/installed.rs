@@ -178,10 +178,15 @@ impl Reader {
     }
 
     /// A VM with bridge binding as the API server would store it.
-    async fn tried(&self, selector: Option<&LabelSelector>) -> Option<(String, Asked<Value>)> {
+    async fn tried(
+        &self,
+        selector: Option<&LabelSelector>,
+    ) -> Asked<Option<(String, Asked<Value>)>> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        let namespaces = self.list(&namespaces, "", Some).await.unwrap_or_default();
-        let namespace = namespace_to_try(&namespaces, selector)?;
+        let namespaces = self.list(&namespaces, "", Some).await?;
+        let Some(namespace) = namespace_to_try(&namespaces, selector) else {
+            return Ok(None);
+        };
         let vm = json!({
             "apiVersion": "kubevirt.io/v1",
             "kind": "VirtualMachine",
@@ -201,7 +206,7 @@ impl Reader {
             format!("/apis/kubevirt.io/v1/namespaces/{namespace}/virtualmachines?dryRun=All");
         let request = request("POST", &path, vm.to_string().into_bytes());
         let stored = self.ask(self.client.request(request)).await;
-        Some((namespace, stored))
+        Ok(Some((namespace, stored)))
     }
 
     /// The scheduler that is to ask berth: the second one, where that is installed.
