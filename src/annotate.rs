@@ -14,6 +14,7 @@ use crate::annotate::objects::{Lacks, Survey, SurveyError};
 use crate::annotate::report::{AnnotateReport, Mode};
 use crate::api::{ClientError, client};
 use crate::args::fleet::Annotate;
+use crate::check::text::Layout;
 use crate::check::{Answer, cluster, named_vm, print_plan};
 use crate::cluster::object::ObjectKey;
 use crate::config::ConfigError;
@@ -36,6 +37,14 @@ pub enum AnnotateError {
     /// A VM that was named is not there.
     #[error("there is no VM {0}; -n NAMESPACE selects another namespace, -A all of them")]
     NoVm(String),
+    /// A VM that was named is not in the file, which has none of its kind.
+    #[error("whether there is a VM {vm} is not known: the file has no {plural}")]
+    NotInFile {
+        /// The VM.
+        vm: String,
+        /// Its kind.
+        plural: &'static str,
+    },
     /// The kind is not a VM.
     #[error("{0:?} is not a VM: write NAME, vm/NAME or vmi/NAME")]
     NotAVm(String),
@@ -45,7 +54,7 @@ pub enum AnnotateError {
 ///
 /// # Errors
 /// The cluster can't be read, or a VM that is named is not there.
-pub async fn run(args: &Annotate) -> Result<Answer, AnnotateError> {
+pub async fn run(args: &Annotate, layout: Layout) -> Result<Answer, AnnotateError> {
     let network = cluster::config(&args.fleet)?.network();
     let asked = args.scope.namespace.as_deref();
     if let Some(path) = &args.fleet.snapshot {
@@ -53,10 +62,11 @@ pub async fn run(args: &Annotate) -> Result<Answer, AnnotateError> {
         let namespace = (!args.scope.all_namespaces).then(|| asked.unwrap_or("default"));
         let chosen = chosen(args, &survey, namespace)?;
         let objects: Vec<_> = chosen.into_iter().map(|lacks| (lacks, None)).collect();
-        return Ok(answer(args, Mode::Snapshot, &objects, &survey));
+        return Ok(answer(args, Mode::Snapshot, &objects, &survey, layout));
     }
     let kubeconfig = args.fleet.kubeconfig.as_deref();
-    let connected = client::choose(kubeconfig, args.fleet.context.as_deref()).await?;
+    let connected = client::choose(kubeconfig, args.fleet.context.as_deref()).await;
+    let connected = connected.map_err(|error| if args.apply { error } else { error.or_file() })?;
     let namespace = asked.unwrap_or(&connected.namespace);
     let namespace = (!args.scope.all_namespaces).then_some(namespace);
     let survey = objects::from_api(&connected.client, &network, namespace).await?;
@@ -86,7 +96,7 @@ pub async fn run(args: &Annotate) -> Result<Answer, AnnotateError> {
     } else {
         Mode::DryRun
     };
-    Ok(answer(args, mode, &objects, &survey))
+    Ok(answer(args, mode, &objects, &survey, layout))
 }
 
 /// A bar on standard error; nothing where that is not a terminal.
@@ -104,6 +114,9 @@ fn chosen<'s>(
     survey: &'s Survey,
     namespace: Option<&str>,
 ) -> Result<Vec<&'s Lacks>, AnnotateError> {
+    if let Some(namespace) = namespace {
+        survey.require_namespace(namespace)?;
+    }
     let mut names: BTreeSet<(Kind, &str)> = BTreeSet::new();
     for word in &args.vms {
         let (kind, name) = named_vm(word).ok_or_else(|| AnnotateError::NotAVm(word.clone()))?;
@@ -122,7 +135,14 @@ fn chosen<'s>(
                 .any(|(known, key)| known == kind && key.beside(name) == *key),
         };
         if !kinds.iter().any(is_there) {
-            return Err(AnnotateError::NoVm(word.clone()));
+            let absent = kinds.iter().find(|kind| survey.absent.contains(kind));
+            return Err(match absent {
+                Some(kind) => AnnotateError::NotInFile {
+                    vm: word.clone(),
+                    plural: objects::plural(*kind),
+                },
+                None => AnnotateError::NoVm(word.clone()),
+            });
         }
         names.extend(kinds.iter().map(|kind| (*kind, name)));
     }
@@ -138,10 +158,11 @@ fn answer(
     mode: Mode,
     objects: &[(&Lacks, Option<Outcome>)],
     survey: &Survey,
+    layout: Layout,
 ) -> Answer {
-    let report = AnnotateReport::new(mode, objects, &survey.unread, &survey.notes);
+    let report = AnnotateReport::new(mode, objects, &survey.findings, survey.is_partial);
     Answer {
         code: report.exit_code(args.answer.fail_on),
-        text: print_plan(&report, args.answer.output, || report.text()),
+        text: print_plan(&report, args.answer.output, || report.text(layout)),
     }
 }

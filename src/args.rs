@@ -56,7 +56,8 @@ pub enum Command {
     /// Explain a code such as BRT0102: what it means and what to do about it; or vm/NAME: what is judged of a
     /// VM and of each node, with every input
     Explain(Box<Explain>),
-    /// Print the version of berth and, with --cluster, of what a cluster runs, with its known bugs
+    /// Print the version of berth and, with --cluster, of what a cluster runs, with its known bugs; exit with 1
+    /// if the cluster can't be read
     Version(Box<fleet::Version>),
     /// Print a script with which a shell completes the words of a command
     Completion(Completion),

@@ -95,7 +95,8 @@ fn run(command: Command) -> Result<u8, String> {
             return show(&answer);
         }
         Command::Annotate(args) => {
-            let answer = block_on(annotate::run(&args))?.map_err(|error| error.to_string())?;
+            let answer = block_on(annotate::run(&args, layout()))?;
+            let answer = answer.map_err(|error| error.to_string())?;
             return show(&answer);
         }
         Command::Version(args) => {

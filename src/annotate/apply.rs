@@ -1,6 +1,6 @@
 //! The patches, asked for or tried: a few at a time, each on the version of the object that was judged.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -10,8 +10,9 @@ use kube::Client;
 use kube::api::PatchParams;
 use kube::core::Request;
 
-use crate::annotate::objects::{self, Lacks, Rules};
+use crate::annotate::objects::{self, Lacks, Need, Rules};
 use crate::api::{Cause, Fault, within};
+use crate::decide::retrofit::Gap;
 use crate::wire::objects::{Identity, read};
 use crate::wire::patch;
 
@@ -20,6 +21,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How many objects are patched at a time.
 const AT_A_TIME: usize = 4;
+
+/// After how many requests in a row that had no answer no more objects are asked for: all that are sent at a time.
+const SILENCES: usize = AT_A_TIME;
 
 /// How often an object that others change is tried.
 const TRIES: usize = 4;
@@ -36,6 +40,8 @@ pub enum Outcome {
     NotNeeded,
     /// The API server refuses it, in its words.
     Refused(String),
+    /// There was no answer, for this reason: the patch may have been made all the same.
+    Unanswered(String),
     /// The API server was lost before.
     NotAsked,
 }
@@ -54,20 +60,25 @@ impl Patcher<'_> {
     /// Patches objects, and gives the outcomes in their order. `done` is told of each.
     pub async fn patch_all(&self, lacking: &[&Lacks], done: impl Fn()) -> Vec<Outcome> {
         let is_lost = AtomicBool::new(false);
+        let silences = AtomicUsize::new(0);
         let outcomes = stream::iter(lacking).map(|lacks| async {
             if is_lost.load(Ordering::Relaxed) {
                 return Outcome::NotAsked;
             }
-            let outcome = match self.patch(lacks).await {
-                Ok(outcome) => outcome,
-                Err(fault) if is_loss(&fault) => {
-                    is_lost.store(true, Ordering::Relaxed);
-                    Outcome::Refused(fault.to_string())
-                }
-                Err(fault) => Outcome::Refused(fault.to_string()),
-            };
+            let patched = self.patch(lacks).await;
+            let is_late = |fault: &Fault| fault.cause == Cause::Timeout;
+            if patched.as_ref().is_err_and(is_late) {
+                let before = silences.fetch_add(1, Ordering::Relaxed);
+                is_lost.fetch_or(before + 1 >= SILENCES, Ordering::Relaxed);
+            } else {
+                silences.store(0, Ordering::Relaxed);
+            }
+            is_lost.fetch_or(patched.as_ref().is_err_and(is_loss), Ordering::Relaxed);
             done();
-            outcome
+            patched.unwrap_or_else(|fault| match fault.cause {
+                Cause::Connection | Cause::Timeout => Outcome::Unanswered(fault.to_string()),
+                _ => Outcome::Refused(fault.to_string()),
+            })
         });
         outcomes.buffered(AT_A_TIME).collect().await
     }
@@ -91,9 +102,12 @@ impl Patcher<'_> {
             };
             let unreadable = |problem: String| Fault::new(Cause::Unreadable, problem);
             let needed = self.rules.lacks(lacks.kind, &lacks.namespace, &object);
-            let Some(anchor) = needed.map_err(unreadable)? else {
+            let Some(Need { anchor, is_certain }) = needed.map_err(unreadable)? else {
                 return Ok(Outcome::NotNeeded);
             };
+            if !is_certain {
+                return Err(unreadable(Gap::DefaultInterface.text().to_owned()));
+            }
             let identity = read::<Identity<'_>>(&object).map_err(unreadable)?;
             lacks.anchor = anchor;
             // Without one there is nothing to try again with.

@@ -1,27 +1,31 @@
 //! The objects that lack the annotation: read once, by the rules of the webhook.
 
 mod api;
+mod file;
 
-use std::collections::{BTreeSet, HashSet};
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Deserialize;
 
 use crate::api::Fault;
-use crate::cluster::file::{self, FormatError, SnapshotError};
+use crate::cluster::file::SnapshotError;
 use crate::cluster::object::{Object, ObjectKey};
-use crate::cluster::{ClusterView, read};
+use crate::cluster::{ClusterView, ObjectKind, read};
+use crate::decide::causes::Cause;
 use crate::decide::inject::{self, Outcome, Surroundings};
-use crate::decide::retrofit::{self, Lacking, Step};
+use crate::decide::retrofit::{self, Gap, Lacking, Step};
 use crate::domain::{Binding, Network, Provider};
+use crate::fleet::finding::Finding;
 use crate::fleet::judge::has_ended;
 use crate::fleet::model;
+use crate::fleet::model::VmStatus;
 use crate::wire::kubevirt::{self, Kind};
 use crate::wire::objects::{self, Identity};
 use crate::wire::patch::Anchor;
 
 pub use api::from_api;
-pub(super) use api::get;
+pub(super) use api::{get, plural};
+pub use file::from_file;
 
 /// What to do where a right is missing.
 const RIGHTS: &str = "the user of the kubeconfig needs the right to list them";
@@ -50,12 +54,30 @@ pub struct Survey {
     pub lacking: Vec<Lacks>,
     /// The VMs and VMIs that there are, by kind, namespace and name.
     pub known: BTreeSet<(Kind, ObjectKey)>,
-    /// What could not be read without which something may be missing here.
-    pub unread: Vec<String>,
-    /// What could not be read, and what that means.
-    pub notes: Vec<String>,
+    /// The kinds of VMs that a file has none of and should have.
+    pub absent: Vec<Kind>,
+    /// The namespaces that were read; none where none could be.
+    pub namespaces: BTreeSet<String>,
+    /// What could not be read.
+    pub findings: Vec<Finding<'static>>,
+    /// Because of it, objects may be missing here.
+    pub is_partial: bool,
     /// The rules by which they were judged.
     pub rules: Rules,
+}
+
+impl Survey {
+    /// Fails for a namespace that does not exist.
+    ///
+    /// # Errors
+    /// The namespaces were read, and this is not among them.
+    pub fn require_namespace(&self, name: &str) -> Result<(), SurveyError> {
+        if self.namespaces.is_empty() || self.namespaces.contains(name) {
+            Ok(())
+        } else {
+            Err(SurveyError::NoNamespace(name.to_owned()))
+        }
+    }
 }
 
 /// Why no object can be judged.
@@ -69,6 +91,9 @@ pub enum SurveyError {
         /// What the list failed of.
         fault: Fault,
     },
+    /// The namespace is not there.
+    #[error("there is no namespace {0:?}")]
+    NoNamespace(String),
     /// The namespace can't be read, and with it whether it opts out.
     #[error("can't read namespace {namespace}: {}", fault.with_remedy("the user of the kubeconfig needs the right to get it"))]
     Namespace {
@@ -92,28 +117,29 @@ pub struct Rules {
     provider: Provider,
 }
 
+/// An annotation that an object lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// How much of the way to the annotation the object has.
+    pub anchor: Anchor,
+    /// The object needs it. Otherwise it does if KubeVirt's default interface has bridge binding, which is not known.
+    pub is_certain: bool,
+}
+
 impl Rules {
-    /// How much of the way to the annotation an object has that lacks it; `None` for one that has it,
-    /// needs none, or opts out.
+    /// What an object needs that lacks the annotation; `None` for one that has it, needs none, or opts out.
     ///
     /// # Errors
     /// What can't be read, and in which field.
-    pub fn lacks(
-        &self,
-        kind: Kind,
-        namespace: &str,
-        object: &str,
-    ) -> Result<Option<Anchor>, String> {
+    pub fn lacks(&self, kind: Kind, namespace: &str, object: &str) -> Result<Option<Need>, String> {
         let (subject, anchor) = kubevirt::read(kind, object)?;
-        if subject.binding == Binding::Default && !self.knows_default {
-            return Err("its interface is KubeVirt's default one, which is in the KubeVirt CR, and the user of the kubeconfig may not list kubevirts".to_owned());
-        }
         let surroundings = Surroundings {
             default_binding: self.view.default_binding(),
             namespace_opted_out: self.view.namespace_opts_out(namespace),
         };
         let decision = inject::decide(&subject, surroundings);
-        Ok((decision.outcome == Outcome::Patched).then_some(anchor))
+        let is_certain = self.knows_default || subject.binding != Binding::Default;
+        Ok((decision.outcome == Outcome::Patched).then_some(Need { anchor, is_certain }))
     }
 }
 
@@ -123,9 +149,14 @@ struct Gathered {
     /// Those that lack the annotation.
     lacking: Vec<Read>,
     known: BTreeSet<(Kind, ObjectKey)>,
-    unread: Vec<String>,
-    /// The UIDs of the VMIs whose launcher pod has an address of Kube-OVN.
-    following: HashSet<String>,
+    /// The objects that can't be read, with what is wrong with them.
+    unreadable: Vec<String>,
+    /// By the UIDs of the VMIs that have a launcher pod, whether it has an address of Kube-OVN.
+    launchers: HashMap<String, bool>,
+    /// A VM says that it runs.
+    has_running_vm: bool,
+    /// A VMI says that a VM made it.
+    has_made_vmi: bool,
 }
 
 /// An object that lacks the annotation, as far as it is known by itself.
@@ -136,37 +167,51 @@ struct Read {
     name: String,
     uid: String,
     version: String,
-    anchor: Anchor,
+    need: Need,
+    /// It is a VM that says that it runs.
+    runs: bool,
+    /// It is a VMI that says that a VM made it.
+    of_vm: bool,
 }
 
 impl Gathered {
     /// Takes an object of a kind that has a VMI template.
     fn take(&mut self, kind: Kind, rules: &Rules, text: &str) {
         if let Err(problem) = self.try_take(kind, rules, text) {
-            self.unread.push(problem_of(kind.name(), text, &problem));
+            self.unreadable
+                .push(problem_of(kind.name(), text, &problem));
         }
     }
 
     fn try_take(&mut self, kind: Kind, rules: &Rules, text: &str) -> Result<(), String> {
         let identity = objects::read::<Identity<'_>>(text)?;
         let (namespace, name) = (identity.namespace(), identity.name());
-        let mut uid = String::new();
+        let (mut uid, mut runs, mut of_vm) = (String::new(), false, false);
         if kind == Kind::VirtualMachineInstance {
             let vmi: model::Vmi = objects::read(text)?;
             if has_ended(&vmi) {
                 return Ok(());
             }
             uid = vmi.metadata.uid;
+            let owners = objects::read::<Owned>(text)?.metadata.owner_references;
+            of_vm = owners.iter().any(|owner| owner.kind == "VirtualMachine");
+            self.has_made_vmi |= of_vm;
+        }
+        if kind == Kind::VirtualMachine {
+            runs = objects::read::<Started>(text)?.status.runs();
+            self.has_running_vm |= runs;
         }
         self.known.insert((kind, ObjectKey::new(namespace, name)));
-        if let Some(anchor) = rules.lacks(kind, namespace, text)? {
+        if let Some(need) = rules.lacks(kind, namespace, text)? {
             self.lacking.push(Read {
                 kind,
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
                 uid,
                 version: identity.resource_version().unwrap_or_default().to_owned(),
-                anchor,
+                need,
+                runs,
+                of_vm,
             });
         }
         Ok(())
@@ -186,30 +231,38 @@ impl Gathered {
         // Kube-OVN names the VM where its address follows it from pod to pod: not with `--keep-vm-ip=false`,
         // and not on a pod of another network.
         let vm = annotations.get("ovn.kubernetes.io/virtualmachine");
-        if vm.is_some_and(|name| !name.is_empty()) {
-            self.following
-                .extend(labels.get("kubevirt.io/created-by").cloned());
+        let follows = vm.is_some_and(|name| !name.is_empty());
+        if let Some(vmi) = labels.get("kubevirt.io/created-by") {
+            *self.launchers.entry(vmi.clone()).or_default() |= follows;
         }
     }
 
     fn merge(&mut self, other: Self) {
         self.lacking.extend(other.lacking);
         self.known.extend(other.known);
-        self.unread.extend(other.unread);
-        self.following.extend(other.following);
+        self.unreadable.extend(other.unreadable);
+        self.launchers.extend(other.launchers);
     }
 
-    fn survey(self, rules: Rules, notes: Vec<String>) -> Survey {
+    /// `findings` is what else could not be read.
+    fn survey(
+        self,
+        rules: Rules,
+        namespaces: BTreeSet<String>,
+        mut findings: Vec<Finding<'static>>,
+    ) -> Survey {
+        let unreadable = self.unreadable.iter();
+        findings.extend(unreadable.map(|text| Finding::of(Cause::Unreadable, text)));
         let lacking = self.lacking.into_iter().map(|read| {
             let key = ObjectKey::new(&read.namespace, &read.name);
             let exists = |kind| self.known.contains(&(kind, key.clone()));
             let lacking = match read.kind {
                 Kind::VirtualMachine => Lacking::Vm {
-                    runs: exists(Kind::VirtualMachineInstance),
+                    runs: read.runs || exists(Kind::VirtualMachineInstance),
                 },
                 Kind::VirtualMachineInstance => Lacking::Vmi {
-                    of_vm: exists(Kind::VirtualMachine),
-                    on_provider: self.following.contains(&read.uid),
+                    of_vm: read.of_vm || exists(Kind::VirtualMachine),
+                    on_provider: self.launchers.get(&read.uid).copied(),
                 },
                 Kind::VirtualMachineInstanceReplicaSet => Lacking::ReplicaSet,
                 Kind::VirtualMachinePool => Lacking::Pool,
@@ -219,10 +272,14 @@ impl Gathered {
                 namespace,
                 name,
                 version,
-                anchor,
+                need: Need { anchor, is_certain },
                 ..
             } = read;
-            let step = retrofit::step(lacking, rules.provider);
+            let step = if is_certain {
+                retrofit::step(lacking, rules.provider)
+            } else {
+                Step::Unknown(Gap::DefaultInterface)
+            };
             Lacks {
                 kind,
                 namespace,
@@ -237,8 +294,10 @@ impl Gathered {
         Survey {
             lacking,
             known: self.known,
-            unread: self.unread,
-            notes,
+            absent: Vec::new(),
+            namespaces,
+            findings,
+            is_partial: !self.unreadable.is_empty(),
             rules,
         }
     }
@@ -264,20 +323,32 @@ fn problem_of(kind: &str, text: &str, problem: &str) -> String {
 #[derive(Debug, Default)]
 struct Surrounding {
     objects: Vec<Object>,
-    unread: Vec<String>,
+    unreadable: Vec<String>,
+    namespaces: BTreeSet<String>,
 }
 
 impl Surrounding {
     /// Takes an object of one of these kinds.
     fn take(&mut self, (group, kind): (&str, &str), network: &Network, text: &str) {
         let own = objects::read::<Identity<'_>>(text);
+        if (group, kind) == NAMESPACE
+            && let Ok(own) = &own
+        {
+            self.namespaces.insert(own.name().to_owned());
+        }
         let object = own.and_then(|own| {
             read::of_kind(group, kind, [own.namespace(), own.name()], network, text)
         });
         match object {
             Ok(object) => self.objects.extend(object),
-            Err(problem) => self.unread.push(problem_of(kind, text, &problem)),
+            Err(problem) => self.unreadable.push(problem_of(kind, text, &problem)),
         }
+    }
+
+    /// Whether a KubeVirt CR was read.
+    fn has_kubevirt(&self) -> bool {
+        let mut kinds = self.objects.iter().map(Object::kind);
+        kinds.any(|kind| kind == ObjectKind::KubeVirt)
     }
 
     fn rules(self, knows_default: bool, network: &Network) -> (Rules, Gathered) {
@@ -287,7 +358,7 @@ impl Surrounding {
             provider: network.provider,
         };
         let gathered = Gathered {
-            unread: self.unread,
+            unreadable: self.unreadable,
             ..Gathered::default()
         };
         (rules, gathered)
@@ -302,36 +373,25 @@ struct Annotated {
     metadata: model::Metadata,
 }
 
-/// Reads a file.
-///
-/// # Errors
-/// The file is not one that kubectl wrote.
-pub fn from_file(path: &Path, network: &Network) -> Result<Survey, SurveyError> {
-    Ok(file::load_with(path, |text| parse(text, network))?)
+#[derive(Deserialize)]
+struct Started {
+    #[serde(default)]
+    status: VmStatus,
 }
 
-fn parse(text: &str, network: &Network) -> Result<Survey, FormatError> {
-    let documents = file::documents(text)?;
-    let objects = file::objects(&documents)?;
-    let mut surrounding = Surrounding::default();
-    let mut notes =
-        vec!["the file has no namespaces: which of them opt out is not known".to_owned()];
-    for (identity, text) in &objects {
-        let kind = (identity.group.as_str(), identity.kind.as_str());
-        if kind == NAMESPACE || kind == KUBEVIRT {
-            surrounding.take(kind, network, text);
-        }
-        if kind == NAMESPACE {
-            notes.clear();
-        }
-    }
-    let (rules, mut gathered) = surrounding.rules(true, network);
-    for (identity, text) in objects {
-        if let Some(kind) = Kind::of(&identity.group, &identity.kind) {
-            gathered.take(kind, &rules, text);
-        } else if identity.group.is_empty() && identity.kind == "Pod" {
-            gathered.take_pod(text);
-        }
-    }
-    Ok(gathered.survey(rules, notes))
+#[derive(Deserialize)]
+struct Owned {
+    metadata: OwnedMetadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OwnedMetadata {
+    #[serde(default)]
+    owner_references: Vec<Owner>,
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    kind: String,
 }

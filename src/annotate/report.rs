@@ -8,9 +8,9 @@ use crate::annotate::apply::Outcome;
 use crate::annotate::objects::Lacks;
 use crate::args::fleet::FailOn;
 use crate::check::report::API_VERSION;
-use crate::check::text::{columns, counts, plural, put, shown_name};
+use crate::check::text::{Layout, columns, counts, line, plural, put_wrapped, shown_name};
 use crate::decide::retrofit::Step;
-use crate::text::{LONGEST_TEXT, shorten};
+use crate::fleet::finding::{Finding, Found};
 use crate::wire::kubevirt::Kind;
 
 /// How the objects were asked about.
@@ -39,10 +39,10 @@ pub struct AnnotateReport<'a> {
     pub summary: Summary,
     /// The objects that lack the annotation.
     pub items: Vec<Item<'a>>,
-    /// What could not be read, so that objects may be missing here.
-    pub unread: &'a [String],
-    /// What else is to be known.
-    pub notes: &'a [String],
+    /// What could not be read.
+    pub findings: Vec<Found<'a>>,
+    /// Because of it, objects may be missing here.
+    pub is_partial: bool,
 }
 
 /// How many objects had which result.
@@ -55,8 +55,12 @@ pub struct Summary {
     pub patched: usize,
     /// The API server refuses the patch.
     pub refused: usize,
+    /// The API server did not answer, so that they may have been patched or not.
+    pub unknown: usize,
     /// They are left as they are.
     pub left: usize,
+    /// What has to be known of them could not be read.
+    pub not_judged: usize,
     /// They were gone, or had the annotation, when the patch came.
     pub not_needed: usize,
     /// The API server was lost before.
@@ -72,7 +76,7 @@ pub struct Item<'a> {
     pub namespace: &'a str,
     /// Its name.
     pub name: &'a str,
-    /// `patchable`, `patched`, `refused`, `left`, `notNeeded` or `notAsked`.
+    /// `patchable`, `patched`, `refused`, `unknown`, `left`, `notJudged`, `notNeeded` or `notAsked`.
     pub result: &'static str,
     /// What happens next, or why nothing does.
     pub message: String,
@@ -87,7 +91,9 @@ enum Verdict {
     Patchable,
     Patched,
     Refused,
+    Unknown,
     Left,
+    NotJudged,
     NotNeeded,
     NotAsked,
 }
@@ -98,8 +104,8 @@ impl<'a> AnnotateReport<'a> {
     pub fn new(
         mode: Mode,
         objects: &[(&'a Lacks, Option<Outcome>)],
-        unread: &'a [String],
-        notes: &'a [String],
+        findings: &'a [Finding<'a>],
+        is_partial: bool,
     ) -> Self {
         let mut summary = Summary::default();
         let items = objects.iter().map(|(lacks, outcome)| {
@@ -121,22 +127,24 @@ impl<'a> AnnotateReport<'a> {
             mode: mode.into(),
             summary,
             items,
-            unread,
-            notes,
+            findings: findings.iter().map(Found::from).collect(),
+            is_partial,
         }
     }
 
-    /// 0: nothing is to be done, or all is; 1: there is something to do; 2: a patch is refused; 3: something
-    /// could not be read, or the API server was lost.
+    /// 0: nothing is to be done, or all is; 1: there is something to do; 2: a patch is refused; 3: an object
+    /// could not be judged or may be missing, or the API server did not answer.
     #[must_use]
     pub fn exit_code(&self, fail_on: FailOn) -> u8 {
         let Summary {
             patchable,
             refused,
+            unknown,
+            not_judged,
             not_asked,
             ..
         } = self.summary;
-        if not_asked > 0 || !self.unread.is_empty() {
+        if unknown + not_judged + not_asked > 0 || self.is_partial {
             3
         } else if refused > 0 {
             2
@@ -145,9 +153,9 @@ impl<'a> AnnotateReport<'a> {
         }
     }
 
-    /// A line for each object, then the sum.
+    /// A row for each object, a line for each thing that could not be read, then the sum.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text(&self, layout: Layout) -> String {
         let rows = self.items.iter().map(|item| {
             let (namespace, name) = (shown_name(item.namespace), shown_name(item.name));
             let object = format!("{}/{namespace}/{name}", item.short);
@@ -159,15 +167,12 @@ impl<'a> AnnotateReport<'a> {
         });
         let mut out = String::new();
         if !self.items.is_empty() {
-            out = columns(&[], rows, None);
+            out = columns(&[], rows, Some(layout.width));
         }
-        for problem in self.unread.iter().chain(self.notes) {
-            put(
-                &mut out,
-                format_args!("? {}\n", shorten(problem, LONGEST_TEXT)),
-            );
+        for found in &self.findings {
+            line(found, layout, &mut out);
         }
-        out.push_str(&self.sum());
+        put_wrapped(&self.sum(), 0, layout, &mut out);
         out
     }
 
@@ -182,7 +187,9 @@ impl<'a> AnnotateReport<'a> {
             patchable,
             patched,
             refused,
+            unknown,
             left,
+            not_judged,
             not_needed,
             not_asked,
         } = self.summary;
@@ -190,7 +197,9 @@ impl<'a> AnnotateReport<'a> {
             (patchable, "can be patched"),
             (patched, "patched"),
             (refused, "refused"),
+            (unknown, "unknown"),
             (left, "left"),
+            (not_judged, "not judged"),
             (not_needed, "changed or gone"),
             (not_asked, "not asked"),
         ];
@@ -200,7 +209,7 @@ impl<'a> AnnotateReport<'a> {
             "dryRun" if patchable > 0 => "; nothing was changed, --apply patches",
             _ => "",
         };
-        format!("{count} {verb} the annotation{parts}{next}\n")
+        format!("{count} {verb} the annotation{parts}{next}")
     }
 }
 
@@ -210,7 +219,9 @@ impl Summary {
             Verdict::Patchable => &mut self.patchable,
             Verdict::Patched => &mut self.patched,
             Verdict::Refused => &mut self.refused,
+            Verdict::Unknown => &mut self.unknown,
             Verdict::Left => &mut self.left,
+            Verdict::NotJudged => &mut self.not_judged,
             Verdict::NotNeeded => &mut self.not_needed,
             Verdict::NotAsked => &mut self.not_asked,
         }
@@ -220,6 +231,7 @@ impl Summary {
 fn came_of(mode: Mode, step: Step, outcome: Option<&Outcome>) -> (Verdict, String) {
     let effect = match step {
         Step::Leave(reason) => return (Verdict::Left, reason.text().to_owned()),
+        Step::Unknown(gap) => return (Verdict::NotJudged, gap.text().to_owned()),
         Step::Patch(effect) => effect.text().to_owned(),
     };
     match outcome {
@@ -230,8 +242,17 @@ fn came_of(mode: Mode, step: Step, outcome: Option<&Outcome>) -> (Verdict, Strin
             (Verdict::NotNeeded, message.to_owned())
         }
         Some(Outcome::Refused(why)) => (Verdict::Refused, why.clone()),
+        Some(Outcome::Unanswered(why)) => {
+            let what = if mode == Mode::Apply {
+                "the annotation may have been added or not"
+            } else {
+                "nothing was changed"
+            };
+            let message = format!("{what}, run the command again: {why}");
+            (Verdict::Unknown, message)
+        }
         Some(Outcome::NotAsked) => {
-            let message = "the API server failed before; run the command again";
+            let message = "not changed: the API server failed before; run the command again";
             (Verdict::NotAsked, message.to_owned())
         }
     }
@@ -242,6 +263,7 @@ fn said<'r>(result: &'r str, mode: &str) -> &'r str {
     match result {
         "patchable" if mode == "snapshot" => "lacks it",
         "patchable" => "can patch",
+        "notJudged" => "not judged",
         "notNeeded" => "not needed",
         "notAsked" => "not asked",
         result => result,
@@ -261,8 +283,14 @@ const fn short(kind: Kind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::retrofit::{Effect, Reason};
+    use crate::decide::retrofit::{Effect, Gap, Reason};
     use crate::wire::patch::Anchor;
+
+    const LAYOUT: Layout = Layout {
+        is_wide: false,
+        width: 100,
+        program: "berth",
+    };
 
     fn mk_lacks(kind: Kind, step: Step) -> Lacks {
         Lacks {
@@ -279,6 +307,8 @@ mod tests {
     fn each_outcome_has_its_result_and_its_exit_code() {
         let patch = Step::Patch(Effect::AfterRestart);
         let refused = Outcome::Refused("no".to_owned());
+        let late = Outcome::Unanswered("no answer within 30 s".to_owned());
+        let unknown = Step::Unknown(Gap::LauncherPod);
         for (mode, step, outcome, result, code) in [
             (Mode::DryRun, patch, Some(Outcome::Done), "patchable", 1),
             (Mode::Apply, patch, Some(Outcome::Done), "patched", 0),
@@ -287,16 +317,17 @@ mod tests {
             (Mode::Apply, patch, Some(refused), "refused", 2),
             (Mode::Apply, patch, Some(Outcome::NotNeeded), "notNeeded", 0),
             (Mode::Apply, patch, Some(Outcome::NotAsked), "notAsked", 3),
+            (Mode::Apply, patch, Some(late), "unknown", 3),
             (Mode::DryRun, Step::Leave(Reason::Pool), None, "left", 0),
+            (Mode::Snapshot, unknown, None, "notJudged", 3),
         ] {
             let lacks = mk_lacks(Kind::VirtualMachine, step);
             let objects = [(&lacks, outcome)];
-            let report = AnnotateReport::new(mode, &objects, &[], &[]);
+            let report = AnnotateReport::new(mode, &objects, &[], false);
             let results: Vec<&str> = report.items.iter().map(|item| item.result).collect();
             assert_eq!(results, [result]);
             assert_eq!(report.exit_code(FailOn::Warning), code, "{mode:?} {result}");
-            let unread = ["x".to_owned()];
-            let report = AnnotateReport::new(mode, &objects, &unread, &[]);
+            let report = AnnotateReport::new(mode, &objects, &[], true);
             assert_eq!(report.exit_code(FailOn::Error), 3);
         }
     }
@@ -304,10 +335,10 @@ mod tests {
     #[test]
     fn something_to_do_is_no_failure_where_errors_alone_are() {
         let lacks = mk_lacks(Kind::VirtualMachine, Step::Patch(Effect::AtStart));
-        let report = AnnotateReport::new(Mode::Snapshot, &[(&lacks, None)], &[], &[]);
+        let report = AnnotateReport::new(Mode::Snapshot, &[(&lacks, None)], &[], false);
         assert_eq!(report.exit_code(FailOn::Error), 0);
         assert_eq!(
-            report.text(),
+            report.text(LAYOUT),
             "vm/default/web  lacks it  has an effect when the VM starts\n\
              1 object lacks the annotation: 1 can be patched; no cluster was asked\n"
         );

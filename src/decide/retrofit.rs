@@ -15,8 +15,8 @@ pub enum Lacking {
     Vmi {
         /// A VM made it.
         of_vm: bool,
-        /// Its launcher pod has an address of the network provider.
-        on_provider: bool,
+        /// Its launcher pod has an address of the network provider; `None` if the pod was not found.
+        on_provider: Option<bool>,
     },
     /// A replica set.
     ReplicaSet,
@@ -31,6 +31,17 @@ pub enum Step {
     Patch(Effect),
     /// Leave the object as it is, for this reason.
     Leave(Reason),
+    /// This has to be known first.
+    Unknown(Gap),
+}
+
+/// What has to be known of an object, and is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// Its launcher pod, which says whether its network follows it.
+    LauncherPod,
+    /// Which interface it gets, which the KubeVirt CR says.
+    DefaultInterface,
 }
 
 /// When the annotation has an effect.
@@ -99,6 +110,21 @@ impl Reason {
     }
 }
 
+impl Gap {
+    /// What is not known, and what can be done, for people.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::LauncherPod => {
+                "BRT0904 the launcher pod was not found, which says whether the network follows the VM: read the pods as well, or run the command again once the VM runs"
+            }
+            Self::DefaultInterface => {
+                "its interface is KubeVirt's default one, which is in the KubeVirt CR, and that was not read"
+            }
+        }
+    }
+}
+
 /// Decides about an object that lacks the annotation.
 #[must_use]
 pub const fn step(lacking: Lacking, provider: Provider) -> Step {
@@ -111,13 +137,11 @@ pub const fn step(lacking: Lacking, provider: Provider) -> Step {
         (Lacking::Vmi { of_vm: false, .. }, Provider::OvnKubernetes) => {
             Step::Leave(Reason::SetUpWithoutVm)
         }
-        (Lacking::Vmi { on_provider, .. }, Provider::KubeOvn) => {
-            if on_provider {
-                Step::Patch(Effect::AtOnce)
-            } else {
-                Step::Leave(Reason::NotOnProvider)
-            }
-        }
+        (Lacking::Vmi { on_provider, .. }, Provider::KubeOvn) => match on_provider {
+            Some(true) => Step::Patch(Effect::AtOnce),
+            Some(false) => Step::Leave(Reason::NotOnProvider),
+            None => Step::Unknown(Gap::LauncherPod),
+        },
         (Lacking::ReplicaSet, _) => Step::Leave(Reason::ReplicaSet),
         (Lacking::Pool, _) => Step::Leave(Reason::Pool),
     }
@@ -152,20 +176,26 @@ mod tests {
                 OvnKubernetes,
                 Step::Patch(Effect::AfterRestart),
             ),
-            (vmi(true, true), KubeOvn, Step::Patch(Effect::AtOnce)),
-            (vmi(false, true), KubeOvn, Step::Patch(Effect::AtOnce)),
+            (vmi(true, Some(true)), KubeOvn, Step::Patch(Effect::AtOnce)),
+            (vmi(false, Some(true)), KubeOvn, Step::Patch(Effect::AtOnce)),
             (
-                vmi(true, false),
+                vmi(true, Some(false)),
                 KubeOvn,
                 Step::Leave(Reason::NotOnProvider),
             ),
+            (vmi(true, None), KubeOvn, Step::Unknown(Gap::LauncherPod)),
             (
-                vmi(true, true),
+                vmi(true, None),
                 OvnKubernetes,
                 Step::Leave(Reason::SetUpWithout),
             ),
             (
-                vmi(false, true),
+                vmi(true, Some(true)),
+                OvnKubernetes,
+                Step::Leave(Reason::SetUpWithout),
+            ),
+            (
+                vmi(false, Some(true)),
                 OvnKubernetes,
                 Step::Leave(Reason::SetUpWithoutVm),
             ),

@@ -1,11 +1,14 @@
 //! `berth annotate` on a snapshot and on an API server: which objects lack the annotation, and what
 //! becomes of them.
 
+use std::convert::Infallible;
 use std::fs;
 use std::process::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use berth::annotate::apply::{Outcome, Patcher};
-use berth::annotate::objects::{Survey, from_api};
+use berth::annotate::objects::{Survey, from_api, from_file};
 use berth::decide::inject::ALLOW_ANNOTATION;
 use berth::decide::retrofit::Step;
 use berth::domain::Network;
@@ -42,7 +45,7 @@ fn annotate(server: &ApiServer, args: &[&str]) -> Output {
     let kubeconfig = server.kubeconfig(dir.path());
     let mut command = berth();
     command.args(["annotate", "--kubeconfig"]).arg(kubeconfig);
-    command.args(args).output().unwrap()
+    command.args(args).env("COLUMNS", "1000").output().unwrap()
 }
 
 /// Runs the command on a file.
@@ -52,7 +55,7 @@ fn annotate_file(cluster: &Value, args: &[&str]) -> Output {
     fs::write(&path, cluster.to_string()).unwrap();
     let mut command = berth();
     command.args(["annotate", "--snapshot"]).arg(path);
-    command.args(args).output().unwrap()
+    command.args(args).env("COLUMNS", "1000").output().unwrap()
 }
 
 #[track_caller]
@@ -107,6 +110,155 @@ vm/default/vm-template-annotations  lacks it  has an effect when the VM starts
 vm/default/web                      lacks it  has an effect after the next restart of the VM
 vmi/default/web                     lacks it  has an effect at once, without a restart
 10 objects lack the annotation: 10 can be patched; no cluster was asked
+",
+    );
+}
+
+/// A file without the objects of one kind.
+fn without(kind: &str) -> Value {
+    let mut cluster = on_kube_ovn();
+    items(&mut cluster).retain(|object| object["kind"] != kind);
+    cluster
+}
+
+#[test]
+fn what_a_file_lacks_is_said_and_nothing_is_claimed_of_it() {
+    let by_vms = "\
+vm/default/db                       lacks it  has an effect after the next restart of the VM
+vm/default/legacy                   lacks it  has an effect after the next restart of the VM
+vm/default/vm-annotation-misplaced  lacks it  has an effect when the VM starts
+vm/default/vm-bridge                lacks it  has an effect when the VM starts
+vm/default/vm-no-interfaces         lacks it  has an effect when the VM starts
+vm/default/vm-template-annotations  lacks it  has an effect when the VM starts
+vm/default/web                      lacks it  has an effect after the next restart of the VM
+  ? BRT0902 the snapshot lacks a kind: virtualmachineinstances
+7 objects lack the annotation: 7 can be patched; no cluster was asked
+";
+    let by_vmis = "\
+vmi/default/db      lacks it  has an effect at once, without a restart
+vmi/default/legacy  lacks it  has an effect at once, without a restart
+vmi/default/web     lacks it  has an effect at once, without a restart
+  ? BRT0902 the snapshot lacks a kind: virtualmachines
+3 objects lack the annotation: 3 can be patched; no cluster was asked
+";
+    check(
+        &annotate_file(&without("VirtualMachineInstance"), &[]),
+        3,
+        by_vms,
+    );
+    check(&annotate_file(&without("VirtualMachine"), &[]), 3, by_vmis);
+
+    let mut none = without("VirtualMachine");
+    items(&mut none).retain(|object| object["kind"] != "VirtualMachineInstance");
+    check(
+        &annotate_file(&none, &["-A"]),
+        3,
+        "  ? BRT0902 the snapshot lacks a kind: virtualmachines
+  ? BRT0902 the snapshot lacks a kind: virtualmachineinstances
+0 objects lack the annotation; no cluster was asked
+",
+    );
+    let said = annotate_file(&none, &["vm/web"]);
+    let expect =
+        "error: whether there is a VM vm/web is not known: the file has no virtualmachines\n";
+    assert_eq!(String::from_utf8_lossy(&said.stderr), expect);
+    assert_eq!(said.status.code(), Some(3));
+
+    // A cluster whose VMs are all stopped has none that run.
+    let mut stopped = without("VirtualMachineInstance");
+    for object in items(&mut stopped) {
+        if object["kind"] == "VirtualMachine" {
+            object["status"]["printableStatus"] = json!("Stopped");
+        }
+    }
+    let output = annotate_file(&stopped, &[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains("BRT"), "{text}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_vmi_is_not_judged_without_its_launcher_pod() {
+    let line = "vmi/default/web  not judged  BRT0904 the launcher pod was not found, which says whether the network follows the VM: read the pods as well, or run the command again once the VM runs\n";
+    let sum = "1 object lacks the annotation: 1 not judged; no cluster was asked\n";
+    let lack = "  ? BRT0902 the snapshot lacks a kind: pods\n";
+    let output = annotate_file(&without("Pod"), &["vmi/web"]);
+    check(&output, 3, &format!("{line}{lack}{sum}"));
+
+    let mut cluster = on_kube_ovn();
+    items(&mut cluster)
+        .retain(|object| object["metadata"]["labels"]["vm.kubevirt.io/name"] != "web");
+    let output = annotate_file(&cluster, &["vmi/web"]);
+    check(&output, 3, &format!("{line}{sum}"));
+    // With OVN-Kubernetes no pod is asked.
+    let args = ["vmi/web", "--network-provider", "ovn-kubernetes"];
+    assert_eq!(annotate_file(&cluster, &args).status.code(), Some(0));
+}
+
+#[test]
+fn an_interface_by_default_is_not_judged_without_the_kubevirt_cr() {
+    let output = annotate_file(&without("KubeVirt"), &["vm-no-interfaces", "vm-bridge"]);
+    check(
+        &output,
+        3,
+        "\
+vm/default/vm-bridge         lacks it    has an effect when the VM starts
+vm/default/vm-no-interfaces  not judged  its interface is KubeVirt's default one, which is in the KubeVirt CR, and that was not read
+  ? BRT0902 the snapshot lacks a kind: kubevirts
+2 objects lack the annotation: 1 can be patched, 1 not judged; no cluster was asked
+",
+    );
+    // The others are judged all the same.
+    let output = annotate_file(&without("KubeVirt"), &["vm-bridge"]);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_namespace_that_does_not_exist_is_an_error() {
+    let server = serve(&mut on_kube_ovn());
+    for output in [
+        annotate_file(&on_kube_ovn(), &["-n", "nosuch"]),
+        annotate(&server, &["-n", "nosuch"]),
+    ] {
+        assert_eq!(
+            String::from_utf8_lossy(&output.stderr),
+            "error: there is no namespace \"nosuch\"\n"
+        );
+        assert_eq!(output.status.code(), Some(3));
+    }
+    // Without namespaces in the file this is not known.
+    check(
+        &annotate_file(&without("Namespace"), &["-n", "nosuch"]),
+        0,
+        "  ? BRT0902 the snapshot lacks a kind: namespaces
+0 objects lack the annotation; no cluster was asked
+",
+    );
+}
+
+#[test]
+fn long_texts_are_broken_for_the_width() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cluster.json");
+    fs::write(&path, without("Pod").to_string()).unwrap();
+    let mut command = berth();
+    command
+        .args(["annotate", "vmi/web", "--snapshot"])
+        .arg(path)
+        .env("COLUMNS", "60");
+    check(
+        &command.output().unwrap(),
+        3,
+        "\
+vmi/default/web  not judged  BRT0904 the launcher pod was
+                             not found, which says whether
+                             the network follows the VM:
+                             read the pods as well, or run
+                             the command again once the VM
+                             runs
+  ? BRT0902 the snapshot lacks a kind: pods
+1 object lacks the annotation: 1 not judged; no cluster was
+asked
 ",
     );
 }
@@ -316,25 +468,29 @@ fn what_else_can_not_be_read_is_said() {
     }
     let output = annotate(&server, &["-o", "json"]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let starts = |field: &str, starts: &[&str]| {
-        let texts = report[field].as_array().unwrap();
-        assert_eq!(texts.len(), starts.len(), "{texts:?}");
-        for (text, start) in texts.iter().zip(starts) {
-            assert!(text.as_str().unwrap().starts_with(start), "{text}");
+    let starts = |starts: &[&str]| {
+        let found = report["findings"].as_array().unwrap();
+        assert_eq!(found.len(), starts.len(), "{found:?}");
+        for (found, start) in found.iter().zip(starts) {
+            assert_eq!(found["code"], "BRT0901");
+            let text = found["message"].as_str().unwrap();
+            assert!(text.starts_with(start), "{text}");
         }
     };
-    starts(
-        "unread",
-        &["VirtualMachine default/vm-no-interfaces: its interface is KubeVirt's default one"],
+    starts(&[
+        "a kind could not be listed: kubevirts: ",
+        "a kind could not be listed: virtualmachinepools: ",
+        "a kind could not be listed: pods: ",
+    ]);
+    // The three VMIs, and the VM with the default interface.
+    assert_eq!(report["summary"]["notJudged"], 4);
+    assert_eq!(report["summary"]["left"], 0);
+    let items = report["items"].as_array().unwrap();
+    let default = items.iter().find(|item| item["name"] == "vm-no-interfaces");
+    assert_eq!(
+        default.unwrap()["message"],
+        "its interface is KubeVirt's default one, which is in the KubeVirt CR, and that was not read"
     );
-    starts(
-        "notes",
-        &[
-            "virtualmachinepools are not in this list: ",
-            "the launcher pods can't be listed",
-        ],
-    );
-    assert_eq!(report["summary"]["left"], 3);
     assert_eq!(output.status.code(), Some(3));
 }
 
@@ -422,7 +578,54 @@ async fn after_the_api_server_is_lost_no_more_objects_are_tried() {
     };
     let all: Vec<_> = survey.lacking.iter().collect();
     let outcomes = patcher.patch_all(&all, || ()).await;
-    assert!(matches!(outcomes[0], Outcome::Refused(_)), "{outcomes:?}");
+    // A connection may break after the request was sent.
+    assert!(
+        matches!(outcomes[0], Outcome::Unanswered(_)),
+        "{outcomes:?}"
+    );
     assert_eq!(outcomes.len(), 10);
     assert_eq!(outcomes[9], Outcome::NotAsked);
+}
+
+/// A survey of a file with this many VMs.
+fn survey_of(vms: usize) -> Survey {
+    let mut cluster = on_kube_ovn();
+    let vm = crate::support::item(&mut cluster, "VirtualMachine", "vm-bridge").clone();
+    let vms = (0..vms).map(|number| {
+        let mut vm = vm.clone();
+        vm["metadata"]["name"] = json!(format!("vm-{number:02}"));
+        vm
+    });
+    let list = json!({"kind": "List", "apiVersion": "v1", "items": vms.collect::<Vec<_>>()});
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cluster.json");
+    fs::write(&path, list.to_string()).unwrap();
+    from_file(&path, &Network::default()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_some_requests_in_a_row_without_an_answer_no_more_objects_are_tried() {
+    let survey = survey_of(20);
+    let all: Vec<_> = survey.lacking.iter().collect();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let silent = tower::service_fn(move |_: axum::http::Request<kube::client::Body>| {
+        count.fetch_add(1, Ordering::Relaxed);
+        std::future::pending::<Result<axum::http::Response<kube::client::Body>, Infallible>>()
+    });
+    let client = kube::Client::new(silent, "default");
+    let patcher = Patcher {
+        client: &client,
+        rules: &survey.rules,
+        is_dry_run: false,
+    };
+    let outcomes = patcher.patch_all(&all, || ()).await;
+    let asked = asked.load(Ordering::Relaxed);
+    // Four at a time: at most three more are sent before the fourth is late.
+    assert!((4..8).contains(&asked), "{asked}");
+    let late = Outcome::Unanswered("no answer within 30 s".to_owned());
+    assert!(outcomes[..asked].iter().all(|outcome| *outcome == late));
+    let rest = &outcomes[asked..];
+    assert!(rest.iter().all(|outcome| *outcome == Outcome::NotAsked));
+    assert_eq!(outcomes.len(), 20);
 }

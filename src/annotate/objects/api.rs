@@ -9,7 +9,9 @@ use crate::api::{Cause, Fault, within};
 use crate::cluster::load::list;
 use crate::cluster::object::ObjectKey;
 use crate::cluster::parts::Part;
+use crate::decide::causes;
 use crate::domain::Network;
+use crate::fleet::finding::Finding;
 use crate::wire::kubevirt::Kind;
 
 /// Selects the pods of VMs.
@@ -28,9 +30,12 @@ pub async fn from_api(
     match namespace {
         Some(name) => {
             let text = get(client, &format!("/api/v1/namespaces/{name}")).await;
-            let text = text.map_err(|fault| SurveyError::Namespace {
-                namespace: name.to_owned(),
-                fault,
+            let text = text.map_err(|fault| match fault.cause {
+                Cause::NotFound => SurveyError::NoNamespace(name.to_owned()),
+                _ => SurveyError::Namespace {
+                    namespace: name.to_owned(),
+                    fault,
+                },
             })?;
             surrounding.take(NAMESPACE, network, &text);
         }
@@ -38,15 +43,21 @@ pub async fn from_api(
             .await
             .map_err(|fault| refused("namespaces", fault))?,
     }
+    let mut findings = Vec::new();
+    let unreadable = surrounding.unreadable.len();
     let knows_default = match surround(client, network, &mut surrounding, KUBEVIRT).await {
-        Ok(()) => true,
+        // Without a CR there is KubeVirt's own default. One that can't be read may have another.
+        Ok(()) => surrounding.unreadable.len() == unreadable,
         // Without KubeVirt there are no VMs either.
         Err(fault) if fault.cause == Cause::NotFound => true,
-        Err(fault) if fault.cause == Cause::Forbidden => false,
+        Err(fault) if fault.cause == Cause::Forbidden => {
+            findings.push(not_listed("kubevirts", &fault));
+            false
+        }
         Err(fault) => return Err(refused("kubevirts", fault)),
     };
+    let namespaces = std::mem::take(&mut surrounding.namespaces);
     let (rules, mut gathered) = surrounding.rules(knows_default, network);
-    let mut notes = Vec::new();
     let lists = Kind::ALL
         .iter()
         .map(|kind| list_kind(client, &rules, *kind, namespace));
@@ -54,16 +65,19 @@ pub async fn from_api(
     for (kind, listed) in Kind::ALL.iter().zip(lists?) {
         match listed {
             Ok(listed) => gathered.merge(listed),
-            Err(fault) => notes.push(format!("{} are not in this list: {fault}", plural(*kind))),
+            Err(fault) => findings.push(not_listed(plural(*kind), &fault)),
         }
     }
     match pods {
         Ok(listed) => gathered.merge(listed),
-        Err(fault) => notes.push(format!(
-            "the launcher pods can't be listed, and no VMI can be patched without knowing its network: {fault}"
-        )),
+        Err(fault) => findings.push(not_listed("pods", &fault)),
     }
-    Ok(gathered.survey(rules, notes))
+    Ok(gathered.survey(rules, namespaces, findings))
+}
+
+/// What is said of a kind that is not read.
+fn not_listed(plural: &str, fault: &Fault) -> Finding<'static> {
+    Finding::of(causes::Cause::NotAllowed, &format!("{plural}: {fault}"))
 }
 
 fn refused(plural: &'static str, fault: Fault) -> SurveyError {
@@ -96,7 +110,8 @@ async fn surround(
     };
     let listed = list(client, path, None, take).await?;
     into.objects.extend(listed.objects);
-    into.unread.extend(listed.unread);
+    into.unreadable.extend(listed.unreadable);
+    into.namespaces.extend(listed.namespaces);
     Ok(())
 }
 
@@ -116,10 +131,13 @@ async fn list_kind(
                 let key = ObjectKey::new(&named.namespace, &named.name);
                 let problem = named.problem();
                 gathered
-                    .unread
+                    .unreadable
                     .push(format!("{} {key}: {problem}", kind.name()));
             }
-            (None, Part::Whole(_)) => gathered.unread.push(format!("{}: not UTF-8", kind.name())),
+            (None, Part::Whole(_)) => {
+                let problem = format!("{}: not UTF-8", kind.name());
+                gathered.unreadable.push(problem);
+            }
         };
         match list(client, &path, None, take).await {
             // Another version, or no such CRD.
@@ -159,7 +177,7 @@ fn whole(part: &Part) -> Option<&str> {
 }
 
 /// The name of a kind in a path of the API.
-const fn plural(kind: Kind) -> &'static str {
+pub(in crate::annotate) const fn plural(kind: Kind) -> &'static str {
     match kind {
         Kind::VirtualMachine => "virtualmachines",
         Kind::VirtualMachineInstance => "virtualmachineinstances",
