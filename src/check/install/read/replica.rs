@@ -2,18 +2,26 @@
 //! kubelet connects inside the pod, so that the `NetworkPolicy` of berth, which admits Prometheus alone, is not in the
 //! way.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use axum::http::{Request, StatusCode, header};
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::api::Api;
+use tokio::time::timeout;
 
 use super::super::line::Asked;
 use super::super::metrics::Metrics;
 use super::super::replicas::{Replica, admin_port, lack};
 use super::{LARGEST, Reader, full_name};
 use crate::api::{Cause, Fault};
+
+/// How long the reason for the end of a stream may come after the end.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 impl Reader {
     /// What a pod of berth says of itself.
@@ -64,11 +72,19 @@ impl Reader {
                 None => None,
             }
         };
+        let refusal = |said: String| Err(Fault::new(Cause::Connection, said));
+        let mut said = pin!(said.fuse());
         let answers = tokio::select! {
             biased;
-            // It comes before the end of the stream, which says nothing.
-            Some(said) = said => Err(Fault::new(Cause::Connection, said)),
-            answers = talk => answers,
+            Some(said) = &mut said => refusal(said),
+            answers = talk => match answers {
+                // The end of the stream says nothing, and may be seen before the reason.
+                Err(fault) => match timeout(LAST_WORD, said).await {
+                    Ok(Some(said)) => refusal(said),
+                    _ => Err(fault),
+                },
+                answers => answers,
+            },
         };
         forward.abort();
         answers
