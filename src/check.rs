@@ -82,7 +82,13 @@ pub async fn run(args: &Check, layout: Layout) -> Result<Answer, CheckError> {
     let cluster = Cluster::read(&args.fleet, Scope::from(&args.scope)).await?;
     let report = report(args, &cluster, &suppressed)?;
     Ok(Answer {
-        text: print(&report, args.answer.output, layout),
+        text: print_report(
+            &report,
+            args.answer.output,
+            layout,
+            |layout| text::table(&report, layout),
+            || text::short(&report),
+        ),
         code: {
             let warns = report.items.iter().any(|item| item.verdict == "warning");
             exit_code(
@@ -287,15 +293,22 @@ impl<'a> Suppressed<'a> {
     }
 }
 
-fn print(report: &CheckReport<'_>, output: Output, layout: Layout) -> String {
+/// A report in its format. `table` gets the layout of the format.
+pub(crate) fn print_report(
+    report: &impl Serialize,
+    output: Output,
+    layout: Layout,
+    table: impl FnOnce(Layout) -> String,
+    short: impl FnOnce() -> String,
+) -> String {
     let wide = Layout {
         is_wide: true,
         ..layout
     };
     match output {
-        Output::Table => text::table(report, layout),
-        Output::Wide => text::table(report, wide),
-        Output::Short => text::short(report),
+        Output::Table => table(layout),
+        Output::Wide => table(wide),
+        Output::Short => short(),
         // Strings, numbers and lists of them: nothing in a report refuses to be written.
         Output::Json => serde_json::to_string_pretty(report).unwrap_or_default() + "\n",
         Output::Yaml => serde_saphyr::to_string(report).unwrap_or_default(),

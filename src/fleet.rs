@@ -81,17 +81,17 @@ impl Fleet {
         self.before.get(name).or_else(|| self.nodes.get(name))
     }
 
-    /// The pod in which each VMI runs, by the VMI's UID: of its pods on its node the one that runs, and
+    /// The pod in which each VMI runs with its key, by the VMI's UID: of its pods on its node the one that runs, and
     /// the newest of those (KubeVirt v1.9.0 `pkg/controller/controller.go`, `CurrentVMIPod`).
     #[must_use]
-    pub fn source_pods(&self) -> HashMap<&str, &Pod> {
+    pub fn source_pods(&self) -> HashMap<&str, (&ObjectKey, &Pod)> {
         let nodes: HashMap<&str, &str> = self
             .vmis
             .values()
             .filter_map(|vmi| Some((vmi.metadata.uid.as_str(), vmi.status.node_name.as_deref()?)))
             .collect();
-        let mut sources: HashMap<&str, &Pod> = HashMap::new();
-        for pod in self.pods.values() {
+        let mut sources: HashMap<&str, (&ObjectKey, &Pod)> = HashMap::new();
+        for (key, pod) in &self.pods {
             let Some(launcher) = pod.launcher.as_deref() else {
                 continue;
             };
@@ -100,9 +100,10 @@ impl Fleet {
                 continue;
             }
             let rank = |launcher: &Launcher| (launcher.is_running, launcher.created.clone());
-            let known = sources.get(uid).and_then(|pod| pod.launcher.as_deref());
+            let known = sources.get(uid);
+            let known = known.and_then(|(_, pod)| pod.launcher.as_deref());
             if known.is_none_or(|known| rank(known) < rank(launcher)) {
-                sources.insert(uid, pod);
+                sources.insert(uid, (key, pod));
             }
         }
         sources

@@ -141,7 +141,7 @@ pub struct Drain {
 
     /// The answer.
     #[command(flatten)]
-    pub answer: AnswerArgs<PlanOutput>,
+    pub answer: AnswerArgs<Output>,
 }
 
 /// Flags of `berth annotate`.

@@ -37,20 +37,14 @@ pub(crate) const DIM: Style = Style::new().dimmed();
 #[must_use]
 pub fn table(report: &CheckReport<'_>, layout: Layout) -> String {
     let mut out = String::new();
-    for item in &report.items {
-        heading(item, &mut out);
-        if !item.is_cluster() {
-            targets(item, layout, &mut out);
-        }
-        for found in &item.findings {
-            // The heading has said where the VM is.
-            if layout.is_wide || found.code != Check::MigrationSource.row().code {
-                line(found, layout, &mut out);
-            }
-        }
-        out.push('\n');
+    for one in &report.items {
+        item(one, "", layout, &mut out);
     }
-    remedies(report, layout, &mut out);
+    let found = report.items.iter().map(|item| {
+        let is_stuck = !item.is_cluster() && item.targets.is_empty();
+        (&*item.findings, is_stuck)
+    });
+    remedies(found, layout, &mut out);
     summary(report.summary, &mut out);
     out
 }
@@ -60,14 +54,7 @@ pub fn table(report: &CheckReport<'_>, layout: Layout) -> String {
 pub fn short(report: &CheckReport<'_>) -> String {
     let vms = report.items.iter().filter(|item| !item.is_cluster());
     let rows = vms.map(|item| {
-        let mut codes: Vec<&str> = Vec::new();
-        for found in &item.findings {
-            let is_of_vm = found.nodes.is_empty() || found.severity == "warning";
-            if is_of_vm && !codes.contains(&found.code) {
-                codes.push(found.code);
-            }
-        }
-        let name = vm(item);
+        let name = vm(item.namespace, item.name);
         let node = item.node.map_or_else(|| "-".to_owned(), shown_name);
         let targets = item.targets.len().to_string();
         vec![
@@ -75,19 +62,47 @@ pub fn short(report: &CheckReport<'_>) -> String {
             node,
             item.verdict.to_owned(),
             targets,
-            codes.join(" "),
+            codes(&item.findings),
         ]
     });
     columns(&["VM", "NODE", "VERDICT", "TARGETS", "CODES"], rows, None)
 }
 
-fn heading(item: &Item<'_>, out: &mut String) {
+/// The codes of what was found of the VM as a whole, each once.
+pub(crate) fn codes(findings: &[Found<'_>]) -> String {
+    let mut codes: Vec<&str> = Vec::new();
+    for found in findings {
+        let is_of_vm = found.nodes.is_empty() || found.severity == "warning";
+        if is_of_vm && !codes.contains(&found.code) {
+            codes.push(found.code);
+        }
+    }
+    codes.join(" ")
+}
+
+/// An object with its targets and findings, and an empty line. The heading ends with what becomes of it.
+pub(crate) fn item(item: &Item<'_>, outcome: &str, layout: Layout, out: &mut String) {
+    heading(item, outcome, out);
+    if !item.is_cluster() {
+        targets(item, layout, out);
+    }
+    for found in &item.findings {
+        // The heading has said where the VM is.
+        if layout.is_wide || found.code != Check::MigrationSource.row().code {
+            line(found, layout, out);
+        }
+    }
+    out.push('\n');
+}
+
+fn heading(item: &Item<'_>, outcome: &str, out: &mut String) {
+    let vm = vm(item.namespace, item.name);
     let place = match (&item.node, item.is_cluster()) {
         (_, true) => "the cluster".to_owned(),
-        (Some(node), false) => format!("{} on {}", vm(item), shown_name(node)),
-        (None, false) => vm(item),
+        (Some(node), false) => format!("{vm} on {}", shown_name(node)),
+        (None, false) => vm,
     };
-    put(out, format_args!("{BOLD}{place}{BOLD:#}\n"));
+    put(out, format_args!("{BOLD}{place}{outcome}{BOLD:#}\n"));
 }
 
 fn targets(item: &Item<'_>, layout: Layout, out: &mut String) {
@@ -129,6 +144,11 @@ pub(crate) fn put_wrapped(text: &str, indentation: usize, layout: Layout, out: &
 
 /// A finding in a line.
 pub(crate) fn line(found: &Found<'_>, layout: Layout, out: &mut String) {
+    line_at(found, 2, layout, out);
+}
+
+/// A finding in a line with this indentation.
+pub(crate) fn line_at(found: &Found<'_>, indentation: usize, layout: Layout, out: &mut String) {
     let (symbol, style) = match (found.severity, found.nodes.is_empty()) {
         ("error", true) => ("×", RED),
         ("error", false) => ("-", DIM),
@@ -143,17 +163,25 @@ pub(crate) fn line(found: &Found<'_>, layout: Layout, out: &mut String) {
     };
     put(
         out,
-        format_args!("  {style}{symbol}{style:#} {DIM}{}{DIM:#} ", found.code),
+        format_args!(
+            "{:indentation$}{style}{symbol}{style:#} {DIM}{}{DIM:#} ",
+            "", found.code
+        ),
     );
-    put_wrapped(&format!("{}{nodes}", found.message), 12, layout, out);
+    let text = format!("{}{nodes}", found.message);
+    put_wrapped(&text, indentation + 10, layout, out);
 }
 
-/// What to do about each code, once. Those of nodes follow only where a VM has no target.
-fn remedies(report: &CheckReport<'_>, layout: Layout, out: &mut String) {
+/// What to do about each code, once. The findings of each object come with whether it is a VM without a
+/// target: what is against nodes follows only there.
+pub(crate) fn remedies<'f>(
+    findings: impl Iterator<Item = (&'f [Found<'f>], bool)>,
+    layout: Layout,
+    out: &mut String,
+) {
     let mut codes = BTreeMap::new();
-    for item in &report.items {
-        let is_stuck = !item.is_cluster() && item.targets.is_empty();
-        for found in &item.findings {
+    for (findings, is_stuck) in findings {
+        for found in findings {
             let is_of_vm = found.nodes.is_empty() || found.severity == "warning";
             let is_source = found.code == Check::MigrationSource.row().code;
             if is_of_vm || (is_stuck && !is_source) || layout.is_wide {
@@ -207,8 +235,9 @@ fn named(names: &[&str], layout: Layout) -> String {
     }
 }
 
-fn vm(item: &Item<'_>) -> String {
-    format!("{}/{}", shown_name(item.namespace), shown_name(item.name))
+/// A VM by its namespace and name.
+pub(crate) fn vm(namespace: &str, name: &str) -> String {
+    format!("{}/{}", shown_name(namespace), shown_name(name))
 }
 
 /// Rows under a head, in columns. With a width, the text of cells is broken so that the rows fit.

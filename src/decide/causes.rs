@@ -333,7 +333,7 @@ causes! {
         code: "BRT0414",
         severity: Severity::Warning,
         text: "a drain would wait for the VM",
-        meaning: "The VM's eviction strategy is External, which leaves its migration to another controller, or the strategy migrates it and it cannot be migrated now. `kubectl drain` does not end before the VM has moved or is shut down.",
+        meaning: "The VM's eviction strategy is External, which leaves its migration to another controller, or the strategy migrates it and it cannot be migrated now, or not before its migration to the drained node is over. `kubectl drain` does not end before the VM has moved or is shut down.",
         remedy: "Mend what the other findings of the VM say, or shut it down before the drain. With External, ask the controller that the strategy is meant for.",
     }
     /// The CPU of another node differs, and the guest has all of its own.
@@ -395,6 +395,15 @@ causes! {
         remedy: "Move the other pods, or make the rule a preferred one.",
     }
 
+    /// A drain would end the migration of the VM.
+    MigrationEndsByDrain {
+        code: "BRT0422",
+        severity: Severity::Warning,
+        text: "a drain would end the migration of the VM",
+        meaning: "The VM runs on another node, and the target pod of its migration is on the drained node. KubeVirt does not refuse the eviction of this pod, because the VM's eviction strategy does not migrate it. The migration fails, and the VM runs on where it is.",
+        remedy: "Nothing, if the VM may stay where it is: it can be migrated later, to a node that is not drained.",
+    }
+
     /// A kind could not be listed.
     NotAllowed {
         code: "BRT0901",
@@ -426,14 +435,6 @@ causes! {
         text: "the launcher pod was not found",
         meaning: "The VM runs, and its pod is not among the pods. What the target pod requests, and which CPU a host-model VM needs, are taken from the VMI alone.",
         remedy: "Run the command again: the pod may have been replaced while the lists were read. In a snapshot, include the pods of all namespaces.",
-    }
-    /// Affinity to pods is judged by where they are now.
-    PodAffinityNotJudged {
-        code: "BRT0905",
-        severity: Severity::Unchecked,
-        text: "affinity or anti-affinity to pods is judged by where they are now",
-        meaning: "The VM has rules about other pods. The plan of a drain moves several VMs, and does not follow what the moves before this one make of the rules.",
-        remedy: "Look at the pods that the rules select, and drain one node at a time.",
     }
     /// Topology spread is not judged.
     TopologySpreadNotJudged {

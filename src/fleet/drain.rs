@@ -1,22 +1,24 @@
-//! What the drain of a node does to a VM (KubeVirt v1.9.0 `pkg/util/migrations/migrations.go`,
-//! `VMIEvictionStrategy`).
+//! What the drain of a node does to a VM. `kubectl drain` evicts its pods, and KubeVirt's webhook refuses
+//! that of the launcher pod of a VM that is to migrate (KubeVirt v1.9.0
+//! `pkg/virt-api/webhooks/validating-webhook/admitters/pod-eviction-admitter.go`).
 
 use crate::decide::causes::Cause;
 use crate::fleet::Fleet;
 use crate::fleet::finding::Finding;
-use crate::fleet::model::VmiSpec;
+use crate::fleet::migratable;
+use crate::fleet::model::{Vmi, VmiSpec};
 
-/// What a drain does to a VM that runs, unless it migrates the VM. `is_blocked` says that the VM can't be
-/// migrated now, `is_migratable` that KubeVirt would try: its condition `LiveMigratable` is true, and not
-/// missing as that of a VM that has just started. Without the KubeVirt CR the strategy of a VM that has
-/// none of its own is not known.
-#[must_use]
-pub fn outcome<'f>(
-    fleet: &Fleet,
-    spec: &VmiSpec,
-    is_blocked: bool,
-    is_migratable: bool,
-) -> Option<Finding<'f>> {
+/// What becomes of a launcher pod that is evicted.
+enum Eviction<'a> {
+    /// It is refused until the VM has moved, because of this strategy.
+    Refused(&'a str),
+    /// The pod ends; why, in a few words.
+    Done(&'a str),
+}
+
+/// What becomes of the launcher pod of a VM. Without the KubeVirt CR the strategy of a VM that has none of
+/// its own is not known.
+fn eviction<'a>(fleet: &'a Fleet, spec: &'a VmiSpec, is_migratable: bool) -> Option<Eviction<'a>> {
     let own = spec.eviction_strategy.as_deref();
     if own.is_none() && fleet.kubevirt.is_none() {
         return None;
@@ -24,17 +26,65 @@ pub fn outcome<'f>(
     let configuration = fleet.kubevirt.as_ref().map(|cr| &cr.spec.configuration);
     let of_cluster =
         configuration.and_then(|configuration| configuration.eviction_strategy.as_deref());
-    match own.or(of_cluster) {
-        Some("LiveMigrate" | "LiveMigrateIfPossible") if is_migratable && !is_blocked => None,
-        Some("LiveMigrateIfPossible") if !is_migratable => {
-            Some(Finding::of(Cause::ShutDownByDrain, "LiveMigrateIfPossible"))
+    Some(match own.or(of_cluster) {
+        Some(strategy @ ("LiveMigrate" | "External")) => Eviction::Refused(strategy),
+        Some(strategy @ "LiveMigrateIfPossible") if is_migratable => Eviction::Refused(strategy),
+        Some(strategy) => Eviction::Done(strategy),
+        None => Eviction::Done("no eviction strategy"),
+    })
+}
+
+/// What a drain does to a VM that runs, unless it migrates the VM. `is_blocked` says that the VM can't be
+/// migrated now, `is_migratable` that KubeVirt would try: its condition `LiveMigratable` is true, and not
+/// missing as that of a VM that has just started.
+#[must_use]
+pub fn outcome<'f>(
+    fleet: &Fleet,
+    spec: &VmiSpec,
+    is_blocked: bool,
+    is_migratable: bool,
+) -> Option<Finding<'f>> {
+    match eviction(fleet, spec, is_migratable)? {
+        Eviction::Refused("LiveMigrate" | "LiveMigrateIfPossible")
+            if is_migratable && !is_blocked =>
+        {
+            None
         }
-        Some(strategy @ ("LiveMigrate" | "LiveMigrateIfPossible" | "External")) => {
-            Some(Finding::of(Cause::BlocksDrain, strategy))
-        }
-        Some(strategy) => Some(Finding::of(Cause::ShutDownByDrain, strategy)),
-        None => Some(Finding::of(Cause::ShutDownByDrain, "no eviction strategy")),
+        Eviction::Refused(strategy) => Some(Finding::of(Cause::BlocksDrain, strategy)),
+        Eviction::Done(reason) => Some(Finding::of(Cause::ShutDownByDrain, reason)),
     }
+}
+
+/// What a drain does to a VM that is not on the node yet: it starts there, or it arrives there in a migration
+/// `from` a node, where it runs on if the target pod ends, `to` the drained one.
+#[must_use]
+pub fn outcome_before<'f>(
+    fleet: &Fleet,
+    vmi: &Vmi,
+    migration: Option<(&str, &str)>,
+) -> Option<Finding<'f>> {
+    let is_migratable = migratable::is_live_migratable(&vmi.status);
+    let Some((from, to)) = migration else {
+        return outcome(fleet, &vmi.spec, true, is_migratable);
+    };
+    let state = vmi.status.migration_state.as_ref();
+    let mode = state.and_then(|state| state.mode.as_deref());
+    Some(match eviction(fleet, &vmi.spec, is_migratable)? {
+        Eviction::Refused(strategy) => {
+            let detail = format!("{strategy}, until its migration to {to} is over");
+            Finding::of(Cause::BlocksDrain, &detail)
+        }
+        // The memory of the guest is on both nodes: KubeVirt gives the VM up (`pkg/virt-handler/vm.go`,
+        // `domainPausedFailedPostCopy`).
+        Eviction::Done(reason) if mode == Some("PostCopy") => {
+            let detail = format!("{reason}, and its migration to {to} is in post-copy");
+            Finding::of(Cause::ShutDownByDrain, &detail)
+        }
+        Eviction::Done(_) => {
+            let detail = format!("to {to}; the VM runs on at {from}");
+            Finding::of(Cause::MigrationEndsByDrain, &detail)
+        }
+    })
 }
 
 #[cfg(test)]
@@ -99,6 +149,46 @@ mod tests {
         for (is_blocked, is_migratable) in [(false, true), (true, false)] {
             let found = outcome(&fleet, &VmiSpec::default(), is_blocked, is_migratable);
             assert_eq!(found, None);
+        }
+    }
+
+    #[test]
+    fn the_eviction_of_a_target_pod_waits_ends_the_migration_or_shuts_the_vm_down() {
+        const WAITS: &str =
+            "a drain would wait for the VM: STRATEGY, until its migration to b is over";
+        const ENDS: &str = "a drain would end the migration of the VM: to b; the VM runs on at a";
+        const SHUTS_DOWN: &str =
+            "a drain would shut the VM down: STRATEGY, and its migration to b is in post-copy";
+        // For a VM that KubeVirt would migrate, one that it would not, and these in post-copy.
+        let states = [
+            (true, ""),
+            (false, ""),
+            (true, "PostCopy"),
+            (false, "PostCopy"),
+        ];
+        for (strategy, expect) in [
+            ("LiveMigrate", [WAITS; 4]),
+            ("External", [WAITS; 4]),
+            ("LiveMigrateIfPossible", [WAITS, ENDS, WAITS, SHUTS_DOWN]),
+            ("None", [ENDS, ENDS, SHUTS_DOWN, SHUTS_DOWN]),
+        ] {
+            for ((is_migratable, mode), expect) in states.into_iter().zip(expect) {
+                let status = if is_migratable { "True" } else { "False" };
+                let vmi: Vmi = serde_json::from_value(serde_json::json!({
+                    "spec": {"evictionStrategy": strategy},
+                    "status": {
+                        "conditions": [{"type": "LiveMigratable", "status": status}],
+                        "migrationState": {"mode": mode},
+                    },
+                }))
+                .unwrap();
+                let found = outcome_before(&Fleet::default(), &vmi, Some(("a", "b"))).unwrap();
+                assert_eq!(
+                    found.message,
+                    expect.replace("STRATEGY", strategy),
+                    "{strategy} {is_migratable} {mode}"
+                );
+            }
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The nodes are judged once for each *shape*, not for each VM: once for equal [`NodeRules`], once for
 //! equal requests, and once for volumes of equal reach. A [`Placement`] keeps these results for the VMs
-//! that follow, up to a number of shapes. Rules about other pods are judged for each VM.
+//! that follow, up to a number of shapes. Rules about other pods are judged for each VM; which pods a rule
+//! selects is looked up once for equal rules.
 
 pub mod affinity;
 mod cpu;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
+use crate::cluster::object::ObjectKey;
 use crate::decide::causes::Cause;
 
 use super::Fleet;
@@ -23,7 +25,7 @@ use super::model::{Node, Resources};
 use super::target::{NodeRules, TargetPod, labels};
 
 use nodes::{Groups, NodeSet, Nodes};
-use pods::Pods;
+use pods::{PodRules, Pods};
 use resources::Free;
 use volumes::Reach;
 
@@ -133,6 +135,22 @@ impl<'a> Placement<'a> {
             names: Arc::clone(&self.nodes.names),
             parts: vec![groups],
         }
+    }
+
+    /// Whether this pod's place depends on where other pods are.
+    #[must_use]
+    pub fn depends_on_pods(&self, pod: &TargetPod) -> bool {
+        self.pods.concern(&pod.pods)
+    }
+
+    /// Counts the target pod of a VM, which arrives on a node, for the pods that are placed after it.
+    pub fn arrive(&mut self, vm: &'a ObjectKey, pod: &PodRules, node: &str) {
+        self.pods.arrive(vm, pod, node);
+    }
+
+    /// Counts no longer a pod of the cluster.
+    pub fn leave(&mut self, pod: &'a ObjectKey) {
+        self.pods.leave(pod);
     }
 
     fn by_volumes(&mut self, names: &[&str]) -> Option<Arc<[Group]>> {

@@ -17,6 +17,7 @@ use crate::decide::policy::Policy;
 use crate::domain::MachineType;
 use crate::fleet::finding::{Finding, Verdict, message};
 use crate::fleet::fit::Placement;
+use crate::fleet::fit::pods::PodRules;
 use crate::fleet::migratable::{self, Subject};
 use crate::fleet::model::{Labels, Migration, Pod, Resources, Vm, VmSpec, Vmi, VmiSpec, VmiVolume};
 use crate::fleet::target::{TargetPod, labels};
@@ -59,7 +60,9 @@ pub struct Judgement<'f> {
     pub targets: Vec<&'f str>,
     /// What its pod requests of a node.
     pub requests: Resources,
-    /// It has to be near other pods, or far from them.
+    /// What its pod is to other pods, and they to it.
+    pub pods: PodRules,
+    /// Where it fits depends on where other pods are.
     pub depends_on_pods: bool,
     /// The labels that its pod asks of a node.
     pub selector: Labels,
@@ -98,15 +101,20 @@ impl<'f> Body<'f> {
         status.node_name.as_deref().filter(|_| runs)
     }
 
-    /// The nodes on which it has or will have a pod: its own, and the target of its migration.
-    pub fn occupies(&self) -> impl Iterator<Item = &'f str> {
-        let status = self.vmi.map(|vmi| &vmi.status);
-        let node = status.and_then(|status| status.node_name.as_deref());
-        let state = status.and_then(|status| status.migration_state.as_ref());
+    /// The node on which it starts, if it has one and does not run yet.
+    #[must_use]
+    pub fn starts_on(&self) -> Option<&'f str> {
+        let node = self.vmi?.status.node_name.as_deref();
+        node.filter(|_| self.node().is_none())
+    }
+
+    /// The node to which a migration that is not over takes it.
+    #[must_use]
+    pub fn migrates_to(&self) -> Option<&'f str> {
+        let state = self.vmi?.status.migration_state.as_ref();
         let state = state.filter(|state| !state.completed && !state.failed);
         let target = state.and_then(|state| state.target_node.as_deref());
-        node.into_iter()
-            .chain(target.filter(|target| Some(*target) != node))
+        target.filter(|target| Some(*target) != self.node())
     }
 
     /// Its namespace.
@@ -168,8 +176,8 @@ pub struct Judge<'f> {
     /// The nodes as berth's checks see them, by name.
     candidates: Vec<Candidate<'f>>,
     versions: Versions,
-    /// The pod in which each VMI runs, by the VMI's UID.
-    sources: HashMap<&'f str, &'f Pod>,
+    /// The pod in which each VMI runs with its key, by the VMI's UID.
+    sources: HashMap<&'f str, (&'f ObjectKey, &'f Pod)>,
     /// The migrations that are not over, by namespace and name of their VMI.
     migrations: HashMap<(&'f str, &'f str), &'f Migration>,
 }
@@ -193,12 +201,7 @@ impl<'f> Judge<'f> {
             migrations: fleet
                 .migrations
                 .values()
-                .filter(|migration| {
-                    !matches!(
-                        migration.status.phase.as_deref(),
-                        Some("Succeeded" | "Failed")
-                    )
-                })
+                .filter(|migration| !migration.is_over())
                 .map(|migration| {
                     let namespace = migration.metadata.namespace.as_str();
                     ((namespace, migration.spec.vmi_name.as_str()), migration)
@@ -216,6 +219,7 @@ impl<'f> Judge<'f> {
                 verdict: Verdict::Unknown,
                 targets: Vec::new(),
                 requests: Resources::new(),
+                pods: PodRules::default(),
                 depends_on_pods: false,
                 selector: Labels::new(),
                 findings: Vec::new(),
@@ -235,7 +239,7 @@ impl<'f> Judge<'f> {
             subject.namespace,
             body.labels(),
         ));
-        let source = self.source(&body);
+        let source = self.source(&body).map(|(_, pod)| pod);
         let launcher = source.and_then(|pod| pod.launcher.as_deref());
         if let Some(launcher) = launcher {
             findings.extend(network::kube_ovn(self.fleet, body.key, launcher));
@@ -269,8 +273,7 @@ impl<'f> Judge<'f> {
             let is_blocked = findings
                 .iter()
                 .any(|found| found.severity() == Severity::Error);
-            let condition = subject.status.and_then(migratable::live_migratable);
-            let is_migratable = condition.is_some_and(|condition| condition.status == "True");
+            let is_migratable = subject.status.is_some_and(migratable::is_live_migratable);
             let outcome = drain::outcome(self.fleet, subject.spec, is_blocked, is_migratable);
             findings.extend(outcome);
             let differing = self.passthrough(&body, subject.spec, &targets);
@@ -283,10 +286,24 @@ impl<'f> Judge<'f> {
             body,
             verdict,
             targets,
-            depends_on_pods: target.pods.has_terms(),
+            depends_on_pods: self.placement.depends_on_pods(&target),
+            pods: target.pods,
             requests: target.requests,
             selector: target.rules.selector,
             findings,
+        }
+    }
+
+    /// Counts the target pod of a VM, which arrives on a node, for the VMs that are judged after it.
+    pub fn arrive(&mut self, judgement: &Judgement<'f>, node: &str) {
+        let Judgement { body, pods, .. } = judgement;
+        self.placement.arrive(body.key, pods, node);
+    }
+
+    /// Counts no longer the pod that a VM ran in, for the VMs that are judged after it.
+    pub fn leave(&mut self, body: &Body<'f>) {
+        if let Some((pod, _)) = self.source(body) {
+            self.placement.leave(pod);
         }
     }
 
@@ -335,8 +352,8 @@ impl<'f> Judge<'f> {
         Some(format!("{name}, {}", phase.unwrap_or("not begun")))
     }
 
-    /// The pod in which the VM runs.
-    fn source(&self, body: &Body<'f>) -> Option<&'f Pod> {
+    /// The pod in which the VM runs, with its key.
+    fn source(&self, body: &Body<'f>) -> Option<(&'f ObjectKey, &'f Pod)> {
         body.node()?;
         let uid = body.vmi?.metadata.uid.as_str();
         self.sources.get(uid).copied()

@@ -69,6 +69,11 @@ pub(super) fn live_migratable(status: &VmiStatus) -> Option<&Condition> {
     conditions.find(|condition| condition.condition_type == "LiveMigratable")
 }
 
+/// Whether KubeVirt would migrate a VMI. It does not before it has judged the VMI.
+pub(super) fn is_live_migratable(status: &VmiStatus) -> bool {
+    live_migratable(status).is_some_and(|condition| condition.status == "True")
+}
+
 fn runs(status: &VmiStatus) -> bool {
     status.phase.as_deref() == Some("Running")
 }

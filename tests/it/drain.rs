@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::check::{migrating, shown};
 use crate::process::berth;
-use crate::support::{cluster, item};
+use crate::support::{cluster, item, items};
 
 fn drain(cluster: &Value, args: &[&str]) -> Output {
     let dir = tempfile::tempdir().unwrap();
@@ -32,23 +32,328 @@ fn vms_that_can_move_are_shown_by_wave() {
     assert_eq!(output.status.code(), Some(0));
 }
 
+/// The plan that `-o json` prints.
+fn plan(cluster: &Value, nodes: &[&str]) -> Value {
+    let output = drain(cluster, &[nodes, &["-o", "json"]].concat());
+    serde_json::from_str(&printed(&output)).unwrap()
+}
+
+/// Each VM that moves, with the node that it goes to and its wave.
+fn moves(plan: &Value) -> Vec<String> {
+    let moves = plan["moves"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    moves
+        .map(|vm| format!("{} {} {}", text(&vm["name"]), text(&vm["to"]), vm["wave"]))
+        .collect()
+}
+
+/// The names of the VMs of an outcome.
+fn names(vms: &Value) -> Vec<&str> {
+    let vms = vms.as_array().unwrap().iter();
+    vms.map(|vm| vm["name"].as_str().unwrap()).collect()
+}
+
+/// The messages of a VM with this code.
+fn messages<'a>(vm: &'a Value, code: &str) -> Vec<&'a str> {
+    let findings = vm["findings"].as_array().unwrap().iter();
+    let findings = findings.filter(|finding| finding["code"] == code);
+    findings
+        .map(|finding| finding["message"].as_str().unwrap())
+        .collect()
+}
+
+/// The captured cluster, whose VMs migrate when their node is drained, without a migration under way.
+fn settled() -> Value {
+    let mut cluster = migrating();
+    items(&mut cluster).retain(|object| {
+        let is_target = object["metadata"]["labels"]
+            .get("kubevirt.io/migrationJobUID")
+            .is_some();
+        object["kind"] != "VirtualMachineInstanceMigration" && !is_target
+    });
+    for object in items(&mut cluster) {
+        if object["kind"] == "VirtualMachineInstance" {
+            let status = object["status"].as_object_mut().unwrap();
+            status.remove("migrationState");
+        }
+    }
+    cluster
+}
+
+/// The cluster [`settled`], in which no nodes but these can take a VM.
+fn settled_with(nodes: &[&str]) -> Value {
+    let mut cluster = settled();
+    for object in items(&mut cluster) {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        if object["kind"] == "Node" && !nodes.contains(&name) {
+            object["spec"]["unschedulable"] = json!(true);
+        }
+    }
+    cluster
+}
+
+/// Gives a VM and its pod the label `app`, and a required rule about the pods with the label `app=OTHER`.
+fn rule(cluster: &mut Value, vm: &str, kind: &str, topology: &str, other: &str) {
+    let affinity = json!({kind: {"requiredDuringSchedulingIgnoredDuringExecution": [{
+        "topologyKey": topology, "labelSelector": {"matchLabels": {"app": other}},
+    }]}});
+    for object in items(cluster) {
+        let owner = &object["metadata"]["ownerReferences"][0];
+        let is_its_pod = owner["kind"] == "VirtualMachineInstance" && owner["name"] == vm;
+        let is_it = object["kind"] == "VirtualMachineInstance" && object["metadata"]["name"] == vm;
+        if is_it || is_its_pod {
+            object["metadata"]["labels"]["app"] = json!(vm);
+            object["spec"]["affinity"] = affinity.clone();
+        }
+    }
+}
+
+const HOST: &str = "kubernetes.io/hostname";
+
 #[test]
 fn vms_without_an_eviction_strategy_would_be_shut_down() {
     let output = drain(&cluster(), &["el10-1"]);
     assert_eq!(
         printed(&output),
         "\
-the drain would shut down
-  default/db on el10-1
-    BRT0413 a drain would shut the VM down: no eviction strategy
+default/db on el10-1 would be shut down
+  ‼ BRT0413 a drain would shut the VM down: no eviction strategy
+
 the cluster
   ? BRT0910 OVN's chassis are not judged
-el10-1: 0 VMs would move in 0 waves, 0 would block the drain, 1 would be shut down
+
+what to do
+  BRT0413 ShutDownByDrain
+      Set `evictionStrategy: LiveMigrate` in the VM's template or in the KubeVirt CR.
+  BRT0910 SouthboundNotRead
+      Set `--ovn-sb`, as in `--ovn-sb tcp:10.0.0.1:6642`, to the addresses of the database (Service
+      `ovn-sb` in kube-system), and run the command where they can be reached.
+  berth explain CODE says more
+
+el10-1: 1 VM would be shut down
 "
     );
     assert_eq!(output.status.code(), Some(1));
     let output = drain(&cluster(), &["el10-1", "--fail-on", "error"]);
     assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_vm_whose_target_pod_alone_is_on_the_node_runs_on_where_it_is() {
+    let plan = plan(&cluster(), &["el9-0"]);
+    assert_eq!(names(&plan["shutDown"]), ["web"]);
+    assert_eq!(names(&plan["stuck"]), [""; 0]);
+    let stays = &plan["endedMigrations"][0];
+    assert_eq!(stays["name"], "legacy");
+    assert_eq!(stays["node"], "el10-2");
+    assert_eq!(
+        messages(stays, "BRT0422"),
+        ["a drain would end the migration of the VM: to el9-0; the VM runs on at el10-2"]
+    );
+    assert_eq!(messages(stays, "BRT0413"), [""; 0]);
+
+    let mut alone = cluster();
+    items(&mut alone).retain(|object| object["metadata"]["name"] != "web");
+    let output = drain(&alone, &["el9-0"]);
+    let text = printed(&output);
+    let expect = "default/legacy on el10-2 would stay: the drain ends its migration\n";
+    assert!(text.contains(expect), "{text}");
+    let expect = "\nel9-0: no VM has to move, 1 migration would end\n";
+    assert!(text.ends_with(expect), "{text}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_target_pod_that_the_vmi_does_not_name_yet_counts() {
+    let mut cluster = cluster();
+    let vmi = item(&mut cluster, "VirtualMachineInstance", "legacy");
+    let status = vmi["status"].as_object_mut().unwrap();
+    status.remove("migrationState");
+    let ended = |cluster: &Value| {
+        let plan = plan(cluster, &["el9-0"]);
+        names(&plan["endedMigrations"]).len()
+    };
+    assert_eq!(ended(&cluster), 1);
+    // One of a migration that is over goes by itself.
+    for object in items(&mut cluster) {
+        if object["kind"] == "VirtualMachineInstanceMigration" {
+            object["status"]["phase"] = json!("Failed");
+        }
+    }
+    assert_eq!(ended(&cluster), 0);
+}
+
+#[test]
+fn a_drain_waits_for_the_target_pod_of_a_vm_that_is_to_migrate() {
+    let plan = plan(&migrating(), &["el9-0"]);
+    assert_eq!(names(&plan["stuck"]), ["legacy"]);
+    assert_eq!(names(&plan["endedMigrations"]), [""; 0]);
+    assert_eq!(
+        messages(&plan["stuck"][0], "BRT0414"),
+        ["a drain would wait for the VM: LiveMigrate, until its migration to el9-0 is over"]
+    );
+}
+
+#[test]
+fn a_migration_that_is_under_way_is_shown_with_the_move() {
+    let plan = plan(&migrating(), &["el9-0"]);
+    assert_eq!(moves(&plan), ["web el9-1 1"]);
+    assert_eq!(
+        messages(&plan["moves"][0], "BRT0213"),
+        ["a migration is under way: from el9-0 to el9-nochassis"]
+    );
+}
+
+#[test]
+fn a_vm_that_starts_on_the_node_is_shut_down_or_waited_for() {
+    let starting = |mut cluster: Value| {
+        let vmi = item(&mut cluster, "VirtualMachineInstance", "db");
+        vmi["status"]["phase"] = json!("Scheduled");
+        vmi["status"]["conditions"] = json!([]);
+        plan(&cluster, &["el10-1"])
+    };
+    assert_eq!(names(&starting(cluster())["shutDown"]), ["db"]);
+    assert_eq!(names(&starting(migrating())["stuck"]), ["db"]);
+}
+
+#[test]
+fn two_vms_that_keep_each_other_away_do_not_get_the_same_node() {
+    let drained = ["el9-0", "el10-2"];
+    let excluding = |mut cluster: Value| {
+        rule(&mut cluster, "web", "podAntiAffinity", HOST, "legacy");
+        rule(&mut cluster, "legacy", "podAntiAffinity", HOST, "web");
+        cluster
+    };
+    let both = plan(&excluding(settled_with(&["el9-1", "el9-2"])), &drained);
+    assert_eq!(moves(&both), ["legacy el9-1 1", "web el9-2 1"]);
+    assert_eq!(both["moves"][0]["findings"], json!([]));
+
+    let cluster = excluding(settled_with(&["el9-1"]));
+    let one = plan(&cluster, &drained);
+    assert_eq!(moves(&one), ["legacy el9-1 1"]);
+    let web = &one["stuck"][0];
+    assert_eq!(web["name"], "web");
+    assert_eq!(messages(web, "BRT0401").len(), 1);
+    let kept = messages(web, "BRT0421");
+    assert_eq!(
+        kept[0],
+        "affinity or anti-affinity to pods does not match: kept off by a pod on the same kubernetes.io/hostname, the target pod of default/legacy"
+    );
+    assert_eq!(drain(&cluster, &drained).status.code(), Some(2));
+}
+
+#[test]
+fn one_rule_is_enough_to_keep_two_vms_apart() {
+    for (vm, other) in [("web", "legacy"), ("legacy", "web")] {
+        let mut cluster = settled_with(&["el9-1"]);
+        for name in [vm, other] {
+            let about = if name == vm { other } else { "none" };
+            rule(&mut cluster, name, "podAntiAffinity", HOST, about);
+        }
+        let plan = plan(&cluster, &["el9-0", "el10-2"]);
+        assert_eq!(moves(&plan), ["legacy el9-1 1"], "{vm}");
+        assert_eq!(names(&plan["stuck"]), ["web"], "{vm}");
+    }
+}
+
+#[test]
+fn a_vm_moves_to_where_another_has_left_or_gone_before_it() {
+    let zone = |cluster: &mut Value, nodes: &[(&str, &str)]| {
+        for (node, zone) in nodes {
+            item(cluster, "Node", node)["metadata"]["labels"]["zone"] = json!(zone);
+        }
+    };
+    let only_on = |cluster: &mut Value, vm: &str, node: &str| {
+        let vmi = item(cluster, "VirtualMachineInstance", vm);
+        vmi["spec"]["nodeSelector"] = json!({HOST: node});
+    };
+    // The zone of el9-1 is free once web has left it.
+    let mut cluster = settled();
+    let zones = [("el9-0", "a"), ("el9-1", "a"), ("el9-2", "c")];
+    zone(&mut cluster, &zones);
+    rule(&mut cluster, "web", "podAntiAffinity", "zone", "none");
+    rule(&mut cluster, "legacy", "podAntiAffinity", "zone", "web");
+    only_on(&mut cluster, "web", "el9-2");
+    only_on(&mut cluster, "legacy", "el9-1");
+    let left = plan(&cluster, &["el9-0", "el10-2"]);
+    assert_eq!(moves(&left), ["web el9-2 1", "legacy el9-1 2"]);
+
+    // legacy has to be where web is, on a node that stays.
+    let mut cluster = settled_with(&["el9-3"]);
+    rule(&mut cluster, "web", "podAntiAffinity", HOST, "none");
+    rule(&mut cluster, "legacy", "podAffinity", HOST, "web");
+    let followed = plan(&cluster, &["el9-0", "el10-2"]);
+    assert_eq!(moves(&followed), ["web el9-3 1", "legacy el9-3 2"]);
+
+    // Each has to follow the other.
+    rule(&mut cluster, "web", "podAffinity", HOST, "legacy");
+    let neither = plan(&cluster, &["el9-0", "el10-2"]);
+    assert_eq!(moves(&neither), [""; 0]);
+    assert_eq!(names(&neither["stuck"]), ["legacy", "web"]);
+}
+
+#[test]
+fn a_node_that_is_named_twice_is_drained_once() {
+    let cluster = settled();
+    let twice = drain(&cluster, &["el9-0", "el9-0"]);
+    assert_eq!(printed(&twice), printed(&drain(&cluster, &["el9-0"])));
+    assert_eq!(
+        plan(&cluster, &["el9-0", "el9-0"])["nodes"],
+        json!(["el9-0"])
+    );
+}
+
+#[test]
+fn a_node_without_vms_has_none_to_move() {
+    let output = drain(&settled(), &["el10-0"]);
+    let text = printed(&output);
+    assert!(text.ends_with("\n\nel10-0: no VM has to move\n"), "{text}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_vm_that_blocks_the_drain_has_the_reason_of_each_node_and_what_to_do() {
+    let mut cluster = settled_with(&["el10-0"]);
+    item(&mut cluster, "Node", "el9-3")["status"]["allocatable"]["memory"] = json!("1Gi");
+    let text = printed(&drain(&cluster, &["el9-0"]));
+    let (vm, remedies) = text.split_once("\nthe cluster\n").unwrap();
+    assert_eq!(
+        vm,
+        "\
+default/web on el9-0 would block the drain
+  × BRT0401 no node can take the VM
+  ‼ BRT0414 a drain would wait for the VM: LiveMigrate
+  - BRT0102 machine type pc-q35-rhel9.2.0 not supported (el10-0, el10-1, el10-2, old-nolabels)
+  - BRT0103 OVN chassis not registered (el9-nochassis)
+  - BRT0106 OVN agents not ready (el9-nochassis)
+  - BRT0403 node is cordoned (el10-1, el10-2, el9-1, el9-2 and 3 more)
+  - BRT0411 not enough free resources: memory: 1.3 GiB requested, 1.0 GiB free (el9-3)
+"
+    );
+    assert!(remedies.contains("\n  BRT0401 NoTarget\n"), "{remedies}");
+    assert!(remedies.contains("\n  BRT0102 "), "{remedies}");
+    let wide = printed(&drain(&cluster, &["el9-0", "-o", "wide"]));
+    assert!(
+        wide.contains("BRT0101 migration source node (el9-0)"),
+        "{wide}"
+    );
+}
+
+#[test]
+fn the_short_plan_has_a_line_for_each_vm() {
+    let output = drain(&migrating(), &["el10-1", "el9-0", "-o", "short"]);
+    assert_eq!(
+        printed(&output),
+        "\
+VM              NODE    OUTCOME  TO      WAVE  CODES
+default/db      el10-1  moves    el10-0  1
+default/web     el9-0   moves    el9-1   1     BRT0213
+default/legacy  el10-2  blocks   -       -     BRT0213 BRT0414
+"
+    );
+    let yaml = printed(&drain(&migrating(), &["el10-1", "-o", "yaml"]));
+    let yaml: Value = serde_saphyr::from_str(&yaml).unwrap();
+    assert_eq!(yaml, plan(&migrating(), &["el10-1"]));
 }
 
 #[test]
@@ -78,7 +383,7 @@ fn a_vm_that_would_migrate_and_has_no_room_blocks_the_drain_and_is_not_shut_down
     let mut cluster = migrating();
     let kubevirt = item(&mut cluster, "KubeVirt", "kubevirt");
     kubevirt["spec"]["configuration"]["evictionStrategy"] = json!("LiveMigrateIfPossible");
-    for object in crate::support::items(&mut cluster) {
+    for object in items(&mut cluster) {
         if object["kind"] == "Node" {
             object["spec"]["unschedulable"] = json!(true);
         }
@@ -106,10 +411,10 @@ fn without_the_node_or_the_pods_there_is_no_plan() {
     assert_eq!(said, "error: there is no node \"el11-0\"\n");
     assert_eq!(output.status.code(), Some(3));
     let mut cluster = cluster();
-    crate::support::items(&mut cluster).retain(|item| item["kind"] != "Pod");
+    items(&mut cluster).retain(|item| item["kind"] != "Pod");
     let output = drain(&cluster, &["el10-1"]);
     let said = String::from_utf8(output.stderr).unwrap();
-    let expect = "error: no plan without what could not be read: the snapshot lacks a kind: pods";
+    let expect = "error: no plan without what could not be read: the snapshot lacks a kind: pods. Write the snapshot with all kinds: ";
     assert!(said.starts_with(expect), "{said}");
     assert_eq!(output.status.code(), Some(3));
 }

@@ -1,17 +1,23 @@
 //! Required affinity and anti-affinity to pods, as kube-scheduler's plugin `InterPodAffinity` judges it
 //! (`pkg/scheduler/framework/plugins/interpodaffinity/filtering.go`, Kubernetes 1.36). Pods count where they
-//! are now.
+//! are now, until some arrive or leave.
 
+mod term;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::slice;
 
 use k8s_openapi::api::core::v1::{Affinity, PodAffinityTerm};
-use kube::core::{Expression, Selector, SelectorExt};
 
+use super::MOST_SHAPES;
 use super::nodes::{Groups, Nodes};
+use crate::cluster::object::ObjectKey;
 use crate::decide::causes::Cause;
 use crate::fleet::Fleet;
-use crate::fleet::model::{Labels, Node, Pod};
+use crate::fleet::model::{Labels, Node};
+use term::Term;
 
 /// What a pod is to other pods, and which pods it requires near and far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,9 +49,8 @@ impl PodRules {
         }
     }
 
-    /// Whether they depend on where other pods are.
-    #[must_use]
-    pub fn has_terms(&self) -> bool {
+    /// Whether they require anything of where other pods are.
+    fn has_terms(&self) -> bool {
         !self.near.is_empty() || !self.far.is_empty()
     }
 }
@@ -60,162 +65,215 @@ pub(in crate::fleet) fn anti_affinity(affinity: Option<&Affinity>) -> &[PodAffin
     far.unwrap_or_default()
 }
 
-/// A term of a pod, with the namespaces and the labels of the pods that it is about.
-#[derive(Debug)]
-struct Term {
-    namespaces: BTreeSet<String>,
-    /// Namespaces by their labels.
-    of_namespaces: Option<Selector>,
-    /// `None` selects no pod.
-    pods: Option<Selector>,
-    topology: String,
+/// A pod that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Name<'a> {
+    /// One that was there.
+    Pod(&'a ObjectKey),
+    /// One that arrived: the target pod of this VM.
+    TargetOf(&'a ObjectKey),
 }
 
-impl Term {
-    /// A term of a pod in this namespace. A selector that kube-apiserver would refuse selects nothing.
-    fn new(term: &PodAffinityTerm, namespace: &str) -> Self {
-        let read =
-            |selector: &Option<_>| selector.clone().and_then(|it| Selector::try_from(it).ok());
-        let mut namespaces: BTreeSet<String> = term.namespaces.iter().flatten().cloned().collect();
-        if namespaces.is_empty() && term.namespace_selector.is_none() {
-            namespaces.insert(namespace.to_owned());
-        }
-        Self {
-            namespaces,
-            of_namespaces: read(&term.namespace_selector),
-            pods: read(&term.label_selector),
-            topology: term.topology_key.clone(),
-        }
-    }
-
-    /// A term of a pod that is not created yet: kube-apiserver adds the labels of the pod that the term
-    /// names by their keys (`pkg/registry/core/pod/strategy.go`).
-    fn of_new(term: &PodAffinityTerm, pod: &PodRules) -> Self {
-        let mut made = Self::new(term, &pod.namespace);
-        let values =
-            |key: &String| Some((key.clone(), BTreeSet::from([pod.labels.get(key)?.clone()])));
-        let same = term.match_label_keys.iter().flatten().filter_map(values);
-        let other = term.mismatch_label_keys.iter().flatten().filter_map(values);
-        if let Some(pods) = &mut made.pods {
-            pods.extend(same.map(|(key, values)| Expression::In(key, values)));
-            pods.extend(other.map(|(key, values)| Expression::NotIn(key, values)));
-        }
-        made
-    }
-
-    fn selects(
-        &self,
-        namespace: &str,
-        labels: &Labels,
-        namespaces: &BTreeMap<String, Labels>,
-    ) -> bool {
-        let pods = self.pods.as_ref();
-        pods.is_some_and(|pods| pods.matches(labels)) && self.covers(namespace, namespaces)
-    }
-
-    fn covers(&self, namespace: &str, namespaces: &BTreeMap<String, Labels>) -> bool {
-        if self.namespaces.contains(namespace) {
-            return true;
-        }
-        // A namespace that was not read counts as one without labels, as for kube-scheduler.
-        let none = Labels::new();
-        let labels = namespaces.get(namespace).unwrap_or(&none);
-        let by_labels = self.of_namespaces.as_ref();
-        by_labels.is_some_and(|selector| selector.matches(labels))
-    }
-
-    /// A label that every pod has which the term selects, if the selector is that simple.
-    fn label(&self) -> Option<(String, String)> {
-        let mut expressions = self.pods.clone()?.into_iter();
-        expressions.find_map(|expression| match expression {
-            Expression::Equal(key, value) => Some((key, value)),
-            Expression::In(key, mut values) if values.len() == 1 => {
-                Some((key, values.pop_first()?))
-            }
-            _ => None,
-        })
-    }
-}
-
-impl fmt::Display for Term {
+impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let topology = &self.topology;
-        match &self.pods {
-            None => write!(f, "no pod, on the same {topology}"),
-            Some(pods) if pods.selects_all() => write!(f, "any pod on the same {topology}"),
-            Some(pods) => write!(f, "pods {pods} on the same {topology}"),
+        match self {
+            Self::Pod(pod) => write!(f, "{pod}"),
+            Self::TargetOf(vm) => write!(f, "the target pod of {vm}"),
         }
     }
+}
+
+/// A pod where it is.
+#[derive(Debug)]
+struct Placed<'a> {
+    name: Name<'a>,
+    labels: Cow<'a, Labels>,
+    node: &'a Node,
 }
 
 /// A term of pods that are there, and the topology domains in which it keeps others away.
 #[derive(Debug)]
 struct Guard<'a> {
     term: Term,
-    /// A pod in each domain, by the value of the domain's label.
-    domains: BTreeMap<&'a str, String>,
+    /// The pods in each domain, by the value of the domain's label.
+    domains: BTreeMap<&'a str, BTreeSet<Name<'a>>>,
+}
+
+/// The topology domains of a term in which there are pods, and how many.
+type Domains<'a> = BTreeMap<&'a str, usize>;
+
+/// The pods that some terms select together.
+#[derive(Debug)]
+struct Selection<'a> {
+    terms: Vec<Term>,
+    /// Where they are, for each of the terms.
+    domains: Vec<Domains<'a>>,
+}
+
+impl<'a> Selection<'a> {
+    fn selects(&self, namespace: &str, labels: &Labels, fleet: &Fleet) -> bool {
+        let mut terms = self.terms.iter();
+        terms.all(|term| term.selects(namespace, labels, &fleet.namespaces))
+    }
+
+    fn add(&mut self, node: &'a Node) {
+        for (term, domains) in self.terms.iter().zip(&mut self.domains) {
+            if let Some(domain) = node.labels.get(&term.topology) {
+                *domains.entry(domain).or_default() += 1;
+            }
+        }
+    }
+
+    fn remove(&mut self, node: &'a Node) {
+        for (term, domains) in self.terms.iter().zip(&mut self.domains) {
+            let domain = node.labels.get(&term.topology).map(String::as_str);
+            if let Some(domain) = domain
+                && let Some(count) = domains.get_mut(domain)
+            {
+                *count -= 1;
+                if *count == 0 {
+                    domains.remove(domain);
+                }
+            }
+        }
+    }
 }
 
 /// The pods of a cluster, as far as they decide where another may be.
 #[derive(Debug)]
 pub(super) struct Pods<'a> {
     fleet: &'a Fleet,
-    by_namespace: HashMap<&'a str, Vec<(&'a Pod, &'a Node)>>,
+    by_namespace: HashMap<&'a str, Vec<Placed<'a>>>,
     guards: Vec<Guard<'a>>,
+    /// The guards by the text of their term: many pods have equal ones.
+    by_term: HashMap<String, usize>,
     /// The guards by a label of the pods that they are about, and those about any.
     by_label: HashMap<(String, String), Vec<usize>>,
     about_any: Vec<usize>,
+    /// What terms select, by their text: many VMs have equal ones.
+    selections: HashMap<String, Selection<'a>>,
 }
 
 impl<'a> Pods<'a> {
     pub(super) fn new(fleet: &'a Fleet) -> Self {
-        let mut by_namespace: HashMap<_, Vec<_>> = HashMap::new();
-        // Many pods have equal terms.
-        let mut guards: BTreeMap<String, Guard<'a>> = BTreeMap::new();
+        let mut pods = Self {
+            fleet,
+            by_namespace: HashMap::new(),
+            guards: Vec::new(),
+            by_term: HashMap::new(),
+            by_label: HashMap::new(),
+            about_any: Vec::new(),
+            selections: HashMap::new(),
+        };
         for (key, pod) in &fleet.pods {
             let node = pod.node.as_ref().and_then(|node| fleet.nodes.get(node));
             let Some(node) = node else { continue };
             let namespace = key.namespace().unwrap_or_default();
-            by_namespace.entry(namespace).or_default().push((pod, node));
-            for term in &pod.repels {
-                let Some(domain) = node.labels.get(&term.topology_key) else {
-                    continue;
-                };
-                let guard = guards.entry(format!("{namespace} {term:?}"));
-                let guard = guard.or_insert_with(|| Guard {
-                    term: Term::new(term, namespace),
-                    domains: BTreeMap::new(),
-                });
-                let pod = guard.domains.entry(domain);
-                pod.or_insert_with(|| key.to_string());
+            let placed = Placed {
+                name: Name::Pod(key),
+                labels: Cow::Borrowed(&pod.labels),
+                node,
+            };
+            let terms = pod.repels.iter().map(|term| Term::new(term, namespace));
+            pods.add(namespace, placed, terms);
+        }
+        pods
+    }
+
+    /// Counts the target pod of a VM, which arrives on a node.
+    pub(super) fn arrive(&mut self, vm: &'a ObjectKey, pod: &PodRules, node: &str) {
+        let Some(node) = self.fleet.nodes.get(node) else {
+            return;
+        };
+        let placed = Placed {
+            name: Name::TargetOf(vm),
+            labels: Cow::Owned(pod.labels.clone()),
+            node,
+        };
+        let terms = pod.far.iter().map(|term| Term::of_new(term, pod));
+        self.add(vm.namespace().unwrap_or_default(), placed, terms);
+    }
+
+    /// Counts no longer a pod that was there.
+    pub(super) fn leave(&mut self, key: &'a ObjectKey) {
+        let name = Name::Pod(key);
+        let namespace = key.namespace().unwrap_or_default();
+        let placed = self.by_namespace.get_mut(namespace);
+        let Some(placed) = placed.and_then(|all| {
+            let at = all.iter().position(|placed| placed.name == name)?;
+            Some(all.swap_remove(at))
+        }) else {
+            return;
+        };
+        for selection in self.selections.values_mut() {
+            if selection.selects(namespace, &placed.labels, self.fleet) {
+                selection.remove(placed.node);
             }
         }
-        let guards: Vec<Guard<'a>> = guards.into_values().collect();
-        let mut by_label: HashMap<_, Vec<usize>> = HashMap::new();
-        let mut about_any = Vec::new();
-        for (at, guard) in guards.iter().enumerate() {
-            match guard.term.label() {
-                Some(label) => by_label.entry(label).or_default().push(at),
-                None => about_any.push(at),
+        let terms = self.fleet.pods.get(key).into_iter();
+        for term in terms.flat_map(|pod| &pod.repels) {
+            let domain = placed.node.labels.get(&term.topology_key);
+            let at = self.guard(Term::new(term, namespace));
+            if let Some(domain) = domain
+                && let Some(guard) = self.guards.get_mut(at)
+                && let Some(pods) = guard.domains.get_mut(domain.as_str())
+            {
+                pods.remove(&name);
             }
-        }
-        Self {
-            fleet,
-            by_namespace,
-            guards,
-            by_label,
-            about_any,
         }
     }
 
+    /// Counts a pod, which keeps those away that the terms select.
+    fn add(&mut self, namespace: &'a str, placed: Placed<'a>, repels: impl Iterator<Item = Term>) {
+        for term in repels {
+            let Some(domain) = placed.node.labels.get(&term.topology) else {
+                continue;
+            };
+            let at = self.guard(term);
+            if let Some(guard) = self.guards.get_mut(at) {
+                guard.domains.entry(domain).or_default().insert(placed.name);
+            }
+        }
+        for selection in self.selections.values_mut() {
+            if selection.selects(namespace, &placed.labels, self.fleet) {
+                selection.add(placed.node);
+            }
+        }
+        self.by_namespace.entry(namespace).or_default().push(placed);
+    }
+
+    /// The position of the guard of a term.
+    fn guard(&mut self, term: Term) -> usize {
+        let text = format!("{term:?}");
+        if let Some(at) = self.by_term.get(&text) {
+            return *at;
+        }
+        let at = self.guards.len();
+        match term.label() {
+            Some(label) => self.by_label.entry(label).or_default().push(at),
+            None => self.about_any.push(at),
+        }
+        self.guards.push(Guard {
+            term,
+            domains: BTreeMap::new(),
+        });
+        self.by_term.insert(text, at);
+        at
+    }
+
+    /// Whether other pods decide where this one may be, or it where others may be.
+    pub(super) fn concern(&self, pod: &PodRules) -> bool {
+        pod.has_terms() || self.guards_of(pod).next().is_some()
+    }
+
     /// What keeps a pod from nodes.
-    pub(super) fn misfits(&self, pod: &PodRules, nodes: &Nodes<'_>) -> Groups {
+    pub(super) fn misfits(&mut self, pod: &PodRules, nodes: &Nodes<'_>) -> Groups {
         let mut groups = Groups::default();
         for guard in self.guards_of(pod) {
             for (at, _, node) in nodes.iter() {
                 let domain = node.labels.get(&guard.term.topology);
-                let other = domain.and_then(|domain| guard.domains.get(domain.as_str()));
-                if let Some(other) = other {
+                let others = domain.and_then(|domain| guard.domains.get(domain.as_str()));
+                if let Some(other) = others.and_then(BTreeSet::first) {
                     let detail = format!(
                         "kept off by a pod on the same {}, {other}",
                         guard.term.topology
@@ -226,10 +284,12 @@ impl<'a> Pods<'a> {
         }
         for term in &pod.far {
             let term = Term::of_new(term, pod);
-            let domains = self.domains(&term, &[&term]);
+            let Some(domains) = self.domains(slice::from_ref(&term)).first() else {
+                continue;
+            };
             let is_taken = |node: &Node| {
                 let domain = node.labels.get(&term.topology);
-                domain.is_some_and(|domain| domains.contains(domain.as_str()))
+                domain.is_some_and(|domain| domains.contains_key(domain.as_str()))
             };
             let taken = nodes.that_are(|_, node| is_taken(node));
             let detail = format!("not with {term}");
@@ -241,21 +301,23 @@ impl<'a> Pods<'a> {
 
     /// Adds the nodes that are not near the pods that a pod has to be near. If there are none, and it is
     /// such a pod itself, it may be the first.
-    fn add_near(&self, groups: &mut Groups, pod: &PodRules, nodes: &Nodes<'_>) {
+    fn add_near(&mut self, groups: &mut Groups, pod: &PodRules, nodes: &Nodes<'_>) {
+        if pod.near.is_empty() {
+            return;
+        }
         let terms: Vec<Term> = pod
             .near
             .iter()
             .map(|term| Term::of_new(term, pod))
             .collect();
-        let all: Vec<&Term> = terms.iter().collect();
-        let domains: Vec<_> = terms.iter().map(|term| self.domains(term, &all)).collect();
         let namespaces = &self.fleet.namespaces;
+        let domains = self.domains(&terms);
         let is_own = |term: &Term| term.selects(&pod.namespace, &pod.labels, namespaces);
-        let is_first = domains.iter().all(BTreeSet::is_empty) && terms.iter().all(is_own);
-        for (term, domains) in terms.iter().zip(&domains) {
+        let is_first = domains.iter().all(BTreeMap::is_empty) && terms.iter().all(is_own);
+        for (term, domains) in terms.iter().zip(domains) {
             let is_near = |node: &Node| {
                 let domain = node.labels.get(&term.topology);
-                domain.is_some_and(|domain| is_first || domains.contains(domain.as_str()))
+                domain.is_some_and(|domain| is_first || domains.contains_key(domain.as_str()))
             };
             let others = nodes.that_are(|_, node| !is_near(node));
             groups.add(
@@ -277,19 +339,35 @@ impl<'a> Pods<'a> {
         guards.filter(|guard| guard.term.selects(&pod.namespace, &pod.labels, namespaces))
     }
 
-    /// The topology domains of a term in which there is a pod that all these terms select.
-    fn domains(&self, term: &Term, all: &[&Term]) -> BTreeSet<&'a str> {
-        let namespaces = &self.fleet.namespaces;
-        let covered = self.by_namespace.iter();
-        let covered = covered.filter(|(namespace, _)| term.covers(namespace, namespaces));
-        let pods =
-            covered.flat_map(|(namespace, pods)| pods.iter().map(move |it| (*namespace, it)));
-        let selected = pods.filter(|(namespace, (pod, _))| {
-            all.iter()
-                .all(|term| term.selects(namespace, &pod.labels, namespaces))
+    /// The topology domains of each term in which there is a pod that all these terms select.
+    fn domains(&mut self, terms: &[Term]) -> &[Domains<'a>] {
+        let fleet = self.fleet;
+        if self.selections.len() >= MOST_SHAPES {
+            self.selections.clear();
+        }
+        let pods = &self.by_namespace;
+        let selection = self.selections.entry(format!("{terms:?}"));
+        let selection = selection.or_insert_with(|| {
+            let mut selection = Selection {
+                terms: terms.to_vec(),
+                domains: vec![Domains::new(); terms.len()],
+            };
+            for (namespace, placed) in pods {
+                if !terms
+                    .iter()
+                    .all(|term| term.covers(namespace, &fleet.namespaces))
+                {
+                    continue;
+                }
+                for pod in placed {
+                    if selection.selects(namespace, &pod.labels, fleet) {
+                        selection.add(pod.node);
+                    }
+                }
+            }
+            selection
         });
-        let domains = selected.filter_map(|(_, (_, node))| node.labels.get(&term.topology));
-        domains.map(String::as_str).collect()
+        &selection.domains
     }
 }
 

@@ -1,7 +1,6 @@
 //! The judgement of one VM with everything that went into it.
 
 use std::collections::BTreeMap;
-use std::ptr;
 
 use crate::cluster::view::NodeEntry;
 use crate::decide::checks::Check;
@@ -9,7 +8,6 @@ use crate::decide::explain::Explained;
 use crate::decide::score::{Inputs, Scale};
 use crate::fleet::fit::Misfit;
 use crate::fleet::judge::{Body, Judge, Judgement};
-use crate::fleet::model::Pod;
 use crate::fleet::target::TargetPod;
 use crate::snapshot::Switches;
 
@@ -55,7 +53,7 @@ impl<'f> Judge<'f> {
         let judgement = self.judge(body);
         // What these find is in the judgement already.
         let source = self.source(&body);
-        let target = self.target(&body, source, &mut Vec::new());
+        let target = self.target(&body, source.map(|(_, pod)| pod), &mut Vec::new());
         let volumes = self.volumes(&body, &mut Vec::new());
         let mut failed: BTreeMap<&str, Vec<(Check, String)>> = BTreeMap::new();
         let required_agents = self.policy.required_agents(self.snapshot.capabilities());
@@ -92,7 +90,7 @@ impl<'f> Judge<'f> {
             node.score = is_target(node).then(|| scale.score(&node.inputs));
         }
         Explanation {
-            source_pod: source.and_then(|source| self.name_of(source)),
+            source_pod: source.map(|(key, _)| key.to_string()),
             judgement,
             target,
             machine_type,
@@ -100,11 +98,5 @@ impl<'f> Judge<'f> {
             nodes,
             scale,
         }
-    }
-
-    fn name_of(&self, pod: &Pod) -> Option<String> {
-        let mut pods = self.fleet.pods.iter();
-        let (key, _) = pods.find(|(_, known)| ptr::eq(*known, pod))?;
-        Some(key.to_string())
     }
 }

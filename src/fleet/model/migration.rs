@@ -18,6 +18,14 @@ pub struct Migration {
     pub status: MigrationStatus,
 }
 
+impl Migration {
+    /// Whether it has succeeded or failed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.status.phase.as_deref(), Some("Succeeded" | "Failed"))
+    }
+}
+
 /// The spec of a migration.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

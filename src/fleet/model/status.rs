@@ -78,6 +78,8 @@ pub struct MigrationState {
     pub source_node: Option<String>,
     /// The node that it goes to.
     pub target_node: Option<String>,
+    /// `PreCopy`, `PostCopy` or `Paused`; nothing before it copies.
+    pub mode: Option<String>,
     /// It is over.
     pub completed: bool,
     /// It failed.

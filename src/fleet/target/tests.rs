@@ -744,7 +744,8 @@ fn the_target_pods_of_the_captured_migrations_are_rebuilt() {
         };
         let mut vmis = fleet.vmis.values();
         let vmi = vmis.find(|vmi| vmi.metadata.uid == target.vmi_uid).unwrap();
-        let source = sources.get(vmi.metadata.uid.as_str()).copied();
+        let source = sources.get(vmi.metadata.uid.as_str());
+        let source = source.map(|(_, pod)| *pod);
         let node = vmi
             .status
             .node_name

@@ -655,8 +655,8 @@ fn every_cause_comes_up_with_its_message() {
         Cause::NetworkNotLocal,
         Cause::NodeDoesNotFit,
         Cause::NoRoomLeft,
+        Cause::MigrationEndsByDrain,
         Cause::NotAllowed,
-        Cause::PodAffinityNotJudged,
         Cause::InstallationNotChecked,
     ];
     assert_eq!(missing, elsewhere);

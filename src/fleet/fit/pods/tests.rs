@@ -3,7 +3,7 @@
 use serde_json::{Value, from_value, json};
 
 use super::*;
-use crate::cluster::object::ObjectKey;
+use crate::fleet::model::Pod;
 
 /// Two zones of two nodes, and a node without a zone.
 fn fleet(pods: &[(&str, &str, Value, Value)]) -> Fleet {
@@ -253,4 +253,68 @@ fn a_rule_that_rejects_says_of_what() {
             "only with pods app=cache on the same zone",
         ]
     );
+}
+
+/// The nodes at which a pod is rejected, each with why.
+fn details(pods: &mut Pods<'_>, rules: &PodRules, nodes: &Nodes<'_>) -> String {
+    let groups = pods.misfits(rules, nodes).finish();
+    let details = groups.iter().map(|group| {
+        let names: Vec<&str> = group.nodes.iter().map(|at| nodes.names[*at]).collect();
+        format!("{}: {}", names.join(" "), group.misfit.detail)
+    });
+    details.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_pod_that_arrives_or_leaves_changes_what_is_rejected() {
+    const NOT: &str = "not with pods app=db on the same zone";
+    const ONLY: &str = "only with pods app=db on the same zone";
+    let db = json!({"app": "db"});
+    let fleet = fleet(&[
+        ("shop", "a1", db.clone(), json!([term("host", &db)])),
+        ("shop", "a2", db.clone(), json!([])),
+    ]);
+    let nodes = Nodes::new(&fleet);
+    let keys: Vec<&ObjectKey> = fleet.pods.keys().collect();
+    let rules = |near: &[Value], far: &[Value]| PodRules {
+        namespace: "shop".to_owned(),
+        labels: [("app".to_owned(), "db".to_owned())].into(),
+        near: from_value(json!(near)).unwrap(),
+        far: from_value(json!(far)).unwrap(),
+    };
+    let far = rules(&[], &[term("zone", &db)]);
+    let near = rules(&[term("zone", &db)], &[]);
+    let mut pods = Pods::new(&fleet);
+    let expect = |pods: &mut Pods<'_>, of_far: &str, of_near: &str| {
+        assert_eq!(details(pods, &far, &nodes), of_far);
+        assert_eq!(details(pods, &near, &nodes), of_near);
+    };
+    let kept = "kept off by a pod on the same host, shop/p0";
+    expect(
+        &mut pods,
+        &format!("a1: {kept}\na1 a2: {NOT}"),
+        &format!("a1: {kept}\nb1 b2 nowhere: {ONLY}"),
+    );
+    let vm = ObjectKey::new("shop", "vm");
+    pods.arrive(&vm, &rules(&[], &[term("host", &db)]), "b1");
+    let arrived = "kept off by a pod on the same host, the target pod of shop/vm";
+    expect(
+        &mut pods,
+        &format!("a1: {kept}\nb1: {arrived}\na1 a2 b1 b2: {NOT}"),
+        &format!("a1: {kept}\nb1: {arrived}\nnowhere: {ONLY}"),
+    );
+    pods.leave(keys[0]);
+    expect(
+        &mut pods,
+        &format!("b1: {arrived}\na1 a2 b1 b2: {NOT}"),
+        &format!("b1: {arrived}\nnowhere: {ONLY}"),
+    );
+    pods.leave(keys[1]);
+    expect(
+        &mut pods,
+        &format!("b1: {arrived}\nb1 b2: {NOT}"),
+        &format!("b1: {arrived}\na1 a2 nowhere: {ONLY}"),
+    );
+    assert!(pods.concern(&far) && pods.concern(&near));
+    assert!(pods.concern(&rules(&[], &[])), "one is kept off by others");
 }
