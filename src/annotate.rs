@@ -14,12 +14,12 @@ use crate::annotate::objects::{Lacks, Survey, SurveyError};
 use crate::annotate::report::{AnnotateReport, Mode};
 use crate::api::{ClientError, client};
 use crate::args::fleet::Annotate;
-use crate::check::text::Layout;
 use crate::check::{Answer, cluster, named_vm, print_plan};
 use crate::cluster::object::ObjectKey;
 use crate::config::ConfigError;
 use crate::decide::retrofit::Step;
 use crate::fleet::judge;
+use crate::layout::Layout;
 use crate::wire::kubevirt::Kind;
 
 /// Why nothing was done.
@@ -163,6 +163,6 @@ fn answer(
     let report = AnnotateReport::new(mode, objects, &survey.findings, survey.is_partial);
     Answer {
         code: report.exit_code(args.answer.fail_on),
-        text: print_plan(&report, args.answer.output, || report.text(layout)),
+        text: print_plan(&report, args.answer.output.format, || report.text(layout)),
     }
 }

@@ -12,17 +12,22 @@ use crate::domain::Provider;
 use crate::tls::HostName;
 
 pub mod environment;
+pub mod exit;
 pub mod fleet;
+mod help;
+mod idle;
 mod program;
 pub mod usage;
 
+pub use help::help_as_flag;
+pub use idle::idle_flag;
 pub use program::Program;
 use usage::switch;
 
 /// A safe berth for every migrating VM: an admission webhook that lets bridge-bound KubeVirt VMs
 /// migrate, and a scheduler extender that rejects nodes where a VM's machine type or network fails.
 #[derive(Debug, Parser)]
-#[command(name = "berth", version, about, max_term_width = 100)]
+#[command(name = "berth", version, about, max_term_width = 100, after_help = exit::ALL)]
 pub struct Cli {
     /// The command to run.
     #[command(subcommand)]
@@ -33,36 +38,45 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the service for kube-apiserver (POST /mutate, /validate) and kube-scheduler (POST /scheduler/…)
+    #[command(after_help = exit::OTHERS)]
     Serve(Box<Serve>),
     /// Start the service on a sample cluster, send requests to it and check the responses
+    #[command(after_help = exit::OTHERS)]
     Demo(Demo),
     /// Print or check the configuration file
-    #[command(subcommand)]
+    #[command(subcommand, after_help = exit::OTHERS)]
     Config(ConfigCommand),
     /// Print the `extenders:` stanza for kube-scheduler
+    #[command(after_help = exit::OTHERS)]
     SchedulerConfig(SchedulerConfig),
-    /// Judge whether VMs can migrate, to which nodes, and why not; exit with 1 on warnings, 2 where VMs
-    /// can't, 3 where they could not be judged
+    /// Judge whether VMs can migrate, to which nodes, and why not; or, with --install or --pre, whether berth
+    /// itself is in place, or can be
+    #[command(after_help = exit::CHECK)]
     Check(Box<fleet::Check>),
     /// Report on all VMs: how many nodes can take each, which machine types and CPUs run, what was found, and
-    /// what would be if nodes were upgraded; exit with 1, 2 or 3 as `check` does
+    /// what would be if nodes were upgraded
+    #[command(after_help = exit::REPORT)]
     Report(Box<fleet::Report>),
     /// Plan the drain of nodes: where each VM would go, which ones would be shut down, and which ones the
-    /// drain would wait for; exit with 1 or 2 as `check` does
+    /// drain would wait for
+    #[command(after_help = exit::DRAIN)]
     Drain(Box<fleet::Drain>),
     /// Find the VMs that lack the annotation which berth's webhook gives to new ones, and patch them with
-    /// --apply; exit with 1 if there is something to do, 2 if a patch is refused, 3 if VMs could not be read
+    /// --apply
+    #[command(after_help = exit::ANNOTATE)]
     Annotate(Box<fleet::Annotate>),
     /// Explain a code such as BRT0102: what it means and what to do about it; or vm/NAME: what is judged of a
     /// VM and of each node, with every input
+    #[command(after_help = exit::EXPLAIN)]
     Explain(Box<Explain>),
-    /// Print the version of berth and, with --cluster, of what a cluster runs, with its known bugs; exit with 1
-    /// if the cluster can't be read
+    /// Print the version of berth and, with --cluster, of what a cluster runs, with its known bugs
+    #[command(after_help = exit::VERSION)]
     Version(Box<fleet::Version>),
     /// Print a script with which a shell completes the words of a command
+    #[command(after_help = exit::OTHERS)]
     Completion(Completion),
     /// Write the man pages
-    #[command(hide = true)]
+    #[command(hide = true, after_help = exit::OTHERS)]
     Man(Man),
 }
 
@@ -83,7 +97,8 @@ pub struct Man {
 /// Flags of `berth explain`.
 #[derive(Debug, Args)]
 pub struct Explain {
-    /// A code, as in BRT0102, or its name; or a VM, as in vm/NAME or vmi/NAME [default: list all codes]
+    /// A code or its name, as in BRT0102, 0102, `MachineType` or `machine_type`; or a VM, as in vm/NAME or
+    /// vmi/NAME [default: list all codes]
     #[arg(value_name = "CODE")]
     pub what: Option<String>,
 
@@ -95,15 +110,9 @@ pub struct Explain {
     #[command(flatten)]
     pub fleet: fleet::FleetArgs,
 
-    /// The output about a VM
-    #[arg(
-        short,
-        long,
-        env = "BERTH_OUTPUT",
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
-    pub output: fleet::PlanOutput,
+    /// The output.
+    #[command(flatten)]
+    pub output: fleet::OutputArgs<fleet::PlanOutput>,
 }
 
 /// Flags of `berth serve`.
@@ -197,10 +206,13 @@ pub struct Demo {
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Print the default configuration with comments
+    #[command(after_help = exit::OTHERS)]
     Default,
-    /// Check a configuration file, and that the files it names are readable; exit with 1 on errors
+    /// Check a configuration file, and that the files it names are readable
+    #[command(after_help = exit::OTHERS)]
     Check(ConfigCheck),
     /// Print the JSON Schema of the configuration file
+    #[command(after_help = exit::OTHERS)]
     Schema,
 }
 

@@ -13,12 +13,12 @@ use crate::args::fleet::{Check, FailOn, Output, PlanOutput};
 use crate::check::cluster::{Cluster, ClusterError, Scope};
 use crate::check::install::report::InstallationReport;
 use crate::check::report::{CheckReport, Item};
-use crate::check::text::Layout;
 use crate::decide::causes::Cause;
 use crate::decide::codes::Code;
 use crate::fleet::Fleet;
 use crate::fleet::finding::{Finding, Summary, Verdict};
 use crate::fleet::judge::{Body, Judge, Judgement, Kind};
+use crate::layout::Layout;
 
 /// What a check comes to.
 #[derive(Debug)]
@@ -84,10 +84,10 @@ pub async fn run(args: &Check, layout: Layout) -> Result<Answer, CheckError> {
     Ok(Answer {
         text: print_report(
             &report,
-            args.answer.output,
+            args.answer.output.format,
             layout,
             |layout| text::table(&report, layout),
-            || text::short(&report),
+            || text::short(&report, layout),
         ),
         code: {
             let warns = report.items.iter().any(|item| item.verdict == "warning");

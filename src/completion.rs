@@ -29,8 +29,17 @@ pub fn script(shell: Shell, program: Program) -> Vec<u8> {
         Program::Plugin | Program::PluginCompletion => "kubectl-berth",
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut program.command(), file, &mut script);
+    clap_complete::generate(shell, &mut shown(program), file, &mut script);
     script
+}
+
+/// The command line without hidden commands, which the scripts would offer.
+fn shown(program: Program) -> Command {
+    let whole = program.command();
+    let inner = whole.get_subcommands().filter(|inner| !inner.is_hide_set());
+    Command::new(program.name())
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommands(inner.cloned())
 }
 
 /// The candidates for the last of the words after `kubectl berth`, which is being written: one a line, with

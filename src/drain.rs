@@ -10,12 +10,12 @@ use serde::Serialize;
 use crate::args::fleet::{Drain, FailOn};
 use crate::check::cluster::{Cluster, ClusterError, Scope};
 use crate::check::report::{API_VERSION, Item};
-use crate::check::text::Layout;
 use crate::check::{self, Answer};
 use crate::fleet::finding::{Finding, Found};
 use crate::fleet::judge::Judgement;
 use crate::fleet::kind::Kind;
 use crate::fleet::plan::{self, Move};
+use crate::layout::Layout;
 
 /// A plan, as it is printed as JSON and YAML.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -88,10 +88,10 @@ pub async fn run(args: &Drain, layout: Layout) -> Result<Answer, DrainError> {
     Ok(Answer {
         text: check::print_report(
             &plan,
-            args.answer.output,
+            args.answer.output.format,
             layout,
             |layout| text::table(&plan, layout),
-            || text::short(&plan),
+            || text::short(&plan, layout),
         ),
         code: plan.exit_code(args.answer.fail_on, cluster.is_unanswered()),
     })

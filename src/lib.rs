@@ -19,6 +19,7 @@ pub mod explain;
 pub mod failure_log;
 pub mod fleet;
 pub mod http;
+pub mod layout;
 pub mod lease;
 pub mod metrics;
 pub mod ovn;

@@ -5,17 +5,14 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use berth::app;
-use berth::args::{self, Cli, Command, ConfigCommand, Program, usage};
-use berth::check::text::Layout;
+use berth::args::{self, Cli, Command, ConfigCommand, Program, exit, usage};
 use berth::config::{self, Config};
+use berth::layout::Layout;
 use berth::{
     annotate, check, completion, config_check, demo, drain, explain, report, scheduler_config,
     telemetry, version,
 };
 use clap::FromArgMatches;
-
-/// The columns of an output that is not a terminal.
-const COLUMNS: usize = 100;
 
 fn main() -> ExitCode {
     let program = Program::current();
@@ -26,30 +23,39 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut command = program.command();
-    let parsed = command
-        .try_get_matches_from_mut(env::args_os())
-        .and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = match parsed {
-        Ok(cli) => cli,
-        // Help and version are no errors, and the list of commands is help.
-        Err(error) if error.exit_code() == 0 || is_help(&error) => error.exit(),
-        Err(error) => {
-            let line = words();
-            let format = args::log_format(&line);
-            telemetry::fatal(&usage::one_line(&error, &mut command, &line), format);
-            // 1 and 2 are verdicts of these.
-            let judges = line.first().is_some_and(|word| {
-                ["check", "report", "drain", "annotate"].contains(&word.as_str())
-            });
-            return ExitCode::from(if judges { 3 } else { 2 });
+    let line = args::help_as_flag(&command, env::args_os().collect());
+    let matches = command.try_get_matches_from_mut(line);
+    let parsed = matches.and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((cli, args::idle_flag(&matches)))
+    });
+    let wrong = match parsed {
+        Ok((cli, None)) => return end(cli.command),
+        Ok((_, Some(idle))) => idle,
+        // Help and version are no errors.
+        Err(error) if error.exit_code() == 0 => error.exit(),
+        Err(error) if is_help(&error) => {
+            // A reader that has seen enough is no error either.
+            let _ = error.print();
+            return ExitCode::from(exit::WRONG);
         }
+        Err(error) => usage::what(&error, &mut command, &words()),
     };
-    let format = match &cli.command {
+    let line = words();
+    let message = usage::one_line(&wrong, &mut command, &line);
+    telemetry::fatal(&message, args::log_format(&line));
+    ExitCode::from(exit::WRONG)
+}
+
+/// Runs a command to its end.
+fn end(command: Command) -> ExitCode {
+    let format = match &command {
         Command::Serve(args) => args.log_format,
         _ => None,
     };
-    let failure = failure_code(&cli.command);
-    let code = run(cli.command).unwrap_or_else(|message| {
+    let failure = command.failure_code();
+    let code = run(command).unwrap_or_else(|message| {
+        let message = Layout::current(Program::current().name()).called(&message);
         telemetry::fatal(&format!("error: {message}"), format);
         failure
     });
@@ -69,38 +75,29 @@ fn is_help(error: &clap::Error) -> bool {
     error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
-/// The exit code of a command that fails.
-const fn failure_code(command: &Command) -> u8 {
-    match command {
-        // 1 and 2 are verdicts of a check that was made.
-        Command::Check(_) | Command::Report(_) | Command::Drain(_) | Command::Annotate(_) => 3,
-        _ => 1,
-    }
-}
-
 /// The exit code of a command that does not fail.
 fn run(command: Command) -> Result<u8, String> {
+    let layout = Layout::current(Program::current().name());
     let done = match command {
         Command::Check(args) => {
-            let answer = block_on(check::run(&args, layout()))?;
+            let answer = block_on(check::run(&args, layout))?;
             return show(&answer.map_err(|error| error.to_string())?);
         }
         Command::Report(args) => {
-            let answer = block_on(report::run(&args, layout()))?;
+            let answer = block_on(report::run(&args, layout))?;
             return show(&answer.map_err(|error| error.to_string())?);
         }
         Command::Drain(args) => {
-            let answer =
-                block_on(drain::run(&args, layout()))?.map_err(|error| error.to_string())?;
+            let answer = block_on(drain::run(&args, layout))?.map_err(|error| error.to_string())?;
             return show(&answer);
         }
         Command::Annotate(args) => {
-            let answer = block_on(annotate::run(&args, layout()))?;
+            let answer = block_on(annotate::run(&args, layout))?;
             let answer = answer.map_err(|error| error.to_string())?;
             return show(&answer);
         }
         Command::Version(args) => {
-            let text = block_on(version::run(&args, layout()))?;
+            let text = block_on(version::run(&args, layout))?;
             let text = text.map_err(|error| error.to_string())?;
             print_to(&mut anstream::stdout(), &text)
         }
@@ -123,7 +120,10 @@ fn run(command: Command) -> Result<u8, String> {
             let printed = block_on(scheduler_config::print(&args))?;
             print(&printed.map_err(|error| error.to_string())?)
         }
-        Command::Explain(args) => print(&block_on(explain::run(&args))??),
+        Command::Explain(args) => {
+            let text = block_on(explain::run(&args, layout))??;
+            print_to(&mut anstream::stdout(), &text)
+        }
         Command::Completion(args) => {
             let script = completion::script(args.shell, Program::current());
             print(&String::from_utf8_lossy(&script))
@@ -132,17 +132,6 @@ fn run(command: Command) -> Result<u8, String> {
             .map_err(|error| format!("{}: {error}", args.dir.display())),
     };
     done.map(|()| 0)
-}
-
-/// How a text for people is laid out.
-fn layout() -> Layout {
-    let terminal = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    let columns = || env::var("COLUMNS").ok()?.parse().ok();
-    Layout {
-        is_wide: false,
-        width: terminal.or_else(columns).unwrap_or(COLUMNS),
-        program: Program::current().name(),
-    }
 }
 
 fn show(answer: &check::Answer) -> Result<u8, String> {

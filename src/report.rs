@@ -10,7 +10,6 @@ use serde::Serialize;
 use crate::args::fleet::Report;
 use crate::check::cluster::{Cluster, ClusterError, Scope};
 use crate::check::report::API_VERSION;
-use crate::check::text::Layout;
 use crate::check::{self, Answer, CheckError};
 use crate::fleet::Fleet;
 use crate::fleet::assume::{AssumeError, Assumption, assume};
@@ -18,6 +17,7 @@ use crate::fleet::census::{Census, Scarce};
 use crate::fleet::finding::{Finding, Found, Verdict};
 use crate::fleet::judge::{Body, Judge};
 use crate::fleet::versions::Versions;
+use crate::layout::Layout;
 use crate::snapshot::Snapshot;
 
 /// A report, as it is printed as JSON and YAML.
@@ -137,7 +137,9 @@ pub async fn run(args: &Report, layout: Layout) -> Result<Answer, ReportError> {
     };
     Ok(Answer {
         code: exit_code(&report, &of_cluster, args, cluster.is_unanswered()),
-        text: check::print_plan(&report, args.answer.output, || text::table(&report, layout)),
+        text: check::print_plan(&report, args.answer.output.format, || {
+            text::table(&report, layout)
+        }),
     })
 }
 

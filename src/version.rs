@@ -7,11 +7,12 @@ use crate::args::fleet::Version;
 use crate::check::cluster::{Cluster, ClusterError, Scope};
 use crate::check::print_plan;
 use crate::check::report::API_VERSION;
-use crate::check::text::{self, Layout, put};
+use crate::check::text;
 use crate::fleet::advise;
 use crate::fleet::finding::Found;
 use crate::fleet::kind::Kind;
 use crate::fleet::versions::Versions;
+use crate::layout::{Layout, columns, put};
 use crate::report::Releases;
 
 /// The versions, as they are printed as JSON and YAML.
@@ -45,11 +46,11 @@ pub struct ClusterVersions<'a> {
 /// # Errors
 /// The cluster can't be read.
 pub async fn run(args: &Version, layout: Layout) -> Result<String, ClusterError> {
-    let fleet = &args.fleet;
+    let named = &args.fleet.cluster;
     let is_named =
-        fleet.snapshot.is_some() || fleet.kubeconfig.is_some() || fleet.context.is_some();
+        named.snapshot.is_some() || named.kubeconfig.is_some() || named.context.is_some();
     let cluster = if args.cluster || is_named {
-        Some(Cluster::read(fleet, Scope::All).await?)
+        Some(Cluster::read(&args.fleet, Scope::All).await?)
     } else {
         None
     };
@@ -68,7 +69,9 @@ pub async fn run(args: &Version, layout: Layout) -> Result<String, ClusterError>
             findings: findings.iter().flatten().map(Found::from).collect(),
         }),
     };
-    Ok(print_plan(&report, args.output, || text(&report, layout)))
+    Ok(print_plan(&report, args.output.format, || {
+        text(&report, layout)
+    }))
 }
 
 fn text(report: &VersionReport<'_>, layout: Layout) -> String {
@@ -76,10 +79,7 @@ fn text(report: &VersionReport<'_>, layout: Layout) -> String {
     if let Some(cluster) = &report.cluster {
         let rows = crate::report::text::releases(&cluster.releases);
         if !rows.is_empty() {
-            put(
-                &mut out,
-                format_args!("\n{}", text::columns(&[], rows, None)),
-            );
+            put(&mut out, format_args!("\n{}", columns(&[], rows, None)));
         }
         if !cluster.findings.is_empty() {
             out.push('\n');

@@ -8,9 +8,10 @@ use crate::annotate::apply::Outcome;
 use crate::annotate::objects::Lacks;
 use crate::args::fleet::FailOn;
 use crate::check::report::API_VERSION;
-use crate::check::text::{Layout, columns, counts, line, plural, put_wrapped, shown_name};
+use crate::check::text::line;
 use crate::decide::retrofit::Step;
 use crate::fleet::finding::{Finding, Found};
+use crate::layout::{Layout, columns, counts, plural, put_wrapped, shown_name};
 use crate::wire::kubevirt::Kind;
 
 /// How the objects were asked about.
@@ -286,11 +287,7 @@ mod tests {
     use crate::decide::retrofit::{Effect, Gap, Reason};
     use crate::wire::patch::Anchor;
 
-    const LAYOUT: Layout = Layout {
-        is_wide: false,
-        width: 100,
-        program: "berth",
-    };
+    const LAYOUT: Layout = Layout::plain("berth");
 
     fn mk_lacks(kind: Kind, step: Step) -> Lacks {
         Lacks {

@@ -9,9 +9,9 @@ use crate::domain::Provider;
 
 use super::usage::switch;
 
-/// Where the cluster is read from, and by which checks it is judged.
+/// Where a cluster is read from, and by which configuration.
 #[derive(Debug, Default, Args)]
-pub struct FleetArgs {
+pub struct ClusterArgs {
     /// Kubeconfig of the cluster [default: as kubectl chooses it]
     #[arg(long, env = "BERTH_KUBECONFIG", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
@@ -20,8 +20,8 @@ pub struct FleetArgs {
     #[arg(long, env = "BERTH_CONTEXT", value_name = "NAME")]
     pub context: Option<String>,
 
-    /// Read a file instead of a cluster, whatever kubeconfig there is: what `kubectl get KIND,… -A -o json`
-    /// (or yaml) wrote
+    /// Read a file instead of a cluster: what `kubectl get KIND,… -A -o json` (or yaml) wrote. A kubeconfig is
+    /// not read then
     #[arg(long, env = "BERTH_SNAPSHOT", value_name = "FILE")]
     pub snapshot: Option<PathBuf>,
 
@@ -32,18 +32,28 @@ pub struct FleetArgs {
     /// Network provider: kube-ovn or ovn-kubernetes [default: as in --config, or kube-ovn]
     #[arg(long, env = "BERTH_NETWORK_PROVIDER", value_name = "PROVIDER")]
     pub network_provider: Option<Provider>,
+}
 
-    /// Servers of OVN's southbound database, as `berth serve --ovn-sb` has them; certificates come from
-    /// --config [default: do not read the database]
+/// Where the cluster is read from, and by which checks it is judged.
+#[derive(Debug, Default, Args)]
+pub struct FleetArgs {
+    /// Its objects.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+
+    /// Servers of OVN's southbound database, separated by commas: tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH;
+    /// certificates come from --config [default: do not read the database]
     #[arg(long, env = "BERTH_OVN_SB", value_name = "ENDPOINTS")]
     pub ovn_sb: Option<String>,
 }
 
+/// What `berth check` says of its flag `--namespace`.
+const NAMESPACE_OF_CHECK: &str = "Namespace of the VMs [default: that of the context, or default]; with --install or --pre that of berth [default: berth-system]";
+
 /// Whose VMs a command is about.
 #[derive(Debug, Default, Args)]
 pub struct ScopeArgs {
-    /// Namespace of the VMs [default: that of the context, or default]; with `check --install` or `check
-    /// --pre` that of berth [default: berth-system]
+    /// Namespace of the VMs [default: that of the context, or default]
     #[arg(short, long, env = "BERTH_NAMESPACE", value_name = "NAME")]
     pub namespace: Option<String>,
 
@@ -52,20 +62,29 @@ pub struct ScopeArgs {
     pub all_namespaces: bool,
 }
 
-/// How a command answers.
+/// The format in which a command answers.
 #[derive(Debug, Default, Args)]
-pub struct AnswerArgs<F: ValueEnum + Send + Sync + 'static> {
+pub struct OutputArgs<F: ValueEnum + Send + Sync + 'static> {
     /// The output
     #[arg(
+        id = "output",
         short,
         long,
         env = "BERTH_OUTPUT",
         value_name = "FORMAT",
         default_value = "table"
     )]
-    pub output: F,
+    pub format: F,
+}
 
-    /// What the exit code reports: errors alone, or warnings as well
+/// How a command answers.
+#[derive(Debug, Default, Args)]
+pub struct AnswerArgs<F: ValueEnum + Send + Sync + 'static> {
+    /// The output.
+    #[command(flatten)]
+    pub output: OutputArgs<F>,
+
+    /// What makes the exit code other than 0
     #[arg(
         long,
         env = "BERTH_FAIL_ON",
@@ -77,6 +96,7 @@ pub struct AnswerArgs<F: ValueEnum + Send + Sync + 'static> {
 
 /// Flags of `berth check`.
 #[derive(Debug, Default, Args)]
+#[command(mut_arg("namespace", |arg| arg.help(NAMESPACE_OF_CHECK)))]
 pub struct Check {
     /// The VMs: NAME, vm/NAME or vmi/NAME [default: all of the namespace]
     #[arg(value_name = "VM")]
@@ -119,7 +139,7 @@ pub struct Installation {
     #[arg(long, env = "BERTH_INSTALL", conflicts_with_all = ["vms", "snapshot", "all_namespaces", "node"], value_parser = switch)]
     pub install: bool,
 
-    /// Check whether berth can be installed, before it is there; with or without --install
+    /// Check whether berth can be installed, before it is there; `--install --pre` means the same
     #[arg(long, env = "BERTH_PRE", conflicts_with_all = ["vms", "snapshot", "all_namespaces", "node"], value_parser = switch)]
     pub pre: bool,
 
@@ -156,13 +176,13 @@ pub struct Annotate {
     #[command(flatten)]
     pub scope: ScopeArgs,
 
-    /// Patch them; otherwise the API server is only asked what it would do
+    /// Patch them; otherwise the API server is only asked what it would do, by a dry run
     #[arg(long, env = "BERTH_APPLY", conflicts_with = "snapshot", value_parser = switch)]
     pub apply: bool,
 
     /// The cluster.
     #[command(flatten)]
-    pub fleet: FleetArgs,
+    pub fleet: ClusterArgs,
 
     /// The answer.
     #[command(flatten)]
@@ -210,15 +230,9 @@ pub struct Version {
     #[command(flatten)]
     pub fleet: FleetArgs,
 
-    /// The output
-    #[arg(
-        short,
-        long,
-        env = "BERTH_OUTPUT",
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
-    pub output: PlanOutput,
+    /// The output.
+    #[command(flatten)]
+    pub output: OutputArgs<PlanOutput>,
 }
 
 /// A format of a plan, a report or versions.
@@ -253,9 +267,9 @@ pub enum Output {
 /// What the exit code reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum FailOn {
-    /// VMs that can't migrate.
+    /// Errors alone, such as a VM that can't migrate.
     Error,
-    /// Warnings as well.
+    /// Warnings as well, and what --apply would patch.
     #[default]
     Warning,
 }

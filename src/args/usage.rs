@@ -8,25 +8,30 @@ use std::ffi::OsStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
 
-/// The line for an error that the command line `line`, without the program's name, was refused with by
-/// `root`.
+/// The line that says what is wrong with the command line `line`, which is without the program's name.
 #[must_use]
-pub fn one_line(error: &clap::Error, root: &mut Command, line: &[String]) -> String {
+pub fn one_line(what: &str, root: &mut Command, line: &[String]) -> String {
     root.build();
     let command = named(root, line);
     // How to call it, with the commands that it is in.
     let name = command.get_bin_name().unwrap_or(command.get_name());
-    format!("error: {}; see {name} --help", what(error, command, line))
+    format!("error: {what}; see {name} --help")
 }
 
 /// The innermost subcommand that the line names.
 fn named<'a>(root: &'a Command, line: &[String]) -> &'a Command {
-    line.iter().fold(root, |command, word| {
-        command.find_subcommand(word).unwrap_or(command)
-    })
+    line.iter()
+        .filter(|word| *word != "help")
+        .fold(root, |command, word| {
+            command.find_subcommand(word).unwrap_or(command)
+        })
 }
 
-fn what(error: &clap::Error, command: &Command, line: &[String]) -> String {
+/// What is wrong with the command line `line`, which `root` refused.
+#[must_use]
+pub fn what(error: &clap::Error, root: &mut Command, line: &[String]) -> String {
+    root.build();
+    let command = named(root, line);
     let value = text(error, ContextKind::InvalidValue);
     let arg = text(error, ContextKind::InvalidArg);
     match error.kind() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::api::Fault;
 use crate::api::client::{self, ClientError};
 use crate::app::southbound;
-use crate::args::fleet::{FleetArgs, ScopeArgs};
+use crate::args::fleet::{ClusterArgs, FleetArgs, ScopeArgs};
 use crate::cluster::file::SnapshotError;
 use crate::config::{Config, ConfigError};
 use crate::decide::causes::Cause;
@@ -81,7 +81,13 @@ impl From<&ScopeArgs> for Scope {
 impl Cluster {
     /// Reads the cluster.
     pub async fn read(args: &FleetArgs, scope: Scope) -> Result<Self, ClusterError> {
-        let config = config(args)?;
+        let FleetArgs {
+            cluster: args,
+            ovn_sb,
+        } = args;
+        let mut config = config(args)?;
+        // Those of the configuration are reached from a pod of the cluster, not from where a person is.
+        config.southbound.endpoints.clone_from(ovn_sb);
         let network = config.network();
         let (mut loaded, namespace) = match (&args.snapshot, scope) {
             (Some(path), scope) => {
@@ -199,7 +205,7 @@ impl Cluster {
 }
 
 /// The configuration that the service runs with, as far as the command line has it.
-pub(crate) fn config(args: &FleetArgs) -> Result<Config, ConfigError> {
+pub(crate) fn config(args: &ClusterArgs) -> Result<Config, ConfigError> {
     let mut config = match &args.config {
         Some(path) => Config::load(path)?,
         None => Config::default(),
@@ -207,7 +213,5 @@ pub(crate) fn config(args: &FleetArgs) -> Result<Config, ConfigError> {
     if let Some(provider) = args.network_provider {
         config.network.provider = provider;
     }
-    // Those of the configuration are reached from a pod of the cluster, not from where a person is.
-    config.southbound.endpoints.clone_from(&args.ovn_sb);
     Ok(config)
 }

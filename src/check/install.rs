@@ -20,8 +20,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::api::{Cause, client};
 use crate::args::fleet::{Check, FailOn, Output};
 use crate::check::cluster::{ClusterError, config};
-use crate::check::text::Layout;
 use crate::check::{Answer, CheckError, Suppressed};
+use crate::layout::Layout;
 use line::Line;
 use read::Reader;
 use report::InstallationReport;
@@ -58,12 +58,12 @@ pub(super) async fn run(
     let report = InstallationReport::new(lines);
     Ok(Answer {
         code: exit_code(&report, args.answer.fail_on),
-        text: print(&report, args.answer.output, layout),
+        text: print(&report, args.answer.output.format, layout),
     })
 }
 
 async fn lines(args: &Check) -> Result<Vec<Line>, ClusterError> {
-    let fleet = &args.fleet;
+    let fleet = &args.fleet.cluster;
     let mut config = config(fleet)?;
     let connected = client::choose(fleet.kubeconfig.as_deref(), fleet.context.as_deref()).await?;
     let namespace = args

@@ -1,37 +1,17 @@
-//! What `berth check` found, for people. Styles are written as ANSI sequences; what prints the text
-//! removes them where the output is not a terminal.
+//! What `berth check` found, for people.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
-use anstyle::{AnsiColor, Style};
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
 
 use crate::check::report::{CheckReport, Item};
 use crate::decide::checks::Check;
 use crate::fleet::finding::{Found, Summary};
-use crate::text::{LONGEST_NAME, shorten};
+use crate::layout::{
+    BOLD, DIM, GREEN, Layout, PLAIN, RED, YELLOW, columns, counts, plural, put, put_paragraph,
+    put_wrapped, shown_name,
+};
 
 /// How many nodes of a finding are named where not all are asked for.
 const NAMED_NODES: usize = 4;
-
-/// How the text is written.
-#[derive(Clone, Copy, Debug)]
-pub struct Layout {
-    /// Every node, and no end to a line.
-    pub is_wide: bool,
-    /// The columns of the terminal.
-    pub width: usize,
-    /// How the command is called, such as `kubectl berth`.
-    pub program: &'static str,
-}
-
-pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
-pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
-pub(crate) const RED: Style = AnsiColor::Red.on_default();
-pub(crate) const BOLD: Style = Style::new().bold();
-pub(crate) const DIM: Style = Style::new().dimmed();
 
 /// The findings of each object, then what to do about each code that came up.
 #[must_use]
@@ -45,13 +25,13 @@ pub fn table(report: &CheckReport<'_>, layout: Layout) -> String {
         (&*item.findings, is_stuck)
     });
     remedies(found, layout, &mut out);
-    summary(report.summary, &mut out);
+    put_wrapped(&summary(report.summary), 4, layout, &mut out);
     out
 }
 
 /// A line for each VM: the verdict, its name, the number of targets, the codes.
 #[must_use]
-pub fn short(report: &CheckReport<'_>) -> String {
+pub fn short(report: &CheckReport<'_>, layout: Layout) -> String {
     let vms = report.items.iter().filter(|item| !item.is_cluster());
     let rows = vms.map(|item| {
         let name = vm(item.namespace, item.name);
@@ -65,7 +45,8 @@ pub fn short(report: &CheckReport<'_>) -> String {
             codes(&item.findings),
         ]
     });
-    columns(&["VM", "NODE", "VERDICT", "TARGETS", "CODES"], rows, None)
+    let width = layout.breaks_rows.then_some(layout.width);
+    columns(&["VM", "NODE", "VERDICT", "TARGETS", "CODES"], rows, width)
 }
 
 /// The codes of what was found of the VM as a whole, each once.
@@ -132,16 +113,6 @@ fn targets(item: &Item<'_>, layout: Layout, out: &mut String) {
     }
 }
 
-/// Ends a line with a text, which goes on in lines with this indentation where it does not fit.
-pub(crate) fn put_wrapped(text: &str, indentation: usize, layout: Layout, out: &mut String) {
-    let room = layout.width.saturating_sub(indentation);
-    let room = if layout.is_wide { usize::MAX } else { room };
-    for (number, line) in wrap(text, room).into_iter().enumerate() {
-        let indentation = if number == 0 { 0 } else { indentation };
-        put(out, format_args!("{:indentation$}{line}\n", ""));
-    }
-}
-
 /// A finding in a line.
 pub(crate) fn line(found: &Found<'_>, layout: Layout, out: &mut String) {
     line_at(found, 2, layout, out);
@@ -196,19 +167,15 @@ pub(crate) fn remedies<'f>(
     put(out, format_args!("{BOLD}what to do{BOLD:#}\n"));
     for found in codes.values() {
         put(out, format_args!("  {} {}\n", found.code, found.name));
-        for line in wrap(found.remedy, layout.width.saturating_sub(6)) {
-            put(out, format_args!("      {line}\n"));
-        }
+        put_paragraph(found.remedy, 6, PLAIN, layout, out);
     }
-    let program = layout.program;
-    put(
-        out,
-        format_args!("  {DIM}{program} explain CODE says more{DIM:#}\n\n"),
-    );
+    let more = format!("{} explain CODE says more", layout.program);
+    put_paragraph(&more, 2, DIM, layout, out);
+    out.push('\n');
 }
 
 /// How many VMs there are, and what they got.
-pub(crate) fn summary(summary: Summary, out: &mut String) {
+pub(crate) fn summary(summary: Summary) -> String {
     let count = summary.ok + summary.warning + summary.blocked + summary.unknown;
     let parts = [
         (summary.ok, "ok"),
@@ -216,8 +183,7 @@ pub(crate) fn summary(summary: Summary, out: &mut String) {
         (summary.blocked, "blocked"),
         (summary.unknown, "not judged"),
     ];
-    let parts = counts(&parts);
-    put(out, format_args!("{}{parts}\n", plural(count, "VM")));
+    format!("{}{}", plural(count, "VM"), counts(&parts))
 }
 
 /// Names, no more than a few where not all are asked for.
@@ -238,76 +204,4 @@ fn named(names: &[&str], layout: Layout) -> String {
 /// A VM by its namespace and name.
 pub(crate) fn vm(namespace: &str, name: &str) -> String {
     format!("{}/{}", shown_name(namespace), shown_name(name))
-}
-
-/// Rows under a head, in columns. With a width, the text of cells is broken so that the rows fit.
-pub(crate) fn columns(
-    head: &[&str],
-    rows: impl IntoIterator<Item = Vec<String>>,
-    width: Option<usize>,
-) -> String {
-    let mut table = Table::new();
-    if !head.is_empty() {
-        table.set_header(head);
-    }
-    table.add_rows(rows);
-    if let Some(width) = width {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-    }
-    table.load_style(NOTHING);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.trim_fmt() + "\n"
-}
-
-/// A name, which comes from the cluster or from a file.
-pub(crate) fn shown_name(name: &str) -> String {
-    shorten(name, LONGEST_NAME)
-}
-
-/// `: 2 ok, 1 blocked`: the counts that are not zero; empty where all are.
-pub(crate) fn counts(parts: &[(usize, &str)]) -> String {
-    let parts = parts.iter().filter(|(count, _)| *count > 0);
-    let parts: Vec<String> = parts
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect();
-    if parts.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", parts.join(", "))
-    }
-}
-
-/// A count of things.
-#[must_use]
-pub fn plural(count: usize, thing: &str) -> String {
-    match count {
-        1 => format!("1 {thing}"),
-        _ => format!("{count} {thing}s"),
-    }
-}
-
-/// The lines of a text, broken between words so that they fit where a word does.
-pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
-        if let Some(line) = lines.last_mut() {
-            if line.is_empty() {
-                line.push_str(word);
-            } else if line.chars().count() + 1 + word.chars().count() <= width {
-                line.push(' ');
-                line.push_str(word);
-            } else {
-                lines.push(word.to_owned());
-            }
-        }
-    }
-    lines
-}
-
-/// Writing to a string does not fail.
-pub(crate) fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
-    let _ = out.write_fmt(text);
 }

@@ -47,14 +47,23 @@ impl Code {
         all.into_iter()
     }
 
-    /// The code of this text: `BRT0102`, `0102` or `MachineType`, in upper or lower case.
+    /// The code of this text, as it is printed anywhere: `BRT0102`, `0102`, `MachineType`, `machine_type` as in
+    /// metrics and logs, or the text of the code, such as `OVN agents not ready`; in upper or lower case.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        let letters = |text: &str| -> String {
+            let letters = text.chars().filter(char::is_ascii_alphanumeric);
+            letters.map(|letter| letter.to_ascii_lowercase()).collect()
+        };
+        let asked = letters(text);
+        // `machine type pc-q35-rhel9.2.0 not supported`.
+        let machine_type = text.split(' ').nth(2).filter(|word| *word != "not");
         Self::all().find(|code| {
             let number = code.id().trim_start_matches("BRT");
-            [code.id(), number, code.name()]
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(text))
+            let text = code.text(machine_type);
+            [code.id(), number, code.name(), text.as_ref()]
+                .into_iter()
+                .any(|known| letters(known) == asked)
         })
     }
 
@@ -151,7 +160,15 @@ mod tests {
 
     #[test]
     fn a_code_is_found_by_its_number_and_by_its_name() {
-        for text in ["BRT0102", "brt0102", "0102", "MachineType", "machinetype"] {
+        for text in [
+            "BRT0102",
+            "brt0102",
+            "0102",
+            "MachineType",
+            "machinetype",
+            "machine_type",
+            "machine-type",
+        ] {
             let code = Code::parse(text);
             assert_eq!(code, Some(Code::Check(Check::MachineType)), "{text}");
         }
@@ -159,7 +176,17 @@ mod tests {
         let lost = Some(Code::Advisory(Advisory::PortGroupsLost));
         assert_eq!(Code::parse("0512"), lost);
         assert_eq!(Code::parse("portgroupslost"), lost);
-        for text in ["", "BRT", "102", "BRT9999", "machine_type"] {
+        for text in [
+            "machine type q35 not supported",
+            "machine type not supported",
+        ] {
+            let code = Code::parse(text);
+            assert_eq!(code, Some(Code::Check(Check::MachineType)), "{text}");
+        }
+        let agents = Some(Code::Check(Check::AgentsNotReady));
+        assert_eq!(Code::parse("OVN agents not ready"), agents);
+        assert_eq!(Code::parse("OVN_AGENTS_NOT_READY"), agents);
+        for text in ["", "_", "BRT", "102", "BRT9999", "machine"] {
             assert_eq!(Code::parse(text), None, "{text}");
         }
     }

@@ -1,8 +1,9 @@
 //! The plan of a drain, for people.
 
 use crate::check::report::Item;
-use crate::check::text::{self, BOLD, Layout, columns, plural, put, put_wrapped, shown_name};
+use crate::check::text;
 use crate::drain::DrainPlan;
+use crate::layout::{BOLD, Layout, columns, plural, put, put_wrapped, shown_name};
 
 /// The moves by wave, the VMs that do not move and why, then what to do.
 pub(super) fn table(plan: &DrainPlan<'_>, layout: Layout) -> String {
@@ -76,7 +77,7 @@ fn of_vm<'a>(vm: &Item<'a>, layout: Layout) -> Item<'a> {
 }
 
 /// A line for each VM: what the drain does to it, where it goes and in which wave, the codes.
-pub(super) fn short(plan: &DrainPlan<'_>) -> String {
+pub(super) fn short(plan: &DrainPlan<'_>, layout: Layout) -> String {
     let none = || "-".to_owned();
     let moves = plan.moves.iter().map(|one| {
         vec![
@@ -106,7 +107,8 @@ pub(super) fn short(plan: &DrainPlan<'_>) -> String {
         })
     });
     let head = ["VM", "NODE", "OUTCOME", "TO", "WAVE", "CODES"];
-    columns(&head, moves.chain(others), None)
+    let width = layout.breaks_rows.then_some(layout.width);
+    columns(&head, moves.chain(others), width)
 }
 
 /// How many VMs there are of each outcome.

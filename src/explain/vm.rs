@@ -4,7 +4,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::args::Explain;
 use crate::check::cluster::{Cluster, ClusterError, Scope};
@@ -14,14 +14,14 @@ use crate::decide::checks::Check;
 use crate::decide::codes::Code;
 use crate::decide::policy::Policy;
 use crate::decide::score::{Input, Inputs, Scale};
-use crate::decide::version::Component;
 use crate::domain::Provider;
 use crate::fleet::census::is_of_vm;
 use crate::fleet::finding::{Finding, Found, message};
 use crate::fleet::judge::{Body, ExplainedNode, Explanation, Judge, Kind};
 use crate::fleet::model::{Labels, Resources};
 use crate::fleet::target::TargetPod;
-use crate::fleet::versions::Versions;
+use crate::layout::Layout;
+use crate::report::Releases;
 use crate::snapshot::Snapshot;
 
 /// Why nothing is explained.
@@ -56,8 +56,8 @@ pub struct VmExplanation<'a> {
     pub targets: &'a [&'a str],
     /// What was found of the VM and of the cluster as a whole.
     pub findings: Vec<Found<'a>>,
-    /// The releases that run, by component.
-    pub versions: BTreeMap<&'static str, String>,
+    /// The releases that run.
+    pub versions: Releases,
     /// The VM as it runs.
     pub source: Source<'a>,
     /// The pod that a migration would make.
@@ -135,20 +135,34 @@ pub struct Node<'a> {
 #[serde(rename_all = "camelCase")]
 pub struct Part {
     /// The input.
-    pub input: &'static str,
-    /// What is known of the node.
+    #[serde(serialize_with = "as_name")]
+    pub input: Input,
+    /// What is known of the node: switches, migrations, milliseconds or seconds; `null` is not known.
     pub value: Option<u64>,
     /// Its weight.
     pub weight: u32,
-    /// The thousandths of its weight that the node gets.
+    /// The thousandths of its weight that the node gets; all of them where nothing is known.
     pub thousandths: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn as_name<S: Serializer>(input: &Input, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(input.name())
 }
 
 /// Explains the judgement of a VM.
 ///
 /// # Errors
 /// The cluster can't be read, or the VM is not there.
-pub async fn run(args: &Explain, kind: Kind, name: &str) -> Result<String, ExplainError> {
+pub async fn run(
+    args: &Explain,
+    kind: Kind,
+    name: &str,
+    layout: Layout,
+) -> Result<String, ExplainError> {
     let scope = Scope::Namespace(args.namespace.clone());
     let cluster = Cluster::read(&args.fleet, scope).await?;
     let gaps = cluster.gaps();
@@ -170,18 +184,18 @@ pub async fn run(args: &Explain, kind: Kind, name: &str) -> Result<String, Expla
     let shown = shape(
         &explanation,
         &of_cluster,
-        &Versions::of(fleet),
+        Releases::of(fleet),
         (&cluster.policy, &cluster.snapshot),
     );
-    Ok(print_plan(&shown, args.output, || {
-        text::text(&shown, &explanation)
+    Ok(print_plan(&shown, args.output.format, || {
+        text::text(&shown, layout)
     }))
 }
 
 fn shape<'a>(
     explanation: &'a Explanation<'a>,
     of_cluster: &'a [Finding<'a>],
-    versions: &Versions,
+    versions: Releases,
     (policy, snapshot): (&Policy, &Snapshot),
 ) -> VmExplanation<'a> {
     let Explanation {
@@ -203,7 +217,7 @@ fn shape<'a>(
         verdict: judgement.verdict.into(),
         targets: &judgement.targets,
         findings: of_vm.chain(of_cluster).map(Found::from).collect(),
-        versions: releases(versions),
+        versions,
         source: Source {
             node: judgement.body.node(),
             pod: source_pod.as_deref(),
@@ -225,16 +239,6 @@ fn shape<'a>(
             })
             .collect(),
     }
-}
-
-fn releases(versions: &Versions) -> BTreeMap<&'static str, String> {
-    let known = [Component::KubeVirt, Component::KubeOvn, Component::Ovn].map(|component| {
-        let version = versions.component(component)?;
-        Some((component.name(), version.to_string()))
-    });
-    let ovn_kubernetes = versions.ovn_kubernetes;
-    let ovn_kubernetes = ovn_kubernetes.map(|version| ("OVN-Kubernetes", version.to_string()));
-    known.into_iter().flatten().chain(ovn_kubernetes).collect()
 }
 
 fn target_of(target: &TargetPod) -> Target<'_> {
@@ -301,7 +305,7 @@ fn against<'a>(node: &'a ExplainedNode<'a>, machine_type: Option<&str>) -> Vec<F
 fn parts(inputs: &Inputs, scale: &Scale, policy: &Policy) -> Vec<Part> {
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     let parts = Input::ALL.iter().map(|input| Part {
-        input: input.name(),
+        input: *input,
         value: match input {
             Input::Locality => inputs.local.map(count),
             Input::Arriving => inputs.arriving.map(count),

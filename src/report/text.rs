@@ -1,7 +1,10 @@
-//! A report on a fleet, for people. Styles are written as in [`crate::check::text`].
+//! A report on a fleet, for people.
 
-use crate::check::text::{self, BOLD, DIM, Layout, columns, plural, put, shown_name};
+use crate::check::text;
 use crate::fleet::census::{Census, Count, FEW, Scarce, Usage};
+use crate::layout::{
+    BOLD, DIM, Layout, columns, plural, put, put_paragraph, put_wrapped, shown_name,
+};
 use crate::report::{FleetReport, Releases};
 
 /// How many VMs are named in a list.
@@ -61,16 +64,13 @@ pub fn table(report: &FleetReport<'_>, layout: Layout) -> String {
         out.push('\n');
     }
     let program = layout.program;
-    put(
-        &mut out,
-        format_args!(
-            "{DIM}{program} check says more of each VM, {program} explain CODE of a code{DIM:#}\n\n"
-        ),
-    );
-    text::summary(is.summary, &mut out);
+    let more = format!("{program} check says more of each VM, {program} explain CODE of a code");
+    put_paragraph(&more, 0, DIM, layout, &mut out);
+    out.push('\n');
+    put_wrapped(&text::summary(is.summary), 4, layout, &mut out);
     if let Some(would_be) = would_be {
-        out.push_str("assumed: ");
-        text::summary(would_be.summary, &mut out);
+        let summary = format!("assumed: {}", text::summary(would_be.summary));
+        put_wrapped(&summary, 4, layout, &mut out);
     }
     out
 }

@@ -134,8 +134,189 @@ fn a_usage_error_names_what_is_wrong_and_the_help_of_its_command_in_one_line() {
             "unknown flag \"--snapshot\"; see berth --help",
         ),
     ] {
-        check_failure(args, 2, &format!("error: {expect}"));
+        check_failure(args, 3, &format!("error: {expect}"));
     }
+}
+
+#[test]
+fn a_flag_that_has_no_effect_beside_the_others_is_refused_and_a_variable_is_not() {
+    for (args, expect) in [
+        (
+            &["check", "--cluster-ip", "10.0.0.1"][..],
+            "--cluster-ip is for check --pre; see berth check --help",
+        ),
+        (
+            &["check", "--install", "--cluster-ip=10.0.0.1"],
+            "--cluster-ip is for check --pre; see berth check --help",
+        ),
+        (
+            &["check", "--pre", "--ovn-sb", "tcp:127.0.0.1:6642"],
+            "--ovn-sb has no effect with --install and --pre; see berth check --help",
+        ),
+        (
+            &["annotate", "--ovn-sb", "tcp:127.0.0.1:6642"],
+            "unknown flag \"--ovn-sb\"; see berth annotate --help",
+        ),
+        (
+            &["version", "--network-provider", "kube-ovn"],
+            "--network-provider has no effect without --cluster; see berth version --help",
+        ),
+        (
+            &["explain", "BRT0102", "-n", "web"],
+            "--namespace is for a VM, as in explain vm/NAME; see berth explain --help",
+        ),
+        (
+            &["explain", "web", "--snapshot", "x"],
+            "--snapshot is for a VM, as in explain vm/NAME; see berth explain --help",
+        ),
+        (
+            &["drain", "a", "--snapshot", "x", "--context", "b"],
+            "--context and --snapshot exclude each other; see berth drain --help",
+        ),
+    ] {
+        check_failure(args, 3, &format!("error: {expect}"));
+    }
+    for (variable, value, args) in [
+        ("BERTH_CLUSTER_IP", "10.0.0.1", &["check", "-A"][..]),
+        ("BERTH_NAMESPACE", "default", &["explain", "BRT0102"]),
+        ("BERTH_CONTEXT", "none", &["version", "--cluster"]),
+        ("BERTH_CONFIG", "/none", &["explain"]),
+    ] {
+        let mut command = berth();
+        command.env(variable, value);
+        if args[0] != "explain" {
+            command.env("BERTH_SNAPSHOT", snapshot());
+        }
+        let output = command.args(args).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
+    }
+}
+
+#[test]
+fn help_of_a_command_is_the_same_however_it_is_asked_for() {
+    for (lines, flag) in [
+        (&["help", "help --help", "help help", "-h"][..], "--help"),
+        (
+            &["help check", "help check -h", "help --help check"],
+            "check --help",
+        ),
+        (
+            &[
+                "help config check",
+                "config help check",
+                "config help check -h",
+            ],
+            "config check --help",
+        ),
+        (&["config help", "config help --help"], "config --help"),
+    ] {
+        let words = |line: &str| stdout(&line.split(' ').collect::<Vec<_>>());
+        let expect = words(flag);
+        assert!(expect.contains("\nUsage: berth "), "{expect}");
+        for line in lines {
+            assert_eq!(words(line), expect, "{line}");
+        }
+    }
+    let commands = "the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, completion";
+    for (args, expect) in [
+        (
+            &["help", "nope"][..],
+            format!("unknown command \"nope\"; {commands}; see berth --help"),
+        ),
+        (
+            &["help", "config", "nope"],
+            "unknown command \"nope\"; the commands are default, check, schema; see berth config --help"
+                .to_owned(),
+        ),
+        (&["help", "-x"], "unknown flag \"-x\"; see berth --help".to_owned()),
+    ] {
+        check_failure(args, 3, &format!("error: {expect}"));
+    }
+}
+
+#[test]
+fn a_command_that_is_missing_is_a_wrong_command_line() {
+    for args in [&[][..], &["config"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(3), "{args:?}");
+        assert!(output.stdout.is_empty());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("\nUsage: berth "), "{said}");
+    }
+}
+
+#[test]
+fn the_help_of_every_command_says_its_exit_codes() {
+    use clap::CommandFactory;
+    fn check(command: &clap::Command) {
+        let name = command.get_name();
+        let help = command.clone().render_long_help().to_string();
+        if name == "berth" {
+            assert!(help.contains("\nExit codes: 0 "), "{help}");
+        } else {
+            let (_, codes) = help.split_once("\nExit codes").expect(name);
+            assert!(
+                codes.contains("\n  0  ") && codes.contains("\n  3  "),
+                "{help}"
+            );
+        }
+        for inner in command.get_subcommands() {
+            check(inner);
+        }
+    }
+    check(&berth::args::Cli::command());
+}
+
+#[test]
+fn the_namespace_of_a_command_is_explained_for_that_command() {
+    let help = |command: &str| {
+        let words = stdout(&[command, "--help"]);
+        words.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let of_vms = "Namespace of the VMs [default: that of the context, or default]";
+    assert!(help("annotate").contains(&format!("{of_vms} [env: BERTH_NAMESPACE=]")));
+    let of_berth = "; with --install or --pre that of berth [default: berth-system]";
+    assert!(help("check").contains(&format!("{of_vms}{of_berth} [env: BERTH_NAMESPACE=]")));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    use std::process::Stdio;
+    for line in ["check -A -o json", "report", "explain", "help check"] {
+        let mut command = berth();
+        command.env("BERTH_SNAPSHOT", snapshot());
+        let mut child = command
+            .args(line.split(' '))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{line}");
+        assert!(output.status.code().is_some(), "{line}");
+    }
+}
+
+#[test]
+fn the_readme_has_a_check_that_works_without_a_cluster() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("README.md")).unwrap();
+    let line = page
+        .lines()
+        .find_map(|line| line.strip_prefix("$ cargo run --locked -- check "))
+        .unwrap();
+    let mut command = berth();
+    command.current_dir(root).arg("check").args(line.split(' '));
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    // Four VMs lack the annotation for bridge binding.
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.ends_with("\n12 VMs: 5 ok, 3 with warnings, 4 blocked\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -162,7 +343,7 @@ fn a_value_from_the_environment_is_named_by_its_variable() {
     ] {
         let output = berth().env(variable, value).args(args).output().unwrap();
         assert_eq!(String::from_utf8(output.stderr).unwrap(), expect);
-        assert_eq!(output.status.code(), Some(2));
+        assert_eq!(output.status.code(), Some(3));
     }
 }
 

@@ -32,22 +32,43 @@ fn printed(output: &Output) -> String {
 fn every_node_has_its_verdict_and_every_target_its_score() {
     let text = printed(&explain(&migrating(), &["vmi/web"]));
     for part in [
-        "default/web on el9-0: warning, 3 nodes can take it\n",
-        "  BRT0213 a migration is under way: from el9-0 to el9-nochassis (warning)\n",
-        "\nversions\n  Kube-OVN 1.15.14\n  KubeVirt 1.9.0\n  OVN 25.03.0\n",
+        "default/web on el9-0: can migrate to 3 nodes\n",
+        "  ‼ BRT0213 a migration is under way: from el9-0 to el9-nochassis\n",
+        "\nversions\n  Kubernetes 1.36.2 (9 nodes)\n  KubeVirt 1.9.0\n  Kube-OVN 1.15.14\n  OVN 25.03.0\n",
         "\nsource\n  pod default/virt-launcher-web-gfvqz\n  machine type pc-q35-rhel9.2.0\n",
         "\ntarget pod\n  requests cpu 0.105, ",
         "\n  label kubevirt.io/schedulable=true\n",
         "\n  without label node-labeller.kubevirt.io/obsolete-host-model\n",
         "\n  tolerates node.kubernetes.io/not-ready:NoExecute\n",
         "\n  network provider KubeOVN\n  checks made: BRT0101 BRT0102 BRT0103 BRT0106 BRT0107\n",
-        "\n  weights: arriving 2, locality 6, response 1, stability 1\n",
-        "\n  el9-0: no\n    BRT0101 migration source node\n",
-        "\n  el9-nochassis: no\n    BRT0103 OVN chassis not registered: annotation missing\n",
-        "\n  el9-1: 10 (0 arriving)\n    locality 6.0 of 6, arriving 2.0 of 2, response 1.0 of 1, stability 1.0 of 1\n",
+        "\n  weights of a score: arriving 2, locality 6, response 1, stability 1\n",
+        "\n  el9-0: cannot take it\n    BRT0101 migration source node\n",
+        "\n  el9-nochassis: cannot take it\n    BRT0103 OVN chassis not registered: annotation missing\n",
+        "\n  el9-1: can take it, score 10 of 10\n    locality: not known (counts as 6 of 6)\n    arriving: 2 of 2, 0 migrations are on their way there\n    response: not known (counts as 1 of 1)\n    stability: not known (counts as 1 of 1)\n",
     ] {
         assert!(text.contains(part), "{part}\n---\n{text}");
     }
+}
+
+#[test]
+fn a_vm_that_is_blocked_is_not_said_to_have_nodes_that_can_take_it() {
+    let text = printed(&explain(&migrating(), &["vm/vm-bridge"]));
+    let heading = "default/vm-bridge: cannot migrate; without what blocks it, 8 nodes would fit\n  × BRT0202 ";
+    assert!(text.starts_with(heading), "{text}");
+    assert!(
+        text.contains("\n  el9-1: would fit, score 10 of 10\n"),
+        "{text}"
+    );
+    assert!(!text.contains("can take it"), "{text}");
+    let mut cluster = migrating();
+    for object in items(&mut cluster) {
+        if object["kind"] == "Node" {
+            object["spec"]["unschedulable"] = json!(true);
+        }
+    }
+    let text = printed(&explain(&cluster, &["vm/db"]));
+    let heading = "default/db on el10-1: cannot migrate, and no node would fit\n";
+    assert!(text.starts_with(heading), "{text}");
 }
 
 #[test]
@@ -73,7 +94,7 @@ fn an_explanation_and_a_check_agree_on_the_targets_and_what_is_against_the_other
 fn a_vm_that_is_not_there_or_a_snapshot_without_pods_is_an_error() {
     let failure = |cluster: &Value, what: &str| {
         let output = explain(cluster, &[what]);
-        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(output.status.code(), Some(3));
         String::from_utf8(output.stderr).unwrap()
     };
     assert_eq!(
@@ -92,7 +113,8 @@ fn a_vm_that_is_not_there_or_a_snapshot_without_pods_is_an_error() {
 #[test]
 fn a_code_is_explained_without_a_cluster() {
     let output = berth()
-        .args(["explain", "0101", "--snapshot", "/none"])
+        .env("BERTH_SNAPSHOT", "/none")
+        .args(["explain", "0101"])
         .output()
         .unwrap();
     assert!(printed(&output).starts_with("BRT0101 MigrationSource (error)\n"));

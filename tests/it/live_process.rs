@@ -432,7 +432,7 @@ fn a_cluster_comes_from_one_place() {
         .args(["serve", "--kubeconfig", "a", "--snapshot", "b"])
         .output()
         .unwrap();
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(3));
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
         "error: --kubeconfig and --snapshot exclude each other; see berth serve --help\n"

@@ -72,12 +72,44 @@ fn usage_and_errors_name_the_program_as_people_call_it() {
             ),
             (
                 &["explain", "x"],
-                format!("error: there is no code \"x\"; `{name} explain` lists all of them\n"),
+                format!(
+                    "error: there is no code \"x\"; `{name} explain` lists all of them, and `{name} explain vm/NAME` explains how a VM is judged\n"
+                ),
+            ),
+            (
+                &["help", "nothing", "-h"],
+                format!(
+                    "error: unknown command \"nothing\"; the commands are {}config, scheduler-config, check, report, drain, annotate, explain, version, completion; see {name} --help\n",
+                    if file == "berth" { "serve, demo, " } else { "" }
+                ),
+            ),
+            (
+                &["check", "--cluster-ip", "10.0.0.1"],
+                format!("error: --cluster-ip is for check --pre; see {name} check --help\n"),
             ),
         ] {
             let output = linked.command(file).args(args).output().unwrap();
             assert_eq!(String::from_utf8_lossy(&output.stderr), expect);
+            assert_eq!(output.status.code(), Some(3), "{args:?}");
         }
+        let snapshot = crate::process::snapshot();
+        let output = linked
+            .command(file)
+            .env("COLUMNS", "1000")
+            .args(["check", "-A", "--snapshot"])
+            .arg(snapshot)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            text.contains(&format!("`{name} annotate --apply`")),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!("\n  {name} explain CODE says more\n")),
+            "{text}"
+        );
+        assert_eq!(text.contains("`berth "), file == "berth", "{text}");
     }
 }
 

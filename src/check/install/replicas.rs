@@ -8,9 +8,9 @@ use super::line::{Asked, Line, answered};
 use super::metrics::Metrics;
 use super::rights::{self, Action};
 use super::selector::matches;
-use crate::check::text::plural;
 use crate::decide::requirements::Requirement;
 use crate::domain::Provider;
+use crate::layout::plural;
 
 /// What was read of berth's own objects.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use super::line::{Asked, Line, answered};
 use super::metrics::Metrics;
 use super::replicas::Replica;
-use crate::check::text::plural;
 use crate::decide::requirements::Requirement;
+use crate::layout::plural;
 
 /// How long ago a migration may have been bound.
 const LATELY: Duration = Duration::from_hours(1);

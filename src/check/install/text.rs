@@ -1,7 +1,7 @@
 //! What was found of an installation, for people: as `linkerd check` shows it.
 
 use super::report::{Checked, InstallationReport};
-use crate::check::text::{BOLD, DIM, GREEN, Layout, RED, YELLOW, plural, put, wrap};
+use crate::layout::{BOLD, DIM, GREEN, Layout, PLAIN, RED, YELLOW, plural, put, put_paragraph};
 
 /// A line for each check under its topic, and what to do below those that found something.
 #[must_use]
@@ -39,9 +39,7 @@ fn line(check: &Checked, layout: Layout, out: &mut String) {
         out,
         format_args!("  {style}{symbol}{style:#} {DIM}{code}{DIM:#} {message}\n"),
     );
-    for line in wrap(found.remedy, layout.width.saturating_sub(6)) {
-        put(out, format_args!("      {line}\n"));
-    }
+    put_paragraph(found.remedy, 6, PLAIN, layout, out);
     put(out, format_args!("      {DIM}see {}{DIM:#}\n", found.docs));
 }
 

@@ -40,6 +40,9 @@ fn every_shell_parses_its_script() {
         for file in ["berth", "kubectl-berth"] {
             let script = printed(linked.command(file).args(["completion", shell]));
             assert!(script.contains(file), "{script}");
+            // The hidden command for the man pages.
+            assert!(!script.contains("man pages"), "{script}");
+            assert!(!script.contains("__man)"), "{script}");
             let path = dir.path().join(file);
             fs::write(&path, script).unwrap();
             assert_eq!(printed(Command::new(&program).arg(flag).arg(&path)), "");
