@@ -242,10 +242,8 @@ fn long_texts_are_broken_for_the_width() {
     let path = dir.path().join("cluster.json");
     fs::write(&path, without("Pod").to_string()).unwrap();
     let mut command = berth();
-    command
-        .args(["annotate", "vmi/web", "--snapshot"])
-        .arg(path)
-        .env("COLUMNS", "60");
+    command.args(["annotate", "vmi/web", "--snapshot"]);
+    command.arg(&path).env("COLUMNS", "60");
     check(
         &command.output().unwrap(),
         3,

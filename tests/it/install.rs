@@ -91,7 +91,8 @@ injection
   √ new migrations are reviewed
 
 scheduler
-  √ kube-scheduler asks berth: 6 calls of the filter since the replicas started, the last one 5 minutes ago
+  √ kube-scheduler asks berth: 6 calls of the filter since the replicas started, the last one 5
+    minutes ago
 
 28 checks: 27 ok, 1 for information
 ";

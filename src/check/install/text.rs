@@ -1,7 +1,9 @@
 //! What was found of an installation, for people: as `linkerd check` shows it.
 
 use super::report::{Checked, InstallationReport};
-use crate::layout::{BOLD, DIM, GREEN, Layout, PLAIN, RED, YELLOW, plural, put, put_paragraph};
+use crate::layout::{
+    BOLD, DIM, GREEN, Layout, PLAIN, RED, YELLOW, plural, put, put_paragraph, put_wrapped,
+};
 
 /// A line for each check under its topic, and what to do below those that found something.
 #[must_use]
@@ -32,13 +34,15 @@ fn line(check: &Checked, layout: Layout, out: &mut String) {
     };
     let message = &check.message;
     let Some(found) = &check.finding else {
-        return put(out, format_args!("  {style}{symbol}{style:#} {message}\n"));
+        put(out, format_args!("  {style}{symbol}{style:#} "));
+        return put_wrapped(message, 4, layout, out);
     };
     let code = found.code;
     put(
         out,
-        format_args!("  {style}{symbol}{style:#} {DIM}{code}{DIM:#} {message}\n"),
+        format_args!("  {style}{symbol}{style:#} {DIM}{code}{DIM:#} "),
     );
+    put_wrapped(message, 12, layout, out);
     put_paragraph(found.remedy, 6, PLAIN, layout, out);
     put(out, format_args!("      {DIM}see {}{DIM:#}\n", found.docs));
 }
