@@ -122,3 +122,31 @@ impl DrainPlan<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_is_that_of_the_worst_outcome() {
+        let vms = |count: usize| vec![Item::of_cluster(&[]); count];
+        for (stuck, shut_down, ended, is_unanswered, expect) in [
+            (0, 0, 0, false, [0, 0]),
+            (0, 1, 0, false, [1, 0]),
+            (0, 0, 1, false, [1, 0]),
+            (1, 1, 1, false, [2, 2]),
+            (0, 0, 0, true, [3, 3]),
+            (1, 0, 0, true, [3, 3]),
+        ] {
+            let plan = DrainPlan {
+                stuck: vms(stuck),
+                shut_down: vms(shut_down),
+                ended_migrations: vms(ended),
+                ..DrainPlan::default()
+            };
+            let codes = [FailOn::Warning, FailOn::Error]
+                .map(|fail_on| plan.exit_code(fail_on, is_unanswered));
+            assert_eq!(codes, expect, "{stuck} {shut_down} {ended} {is_unanswered}");
+        }
+    }
+}

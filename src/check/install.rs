@@ -18,9 +18,9 @@ mod text;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::api::{Cause, client};
-use crate::args::fleet::{Check, FailOn, Output};
+use crate::args::fleet::{Check, FailOn};
 use crate::check::cluster::{ClusterError, config};
-use crate::check::{Answer, CheckError, Suppressed};
+use crate::check::{Answer, CheckError, Suppressed, print_report};
 use crate::layout::Layout;
 use line::Line;
 use read::Reader;
@@ -58,7 +58,13 @@ pub(super) async fn run(
     let report = InstallationReport::new(lines);
     Ok(Answer {
         code: exit_code(&report, args.answer.fail_on),
-        text: print(&report, args.answer.output.format, layout),
+        text: print_report(
+            &report,
+            args.answer.output.format,
+            layout,
+            |_| text::table(&report, layout),
+            || text::short(&report),
+        ),
     })
 }
 
@@ -124,16 +130,6 @@ async fn lines(args: &Check) -> Result<Vec<Line>, ClusterError> {
         now.at,
     ));
     Ok(lines)
-}
-
-fn print(report: &InstallationReport, output: Output, layout: Layout) -> String {
-    match output {
-        Output::Table | Output::Wide => text::table(report, layout),
-        Output::Short => text::short(report),
-        // Strings, numbers and lists of them: nothing in a report refuses to be written.
-        Output::Json => serde_json::to_string_pretty(report).unwrap_or_default() + "\n",
-        Output::Yaml => serde_saphyr::to_string(report).unwrap_or_default(),
-    }
 }
 
 fn exit_code(report: &InstallationReport, fail_on: FailOn) -> u8 {
