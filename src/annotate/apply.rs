@@ -9,9 +9,10 @@ use json_patch::{Patch, PatchOperation, ReplaceOperation};
 use kube::Client;
 use kube::api::PatchParams;
 use kube::core::Request;
+use tokio::time::timeout;
 
 use crate::annotate::objects::{self, Lacks, Need, Rules};
-use crate::api::{Cause, Fault, within};
+use crate::api::{Cause, Fault};
 use crate::decide::retrofit::Gap;
 use crate::wire::objects::{Identity, read};
 use crate::wire::patch;
@@ -24,6 +25,9 @@ const AT_A_TIME: usize = 4;
 
 /// After how many requests in a row that had no answer no more objects are asked for: all that are sent at a time.
 const SILENCES: usize = AT_A_TIME;
+
+/// How the API server answers where its storage or a webhook took too long: the patch may have been made.
+const GATEWAY_TIMEOUT: u16 = 504;
 
 /// How often an object that others change is tried.
 const TRIES: usize = 4;
@@ -125,8 +129,14 @@ impl Patcher<'_> {
         let patch = kube::api::Patch::<()>::Json(body(lacks));
         let request = Request::new(lacks.collection()).patch(&lacks.name, &params, &patch);
         let request = request.map_err(|error| Fault::new(Cause::Unreadable, error.to_string()))?;
-        within(PATIENCE, self.client.request_text(request)).await?;
-        Ok(())
+        match timeout(PATIENCE, self.client.request_text(request)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(kube::Error::Api(status))) if status.code == GATEWAY_TIMEOUT => {
+                Err(Fault::new(Cause::Timeout, &status.message))
+            }
+            Ok(Err(error)) => Err(Fault::from(&error)),
+            Err(_) => Err(Fault::late(PATIENCE)),
+        }
     }
 }
 

@@ -419,6 +419,24 @@ fn an_object_that_is_refused_is_named_with_the_reason_and_the_others_are_patched
 }
 
 #[test]
+fn an_object_whose_patch_took_too_long_is_not_called_refused() {
+    let server = serve(&mut on_kube_ovn());
+    server.fail(Fault::status(504).verb(Verb::Patch));
+    let why = "Timeout: request did not complete within the allotted timeout";
+    for (args, what) in [
+        (
+            &["--apply", "vm/web"][..],
+            "the annotation may have been added or not",
+        ),
+        (&["vm/web"], "nothing was changed"),
+    ] {
+        let line = format!("vm/default/web  unknown  {what}, run the command again: {why}\n");
+        let sum = "1 object lacks the annotation: 1 unknown\n";
+        check(&annotate(&server, args), 3, &format!("{line}{sum}"));
+    }
+}
+
+#[test]
 fn what_has_to_be_known_and_can_not_be_read_is_an_error() {
     let failure = |server: &ApiServer, args: &[&str]| {
         let output = annotate(server, args);
