@@ -8,6 +8,7 @@ pub mod checks;
 pub mod codes;
 pub mod compatibility;
 pub mod condition;
+pub mod continuity;
 pub mod evaluate;
 pub mod explain;
 pub mod inject;

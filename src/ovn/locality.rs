@@ -12,6 +12,7 @@ use std::sync::Arc;
 use ovsdb::{Change, Datum, Missing, MonitorColumns, Row, Uuid};
 use rpds::HashTrieMapSync;
 
+use crate::decide::continuity::warm::WARM_PORT;
 use crate::ovn::view::Chassis;
 
 /// The columns of ports in the southbound database. The maps hold most of a row's bytes, so only
@@ -23,13 +24,24 @@ pub const WANTED: MonitorColumns = MonitorColumns {
         "type",
         "datapath",
         "chassis",
-        "additional_chassis",
+        ADDITIONAL_CHASSIS,
         "options:peer,chassis-redirect-port",
         "external_ids:pod",
     ],
 };
 
+/// The columns of logical switches and routers: of each switch, its id in the northbound database.
+const DATAPATHS: MonitorColumns = MonitorColumns {
+    table: DATAPATH_BINDING,
+    columns: &["external_ids:logical-switch"],
+};
+
+/// All tables that locality needs.
+pub const TABLES: &[MonitorColumns] = &[WANTED, DATAPATHS];
+
 const PORT_BINDING: &str = "Port_Binding";
+const ADDITIONAL_CHASSIS: &str = "additional_chassis";
+const DATAPATH_BINDING: &str = "Datapath_Binding";
 
 /// Without any one of these columns, locality is unknown. Without one of the others, there are no
 /// links, no additional chassis, or only the ports that are named after their VM.
@@ -54,13 +66,31 @@ pub struct Locality {
     /// For each switch or router with links, its VPC: the lowest id in it.
     vpcs: HashTrieMapSync<Uuid, Uuid>,
     places: HashTrieMapSync<Uuid, Places>,
+    /// The id in the northbound database of each switch, and the other way round.
+    northbound: HashTrieMapSync<Uuid, Uuid>,
+    datapaths: HashTrieMapSync<Uuid, Uuid>,
+    /// How many ports lead from each switch to a physical network.
+    localnets: HashTrieMapSync<Uuid, u32>,
     ports: usize,
     is_known: bool,
+    has_additional_chassis: bool,
 }
 
 /// The logical switches of a VM.
 #[derive(Debug)]
-pub struct Switches<'a>(Vec<Option<&'a Places>>);
+pub struct Switches<'a> {
+    locality: &'a Locality,
+    datapaths: Vec<Uuid>,
+}
+
+/// A switch whose VPC is not local on a chassis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColdSwitch {
+    /// Its VPC: switches of one VPC have the same.
+    pub vpc: Uuid,
+    /// Its id in the northbound database, where it is known.
+    pub northbound: Option<Uuid>,
+}
 
 impl Locality {
     /// The switches of a VM's ports; `None` if no port of it is known.
@@ -73,14 +103,28 @@ impl Locality {
         let by_name = || self.switches.get(format!("{vm}.{namespace}").as_str());
         let mut switches = by_id.or_else(by_name)?.to_vec();
         switches.dedup();
-        let places = |switch: &Uuid| self.places.get(self.vpc(switch));
-        Some(Switches(switches.iter().map(places).collect()))
+        Some(Switches {
+            locality: self,
+            datapaths: switches,
+        })
+    }
+
+    /// The VPC of a switch of the northbound database.
+    #[must_use]
+    pub fn vpc_of(&self, northbound: &Uuid) -> Option<Uuid> {
+        self.datapaths.get(northbound).map(|id| *self.vpc(id))
     }
 
     /// Whether the database can tell where networks are local.
     #[must_use]
     pub const fn is_known(&self) -> bool {
         self.is_known
+    }
+
+    /// Whether OVN can bind a port on more than one chassis (since 22.06).
+    #[must_use]
+    pub const fn has_additional_chassis(&self) -> bool {
+        self.has_additional_chassis
     }
 
     /// The number of ports.
@@ -98,15 +142,38 @@ impl Switches<'_> {
     /// The number of switches: one for each network of the VM, unless two networks share a switch.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.datapaths.len()
     }
 
     /// How many of the switches are local on a chassis.
     #[must_use]
     pub fn local_on(&self, chassis: &Chassis) -> usize {
-        let places = self.0.iter().flatten();
-        let local = places.filter(|places| places.contains_key(&chassis.row));
-        local.count()
+        let switches = self.datapaths.iter();
+        switches.filter(|id| self.is_local(id, chassis)).count()
+    }
+
+    /// The switches that are not local on a chassis.
+    #[must_use]
+    pub fn cold_on(&self, chassis: &Chassis) -> Vec<ColdSwitch> {
+        let switches = self.datapaths.iter();
+        let cold = switches.filter(|id| !self.is_local(id, chassis));
+        let cold = cold.map(|id| ColdSwitch {
+            vpc: *self.locality.vpc(id),
+            northbound: self.locality.northbound.get(id).copied(),
+        });
+        cold.collect()
+    }
+
+    /// Whether one of the switches leads to a physical network: an underlay.
+    #[must_use]
+    pub fn are_underlay(&self) -> bool {
+        let localnets = &self.locality.localnets;
+        self.datapaths.iter().any(|id| localnets.contains_key(id))
+    }
+
+    fn is_local(&self, switch: &Uuid, chassis: &Chassis) -> bool {
+        let places = self.locality.places.get(self.locality.vpc(switch));
+        places.is_some_and(|places| places.contains_key(&chassis.row))
     }
 }
 
@@ -140,6 +207,7 @@ struct Port {
     chassis: BTreeSet<Uuid>,
     owner: Option<Arc<str>>,
     patch: Option<(Box<str>, Patch)>,
+    is_localnet: bool,
 }
 
 /// Switches and routers whose links changed.
@@ -156,11 +224,16 @@ impl LocalityIndex {
     /// `missing` is what the database's schema lacks.
     pub fn synced(&mut self, changes: &[Change], missing: &[Missing]) {
         self.view.is_known = !is_lost(missing);
+        self.view.has_additional_chassis = !missing.iter().any(|missing| {
+            missing.table == PORT_BINDING
+                && missing.column.is_none_or(|name| name == ADDITIONAL_CHASSIS)
+        });
         self.changed(changes);
     }
 
     /// The database has changed.
     pub fn changed(&mut self, changes: &[Change]) {
+        self.datapaths_changed(changes);
         let ports = || changes.iter().filter(|change| change.table == PORT_BINDING);
         let mut relinked = Relinked::new();
         // Removals first: one change can delete a name and add it again.
@@ -182,6 +255,24 @@ impl LocalityIndex {
         self.view.ports = self.ports.len();
     }
 
+    fn datapaths_changed(&mut self, changes: &[Change]) {
+        let datapaths = changes
+            .iter()
+            .filter(|change| change.table == DATAPATH_BINDING);
+        for Change { id, row, .. } in datapaths {
+            if let Some(known) = self.view.northbound.get(id).copied() {
+                self.view.northbound.remove_mut(id);
+                self.view.datapaths.remove_mut(&known);
+            }
+            let ids = row.as_ref().and_then(|row| row.get("external_ids"));
+            let northbound = ids.and_then(|ids| ids.entry("logical-switch"));
+            if let Some(northbound) = northbound.and_then(Uuid::parse) {
+                self.view.northbound.insert_mut(*id, northbound);
+                self.view.datapaths.insert_mut(northbound, *id);
+            }
+        }
+    }
+
     /// Adds a port if `change` is 1, and removes it if it is -1.
     fn count(&mut self, port: Port, change: i32, relinked: &mut Relinked) {
         let Port {
@@ -189,9 +280,13 @@ impl LocalityIndex {
             chassis,
             owner,
             patch,
+            is_localnet,
         } = port;
         for chassis in chassis {
             self.place(datapath, chassis, change);
+        }
+        if is_localnet {
+            add(&mut self.view.localnets, datapath, change);
         }
         if let Some(owner) = owner {
             self.count_switch(owner, datapath, change);
@@ -243,13 +338,7 @@ impl LocalityIndex {
         let Some(places) = self.view.places.get_mut(&vpc) else {
             return;
         };
-        let count = places.get(&chassis).copied().unwrap_or_default();
-        match count.saturating_add_signed(change) {
-            0 => {
-                places.remove_mut(&chassis);
-            }
-            count => places.insert_mut(chassis, count),
-        }
+        add(places, chassis, change);
         if places.is_empty() {
             self.view.places.remove_mut(&vpc);
         }
@@ -329,6 +418,17 @@ impl LocalityIndex {
     }
 }
 
+/// Adds `change` to a count of a view, and removes the count at zero.
+fn add(counts: &mut HashTrieMapSync<Uuid, u32>, key: Uuid, change: i32) {
+    let count = counts.get(&key).copied().unwrap_or_default();
+    match count.saturating_add_signed(change) {
+        0 => {
+            counts.remove_mut(&key);
+        }
+        count => counts.insert_mut(key, count),
+    }
+}
+
 /// Adds `change` to a count, and removes the count at zero.
 fn edit_count(counts: &mut BTreeMap<Uuid, u32>, key: Uuid, change: i32) {
     let count = counts.entry(key).or_default();
@@ -344,18 +444,22 @@ impl Port {
         let name = text("logical_port")?;
         let kind = text("type").unwrap_or_default();
         let datapath = row.get("datapath")?.uuids().next()?;
-        let chassis = ["chassis", "additional_chassis"].into_iter();
+        let chassis = ["chassis", ADDITIONAL_CHASSIS].into_iter();
         let chassis = chassis.filter_map(|column| row.get(column));
         // OVN-Kubernetes only marks a port as a pod's: `pod` is then not `namespace/name`.
         let pod = row.get("external_ids").and_then(|ids| ids.entry("pod"));
         let pod = pod.filter(|pod| pod.contains('/'));
         // A port of a VM or a pod has no type.
         let named = || kind.is_empty().then_some(name);
+        // A chassis claims a warm port before it has the flows, which is what is waited for.
+        let is_warm_port = kind == "external" && name.starts_with(WARM_PORT);
+        let chassis = chassis.flat_map(Datum::uuids).filter(|_| !is_warm_port);
         Some(Self {
             datapath,
-            chassis: chassis.flat_map(Datum::uuids).collect(),
+            chassis: chassis.collect(),
             owner: pod.or_else(named).map(Arc::from),
             patch: patch(row, kind, datapath).map(|patch| (name.into(), patch)),
+            is_localnet: kind == "localnet",
         })
     }
 }

@@ -21,7 +21,7 @@ const TICK: Duration = Duration::from_secs(1);
 #[must_use]
 pub const fn spec(leader_only: bool, locality: bool) -> MonitorSpec {
     MonitorSpec {
-        large_tables: if locality { &[locality::WANTED] } else { &[] },
+        large_tables: if locality { locality::TABLES } else { &[] },
         leader_only,
         ..MonitorSpec::new("OVN_Southbound", &chassis::WANTED)
     }

@@ -212,6 +212,18 @@ impl Datum {
         })
     }
 
+    /// The entries of a map of strings, in the order of their keys.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs: &[_] = match self {
+            Self::Map(pairs) => pairs,
+            Self::One(_) | Self::Set(_) => &[],
+        };
+        pairs.iter().filter_map(|pair| match pair {
+            (Atom::String(key), Atom::String(value)) => Some((&**key, &**value)),
+            _ => None,
+        })
+    }
+
     /// The string under a key of a map of strings.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<&str> {

@@ -34,12 +34,14 @@ impl Db {
         for column in columns {
             assert!(schema.as_object_mut().unwrap().remove(*column).is_some());
         }
-        let schema = json!({"tables": {"Port_Binding": {"columns": schema}}}).to_string();
+        let datapaths = json!({"external_ids": map()});
+        let schema = json!({"tables": {
+            "Port_Binding": {"columns": schema},
+            "Datapath_Binding": {"columns": datapaths},
+        }});
         let mut replica = TableCache::default();
-        replica.plan(MonitorPlan::new(
-            &[WANTED],
-            &Schema::parse(&schema).unwrap(),
-        ));
+        let schema = Schema::parse(&schema.to_string()).unwrap();
+        replica.plan(MonitorPlan::new(TABLES, &schema));
         let mut db = Self {
             replica,
             index: LocalityIndex::default(),
@@ -364,10 +366,104 @@ fn a_view_is_immutable_and_a_new_sync_has_the_current_ports() {
         db.index.view(),
         Locality {
             is_known: true,
+            has_additional_chassis: true,
             ..Locality::default()
         }
     );
     assert!(db.index.datapaths.is_empty() && db.index.patches.is_empty());
+}
+
+/// A port of another type that is bound on a chassis.
+fn special(name: &str, kind: &str, switch: u8, bound: u8) -> Value {
+    json!({
+        "logical_port": name,
+        "type": kind,
+        "datapath": ["uuid", id(1, switch)],
+        "chassis": uuids(2, &[bound]),
+    })
+}
+
+#[test]
+fn the_warm_ports_of_berth_make_no_switch_local_and_those_of_others_do() {
+    for (name, kind, expect) in [
+        ("berth-s-c", "external", "1:1 of 1"),
+        ("sriov", "external", "1:1 2:1 of 1"),
+        ("berth-vm.ns", "", "1:1 2:1 of 1"),
+    ] {
+        let db = Db::new(&[(1, port("ns/web", 1, &[1])), (2, special(name, kind, 1, 2))]);
+        assert_eq!(db.local("ns/web"), expect, "{name} {kind}");
+    }
+}
+
+#[test]
+fn a_switch_is_an_underlay_while_it_has_a_port_to_a_physical_network() {
+    let web = (1, port("ns/web", 1, &[1]));
+    let mut db = with_vpc(&[web, (2, special("net", "localnet", 2, 1))]);
+    let is_underlay = |db: &Db| {
+        let view = db.index.view();
+        view.switches_of("ns", "web").unwrap().are_underlay()
+    };
+    // Another switch of its VPC is, which the VM is not on.
+    assert!(!is_underlay(&db));
+    for (row, expect) in [(3, true), (4, true)] {
+        db.update("insert", &[(row, special("net", "localnet", 1, 1))]);
+        assert_eq!(is_underlay(&db), expect);
+    }
+    for (row, expect) in [(3, true), (4, false)] {
+        db.delete(&[row]);
+        assert_eq!(is_underlay(&db), expect);
+    }
+}
+
+#[test]
+fn a_cold_switch_is_known_by_its_vpc_and_by_its_id_in_the_northbound_database() {
+    let mut db = with_vpc(&[
+        (1, port("ns/web", 1, &[1])),
+        (2, port("ns/web", 2, &[])),
+        (3, port("ns/web", 3, &[])),
+    ]);
+    let uuid = |kind, number| Uuid::parse(&id(kind, number)).unwrap();
+    let datapaths = |kind: &str, rows: &[(u8, Value)]| {
+        let rows = rows
+            .iter()
+            .map(|(number, row)| (id(1, *number), json!({ kind: row })));
+        json!({"Datapath_Binding": rows.collect::<serde_json::Map<_, _>>()}).to_string()
+    };
+    let named = |number| {
+        let ids = json!([["logical-switch", id(5, number)], ["name", "s"]]);
+        json!({"external_ids": ["map", ids]})
+    };
+    let update = datapaths("insert", &[(1, named(1)), (2, named(2)), (9, json!({}))]);
+    let changes = db.replica.update(UpdateFormat::V2, &update).unwrap();
+    db.index.changed(&changes);
+    let cold = |db: &Db, number| {
+        let view = db.index.view();
+        let switches = view.switches_of("ns", "web").unwrap();
+        let cold = switches.cold_on(&chassis(number)).into_iter();
+        cold.map(|cold| (cold.vpc, cold.northbound))
+            .collect::<Vec<_>>()
+    };
+    let lone = (uuid(1, 3), None);
+    assert_eq!(cold(&db, 1), [lone], "the VPC is local there");
+    let vpc = uuid(1, 1);
+    let both = [(vpc, Some(uuid(5, 1))), (vpc, Some(uuid(5, 2))), lone];
+    assert_eq!(cold(&db, 2), both);
+    let view = db.index.view();
+    assert_eq!(view.vpc_of(&uuid(5, 2)), Some(vpc));
+
+    let update = datapaths("delete", &[(2, Value::Null)]);
+    let changes = db.replica.update(UpdateFormat::V2, &update).unwrap();
+    db.index.changed(&changes);
+    assert_eq!(db.index.view().vpc_of(&uuid(5, 2)), None);
+    assert_eq!(cold(&db, 2), [both[0], (vpc, None), lone]);
+}
+
+#[test]
+fn ports_on_two_chassis_need_a_column_that_old_databases_lack() {
+    for (lacking, expect) in [(&[][..], true), (&["additional_chassis"], false)] {
+        let db = Db::lacking(lacking, &[]);
+        assert_eq!(db.index.view().has_additional_chassis(), expect);
+    }
 }
 
 /// A row of few switches, chassis, VMs and names, so that they meet; or its end.

@@ -222,3 +222,13 @@ fn parse_written(json: &Value) -> Value {
         json.clone()
     }
 }
+
+#[test]
+fn the_strings_of_a_map_are_given_by_their_keys_and_nothing_else_is() {
+    let map = Datum::map([("b", "2"), ("a", "1")]);
+    assert_eq!(map.pairs().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
+    assert_eq!(map.entry("b"), Some("2"));
+    for other in [Datum::map([("a", 1)]), Datum::set(["a", "b"]), "a".into()] {
+        assert_eq!(other.pairs().count(), 0, "{other:?}");
+    }
+}
