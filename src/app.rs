@@ -3,6 +3,7 @@
 mod certificates;
 mod cluster;
 mod cluster_log;
+mod continuity;
 mod error;
 mod leader_tasks;
 mod listeners;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::config::{ListenAddress, LogFormat, LogLevel, ObjectName};
+use crate::config::{ContinuityMode, ListenAddress, LogFormat, LogLevel, ObjectName};
 use crate::domain::Provider;
 use crate::tls::HostName;
 
@@ -72,12 +72,32 @@ pub enum Command {
     /// Print the version of berth and, with --cluster, of what a cluster runs, with its known bugs
     #[command(after_help = exit::VERSION)]
     Version(Box<fleet::Version>),
+    /// Show what berth wrote to OVN's northbound database and no migration needs, and delete it with --apply
+    #[command(after_help = exit::CLEANUP)]
+    Cleanup(Box<Cleanup>),
     /// Print a script with which a shell completes the words of a command
     #[command(after_help = exit::OTHERS)]
     Completion(Completion),
     /// Write the man pages
     #[command(hide = true, after_help = exit::OTHERS)]
     Man(Man),
+}
+
+/// Flags of `berth cleanup`.
+#[derive(Debug, Default, Args)]
+pub struct Cleanup {
+    /// The cluster, which says which migrations are under way.
+    #[command(flatten)]
+    pub cluster: fleet::ClusterArgs,
+
+    /// Servers of OVN's northbound database, as `berth serve --ovn-nb` has them; certificates come
+    /// from --config
+    #[arg(long, env = "BERTH_OVN_NB", value_name = "ENDPOINTS")]
+    pub ovn_nb: Option<String>,
+
+    /// Delete it; otherwise it is only shown
+    #[arg(long, env = "BERTH_APPLY", conflicts_with = "snapshot", value_parser = switch)]
+    pub apply: bool,
 }
 
 /// Flags of `berth completion`.
@@ -158,6 +178,11 @@ pub struct Serve {
     /// probe]
     #[arg(long, env = "BERTH_OVN_NB", value_name = "ENDPOINTS")]
     pub ovn_nb: Option<String>,
+
+    /// Whether to prepare the network of a migration before its target is bound: Off or Prepare, which
+    /// writes to the northbound database [default: Off]
+    #[arg(long, env = "BERTH_CONTINUITY", value_name = "MODE")]
+    pub continuity: Option<ContinuityMode>,
 
     /// Server certificate with its chain (PEM); reloaded when the file changes
     #[arg(long, env = "BERTH_TLS_CERT", value_name = "FILE")]
@@ -286,6 +311,11 @@ pub struct SchedulerConfig {
         requires = "client_cert"
     )]
     pub client_key: Option<PathBuf>,
+
+    /// Add a second stanza, by which berth binds the pods of VMs and prepares the network of a migration
+    /// first (continuity.mode: Prepare)
+    #[arg(long, env = "BERTH_BIND", value_parser = switch)]
+    pub bind: bool,
 
     /// Print a whole kube-scheduler configuration instead of only the stanza
     #[arg(long, env = "BERTH_FULL", value_parser = switch)]

@@ -5,6 +5,7 @@
 
 pub mod address;
 mod agents;
+mod continuity;
 mod error;
 mod guard;
 mod lease;
@@ -42,6 +43,7 @@ use crate::yaml;
 
 pub use address::ListenAddress;
 pub use agents::Agents;
+pub use continuity::{Continuity, ContinuityMode};
 pub use error::{ConfigError, Refusal};
 pub use guard::{Checks, Guard};
 pub use lease::{LeaderElection, Lease};
@@ -96,6 +98,8 @@ pub struct Config {
     pub agents: Agents,
     /// OVN's southbound database.
     pub southbound: Southbound,
+    /// The network of a migration.
+    pub continuity: Continuity,
     /// The node condition `OVNChassisReady`.
     pub node_condition: NodeCondition,
     /// Leader election. One replica at a time publishes node conditions and probes the chassis.
@@ -183,6 +187,7 @@ impl Config {
         self.tls.check()?;
         self.check_central()?;
         self.southbound.check()?;
+        self.continuity.check()?;
         self.node_condition.check()?;
         self.lease.check()?;
         Scoring::check(&self.scoring)?;
@@ -218,7 +223,19 @@ impl Config {
     /// Refuses values that contradict each other, after the flags are applied.
     pub fn check_whole(&self) -> Result<(), Refusal> {
         self.check_central()?;
-        self.southbound.check_whole()
+        self.southbound.check_whole()?;
+        let Southbound {
+            endpoints, probe, ..
+        } = &self.southbound;
+        if self.continuity.mode == ContinuityMode::Prepare
+            && (endpoints.is_none() || probe.endpoints.is_none())
+        {
+            return Err(Refusal::Combination(
+                "continuity.mode: Prepare needs southbound.endpoints, --ovn-sb, and southbound.probe.endpoints, --ovn-nb"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// Refuses the endpoints of a central database with a provider that has none.

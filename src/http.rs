@@ -25,6 +25,7 @@ use strum::VariantArray;
 
 use crate::cluster::VmiReader;
 use crate::config::{Limits, Size};
+use crate::continuity::Binder;
 use crate::decide::policy::Policy;
 use crate::http::extender::ChangeWaitLimiter;
 use crate::http::limits::{BodyLimits, CallerLimits, Request, RequestLimiter, ServingThreads};
@@ -44,6 +45,12 @@ pub use metrics::{ExtenderOutcome, Metrics, RefusalCause, Surface, Verb};
 /// How often a kind of refusal, which callers can cause at will, is logged.
 const LOG_PERIOD: Duration = Duration::from_secs(1);
 
+/// The largest body of a bind call, in bytes: four names.
+const BIND_BODY: usize = 16 << 10;
+
+/// What a bind call may take beside the bind itself.
+const BIND_MARGIN: Duration = Duration::from_secs(1);
+
 /// What the handlers share.
 #[derive(Debug)]
 pub struct Service {
@@ -54,6 +61,8 @@ pub struct Service {
     handler_timeout: Duration,
     admission: RequestLimiter,
     extender: RequestLimiter,
+    binds: RequestLimiter,
+    binder: Option<Binder>,
     change_waits: ChangeWaitLimiter,
     refusals: [Mutex<Throttle>; RefusalCause::VARIANTS.len()],
     problems: Mutex<Throttle>,
@@ -61,11 +70,12 @@ pub struct Service {
 
 impl Service {
     /// A service on stores whose views may be replaced at any time. With a reader it looks up a VMI that
-    /// the view does not have yet.
+    /// the view does not have yet, and with a binder it binds pods.
     #[must_use]
     pub fn new(
         stores: Stores,
         reader: Option<Arc<VmiReader>>,
+        binder: Option<Binder>,
         policy: Policy,
         metrics: Metrics,
         limits: &Limits,
@@ -74,7 +84,7 @@ impl Service {
         let serving = ServingThreads::default();
         let body = |limit: Size, field| BodyLimits {
             limit: limit.bytes(),
-            field,
+            field: Some(field),
             rate: limits.body_rate.bytes(),
         };
         let admission = CallerLimits {
@@ -87,7 +97,18 @@ impl Service {
             bytes: limits.extender_bodies_in_flight.bytes(),
             requests: limits.extender_requests,
         };
+        let binds = CallerLimits {
+            body: BodyLimits {
+                limit: BIND_BODY,
+                field: None,
+                rate: limits.body_rate.bytes(),
+            },
+            bytes: BIND_BODY * usize::try_from(limits.bind_requests).unwrap_or(usize::MAX),
+            requests: limits.bind_requests,
+        };
         Arc::new(Self {
+            binds: RequestLimiter::new(Surface::Bind, binds, &serving, &metrics),
+            binder,
             admission: RequestLimiter::new(Surface::Admission, admission, &serving, &metrics),
             extender: RequestLimiter::new(Surface::Extender, extender, &serving, &metrics),
             handler_timeout: limits.handler_timeout.0,
@@ -128,6 +149,15 @@ impl Service {
         check_grant(peer.access.extender, "--scheduler-client-ca")?;
         let patience = self.handler_timeout;
         self.extender.admit(peer.address, patience, body).await
+    }
+
+    /// Admits a call of kube-scheduler to bind a pod, which may take longer than the others.
+    async fn admit_bind(&self, peer: Peer, body: Body) -> Result<Request<'_>, Refusal> {
+        check_grant(peer.access.extender, "--scheduler-client-ca")?;
+        let patience = self.binder.as_ref().map_or(self.handler_timeout, |binder| {
+            binder.patience() + BIND_MARGIN
+        });
+        self.binds.admit(peer.address, patience, body).await
     }
 
     /// The response to a request, or the status of its refusal.
@@ -192,7 +222,8 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/validate", post(admission::handle_validate))
         .route("/scheduler/filter", post(extender::handle_filter))
         .route("/scheduler/prioritize", post(extender::handle_prioritize))
-        .route("/scheduler/preempt", post(extender::handle_preempt));
+        .route("/scheduler/preempt", post(extender::handle_preempt))
+        .route("/scheduler/bind", post(extender::handle_bind));
     #[cfg(feature = "null-route")]
     let router = router.route("/null", post(null::handle));
     router

@@ -9,8 +9,8 @@ use berth::args::{self, Cli, Command, ConfigCommand, Program, exit, usage};
 use berth::config::{self, Config};
 use berth::layout::Layout;
 use berth::{
-    annotate, check, completion, config_check, demo, drain, explain, report, scheduler_config,
-    telemetry, version,
+    annotate, check, cleanup, completion, config_check, demo, drain, explain, report,
+    scheduler_config, telemetry, version,
 };
 use clap::FromArgMatches;
 
@@ -94,6 +94,10 @@ fn run(command: Command) -> Result<u8, String> {
         Command::Annotate(args) => {
             let answer = block_on(annotate::run(&args, layout))?;
             let answer = answer.map_err(|error| error.to_string())?;
+            return show(&answer);
+        }
+        Command::Cleanup(args) => {
+            let answer = block_on(cleanup::run(&args))?.map_err(|error| error.to_string())?;
             return show(&answer);
         }
         Command::Version(args) => {

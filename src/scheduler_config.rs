@@ -81,6 +81,7 @@ pub async fn print(args: &SchedulerConfig) -> Result<String, StanzaError> {
         server_name,
         client_cert,
         client_key,
+        bind,
         full,
     } = args;
     for (flag, path) in [("--client-cert", client_cert), ("--client-key", client_key)] {
@@ -139,11 +140,18 @@ pub async fn print(args: &SchedulerConfig) -> Result<String, StanzaError> {
     if *full {
         text += FIELDS;
     }
-    text += &stanza(&url, &server_name, &ca);
-    for (field, path) in [("certFile", client_cert), ("keyFile", client_key)] {
-        if let Some(path) = path {
-            let _ = writeln!(text, "    {field}: {}", quoted(&path.display().to_string()));
-        }
+    let tls = tls(
+        &server_name,
+        &ca,
+        client_cert.as_deref(),
+        client_key.as_deref(),
+    );
+    text += "extenders:\n";
+    text += &stanza(&url);
+    text += &tls;
+    if *bind {
+        text += &bind_stanza(&url);
+        text += &tls;
     }
     Ok(text)
 }
@@ -171,11 +179,10 @@ clientConnection:
   kubeconfig: /etc/kubernetes/scheduler.conf
 ";
 
-/// The stanza, each line with the reason for it where it is not plain. `ca` is as `caData` holds it.
-fn stanza(url: &BaseUrl, server_name: &str, ca: &str) -> String {
+/// The stanza but for its TLS, each line with the reason for it where it is not plain.
+fn stanza(url: &BaseUrl) -> String {
     format!(
         "\
-extenders:
 - urlPrefix: {url}
   filterVerb: filter
   prioritizeVerb: prioritize
@@ -192,16 +199,50 @@ extenders:
   managedResources:
   - name: devices.kubevirt.io/tun
     ignoredByScheduler: false
-  enableHTTPS: true
+",
+        url = quoted(&format!("{url}/scheduler")),
+    )
+}
+
+/// The stanza of the verb `bind` but for its TLS: it waits for longer than the others may.
+fn bind_stanza(url: &BaseUrl) -> String {
+    format!(
+        "\
+# berth binds the pods of VMs, and prepares the network of a migration first.
+- urlPrefix: {url}
+  bindVerb: bind
+  nodeCacheCapable: true
+  # kube-scheduler binds them itself when no berth answers.
+  ignorable: true
+  # continuity.warm.timeout and 10 s.
+  httpTimeout: 30s
+  managedResources:
+  - name: devices.kubevirt.io/tun
+    ignoredByScheduler: false
+",
+        url = quoted(&format!("{url}/scheduler")),
+    )
+}
+
+/// How kube-scheduler reaches berth. `ca` is as `caData` holds it.
+fn tls(server_name: &str, ca: &str, cert: Option<&Path>, key: Option<&Path>) -> String {
+    let mut text = format!(
+        "  enableHTTPS: true
   tlsConfig:
     serverName: {server_name}
     # Read once: kube-scheduler has to be restarted for another CA.
     caData: {ca}
 ",
-        url = quoted(&format!("{url}/scheduler")),
         server_name = quoted(server_name),
         ca = quoted(ca),
-    )
+    );
+    for (field, path) in [("certFile", cert), ("keyFile", key)] {
+        if let Some(path) = path {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "    {field}: {}", quoted(&path.display().to_string()));
+        }
+    }
+    text
 }
 
 /// The CA of a file, as `caData` holds it.
@@ -321,6 +362,25 @@ mod tests {
                 "extenders": stanza,
             })
         );
+        let both = SchedulerConfig {
+            bind: true,
+            full: false,
+            ..full
+        };
+        let printed = print(&both).await.unwrap();
+        let yaml: serde_json::Value = serde_saphyr::from_str(&printed).unwrap();
+        let first = &stanza[0];
+        let second = serde_json::json!({
+            "urlPrefix": first["urlPrefix"],
+            "bindVerb": "bind",
+            "nodeCacheCapable": true,
+            "ignorable": true,
+            "httpTimeout": "30s",
+            "managedResources": first["managedResources"],
+            "enableHTTPS": true,
+            "tlsConfig": first["tlsConfig"],
+        });
+        assert_eq!(yaml, serde_json::json!({ "extenders": [first, second] }));
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 //! as the bytes that came.
 
 pub mod admission;
+pub mod bind;
 pub mod extender;
 mod gather;
 pub mod kubevirt;

@@ -1,10 +1,12 @@
-//! The tasks of the leader: it publishes the node conditions and probes the chassis.
+//! The tasks of the leader: it publishes the node conditions, probes the chassis and keeps up what berth
+//! wrote to the northbound database.
 
 use std::convert::Infallible;
 use std::env;
 use std::future::pending;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -15,6 +17,7 @@ use ovsdb::ClientOptions;
 use super::AppError;
 use super::southbound::tls;
 use crate::config::{Config, LeaderElection};
+use crate::continuity::Keeper;
 use crate::lease::{self, ElectionConfig, LeaderElector};
 use crate::metrics::Registry;
 use crate::ovn::Probe;
@@ -30,6 +33,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) fn run(
     config: &Config,
     client: Option<&Client>,
+    keeper: Option<Arc<dyn Fn() -> Keeper + Send + Sync>>,
     stores: &Stores,
     registry: &Registry,
     leaving: impl Future<Output = ()> + Send + 'static,
@@ -41,6 +45,7 @@ pub(super) fn run(
         (LeaderElection::Always, None) => return Err(AppError::NoLease),
         (LeaderElection::Auto | LeaderElection::Always, Some(client)) => client,
     };
+    // With a northbound database to probe there is one to tidy up.
     if probed.is_none() && !is_publishing {
         return Ok(leaving.boxed());
     }
@@ -65,6 +70,7 @@ pub(super) fn run(
             Publisher::new(client, stores, policy.clone(), pace, metrics.clone())
         });
         let probe = options.clone().map(Probe::new);
+        let keeper = keeper.as_ref().map(|make| make());
         let (probe_metrics, southbound) = (probe_metrics.clone(), stores.southbound.clone());
         async move {
             let responds = || {
@@ -74,6 +80,7 @@ pub(super) fn run(
             tokio::select! {
                 never = publish(publisher) => never,
                 never = run_probe(probe, every, &probe_metrics, responds) => never,
+                never = keep(keeper) => never,
             }
         }
         .boxed()
@@ -93,6 +100,13 @@ pub(super) fn run(
 async fn publish(publisher: Option<Publisher>) -> Infallible {
     match publisher {
         Some(mut publisher) => publisher.run().await,
+        None => pending().await,
+    }
+}
+
+async fn keep(keeper: Option<Keeper>) -> Infallible {
+    match keeper {
+        Some(mut keeper) => keeper.run().await,
         None => pending().await,
     }
 }

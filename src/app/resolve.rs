@@ -16,6 +16,7 @@ pub(super) fn resolve(args: Serve) -> Result<Config, AppError> {
         network_provider,
         ovn_sb,
         ovn_nb,
+        continuity: mode,
         tls_cert,
         tls_key,
         tls_secret,
@@ -34,6 +35,7 @@ pub(super) fn resolve(args: Serve) -> Result<Config, AppError> {
         admin_listen: admin,
         network,
         southbound,
+        continuity,
         tls,
         log,
         ..
@@ -43,6 +45,7 @@ pub(super) fn resolve(args: Serve) -> Result<Config, AppError> {
     network.provider = network_provider.unwrap_or(network.provider);
     set(&mut southbound.endpoints, ovn_sb);
     set(&mut southbound.probe.endpoints, ovn_nb);
+    continuity.mode = mode.unwrap_or(continuity.mode);
     set(&mut tls.cert_file, tls_cert);
     set(&mut tls.key_file, tls_key);
     set(&mut tls.client_ca_file, client_ca);

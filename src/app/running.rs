@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::{oneshot, watch as signals};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::certificates::{Certificates, Served};
 use super::cluster::{Cluster, follow};
+use super::continuity::{self, Binding};
 use super::listeners::{
     ADMIN_CONNECTIONS, ADMIN_PATIENCE, Listeners, admin_limits, bind, https_limits, runs_in_pod,
 };
@@ -43,6 +45,7 @@ pub struct Running {
     certificates_task: JoinHandle<()>,
     watch_task: JoinHandle<()>,
     southbound_task: JoinHandle<()>,
+    warming_task: JoinHandle<()>,
     leader_tasks: JoinHandle<()>,
 }
 
@@ -57,35 +60,26 @@ impl Running {
         telemetry::register_metrics(&registry)?;
         let metrics = http::Metrics::register(&registry)?;
         let readiness = Arc::new(Readiness::default());
-        let view = Arc::new(ArcSwap::from_pointee(ClusterView::default()));
-        let changes = Changes::default();
-        let followed = southbound::follow(
-            &config.southbound,
-            config.scoring.locality > 0,
-            &readiness,
-            &changes,
-            &registry,
-        )?;
-        let (southbound, following) = match followed {
-            Some((source, following)) => (Some(source), following),
-            None => (None, pending().boxed()),
-        };
-        if let Some(source) = &southbound {
-            let rejects = config.southbound.on_stale == OnStale::Reject;
-            registry.collect(SouthboundGauges::new(source.clone(), rejects)?)?;
-        }
-        let stores = Stores {
-            cluster: Arc::clone(&view),
-            southbound,
-            changes,
-        };
+        let (stores, following) = open_stores(&config, &readiness, &registry)?;
         registry.collect(ClusterGauges::new(stores.clone(), policy.clone())?)?;
 
         let (https_phase, https_phases) = signals::channel(Phase::Serving);
         let leaving = left(https_phase.subscribe());
-        let led = leader_tasks::run(&config, cluster.client(), &stores, &registry, leaving)?;
+        let Binding {
+            binder,
+            warming,
+            keeper,
+        } = continuity::set_up(&config, cluster.client(), &stores, &registry)?;
+        let led = leader_tasks::run(
+            &config,
+            cluster.client(),
+            keeper,
+            &stores,
+            &registry,
+            leaving,
+        )?;
         let (reader, watching) = follow(cluster, &config, &stores, &readiness, &registry)?;
-        let service = Service::new(stores, reader, policy, metrics, &config.limits);
+        let service = Service::new(stores, reader, binder, policy, metrics, &config.limits);
         let limits = https_limits(&config);
         server::allow_connections(limits.max_connections.saturating_add(ADMIN_CONNECTIONS));
         let listeners = ServerMetrics::register(&registry)?;
@@ -132,6 +126,7 @@ impl Running {
         tracing::info!(%https, %admin, reach, version = env!("CARGO_PKG_VERSION"), "serving");
         let _ = serving.send(());
         let southbound_task = tokio::spawn(following);
+        let warming_task = tokio::spawn(warming);
         let leader_tasks = tokio::spawn(led);
         Ok(Self {
             https,
@@ -145,6 +140,7 @@ impl Running {
             certificates_task,
             watch_task,
             southbound_task,
+            warming_task,
             leader_tasks,
         })
     }
@@ -157,6 +153,7 @@ impl Running {
             _ = &mut self.certificates_task => "the renewal of certificates",
             _ = &mut self.watch_task => "the watch of the cluster",
             _ = &mut self.southbound_task => "the watch of the southbound database",
+            _ = &mut self.warming_task => "the making of warm ports",
             _ = &mut self.leader_tasks => "the election of the leader",
         }
     }
@@ -175,6 +172,7 @@ impl Running {
             certificates_task,
             watch_task,
             southbound_task,
+            warming_task,
             leader_tasks,
             ..
         } = self;
@@ -195,11 +193,42 @@ impl Running {
         certificates_task.abort();
         watch_task.abort();
         southbound_task.abort();
+        warming_task.abort();
         let _ = admin_phase.send(Phase::Stopped);
         if let Err(error) = admin_task.await {
             tracing::error!("the admin listener failed: {error}");
         }
     }
+}
+
+/// Empty stores with their gauges, and what keeps that of the southbound database current.
+fn open_stores(
+    config: &Config,
+    readiness: &Arc<Readiness>,
+    registry: &Registry,
+) -> Result<(Stores, BoxFuture<'static, ()>), AppError> {
+    let changes = Changes::default();
+    let followed = southbound::follow(
+        &config.southbound,
+        continuity::needs_locality(config),
+        readiness,
+        &changes,
+        registry,
+    )?;
+    let (southbound, following) = match followed {
+        Some((source, following)) => (Some(source), following),
+        None => (None, pending().boxed()),
+    };
+    if let Some(source) = &southbound {
+        let rejects = config.southbound.on_stale == OnStale::Reject;
+        registry.collect(SouthboundGauges::new(source.clone(), rejects)?)?;
+    }
+    let stores = Stores {
+        cluster: Arc::new(ArcSwap::from_pointee(ClusterView::default())),
+        southbound,
+        changes,
+    };
+    Ok((stores, following))
 }
 
 /// Waits until the service begins to shut down.

@@ -74,7 +74,7 @@ pub(crate) async fn read_once(
 }
 
 /// The files that both databases of OVN are reached with.
-pub(super) fn tls(config: &Southbound) -> Option<Tls> {
+pub(crate) fn tls(config: &Southbound) -> Option<Tls> {
     let identity = config.cert_file.as_ref().zip(config.key_file.as_ref());
     let files = ClientFiles {
         ca: config.ca_file.clone()?,

@@ -56,6 +56,14 @@ Exit codes:
   0  the versions are printed
   3  the cluster could not be read, or the command line is wrong";
 
+/// For the help of `berth cleanup`.
+pub(super) const CLEANUP: &str = "\
+Exit codes:
+  0  nothing is left over
+  1  there is something to delete; --apply deletes it
+  2  something is left after --apply
+  3  the cluster or the database could not be read, or the command line is wrong";
+
 /// For the help of the other commands.
 pub(super) const OTHERS: &str = "\
 Exit codes:
@@ -73,6 +81,7 @@ impl Command {
             | Self::Drain(_)
             | Self::Annotate(_)
             | Self::Explain(_)
+            | Self::Cleanup(_)
             | Self::Version(_) => WRONG,
             _ => FAILED,
         }

@@ -10,7 +10,7 @@ use crate::domain::Provider;
 use super::usage::switch;
 
 /// Where a cluster is read from, and by which configuration.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct ClusterArgs {
     /// Kubeconfig of the cluster [default: as kubectl chooses it]
     #[arg(long, env = "BERTH_KUBECONFIG", value_name = "FILE")]

@@ -210,6 +210,9 @@ impl Index {
         self.count(ObjectKind::Migration, is_new);
         self.delete_migration(&key);
         let (uid, vmi) = (migration.uid.clone(), migration.vmi.clone());
+        if migration.active {
+            self.view.migrations.insert_mut(uid.clone(), key.clone());
+        }
         self.edit_arrivals(&uid, &vmi, |arrivals| {
             arrivals.insert_migration(key, migration);
         });
@@ -220,6 +223,7 @@ impl Index {
         let Some(Migration { uid, vmi, .. }) = self.arrivals.migration(key).cloned() else {
             return false;
         };
+        self.view.migrations.remove_mut(&uid);
         self.edit_arrivals(&uid, &vmi, |arrivals| arrivals.remove_migration(key));
         true
     }

@@ -12,7 +12,7 @@ use kube::Client;
 use strum::IntoStaticStr;
 use tokio::time::{Instant, timeout};
 
-use crate::api::{Cause, Fault};
+use crate::api::{Cause, Fault, is_object_name};
 use crate::cluster::Metrics;
 use crate::cluster::kinds::WatchedResource;
 use crate::cluster::object::{Object, ObjectKey};
@@ -90,7 +90,7 @@ impl VmiReader {
     /// takes does not depend on whether another VMI has its name.
     pub async fn read(&self, source: IpAddr, namespace: &str, name: &str, uid: &str) -> Lookup {
         // Nothing in the cluster has another name, and no caller is to write a path or a query.
-        if !is_name(namespace) || !is_name(name) || uid.len() > LONGEST_UID {
+        if !is_object_name(namespace) || !is_object_name(name) || uid.len() > LONGEST_UID {
             return Lookup::Absent;
         }
         let key = ObjectKey::new(namespace, name);
@@ -167,20 +167,6 @@ impl std::fmt::Debug for VmiReader {
             .field("patience", &self.patience)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether the API server lets an object have this name (RFC 1123, a subdomain).
-fn is_name(text: &str) -> bool {
-    let is_label = |label: &str| {
-        let bytes = label.as_bytes();
-        let inside = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
-        bytes.iter().all(inside)
-            && !matches!(
-                (bytes.first(), bytes.last()),
-                (None | Some(b'-'), _) | (_, Some(b'-'))
-            )
-    };
-    text.len() <= 253 && text.split('.').all(is_label)
 }
 
 fn read(client: Client, patience: Duration, namespace: &str, name: &str) -> Read {

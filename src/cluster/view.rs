@@ -85,6 +85,8 @@ pub struct ClusterView {
     pub(super) vmis: HashTrieMapSync<ObjectKey, Vmi, RandomState>,
     /// Where each VMI is, by its UID.
     pub(super) vmis_by_uid: HashTrieMapSync<Box<str>, ObjectKey, RandomState>,
+    /// The migrations that are not over, by their UID.
+    pub(super) migrations: HashTrieMapSync<Box<str>, ObjectKey, RandomState>,
     pub(super) namespaces: HashTrieMapSync<Box<str>, bool, RandomState>,
     pub(super) kubevirts: RedBlackTreeMapSync<ObjectKey, DefaultBinding>,
     /// How many nodes carry a machine-type label.
@@ -136,6 +138,12 @@ impl ClusterView {
     #[must_use]
     pub fn vmi_named(&self, namespace: &str, name: &str) -> Option<&Vmi> {
         self.vmis.get(&ObjectKey::new(namespace, name))
+    }
+
+    /// The migration of this UID, unless it is over.
+    #[must_use]
+    pub fn active_migration(&self, uid: &str) -> Option<&ObjectKey> {
+        self.migrations.get(uid)
     }
 
     /// Where a VM comes from. A VMI that receives a migration from another one of this cluster leads to

@@ -29,6 +29,9 @@ pub struct Limits {
     pub admission_requests: u32,
     /// The same limit for extender calls.
     pub extender_requests: u32,
+    /// How many bind calls may be in progress at once. Each waits for as long as the network of a
+    /// migration takes.
+    pub bind_requests: u32,
     /// The lowest rate, in bytes per second, at which a body may arrive, measured over two seconds.
     /// A slower one gets 408.
     pub body_rate: Size,
@@ -62,6 +65,7 @@ impl Default for Limits {
             extender_bodies_in_flight: Size(128 << 20),
             admission_requests: 256,
             extender_requests: 64,
+            bind_requests: 512,
             body_rate: Size(64 << 10),
             connections: 2048,
             handler_timeout: Span(Duration::from_secs(10)),
@@ -84,6 +88,7 @@ impl Limits {
             extender_bodies_in_flight,
             admission_requests,
             extender_requests,
+            bind_requests,
             connections,
             lookups_per_second,
             ..
@@ -102,6 +107,7 @@ impl Limits {
         for (name, count) in [
             ("limits.admissionRequests", *admission_requests),
             ("limits.extenderRequests", *extender_requests),
+            ("limits.bindRequests", *bind_requests),
             ("limits.connections", *connections),
             ("limits.lookupsPerSecond", *lookups_per_second),
         ] {

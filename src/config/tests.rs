@@ -92,7 +92,7 @@ fn what_is_refused_is_named_by_path_value_and_expected_form() {
     for (text, expect) in [
         (
             "lunches: true",
-            "lunches: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, migrations, machineType, agents, southbound, nodeCondition, lease, scoring, limits, shutdown",
+            "lunches: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, migrations, machineType, agents, southbound, continuity, nodeCondition, lease, scoring, limits, shutdown",
         ),
         (
             "guard: {lunches: true}",
@@ -108,7 +108,7 @@ fn what_is_refused_is_named_by_path_value_and_expected_form() {
         ),
         (
             "a b: 1",
-            "a b: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, migrations, machineType, agents, southbound, nodeCondition, lease, scoring, limits, shutdown",
+            "a b: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, migrations, machineType, agents, southbound, continuity, nodeCondition, lease, scoring, limits, shutdown",
         ),
         (
             "apiVersion: berth.dev/v1",

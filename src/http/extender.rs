@@ -1,6 +1,7 @@
-//! The routes that kube-scheduler calls. A verb that waits longer than these gets a request limiter of
-//! its own, so that its calls do not take their places.
+//! The routes that kube-scheduler calls. `bind` waits for seconds and has a request limiter of its own, so
+//! that its calls do not take the places of the others.
 
+mod bind;
 mod decision;
 mod filter;
 mod preempt;
@@ -8,6 +9,7 @@ mod prioritize;
 mod retry;
 mod vmi;
 
+pub(super) use bind::handle as handle_bind;
 pub(super) use filter::handle as handle_filter;
 pub use filter::{FilterAnswer, filter};
 pub(super) use preempt::handle as handle_preempt;

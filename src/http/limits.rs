@@ -104,7 +104,7 @@ impl RequestLimiter {
 pub(super) async fn read_unlimited(peer: SocketAddr, body: Body) -> Result<Vec<u8>, Refusal> {
     let limits = BodyLimits {
         limit: usize::MAX,
-        field: "extenderBody",
+        field: Some("extenderBody"),
         rate: 0,
     };
     let deadline = Deadline::after(Duration::from_mins(2));
@@ -255,7 +255,7 @@ mod tests {
         let limits = CallerLimits {
             body: BodyLimits {
                 limit: 1 << 20,
-                field: "extenderBody",
+                field: Some("extenderBody"),
                 rate: 1,
             },
             bytes: 1 << 30,

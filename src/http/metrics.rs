@@ -26,6 +26,8 @@ pub enum Surface {
     Admission,
     /// kube-scheduler, at `/scheduler/…`.
     Extender,
+    /// kube-scheduler, at `/scheduler/bind`.
+    Bind,
     /// A path without a route.
     Other,
 }

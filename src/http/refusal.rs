@@ -32,12 +32,12 @@ pub(super) enum Refusal {
     #[error("the body did not arrive whole: {0}")]
     BrokenBody(axum::Error),
     /// The body is larger than allowed.
-    #[error("the body is larger than the limit of {limit} bytes (limits.{field})")]
+    #[error("the body is larger than the limit of {limit} bytes{}", by(*.field))]
     TooLarge {
         /// The limit in bytes.
         limit: usize,
-        /// The field of the configuration that sets it.
-        field: &'static str,
+        /// The field of the configuration that sets it, where one does.
+        field: Option<&'static str>,
     },
     /// The body did not come in time.
     #[error("the body did not arrive within {0:?}")]
@@ -73,7 +73,7 @@ pub(super) enum Refusal {
     NotReady,
     /// The path does not exist.
     #[error(
-        "no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt"
+        "no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize, /scheduler/preempt and /scheduler/bind"
     )]
     NoRoute,
     /// The path exists, for another method.
@@ -109,6 +109,10 @@ impl Refusal {
             Self::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, RefusalCause::NoRoute),
         }
     }
+}
+
+fn by(field: Option<&'static str>) -> String {
+    field.map_or_else(String::new, |field| format!(" (limits.{field})"))
 }
 
 fn of_peer(exhausted: Exhausted) -> &'static str {

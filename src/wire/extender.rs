@@ -26,6 +26,9 @@ pub enum ArgsError {
     /// The body is not JSON, or not of the shape of `ExtenderPreemptionArgs`.
     #[error("the body is not ExtenderPreemptionArgs: {0}")]
     NotPreemption(#[source] serde_json::Error),
+    /// The body is not JSON, or not of the shape of `ExtenderBindingArgs`.
+    #[error("the body is not ExtenderBindingArgs: {0}")]
+    NotBinding(#[source] serde_json::Error),
     /// `Pod` is null or missing.
     #[error("the call has no Pod")]
     NoPod,
@@ -93,7 +96,10 @@ impl ArgsError {
     /// and drops the body of any other status.
     #[must_use]
     pub const fn is_protocol_error(&self) -> bool {
-        matches!(self, Self::NotArgs(_) | Self::NotPreemption(_))
+        matches!(
+            self,
+            Self::NotArgs(_) | Self::NotPreemption(_) | Self::NotBinding(_)
+        )
     }
 }
 

@@ -9,6 +9,7 @@ use axum::http::{self, StatusCode};
 use axum::response::Response;
 use hyper::upgrade::OnUpgrade;
 
+use super::binding::bind;
 use super::delete::delete;
 use super::discovery::discover;
 use super::faults::{Effect, denied, failed, forbidden};
@@ -147,6 +148,7 @@ fn has_subresource(kind: &Kind, subresource: &str) -> bool {
     match subresource {
         "" => true,
         "status" => kind.status,
+        "binding" => kind.name == "Pod",
         _ => false,
     }
 }
@@ -177,6 +179,7 @@ fn dispatch(
         Verb::Get => existing(store, kind, request)
             .map(|object| reply::json(StatusCode::OK, form.of(&object).into_owned())),
         Verb::List => list(store, kind, form, request),
+        Verb::Create if request.subresource == "binding" => bind(store, kind, request, body),
         Verb::Create if request.name.is_empty() && placed_for_write(kind, request) => {
             create(store, kind, request, body, webhooks_answer)
         }

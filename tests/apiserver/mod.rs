@@ -5,6 +5,7 @@
 
 mod admission;
 mod answer;
+mod binding;
 mod body;
 mod delete;
 mod discovery;

@@ -196,6 +196,18 @@ impl Status {
         Self::new(409, "Conflict", message).about(kind, name)
     }
 
+    /// A binding of a pod that can't be bound.
+    pub(crate) fn binding_conflict(pod: &str, why: &str) -> Box<Self> {
+        let message = format!(r#"Operation cannot be fulfilled on pods/binding "{pod}": {why}"#);
+        let mut status = Self::new(409, "Conflict", message);
+        status.details = Some(Details {
+            name: pod.to_owned(),
+            kind: "pods/binding".to_owned(),
+            ..Details::default()
+        });
+        status
+    }
+
     /// A deletion of another object than the one that is there. It names the kind, not the resource.
     pub(crate) fn precondition(kind: &Kind, name: &str, why: &str) -> Box<Self> {
         let qualified = kind.qualified_kind();

@@ -19,9 +19,19 @@ pub(crate) struct Scheduler {
 impl Scheduler {
     /// Starts one that reaches berth at `url`, and trusts `ca`.
     pub(crate) fn start(world: &World, url: &str, ca: &Path) -> Self {
+        Self::configured(world, &configuration(url, ca, &world.scheduler_kubeconfig))
+    }
+
+    /// The same, and berth binds the pods of VMs.
+    pub(crate) fn start_binding(world: &World, url: &str, ca: &Path) -> Self {
+        let mut configuration = configuration(url, ca, &world.scheduler_kubeconfig);
+        configuration["extenders"] = stanza(url, ca, &["--bind"])["extenders"].take();
+        Self::configured(world, &configuration)
+    }
+
+    fn configured(world: &World, configuration: &Value) -> Self {
         let config = world.dir().join("kube-scheduler.json");
-        let kubeconfig = &world.scheduler_kubeconfig;
-        fs::write(&config, configuration(url, ca, kubeconfig).to_string()).unwrap();
+        fs::write(&config, configuration.to_string()).unwrap();
         let mut command = world.programs.command("kube-scheduler");
         command
             .arg(format!("--config={}", config.display()))
@@ -47,7 +57,7 @@ fn configuration(url: &str, ca: &Path, kubeconfig: &Path) -> Value {
     let path = programs::repository("manifests/kube-scheduler-configuration.yaml");
     let text = fs::read_to_string(path).unwrap();
     let mut configuration: Value = serde_saphyr::from_str(&text).unwrap();
-    let stanza = stanza(url, ca);
+    let stanza = stanza(url, ca, &[]);
     // The file differs from what berth prints in nothing but what is particular to a cluster.
     let mut shown = configuration["extenders"].clone();
     for place in [
@@ -66,10 +76,11 @@ fn configuration(url: &str, ca: &Path, kubeconfig: &Path) -> Value {
 }
 
 /// What `berth scheduler-config` prints.
-fn stanza(url: &str, ca: &Path) -> Value {
+fn stanza(url: &str, ca: &Path, flags: &[&str]) -> Value {
     let output = programs::berth()
         .args(["scheduler-config", "--url", url, "--ca"])
         .arg(ca)
+        .args(flags)
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");

@@ -26,6 +26,7 @@ fn mk_service() -> (Arc<Asked>, Stores, Value) {
     let service = Service::new(
         stores.clone(),
         None,
+        None,
         config.policy(),
         Metrics::register(&registry).unwrap(),
         &config.limits,

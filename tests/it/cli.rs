@@ -119,11 +119,11 @@ fn a_usage_error_names_what_is_wrong_and_the_help_of_its_command_in_one_line() {
         ),
         (
             &["dmeo"],
-            "unknown command \"dmeo\" (did you mean demo?); the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, completion; see berth --help",
+            "unknown command \"dmeo\" (did you mean demo?); the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, cleanup, completion; see berth --help",
         ),
         (
             &["moor"],
-            "unknown command \"moor\"; the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, completion; see berth --help",
+            "unknown command \"moor\"; the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, cleanup, completion; see berth --help",
         ),
         (
             &["completion", "sh"],
@@ -381,6 +381,7 @@ fn every_flag_can_be_set_in_the_environment_and_every_switch_as_people_set_one()
                     "berth report" => "report",
                     "berth version" => "version",
                     "berth annotate" => "annotate",
+                    "berth cleanup" => "cleanup",
                     "berth config check" => "config check -",
                     "berth scheduler-config" => "scheduler-config --ca /none",
                     other => panic!("{other}"),
@@ -398,7 +399,7 @@ fn every_flag_can_be_set_in_the_environment_and_every_switch_as_people_set_one()
             }
         }
     }
-    assert_eq!(switches, 13);
+    assert_eq!(switches, 15);
 }
 
 #[test]
@@ -448,7 +449,7 @@ fn what_serve_needs_and_lacks_is_named_by_its_flag() {
         &["serve", "--config", &lines],
         1,
         &format!(
-            "error: config {lines}: a b: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, migrations, machineType, agents, southbound, nodeCondition, lease, scoring, limits, shutdown"
+            "error: config {lines}: a b: unknown field; the fields here are apiVersion, kind, listen, adminListen, tls, log, network, guard, migrations, machineType, agents, southbound, continuity, nodeCondition, lease, scoring, limits, shutdown"
         ),
     );
     check_failure(

@@ -59,6 +59,7 @@ impl Late {
         let service = Service::new(
             view.into(),
             Some(Arc::clone(&reader)),
+            None,
             config.policy(),
             Metrics::register(&Registry::default()).unwrap(),
             &config.limits,
@@ -347,7 +348,14 @@ async fn until_the_cluster_is_known_nobody_gets_a_decision() {
     let config = Config::default();
     let view = Arc::new(ArcSwap::from_pointee(ClusterView::default()));
     let metrics = Metrics::register(&Registry::default()).unwrap();
-    let service = Service::new(view.into(), None, config.policy(), metrics, &config.limits);
+    let service = Service::new(
+        view.into(),
+        None,
+        None,
+        config.policy(),
+        metrics,
+        &config.limits,
+    );
     for (path, body) in [
         ("/mutate", "admission-create-vm-bridge"),
         ("/scheduler/filter", "filter-names-migration"),

@@ -22,6 +22,8 @@ mod certs;
 mod change_waits;
 mod check;
 mod cli;
+mod continuity;
+mod continuity_properties;
 mod docs;
 mod drain;
 mod end_to_end;

@@ -191,7 +191,10 @@ fn components_take_each_other_beside_them() {
         "pod-monitor",
     ];
     // Each for another network: a cluster has one of them.
-    let networks = [&["southbound", "southbound-probe"][..], &["ovn-kubernetes"]];
+    let networks = [
+        &["southbound", "southbound-probe", "continuity"][..],
+        &["ovn-kubernetes"],
+    ];
     let folders = fs::read_dir(root().join("manifests/components")).unwrap();
     assert_eq!(folders.count(), common.len() + networks.concat().len());
     let ways = ["base", "loopback"].map(|name| networks.map(|network| (name, network)));

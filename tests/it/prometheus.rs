@@ -161,6 +161,8 @@ fn a_real_prometheus_scrapes_it() {
             "BerthNodeConditionsWait",
             "BerthLeaseNotHeld",
             "BerthProbeFails",
+            "BerthBindsFail",
+            "BerthMigrationsNotPrepared",
             "BerthChassisStandStill",
             "BerthSouthboundTooLarge",
             "BerthMigrationsNotGuarded",

@@ -116,7 +116,7 @@ impl Following {
         registry.collect(gauges.unwrap()).unwrap();
         let metrics = Metrics::register(&registry).unwrap();
         let policy = config.policy();
-        let service = Service::new(stores, None, policy, metrics, &config.limits);
+        let service = Service::new(stores, None, None, policy, metrics, &config.limits);
         Self {
             asked: Asked { service, registry },
             source,

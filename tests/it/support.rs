@@ -88,6 +88,7 @@ impl Asked {
         let service = Service::new(
             view.into(),
             None,
+            None,
             config.policy(),
             Metrics::register(&registry).unwrap(),
             &config.limits,

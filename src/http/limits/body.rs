@@ -22,8 +22,8 @@ const GRACE: Duration = Duration::from_secs(2);
 pub(in crate::http) struct BodyLimits {
     /// The most bytes.
     pub(in crate::http) limit: usize,
-    /// The field of the configuration that sets the limit.
-    pub(in crate::http) field: &'static str,
+    /// The field of the configuration that sets the limit, where one does.
+    pub(in crate::http) field: Option<&'static str>,
     /// The least bytes a second.
     pub(in crate::http) rate: usize,
 }
@@ -211,7 +211,7 @@ mod tests {
     ) -> Result<(Vec<u8>, BudgetGuard), Refusal> {
         let limits = BodyLimits {
             limit,
-            field: "admissionBody",
+            field: Some("admissionBody"),
             rate,
         };
         let deadline = Deadline::after(Duration::from_secs(10));

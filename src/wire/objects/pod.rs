@@ -25,6 +25,8 @@ struct PodMetadata<'a> {
     name: Text<'a>,
     #[serde(default)]
     namespace: Text<'a>,
+    #[serde(default)]
+    uid: Text<'a>,
     labels: Option<Map<PodLabels<'a>>>,
     owner_references: Option<Gathered<VmiController<'a>>>,
     deletion_timestamp: Option<IgnoredAny>,
@@ -169,6 +171,12 @@ impl Pod<'_> {
     #[must_use]
     pub fn namespace(&self) -> &str {
         self.metadata.namespace.as_str()
+    }
+
+    /// Its UID.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        self.metadata.uid.as_str()
     }
 
     /// Whether it is a virt-launcher. Hot-plug attachment pods carry the migration's labels as

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod certificates;
+mod continuity;
 mod crds;
 mod drain;
 mod injection;
@@ -50,6 +51,7 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     drain::a_drain_does_to_every_vm_what_its_plan_says needs "virt-controller",
     ovn::a_pod_that_fits_nowhere_is_scheduled_soon_after_a_chassis_returns,
     ovn::targets_land_where_their_network_is_local,
+    continuity::a_target_is_bound_once_its_network_is_prepared_and_also_without_berth,
     certificates::both_callers_trust_what_two_replicas_made,
     certificates::what_others_spoil_is_repaired,
     installation::what_berth_needs_is_told_by_a_real_api_server,

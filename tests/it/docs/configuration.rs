@@ -16,8 +16,9 @@ const MARK: &str =
 const DEFAULT: &str = "src/config/default.yaml";
 
 /// The flags of `berth serve` that set a field.
-const FLAGS: [(&str, &str); 13] = [
+const FLAGS: [(&str, &str); 14] = [
     ("listen", "listen"),
+    ("continuity", "continuity.mode"),
     ("admin-listen", "adminListen"),
     ("tls-cert", "tls.certFile"),
     ("tls-key", "tls.keyFile"),
