@@ -38,6 +38,9 @@ pub enum CheckError {
     /// A VM that was named is not there.
     #[error("there is no VM {0}; -n NAMESPACE selects another namespace, -A all of them")]
     NoVm(String),
+    /// No namespace has a VM that was named.
+    #[error("there is no VM {0:?} in any namespace")]
+    NoVmAnywhere(String),
     /// The namespace is not there.
     #[error("there is no namespace {0:?}")]
     NoNamespace(String),
@@ -208,7 +211,10 @@ fn selected<'l>(args: &Check, cluster: &'l Cluster) -> Result<Vec<Body<'l>>, Che
     for word in &args.vms {
         let (_, name) = named_vm(word).ok_or_else(|| CheckError::NotAVm(word.clone()))?;
         if !bodies.iter().any(|body| body.name() == name) {
-            return Err(CheckError::NoVm(format!("{namespace}/{name}")));
+            return Err(match asked {
+                Some(namespace) => CheckError::NoVm(format!("{namespace}/{name}")),
+                None => CheckError::NoVmAnywhere(name.to_owned()),
+            });
         }
         names.insert(name);
     }

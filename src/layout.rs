@@ -7,8 +7,8 @@ use std::fmt::{Arguments, Write as _};
 use std::io::{self, IsTerminal as _};
 
 use anstyle::{AnsiColor, Style};
+use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 
 use crate::text::{LONGEST_NAME, shorten};
 
@@ -25,7 +25,7 @@ const COLUMNS: usize = 100;
 const FEWEST_COLUMNS: usize = 40;
 
 /// The least columns for the text in the last column of a table.
-const NARROWEST: u16 = 16;
+const NARROWEST: usize = 24;
 
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
 pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
@@ -139,29 +139,57 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// Rows under a head, in columns. With a width, the text in the last column is broken so that the rows fit
-/// where the other columns leave room; these have names, which stay whole.
+/// Rows under a head, in columns. With a width, the text in the last column is broken so that the rows fit, or
+/// put below them where it would be too narrow. The other columns have names, which stay whole.
 pub(crate) fn columns(
     head: &[&str],
     rows: impl IntoIterator<Item = Vec<String>>,
     width: Option<usize>,
 ) -> String {
-    let mut table = Table::new();
-    if !head.is_empty() {
-        table.set_header(head);
+    let head = (!head.is_empty()).then(|| head.iter().map(|&cell| cell.to_owned()).collect());
+    let mut rows: Vec<Vec<String>> = head.into_iter().chain(rows).collect();
+    let Some(width) = width else {
+        return table(rows);
+    };
+    let count = rows.iter().map(Vec::len).max().unwrap_or_default();
+    // A row may have fewer cells.
+    let last = |row: &mut Vec<String>| (row.len() == count).then(|| row.pop()).flatten();
+    let texts: Vec<String> = rows
+        .iter_mut()
+        .map(|row| last(row).unwrap_or_default())
+        .collect();
+    let table = table(rows);
+    let length = |text: &str| text.chars().count();
+    let start = table.lines().map(length).max().unwrap_or_default() + 2;
+    let room = width.saturating_sub(start);
+    let is_below = room < NARROWEST && texts.iter().any(|text| length(text) > room);
+    let mut out = String::new();
+    for (line, text) in table.lines().zip(texts) {
+        if is_below {
+            put(&mut out, format_args!("{line}\n"));
+            if !text.is_empty() {
+                for text in wrap(&text, width.saturating_sub(4)) {
+                    put(&mut out, format_args!("    {text}\n"));
+                }
+            }
+            continue;
+        }
+        for (number, text) in wrap(&text, room).into_iter().enumerate() {
+            let line = if number == 0 { line } else { "" };
+            let row = format!("{line:start$}{text}");
+            put(&mut out, format_args!("{}\n", row.trim_end()));
+        }
     }
+    out
+}
+
+/// Rows in columns, each in one line.
+fn table(rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
     table.add_rows(rows);
     table.load_style(NOTHING);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
-        column.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    if let Some(width) = width {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-        if let Some(last) = table.column_iter_mut().last() {
-            last.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(NARROWEST)));
-        }
     }
     table.trim_fmt() + "\n"
 }
@@ -222,6 +250,41 @@ mod tests {
         ] {
             assert_eq!(wrap(text, width), expect, "{text:?} {width}");
         }
+    }
+
+    #[test]
+    fn the_last_column_is_broken_or_put_below() {
+        let rows = || {
+            let row = |row: &[&str]| row.iter().map(|&cell| cell.to_owned()).collect();
+            [
+                row(&["default/web", "ok", "one two three four five six"]),
+                row(&["default/legacy", "blocked", ""]),
+                row(&["and 3 more"]),
+            ]
+        };
+        let head = ["VM", "VERDICT", "CODES"];
+        let whole = "VM              VERDICT  CODES\n\
+                     default/web     ok       one two three four five six\n\
+                     default/legacy  blocked\n\
+                     and 3 more\n";
+        assert_eq!(columns(&head, rows(), None), whole);
+        assert_eq!(columns(&head, rows(), Some(60)), whole);
+        assert_eq!(
+            columns(&head, rows(), Some(50)),
+            "VM              VERDICT  CODES\n\
+             default/web     ok       one two three four five\n\
+             \x20                        six\n\
+             default/legacy  blocked\n\
+             and 3 more\n"
+        );
+        assert_eq!(
+            columns(&head, rows(), Some(30)),
+            "VM              VERDICT\n    CODES\n\
+             default/web     ok\n    one two three four five\n    six\n\
+             default/legacy  blocked\n\
+             and 3 more\n"
+        );
+        assert_eq!(columns(&[], Vec::new(), Some(30)), "");
     }
 
     #[test]

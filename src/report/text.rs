@@ -50,7 +50,7 @@ pub fn table(report: &FleetReport<'_>, layout: Layout) -> String {
         ("machine types", "MACHINE TYPE", of_types as Usages),
         ("CPU models", "CPU MODEL", of_models),
     ] {
-        let head = [head, "RUNNING VMS", "NODES"];
+        let head = [head, "RUNNING VMS", "NODES THAT CAN TAKE IT"];
         let rows = usages(usage(is), would_be.map(usage));
         section(&mut out, title, &head, rows);
     }
@@ -64,7 +64,9 @@ pub fn table(report: &FleetReport<'_>, layout: Layout) -> String {
         out.push('\n');
     }
     let program = layout.program;
-    let more = format!("{program} check says more of each VM, {program} explain CODE of a code");
+    let more = format!(
+        "{program} check shows what was found of each VM, {program} explain CODE explains a code"
+    );
     put_paragraph(&more, 0, DIM, layout, &mut out);
     out.push('\n');
     put_wrapped(&text::summary(is.summary), 4, layout, &mut out);
@@ -108,7 +110,7 @@ fn targets(is: &Census<'_>, would_be: Option<&Census<'_>>) -> Vec<Vec<String>> {
             ("none".to_owned(), targets.none),
             ("1".to_owned(), targets.one),
             (format!("2 to {FEW}"), targets.few),
-            ("more".to_owned(), targets.many),
+            (format!("{} or more", FEW + 1), targets.many),
             ("not known".to_owned(), targets.unknown),
         ]
     };

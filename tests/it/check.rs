@@ -166,6 +166,10 @@ fn what_can_not_be_checked_is_an_error_with_code_3() {
             "error: there is no VM default/nothing; -n NAMESPACE selects another namespace, -A all of them\n",
         ),
         (
+            &["nothing", "-A"],
+            "error: there is no VM \"nothing\" in any namespace\n",
+        ),
+        (
             &["pod/web"],
             "error: \"pod/web\" is not a VM: write NAME, vm/NAME or vmi/NAME\n",
         ),
