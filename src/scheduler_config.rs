@@ -216,8 +216,10 @@ fn bind_stanza(url: &BaseUrl) -> String {
   ignorable: true
   # continuity.warm.timeout and 10 s.
   httpTimeout: 30s
+  # Every virt-launcher asks for this device as well, unless KVM is emulated. kube-scheduler takes no
+  # resource in two stanzas.
   managedResources:
-  - name: devices.kubevirt.io/tun
+  - name: devices.kubevirt.io/kvm
     ignoredByScheduler: false
 ",
         url = quoted(&format!("{url}/scheduler")),
@@ -376,7 +378,7 @@ mod tests {
             "nodeCacheCapable": true,
             "ignorable": true,
             "httpTimeout": "30s",
-            "managedResources": first["managedResources"],
+            "managedResources": [{"name": "devices.kubevirt.io/kvm", "ignoredByScheduler": false}],
             "enableHTTPS": true,
             "tlsConfig": first["tlsConfig"],
         });
