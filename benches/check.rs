@@ -60,7 +60,7 @@ fn main() {
     let snapshot = Snapshot::from(&loaded.view);
     let policy = config.policy();
     let mut judge = Judge::new(&loaded.fleet, &snapshot, &policy);
-    let items = Body::all(&loaded.fleet).map(|body| Item::from(&judge.judge(body)));
+    let items = Body::all(&loaded.fleet).map(|body| Item::new(&judge.judge(body), |_| false));
     let report = CheckReport::new(items.collect());
     let text = serde_json::to_string(&report).unwrap();
     let judged = begun.elapsed();

@@ -9,15 +9,18 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::args::Program;
 use crate::args::fleet::{Check, FailOn, Output, PlanOutput};
 use crate::check::cluster::{Cluster, ClusterError, Scope};
 use crate::check::install::report::InstallationReport;
 use crate::check::report::{CheckReport, Item};
+use crate::cluster::object::ObjectKey;
 use crate::decide::causes::Cause;
 use crate::decide::codes::Code;
 use crate::fleet::Fleet;
 use crate::fleet::finding::{Finding, Summary, Verdict};
 use crate::fleet::judge::{Body, Judge, Judgement, Kind};
+use crate::fleet::kind;
 use crate::layout::Layout;
 
 /// What a check comes to.
@@ -47,14 +50,31 @@ pub enum CheckError {
     /// The node that was named is not there.
     #[error("there is no node {0:?}")]
     NoNode(String),
+    /// A VM that was named is damaged.
+    #[error("the VM is not judged, because an object could not be read: {0}")]
+    Damaged(String),
+    /// There is a VM of this name, and no VMI.
+    #[error(
+        "VMI {0} does not exist, because the VM does not run; vm/{1} judges the VM by its template"
+    )]
+    DoesNotRun(String, String),
+    /// There is a VMI of this name, and no VM.
+    #[error("VM {0} does not exist; vmi/{1} judges the VMI of this name")]
+    NotOfAVm(String, String),
     /// The kind is not a VM.
     #[error("{0:?} is not a VM: write NAME, vm/NAME or vmi/NAME")]
     NotAVm(String),
-    /// A code that there is not.
+    /// There is a namespace where a kind should be.
+    #[error("{0:?} is not a VM: for the VM of namespace {1}, write -n {1} {2}")]
+    NamespaceBeforeName(String, String, String),
+    /// What is suppressed is not written as it has to be.
     #[error(
         "--suppress {0:?}: write CODE or CODE=KIND/NAMESPACE/NAME, as in BRT0413=vm/default/web"
     )]
     Suppress(String),
+    /// A code that there is not.
+    #[error("--suppress {0:?}: there is no code {1:?}; `{program} explain` lists all of them", program = Program::current().name())]
+    NoCode(String, String),
 }
 
 /// Checks the VMs that are asked for.
@@ -84,6 +104,15 @@ pub async fn run(args: &Check, layout: Layout) -> Result<Answer, CheckError> {
     }
     let cluster = Cluster::read(&args.fleet, Scope::from(&args.scope)).await?;
     let report = report(args, &cluster, &suppressed)?;
+    let warns = report
+        .items
+        .iter()
+        .any(|item| item.counted == Verdict::Warning);
+    // A VM that is named and damaged is an error already.
+    let is_asked = |key: &ObjectKey| {
+        args.vms.is_empty() && (args.scope.all_namespaces || key.is_in(&cluster.namespace))
+    };
+    let is_unanswered = cluster.is_unanswered(is_asked);
     Ok(Answer {
         text: print_report(
             &report,
@@ -92,15 +121,7 @@ pub async fn run(args: &Check, layout: Layout) -> Result<Answer, CheckError> {
             |layout| text::table(&report, layout),
             || text::short(&report, layout),
         ),
-        code: {
-            let warns = report.items.iter().any(|item| item.verdict == "warning");
-            exit_code(
-                report.summary,
-                warns,
-                args.answer.fail_on,
-                cluster.is_unanswered(),
-            )
-        },
+        code: exit_code(report.counted(), warns, args.answer.fail_on, is_unanswered),
     })
 }
 
@@ -114,6 +135,7 @@ fn report<'l>(
     let bodies = selected(args, cluster)?;
     if let Some(node) = &args.node
         && !fleet.nodes.contains_key(node)
+        && !fleet.may_have(kind::Kind::Node, &ObjectKey::new("", node))
     {
         return Err(CheckError::NoNode(node.clone()));
     }
@@ -123,7 +145,6 @@ fn report<'l>(
     };
     let mut of_cluster = cluster.findings();
     of_cluster.retain(|found| !is_suppressed(found, None));
-    let is_known = cluster.gaps().is_empty();
     let mut judge = Judge::new(fleet, &cluster.snapshot, &cluster.policy);
     let mut items = Vec::new();
     if !of_cluster.is_empty() {
@@ -134,35 +155,11 @@ fn report<'l>(
         if let Some(node) = &args.node {
             narrow(&mut judgement, node);
         }
-        judgement
-            .findings
-            .retain(|found| !is_suppressed(found, Some(&body)));
-        settle(&mut judgement, is_known);
-        items.push(Item::from(&judgement));
+        items.push(Item::new(&judgement, |found| {
+            is_suppressed(found, Some(&body))
+        }));
     }
     Ok(CheckReport::new(items))
-}
-
-/// Sets the verdict by the findings that are left. Without the nodes or the pods, nothing is said of targets.
-pub(crate) fn settle(judgement: &mut Judgement<'_>, are_targets_known: bool) {
-    let findings = &mut judgement.findings;
-    if !are_targets_known {
-        judgement.targets.clear();
-        findings.retain(|found| !depends_on_targets(found));
-    }
-    judgement.verdict = match Verdict::of(findings) {
-        Verdict::Blocked => Verdict::Blocked,
-        _ if !are_targets_known => Verdict::Unknown,
-        verdict => verdict,
-    };
-}
-
-/// Whether a finding says something of the targets, or follows from them.
-fn depends_on_targets(found: &Finding<'_>) -> bool {
-    matches!(
-        found.code,
-        Code::Cause(Cause::NoTarget | Cause::OneTarget | Cause::BlocksDrain)
-    )
 }
 
 /// Leaves one node in a judgement.
@@ -175,11 +172,12 @@ fn narrow(judgement: &mut Judgement<'_>, node: &str) {
     for found in &mut judgement.findings {
         found.nodes.retain(|named| *named == node);
     }
-    if judgement.targets.is_empty() {
+    if judgement.targets.is_empty() && judgement.are_targets_known {
         judgement
             .findings
             .insert(0, Finding::of(Cause::NodeDoesNotFit, node));
     }
+    judgement.verdict = Verdict::of(&judgement.findings);
 }
 
 /// The VMs of a namespace, or of all.
@@ -202,26 +200,77 @@ pub(crate) fn bodies<'l>(
 /// The VMs that are asked for.
 fn selected<'l>(args: &Check, cluster: &'l Cluster) -> Result<Vec<Body<'l>>, CheckError> {
     let namespace = &cluster.namespace;
+    let fleet = &cluster.loaded.fleet;
     let asked = (!args.scope.all_namespaces).then_some(namespace.as_str());
-    let bodies = bodies(&cluster.loaded.fleet, asked)?;
+    let bodies = bodies(fleet, asked)?;
     if args.vms.is_empty() {
         return Ok(bodies);
     }
     let mut names = BTreeSet::new();
     for word in &args.vms {
-        let (_, name) = named_vm(word).ok_or_else(|| CheckError::NotAVm(word.clone()))?;
-        if !bodies.iter().any(|body| body.name() == name) {
+        let (kind, name) = named_vm(word).ok_or_else(|| not_a_vm(word, fleet))?;
+        let of_name = bodies.iter().filter(|body| body.name() == name);
+        let of_name: Vec<Body<'l>> = of_name.copied().collect();
+        if of_name.is_empty() {
             return Err(match asked {
-                Some(namespace) => CheckError::NoVm(format!("{namespace}/{name}")),
+                Some(namespace) => no_vm(&ObjectKey::new(namespace, name), cluster),
                 None => CheckError::NoVmAnywhere(name.to_owned()),
             });
         }
+        require_kind(kind, &of_name, fleet)?;
         names.insert(name);
     }
     Ok(bodies
         .into_iter()
         .filter(|body| names.contains(body.name()))
         .collect())
+}
+
+/// One of the VMs of a name has to be of the kind that is asked for.
+pub(crate) fn require_kind(
+    kind: Option<Kind>,
+    named: &[Body<'_>],
+    fleet: &Fleet,
+) -> Result<(), CheckError> {
+    let Some(kind) = kind else { return Ok(()) };
+    let is_asked = |body: &Body<'_>| body.is(kind) || body.lacks_vmi(fleet).is_some();
+    match named.first() {
+        Some(body) if !named.iter().any(is_asked) => {
+            let (key, name) = (body.key.to_string(), body.name().to_owned());
+            Err(match kind {
+                Kind::VirtualMachine => CheckError::NotOfAVm(key, name),
+                Kind::VirtualMachineInstance => CheckError::DoesNotRun(key, name),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Why a word names no VM. A namespace before the name is a habit from other tools.
+fn not_a_vm(word: &str, fleet: &Fleet) -> CheckError {
+    match word.split_once('/') {
+        Some((namespace, name)) if fleet.namespaces.contains_key(namespace) => {
+            CheckError::NamespaceBeforeName(word.to_owned(), namespace.to_owned(), name.to_owned())
+        }
+        _ => CheckError::NotAVm(word.to_owned()),
+    }
+}
+
+/// Why a VM is not there: perhaps because it is damaged.
+fn no_vm(key: &ObjectKey, cluster: &Cluster) -> CheckError {
+    let mut unreadable = cluster.loaded.unreadable.iter();
+    let damaged = unreadable.find(|(kind, damaged, _)| {
+        matches!(
+            kind,
+            kind::Kind::VirtualMachine | kind::Kind::VirtualMachineInstance
+        ) && damaged == key
+    });
+    match damaged {
+        Some((kind, _, problem)) => {
+            CheckError::Damaged(format!("{} {key}: {problem}", kind.name()))
+        }
+        None => CheckError::NoVm(key.to_string()),
+    }
 }
 
 /// The kind, if there is one, and the name in `NAME`, `vm/NAME` or `vmi/NAME`.
@@ -279,7 +328,8 @@ impl<'a> Suppressed<'a> {
             Some([kind, namespace, name]) => Some((*kind, *namespace, *name)),
             Some(_) => return Err(refused()),
         };
-        let code = Code::parse(code).ok_or_else(refused)?;
+        let known = Code::parse(code);
+        let code = known.ok_or_else(|| CheckError::NoCode(text.to_owned(), code.to_owned()))?;
         Ok(Self { code, object })
     }
 

@@ -13,7 +13,6 @@ use crate::check::report::{API_VERSION, Item};
 use crate::check::{self, Answer};
 use crate::fleet::finding::{Finding, Found};
 use crate::fleet::judge::Judgement;
-use crate::fleet::kind::Kind;
 use crate::fleet::plan::{self, Move};
 use crate::layout::Layout;
 
@@ -60,9 +59,7 @@ pub enum DrainError {
 pub async fn run(args: &Drain, layout: Layout) -> Result<Answer, DrainError> {
     let cluster = Cluster::read(&args.fleet, Scope::All).await?;
     let of_cluster = cluster.findings();
-    let mut gaps = cluster.gaps();
-    // The eviction strategy of VMs without one of their own is in it.
-    gaps.extend(cluster.unread(|kind| *kind == Kind::KubeVirt));
+    let gaps = cluster.gaps();
     if !gaps.is_empty() {
         return Err(DrainError::Gap(reason(&gaps)));
     }
@@ -93,12 +90,13 @@ pub async fn run(args: &Drain, layout: Layout) -> Result<Answer, DrainError> {
             |layout| text::table(&plan, layout),
             || text::short(&plan, layout),
         ),
-        code: plan.exit_code(args.answer.fail_on, cluster.is_unanswered()),
+        code: plan.exit_code(args.answer.fail_on, cluster.is_unanswered(|_| true)),
     })
 }
 
 fn items<'a>(judged: &[Judgement<'a>]) -> Vec<Item<'a>> {
-    judged.iter().map(Item::from).collect()
+    let items = judged.iter();
+    items.map(|judged| Item::new(judged, |_| false)).collect()
 }
 
 /// What could not be read, and what to do about it.

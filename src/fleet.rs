@@ -19,6 +19,7 @@ pub mod quantity;
 pub mod quota;
 mod read;
 pub mod target;
+pub mod unread;
 pub mod versions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -30,6 +31,7 @@ use model::{
     Claim, KubeVirt, Labels, Launcher, Migration, MigrationPolicy, Node, Pod, Quota, StorageClass,
     Subnet, Vm, Vmi, Volume,
 };
+use unread::Unread;
 
 /// Everything that was listed, by namespace and name.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +74,8 @@ pub struct Fleet {
     pub addresses: BTreeSet<ObjectKey>,
     /// The release of OVN, where its southbound database was read.
     pub ovn: Option<Version>,
+    /// What was not read.
+    pub unread: Unread,
 }
 
 impl Fleet {
@@ -131,6 +135,7 @@ impl Fleet {
             vpcs,
             addresses,
             ovn,
+            unread,
         } = other;
         self.nodes.extend(nodes);
         self.before.extend(before);
@@ -151,5 +156,6 @@ impl Fleet {
         self.vpcs.extend(vpcs);
         self.addresses.extend(addresses);
         self.ovn = self.ovn.or(ovn);
+        self.unread.extend(unread);
     }
 }

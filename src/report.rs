@@ -11,6 +11,7 @@ use crate::args::fleet::Report;
 use crate::check::cluster::{Cluster, ClusterError, Scope};
 use crate::check::report::API_VERSION;
 use crate::check::{self, Answer, CheckError};
+use crate::cluster::object::ObjectKey;
 use crate::fleet::Fleet;
 use crate::fleet::assume::{AssumeError, Assumption, assume};
 use crate::fleet::census::{Census, Scarce};
@@ -135,8 +136,11 @@ pub async fn run(args: &Report, layout: Layout) -> Result<Answer, ReportError> {
         census: before,
         assumed,
     };
+    let namespace = args.namespace.as_deref();
+    let is_asked = |key: &ObjectKey| namespace.is_none_or(|namespace| key.is_in(namespace));
+    let is_unanswered = cluster.is_unanswered(is_asked);
     Ok(Answer {
-        code: exit_code(&report, &of_cluster, args, cluster.is_unanswered()),
+        code: exit_code(&report, &of_cluster, args, is_unanswered),
         text: check::print_plan(&report, args.answer.output.format, || {
             text::table(&report, layout)
         }),
@@ -152,18 +156,9 @@ fn census<'f>(
 ) -> Result<Census<'f>, CheckError> {
     let namespace = args.namespace.as_deref();
     let bodies: Vec<Body<'f>> = check::bodies(fleet, namespace)?;
-    let is_known = cluster.gaps().is_empty();
     let mut judge = Judge::new(fleet, snapshot, &cluster.policy);
-    let judgements = bodies.into_iter().map(|body| {
-        let mut judgement = judge.judge(body);
-        check::settle(&mut judgement, is_known);
-        judgement
-    });
-    Ok(Census::of(
-        (fleet, snapshot, &cluster.policy),
-        judgements,
-        is_known,
-    ))
+    let judgements = bodies.into_iter().map(|body| judge.judge(body));
+    Ok(Census::of((fleet, snapshot, &cluster.policy), judgements))
 }
 
 impl Releases {

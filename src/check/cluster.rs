@@ -7,6 +7,7 @@ use crate::api::client::{self, ClientError};
 use crate::app::southbound;
 use crate::args::fleet::{ClusterArgs, FleetArgs, ScopeArgs};
 use crate::cluster::file::SnapshotError;
+use crate::cluster::object::ObjectKey;
 use crate::config::{Config, ConfigError};
 use crate::decide::causes::Cause;
 use crate::decide::policy::Policy;
@@ -134,11 +135,16 @@ impl Cluster {
     #[must_use]
     pub fn findings(&self) -> Vec<Finding<'static>> {
         let mut found = self.unread(|_| true);
-        let kubevirt = self.loaded.fleet.kubevirt.as_ref();
-        if kubevirt.is_none_or(|cr| cr.status.observed_kube_virt_version.is_none()) {
+        let fleet = &self.loaded.fleet;
+        let is_unknown = match &fleet.kubevirt {
+            Some(cr) => cr.status.observed_kube_virt_version.is_none(),
+            // That it was not read is a finding already.
+            None => !fleet.unread.vital().any(|kind| kind == Kind::KubeVirt),
+        };
+        if is_unknown {
             found.push(Finding::of(Cause::KubeVirtVersionUnknown, ""));
         }
-        found.extend(advise::of_cluster(&Versions::of(&self.loaded.fleet)));
+        found.extend(advise::of_cluster(&Versions::of(fleet)));
         match self.snapshot.southbound {
             SouthboundState::NotRead => found.push(Finding::of(Cause::SouthboundNotRead, "")),
             SouthboundState::Stale => {
@@ -150,29 +156,43 @@ impl Cluster {
         found
     }
 
-    /// What is missing without which nothing can be said of where VMs are or fit: nodes, pods or VMIs that
-    /// were not read, or not all of them.
+    /// What was not read without which nothing can be said of where VMs are or fit: nodes, pods, the KubeVirt
+    /// CR, VMs or VMIs, or not all of them.
     #[must_use]
     pub fn gaps(&self) -> Vec<Finding<'static>> {
         let is_vital = |kind: &Kind| {
             matches!(
                 kind,
-                Kind::Node | Kind::Pod | Kind::VirtualMachine | Kind::VirtualMachineInstance
+                Kind::Node
+                    | Kind::Pod
+                    | Kind::KubeVirt
+                    | Kind::VirtualMachine
+                    | Kind::VirtualMachineInstance
             )
         };
         self.unread(is_vital)
     }
 
-    /// Whether nothing could be said of the cluster's VMs, or of the chassis where they are asked for.
+    /// Whether nothing could be said of the cluster's VMs, of a damaged one that is asked for, or of the chassis
+    /// where they are asked for.
     #[must_use]
-    pub fn is_unanswered(&self) -> bool {
-        !self.gaps().is_empty() || matches!(self.snapshot.southbound, SouthboundState::Stale)
+    pub fn is_unanswered(&self, is_asked: impl Fn(&ObjectKey) -> bool) -> bool {
+        let is_asked = |(kind, key, _): &(Kind, ObjectKey, String)| {
+            matches!(kind, Kind::VirtualMachine | Kind::VirtualMachineInstance) && is_asked(key)
+        };
+        self.loaded.fleet.unread.vital().next().is_some()
+            || self.lacks_vmis()
+            || self.loaded.unreadable.iter().any(is_asked)
+            || matches!(self.snapshot.southbound, SouthboundState::Stale)
     }
 
-    /// Whether a VM says that it runs.
-    fn vms_run(&self) -> bool {
-        let mut vms = self.loaded.fleet.vms.values();
-        vms.any(|vm| vm.status.runs())
+    /// Whether there is no VMI, not even a damaged one, although VMs say that they run.
+    fn lacks_vmis(&self) -> bool {
+        let fleet = &self.loaded.fleet;
+        let mut vms = fleet.vms.values();
+        let mut damaged = fleet.unread.objects.iter();
+        let has_damaged = damaged.any(|(kind, _)| *kind == Kind::VirtualMachineInstance);
+        fleet.vmis.is_empty() && !has_damaged && vms.any(|vm| vm.status.runs())
     }
 
     /// What could not be read of these kinds.
@@ -191,12 +211,17 @@ impl Cluster {
             found.push(Finding::of(Cause::NotInSnapshot, kind.plural()));
         }
         let vmis = Kind::VirtualMachineInstance;
-        if is_asked(&vmis) && self.loaded.fleet.vmis.is_empty() && self.vms_run() {
+        if is_asked(&vmis) && self.lacks_vmis() {
             found.push(Finding::of(Cause::NotInSnapshot, vmis.plural()));
         }
         for (kind, key, problem) in &self.loaded.unreadable {
             if is_asked(kind) {
-                let detail = format!("{} {key}: {problem}", kind.name());
+                let kind = kind.name();
+                let detail = if load::has_name(key) {
+                    format!("{kind} {key}: {problem}")
+                } else {
+                    format!("a {kind} without a name: {problem}")
+                };
                 found.push(Finding::of(Cause::Unreadable, &detail));
             }
         }

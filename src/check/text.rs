@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::check::report::{CheckReport, Item};
+use crate::decide::causes::Cause;
 use crate::decide::checks::Check;
 use crate::fleet::finding::{Found, Summary};
 use crate::layout::{
@@ -21,12 +22,32 @@ pub fn table(report: &CheckReport<'_>, layout: Layout) -> String {
         item(one, "", layout, &mut out);
     }
     let found = report.items.iter().map(|item| {
-        let is_stuck = !item.is_cluster() && item.targets.is_empty();
+        let is_judged = item.verdict != "unknown";
+        let is_stuck = !item.is_cluster() && item.targets.is_empty() && is_judged;
         (&*item.findings, is_stuck)
     });
     remedies(found, layout, &mut out);
-    put_wrapped(&summary(report.summary), 4, layout, &mut out);
+    let mut totals = summary(report.summary);
+    if report.suppressed > 0 {
+        let count = report.suppressed;
+        put(
+            &mut totals,
+            format_args!(" ({count} by suppressed findings alone)"),
+        );
+    }
+    put_wrapped(&totals, 4, layout, &mut out);
     out
+}
+
+/// Whether one node is asked about, and cannot take the VM.
+fn is_node_asked(findings: &[Found<'_>]) -> bool {
+    let code = Cause::NodeDoesNotFit.row().code;
+    findings.iter().any(|found| found.code == code)
+}
+
+/// Whether a finding says where the VM runs.
+fn is_source(found: &Found<'_>) -> bool {
+    found.code == Check::MigrationSource.row().code
 }
 
 /// A line for each VM: the verdict, its name, the number of targets, the codes.
@@ -34,16 +55,15 @@ pub fn table(report: &CheckReport<'_>, layout: Layout) -> String {
 pub fn short(report: &CheckReport<'_>, layout: Layout) -> String {
     let vms = report.items.iter().filter(|item| !item.is_cluster());
     let rows = vms.map(|item| {
+        let mut codes = codes(&item.findings);
+        for code in &item.excuses {
+            let space = if codes.is_empty() { "" } else { " " };
+            put(&mut codes, format_args!("{space}({code})"));
+        }
         let name = vm(item.namespace, item.name);
         let node = item.node.map_or_else(|| "-".to_owned(), shown_name);
         let targets = item.targets.len().to_string();
-        vec![
-            name,
-            node,
-            item.verdict.to_owned(),
-            targets,
-            codes(&item.findings),
-        ]
+        vec![name, node, item.verdict.to_owned(), targets, codes]
     });
     let width = layout.breaks_rows.then_some(layout.width);
     columns(&["VM", "NODE", "VERDICT", "TARGETS", "CODES"], rows, width)
@@ -68,8 +88,8 @@ pub(crate) fn item(item: &Item<'_>, outcome: &str, layout: Layout, out: &mut Str
         targets(item, layout, out);
     }
     for found in &item.findings {
-        // The heading has said where the VM is.
-        if layout.is_wide || found.code != Check::MigrationSource.row().code {
+        // The heading has said where the VM is, unless that node is asked about.
+        if layout.is_wide || is_node_asked(&item.findings) || !is_source(found) {
             line(found, layout, out);
         }
     }
@@ -93,7 +113,21 @@ fn targets(item: &Item<'_>, layout: Layout, out: &mut String) {
         "can start on"
     };
     let names = &item.targets;
+    if !item.excuses.is_empty() {
+        let (symbol, style, what) = match item.verdict {
+            "unknown" => ("?", YELLOW, "not judged"),
+            _ => ("×", RED, "cannot migrate"),
+        };
+        let codes: Vec<&str> = item.excuses.iter().copied().collect();
+        let text = format!(
+            "{what}, because of suppressed findings: {}",
+            codes.join(" ")
+        );
+        put(out, format_args!("  {style}{symbol}{style:#} "));
+        put_wrapped(&text, 4, layout, out);
+    }
     match (item.verdict, names.len()) {
+        ("unknown", _) if !item.excuses.is_empty() => {}
         ("unknown", _) => put(out, format_args!("  {YELLOW}?{YELLOW:#} not judged\n")),
         (_, 0) => {}
         ("blocked", count) => {
@@ -154,8 +188,8 @@ pub(crate) fn remedies<'f>(
     for (findings, is_stuck) in findings {
         for found in findings {
             let is_of_vm = found.nodes.is_empty() || found.severity == "warning";
-            let is_source = found.code == Check::MigrationSource.row().code;
-            if is_of_vm || (is_stuck && !is_source) || layout.is_wide {
+            let is_shown = is_node_asked(findings) || !is_source(found);
+            if is_of_vm || (is_stuck && is_shown) || layout.is_wide {
                 codes.insert(found.code, found);
             }
         }

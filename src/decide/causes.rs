@@ -147,8 +147,8 @@ causes! {
         code: "BRT0212",
         severity: Severity::Error,
         text: "the VM is ending",
-        meaning: "The VMI is being deleted, or its phase is Succeeded or Failed. KubeVirt refuses its migration.",
-        remedy: "Nothing, unless it stays so: then `kubectl describe vmi NAME` shows what it waits for.",
+        meaning: "The VMI is being deleted, or its phase is Failed. KubeVirt refuses its migration. The finding says which of the two.",
+        remedy: "Nothing, unless it stays so: then `kubectl describe vmi NAME` shows what it waits for, or why it failed.",
     }
     /// A migration is under way already.
     MigrationInProgress {
@@ -163,7 +163,7 @@ causes! {
         code: "BRT0214",
         severity: Severity::Error,
         text: "the node on which the VM runs is not ready",
-        meaning: "The node is gone, or its condition Ready is not True. A migration needs the virt-handler of that node.",
+        meaning: "The node does not exist, or its condition Ready is not True. A migration needs the virt-handler of that node.",
         remedy: "Bring the node back. If it is lost for good, make sure that it is powered off, and delete the Node object: KubeVirt then starts the VM on another node.",
     }
     /// The VM does not run.
@@ -253,7 +253,7 @@ causes! {
         code: "BRT0404",
         severity: Severity::Error,
         text: "node is not ready",
-        meaning: "The condition Ready of the node is not True.",
+        meaning: "The condition Ready of the node is not True, or it has the taint that follows from that. kube-scheduler looks at the taint alone, which VMs may tolerate; a migration to a node without a kubelet fails all the same.",
         remedy: "`kubectl describe node NODE` shows the reason. Mostly the kubelet has stopped, or cannot reach the API server.",
     }
     /// KubeVirt does not place VMs on the node.
@@ -403,13 +403,21 @@ causes! {
         meaning: "The VM runs on another node, and the target pod of its migration is on the drained node. KubeVirt does not refuse the eviction of this pod, because the VM's eviction strategy does not migrate it. The migration fails, and the VM runs on where it is.",
         remedy: "Nothing, if the VM may stay where it is: it can be migrated later, to a node that is not drained.",
     }
+    /// A claim of the VM, or the volume that it is bound to, is missing.
+    ClaimNotFound {
+        code: "BRT0423",
+        severity: Severity::Error,
+        text: "a claim of the VM or its volume does not exist",
+        meaning: "A disk of the VM is on a PersistentVolumeClaim that does not exist, or that is bound to a PersistentVolume which does not exist. The launcher pod of a migration is not scheduled.",
+        remedy: "Create the claim again if its data is elsewhere, or remove the disk from the VM. `kubectl get pvc -n NAMESPACE` lists the claims.",
+    }
 
     /// A kind could not be listed.
     NotAllowed {
         code: "BRT0901",
         severity: Severity::Unchecked,
         text: "a kind could not be listed",
-        meaning: "The API server does not allow the user of the kubeconfig to list this kind. What depends on it is not judged.",
+        meaning: "The API server does not allow the user of the kubeconfig to list this kind. What depends on it is not judged. VMs that cannot be judged without it have BRT0917 or BRT0914.",
         remedy: "Use a kubeconfig whose user may `list` this kind in all namespaces; `kubectl auth can-i list KIND -A` tells.",
     }
     /// A snapshot has no object of a kind that every cluster has.
@@ -417,7 +425,7 @@ causes! {
         code: "BRT0902",
         severity: Severity::Unchecked,
         text: "the snapshot lacks a kind",
-        meaning: "The snapshot has no object of a kind that every cluster with VMs has. What depends on it is not judged.",
+        meaning: "The snapshot has no object of a kind that every cluster with VMs has. What depends on it is not judged. VMs that cannot be judged without it have BRT0917.",
         remedy: "Write the snapshot with all kinds: `kubectl get nodes,pods,namespaces,vm,vmi,vmim,kubevirts,pvc,pv,sc,resourcequotas -A -o json`.",
     }
     /// An object could not be read.
@@ -425,15 +433,15 @@ causes! {
         code: "BRT0903",
         severity: Severity::Unchecked,
         text: "an object could not be read",
-        meaning: "A field of the object has a type that its API does not give it.",
-        remedy: "Correct the snapshot, or report the object if it came from the API server.",
+        meaning: "A field of the object has another type than its API gives it, or is missing. berth does as if the object were not known: VMs that cannot be judged without it have BRT0917 or BRT0914.",
+        remedy: "Write the snapshot again, without changes by hand. If the object came from the API server, look at the field that is named: `kubectl get KIND NAME -o yaml`.",
     }
     /// The launcher pod of a VM that runs is missing.
     NoSourcePod {
         code: "BRT0904",
         severity: Severity::Unchecked,
         text: "the launcher pod was not found",
-        meaning: "The VM runs, and its pod is not among the pods. What the target pod requests, and which CPU a host-model VM needs, are taken from the VMI alone.",
+        meaning: "The VM runs, and its pod is not among the pods. What the target pod requests, and which CPU a host-model VM needs, are not known without it. The VM is not judged.",
         remedy: "Run the command again: the pod may have been replaced while the lists were read. In a snapshot, include the pods of all namespaces.",
     }
     /// Topology spread is not judged.
@@ -465,8 +473,8 @@ causes! {
         code: "BRT0909",
         severity: Severity::Unchecked,
         text: "the version of KubeVirt is unknown",
-        meaning: "There is no KubeVirt CR with `status.observedKubeVirtVersion`. The target pod is rebuilt as KubeVirt 1.9 does it.",
-        remedy: "Let the user list KubeVirt CRs; in a snapshot, include `kubevirts`.",
+        meaning: "There is no KubeVirt CR, or its `status.observedKubeVirtVersion` is not set. The target pod is rebuilt as KubeVirt 1.9 does it. The VMs are judged all the same.",
+        remedy: "Check that KubeVirt is installed and its operator runs: `kubectl get kubevirts -A` shows the CR and its phase.",
     }
     /// The southbound database was not read.
     SouthboundNotRead {
@@ -488,9 +496,9 @@ causes! {
     ClaimNotBound {
         code: "BRT0912",
         severity: Severity::Unchecked,
-        text: "a claim or its volume is not known",
-        meaning: "Which nodes reach a disk is known only once its claim is bound to a volume. The claim is missing, not bound, or its volume is not among the volumes.",
-        remedy: "Check the claim; one that waits for its first consumer is bound when the VM starts.",
+        text: "a claim is not bound to a volume yet",
+        meaning: "Which nodes reach a disk is known only once its claim is bound to a volume. Until then, the disk does not rule out any node.",
+        remedy: "Check the claim: `kubectl describe pvc NAME`. One that waits for its first consumer is bound when the VM starts, and one of a data volume template is made then.",
     }
     /// Another scheduler places the VM.
     OtherScheduler {
@@ -505,8 +513,8 @@ causes! {
         code: "BRT0914",
         severity: Severity::Unchecked,
         text: "a network attachment definition could not be looked up",
-        meaning: "The VM has an interface on a Multus network, and no NetworkAttachmentDefinition of its namespace is known: there is none, or they were not read.",
-        remedy: "In a snapshot, include `network-attachment-definitions`. Otherwise check that the definition exists.",
+        meaning: "The VM has an interface on a Multus network, and the NetworkAttachmentDefinitions of its namespace were not read. Without the definition, the launcher pod of a migration cannot start. The VM is not judged.",
+        remedy: "In a snapshot, include `network-attachment-definitions`. Otherwise let the user of the kubeconfig list them.",
     }
     /// KubeVirt has not said yet whether it can be migrated.
     ConditionMissing {
@@ -523,5 +531,29 @@ causes! {
         text: "part of the installation was not checked",
         meaning: "The API server does not allow the user of the kubeconfig to read what this needs, or something on the way does not answer. The installation may be in order all the same.",
         remedy: "Check as a user with the ClusterRole `cluster-admin`. Where something does not answer, the text says what.",
+    }
+    /// Something that has to be known of a VM was not read.
+    NotRead {
+        code: "BRT0917",
+        severity: Severity::Unchecked,
+        text: "not judged without what was not read",
+        meaning: "What the finding names has to be known before anything can be said of the VM: the nodes and pods, the KubeVirt CR, its VMI, a claim or volume of its disks, or the resource quotas of its namespace. It was not listed, is not in the snapshot, or is damaged. The VM is not judged.",
+        remedy: "BRT0901, BRT0902 and BRT0903 say why it was not read. In a snapshot, include the kinds that are named, of all namespaces.",
+    }
+    /// Preemption is not judged.
+    PriorityNotJudged {
+        code: "BRT0918",
+        severity: Severity::Unchecked,
+        text: "priority and preemption are not judged",
+        meaning: "The VM has a priority class. Where a node is full (BRT0411), kube-scheduler may evict pods of lower priority for the target pod, so that a node is a target that is none here; and pods of higher priority may take the place of the VM.",
+        remedy: "Nothing, unless you rely on preemption: then see in `kubectl get priorityclasses` what the class is worth.",
+    }
+    /// The runtime class is not judged.
+    RuntimeClassNotJudged {
+        code: "BRT0919",
+        severity: Severity::Unchecked,
+        text: "the runtime class is not judged",
+        meaning: "The KubeVirt CR gives launcher pods a runtime class (`defaultRuntimeClass`). Its node selector, tolerations and overhead may rule out nodes that are targets here.",
+        remedy: "Compare `scheduling` and `overhead` in `kubectl get runtimeclass NAME -o yaml` with the nodes.",
     }
 }

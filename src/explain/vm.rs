@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 
 use crate::args::Explain;
 use crate::check::cluster::{Cluster, ClusterError, Scope};
-use crate::check::print_plan;
 use crate::check::report::API_VERSION;
+use crate::check::{CheckError, print_plan, require_kind};
 use crate::decide::checks::Check;
 use crate::decide::codes::Code;
 use crate::decide::policy::Policy;
@@ -33,6 +33,9 @@ pub enum ExplainError {
     /// A VM that was named is not there.
     #[error("there is no VM {0}; -n NAMESPACE selects another namespace")]
     NoVm(String),
+    /// The VM is not of the kind that was named.
+    #[error(transparent)]
+    Kind(#[from] CheckError),
     /// What has to be known could not be read.
     #[error("no explanation without what could not be read: {0}")]
     Gap(String),
@@ -173,12 +176,9 @@ pub async fn run(
     let namespace = &cluster.namespace;
     let fleet = &cluster.loaded.fleet;
     let is_named = |body: &Body<'_>| body.namespace() == namespace && body.name() == name;
-    let is_kind = |body: &Body<'_>| match kind {
-        Kind::VirtualMachine => body.vm.is_some(),
-        Kind::VirtualMachineInstance => body.vmi.is_some(),
-    };
-    let body = Body::all(fleet).find(|body| is_named(body) && is_kind(body));
+    let body = Body::all(fleet).find(is_named);
     let body = body.ok_or_else(|| ExplainError::NoVm(format!("{namespace}/{name}")))?;
+    require_kind(Some(kind), &[body], fleet)?;
     let explanation = Judge::new(fleet, &cluster.snapshot, &cluster.policy).explain(body);
     let of_cluster = cluster.findings();
     let shown = shape(

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::finding::{Finding, Summary, Verdict};
+use super::finding::{Finding, Summary};
 use super::judge::{Body, Judgement};
 use super::model::{Labels, Machine, Node};
 use super::target::{HOST_MODEL, HOST_PASSTHROUGH, labels};
@@ -56,7 +56,7 @@ pub struct TargetClasses {
     pub few: usize,
     /// More.
     pub many: usize,
-    /// It is not known, because nodes or pods could not be read.
+    /// It is not known, because something was not read that has to be known.
     pub unknown: usize,
 }
 
@@ -104,12 +104,11 @@ pub struct Count {
 }
 
 impl<'f> Census<'f> {
-    /// The numbers of a fleet. `are_targets_known` is false where nodes or pods could not be read.
+    /// The numbers of a fleet.
     #[must_use]
     pub fn of(
         (fleet, snapshot, policy): (&'f Fleet, &Snapshot, &Policy),
         judgements: impl Iterator<Item = Judgement<'f>>,
-        are_targets_known: bool,
     ) -> Self {
         let mut census = Self::default();
         let mut codes: BTreeMap<Code, usize> = BTreeMap::new();
@@ -127,7 +126,7 @@ impl<'f> Census<'f> {
                 let model = cpu_model(&judgement.body, &judgement.selector);
                 *models.entry(model).or_default() += 1;
             }
-            if are_targets_known && judgement.verdict != Verdict::Unknown {
+            if judgement.are_targets_known {
                 census.add_targets(&judgement);
             } else {
                 census.targets.unknown += 1;

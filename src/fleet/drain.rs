@@ -12,8 +12,16 @@ use crate::fleet::model::{Vmi, VmiSpec};
 enum Eviction<'a> {
     /// It is refused until the VM has moved, because of this strategy.
     Refused(&'a str),
-    /// The pod ends; why, in a few words.
-    Done(&'a str),
+    /// The pod ends, because of this strategy or without one.
+    Done(Option<&'a str>),
+}
+
+/// A strategy in words.
+fn in_words(strategy: Option<&str>) -> String {
+    match strategy {
+        Some(strategy) => format!("its eviction strategy is {strategy}"),
+        None => "it has no eviction strategy".to_owned(),
+    }
 }
 
 /// What becomes of the launcher pod of a VM. Without the KubeVirt CR the strategy of a VM that has none of
@@ -29,8 +37,7 @@ fn eviction<'a>(fleet: &'a Fleet, spec: &'a VmiSpec, is_migratable: bool) -> Opt
     Some(match own.or(of_cluster) {
         Some(strategy @ ("LiveMigrate" | "External")) => Eviction::Refused(strategy),
         Some(strategy @ "LiveMigrateIfPossible") if is_migratable => Eviction::Refused(strategy),
-        Some(strategy) => Eviction::Done(strategy),
-        None => Eviction::Done("no eviction strategy"),
+        strategy => Eviction::Done(strategy),
     })
 }
 
@@ -50,8 +57,22 @@ pub fn outcome<'f>(
         {
             None
         }
-        Eviction::Refused(strategy) => Some(Finding::of(Cause::BlocksDrain, strategy)),
-        Eviction::Done(reason) => Some(Finding::of(Cause::ShutDownByDrain, reason)),
+        Eviction::Refused(strategy) => {
+            let why = match strategy {
+                "External" => "which leaves its migration to another controller",
+                _ => "and it cannot migrate",
+            };
+            let detail = format!("{}, {why}", in_words(Some(strategy)));
+            Some(Finding::of(Cause::BlocksDrain, &detail))
+        }
+        Eviction::Done(strategy) => {
+            let why = match strategy {
+                Some("LiveMigrateIfPossible") => ", and KubeVirt does not migrate it",
+                _ => "",
+            };
+            let detail = format!("{}{why}", in_words(strategy));
+            Some(Finding::of(Cause::ShutDownByDrain, &detail))
+        }
     }
 }
 
@@ -76,8 +97,9 @@ pub fn outcome_before<'f>(
         }
         // The memory of the guest is on both nodes: KubeVirt gives the VM up (`pkg/virt-handler/vm.go`,
         // `domainPausedFailedPostCopy`).
-        Eviction::Done(reason) if mode == Some("PostCopy") => {
-            let detail = format!("{reason}, and its migration to {to} is in post-copy");
+        Eviction::Done(strategy) if mode == Some("PostCopy") => {
+            let strategy = in_words(strategy);
+            let detail = format!("{strategy}, and its migration to {to} is in post-copy");
             Finding::of(Cause::ShutDownByDrain, &detail)
         }
         Eviction::Done(_) => {
@@ -157,8 +179,7 @@ mod tests {
         const WAITS: &str =
             "a drain would wait for the VM: STRATEGY, until its migration to b is over";
         const ENDS: &str = "a drain would end the migration of the VM: to b; the VM runs on at a";
-        const SHUTS_DOWN: &str =
-            "a drain would shut the VM down: STRATEGY, and its migration to b is in post-copy";
+        const SHUTS_DOWN: &str = "a drain would shut the VM down: its eviction strategy is STRATEGY, and its migration to b is in post-copy";
         // For a VM that KubeVirt would migrate, one that it would not, and these in post-copy.
         let states = [
             (true, ""),

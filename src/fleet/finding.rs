@@ -53,6 +53,21 @@ impl Finding<'_> {
     pub const fn severity(&self) -> Severity {
         self.code.severity()
     }
+
+    /// Whether it is this cause.
+    #[must_use]
+    pub fn is(&self, cause: Cause) -> bool {
+        self.code == Code::Cause(cause)
+    }
+
+    /// Whether it says that something was not read which has to be known of a VM. Of what berth never looks
+    /// at, it says so too, and judges the VM all the same.
+    #[must_use]
+    pub fn is_gap(&self) -> bool {
+        [Cause::NoSourcePod, Cause::NetworkNotJudged, Cause::NotRead]
+            .into_iter()
+            .any(|cause| self.is(cause))
+    }
 }
 
 /// A text with what it is about, which is escaped and shortened: it comes from the cluster.
@@ -80,13 +95,15 @@ pub enum Verdict {
 
 impl Verdict {
     /// What the findings about an object come to. Errors of single nodes do not count, because others may
-    /// fit, and what was not judged does not: the object may be able to migrate all the same.
+    /// fit. An error counts whatever was not read.
     #[must_use]
     pub fn of(findings: &[Finding<'_>]) -> Self {
         let has = |severity| findings.iter().any(|found| found.severity() == severity);
         let mut of_object = findings.iter().filter(|found| found.nodes.is_empty());
         if of_object.any(|found| found.severity() == Severity::Error) {
             Self::Blocked
+        } else if findings.iter().any(Finding::is_gap) {
+            Self::Unknown
         } else if has(Severity::Warning) {
             Self::Warning
         } else {

@@ -3,6 +3,9 @@
 
 mod api;
 mod file;
+mod problem;
+
+use std::borrow::Borrow;
 
 use crate::api::Fault;
 use crate::cluster::object::{Object, ObjectKey};
@@ -44,7 +47,7 @@ impl Gathered {
     fn take(&mut self, kind: Kind, network: &Network, text: &str) {
         let identity = match objects::read::<Identity<'_>>(text) {
             Ok(identity) => identity,
-            Err(problem) => return self.refuse(kind, ObjectKey::new("", ""), problem),
+            Err(problem) => return self.refuse(kind, ObjectKey::new("", ""), &problem),
         };
         let name = identity.name();
         let namespace = if kind.is_namespaced() {
@@ -53,16 +56,34 @@ impl Gathered {
             ""
         };
         let key = ObjectKey::new(namespace, name);
+        if name.is_empty() {
+            return self.refuse(kind, key, "metadata.name is empty");
+        }
         let read = read::object(&mut self.fleet, kind, &key, name, text);
         let seen = view::of_kind(kind.group(), kind.name(), [namespace, name], network, text);
         let seen = seen.map(|object| self.objects.extend(object));
         // An object that neither can read has one thing wrong with it.
         if let Err(problem) = read.and(seen) {
-            self.refuse(kind, key, problem);
+            self.refuse(kind, key, &problem);
         }
     }
 
-    fn refuse(&mut self, kind: Kind, key: ObjectKey, problem: String) {
+    fn refuse(&mut self, kind: Kind, key: ObjectKey, problem: &str) {
+        let unread = &mut self.fleet.unread;
+        if has_name(&key) {
+            unread.objects.insert((kind, key.clone()));
+        } else {
+            // It may be any.
+            unread.kinds.insert(kind);
+        }
+        let problem = problem::in_words(problem);
         self.unreadable.push((kind, key, problem));
     }
+}
+
+/// Whether the name of an object could be read.
+#[must_use]
+pub fn has_name(key: &ObjectKey) -> bool {
+    let text: &str = key.borrow();
+    !text.is_empty() && !text.ends_with('/')
 }

@@ -33,7 +33,7 @@ pub use status::{
     ClaimInfo, Condition, MemoryStatus, MigratedVolume, MigrationState, TopologyHints, VmiStatus,
     VolumeStatus,
 };
-pub use vm::{Matcher, Template, Vm, VmSpec, VmStatus};
+pub use vm::{DataVolumeTemplate, Matcher, Template, Vm, VmSpec, VmStatus};
 pub use vmi::{ClaimSource, Ephemeral, HostDisk, Multus, Network, Vmi, VmiSpec, VmiVolume};
 
 /// Labels or annotations.

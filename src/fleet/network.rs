@@ -5,6 +5,7 @@ use crate::cluster::object::ObjectKey;
 use crate::decide::causes::Cause;
 use crate::fleet::Fleet;
 use crate::fleet::finding::Finding;
+use crate::fleet::kind::Kind;
 use crate::fleet::model::{Launcher, Network};
 use crate::snapshot::{Snapshot, SouthboundState};
 
@@ -15,15 +16,14 @@ pub fn attachments(fleet: &Fleet, namespace: &str, networks: &[Network]) -> Vec<
     let names = names.filter_map(|network| Some(network.multus.as_ref()?.network_name.as_str()));
     let missing = names.filter_map(|full| {
         let (namespace, name) = full.split_once('/').unwrap_or((namespace, full));
-        let attachments = &fleet.attachments;
-        if attachments.contains(&ObjectKey::new(namespace, name)) {
+        let key = ObjectKey::new(namespace, name);
+        if fleet.attachments.contains(&key) {
             return None;
         }
-        // Those of a namespace are listed together or not at all.
-        let cause = if attachments.iter().any(|key| key.is_in(namespace)) {
-            Cause::NetworkNotFound
-        } else {
+        let cause = if fleet.may_have(Kind::NetworkAttachmentDefinition, &key) {
             Cause::NetworkNotJudged
+        } else {
+            Cause::NetworkNotFound
         };
         Some(Finding::of(cause, full))
     });

@@ -155,21 +155,28 @@ fn node(node: core::Node) -> Result<Node, String> {
         labels: metadata.labels,
         taints: spec.taints,
         unschedulable: spec.unschedulable,
-        is_ready: is_ready(&status.conditions),
+        not_ready: not_ready(&status.conditions),
         allocatable: amounts(&status.allocatable, "status.allocatable")?,
         kubelet: status.info.kubelet_version,
     })
 }
 
-fn is_ready(conditions: &[core::Condition]) -> bool {
+/// What the condition `Ready` says, where that is not `True`.
+fn not_ready(conditions: &[core::Condition]) -> Option<String> {
     let mut conditions = conditions.iter();
-    conditions.any(|condition| condition.kind == "Ready" && condition.status == "True")
+    let Some(ready) = conditions.find(|condition| condition.kind == "Ready") else {
+        return Some("missing".to_owned());
+    };
+    let reason = ready.reason.as_deref().filter(|reason| !reason.is_empty());
+    let reason = reason.map(|reason| format!(" ({reason})"));
+    let status = &ready.status;
+    (status != "True").then(|| format!("{status}{}", reason.unwrap_or_default()))
 }
 
 fn subnet(subnet: core::Subnet) -> Subnet {
     Subnet {
         vpc: subnet.spec.vpc.filter(|vpc| !vpc.is_empty()),
-        is_ready: is_ready(&subnet.status.conditions),
+        is_ready: not_ready(&subnet.status.conditions).is_none(),
     }
 }
 

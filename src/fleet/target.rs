@@ -32,8 +32,8 @@ pub struct TargetPod {
     /// What it is to other pods, and they to it.
     pub pods: PodRules,
     /// What kube-scheduler looks at and berth does not: [`Cause::TopologySpreadNotJudged`],
-    /// [`Cause::DynamicResourcesNotJudged`] and [`Cause::OtherScheduler`], those that the VM gives reason
-    /// for.
+    /// [`Cause::DynamicResourcesNotJudged`], [`Cause::OtherScheduler`], [`Cause::PriorityNotJudged`] and
+    /// [`Cause::RuntimeClassNotJudged`], those that the VM or the KubeVirt CR gives reason for.
     pub not_judged: Vec<Cause>,
 }
 
@@ -106,7 +106,7 @@ impl TargetPod {
                 |pod| requests::grown(&pod.requests, &computed, vmi),
             ),
             pods: pods_of_migration(vmi, source_pod),
-            not_judged: not_judged(&vmi.spec),
+            not_judged: not_judged(&vmi.spec, kubevirt),
         }
     }
 
@@ -134,7 +134,7 @@ impl TargetPod {
                 pod_labels(&vm.metadata.name, &vm.spec.template.metadata.labels),
                 spec.affinity.as_ref(),
             ),
-            not_judged: not_judged(spec),
+            not_judged: not_judged(spec, kubevirt),
         }
     }
 }
@@ -280,7 +280,10 @@ fn tolerations(own: &[Toleration]) -> Vec<Toleration> {
     tolerations
 }
 
-fn not_judged(spec: &VmiSpec) -> Vec<Cause> {
+fn not_judged(spec: &VmiSpec, kubevirt: Option<&KubeVirt>) -> Vec<Cause> {
+    let is_set = |name: Option<&String>| name.is_some_and(|name| !name.is_empty());
+    let configuration = kubevirt.map(|cr| &cr.spec.configuration);
+    let runtime_class = configuration.and_then(|cr| cr.default_runtime_class.as_ref());
     let has_other_scheduler = spec
         .scheduler_name
         .as_deref()
@@ -295,6 +298,11 @@ fn not_judged(spec: &VmiSpec) -> Vec<Cause> {
             Cause::DynamicResourcesNotJudged,
         ),
         (has_other_scheduler, Cause::OtherScheduler),
+        (
+            is_set(spec.priority_class_name.as_ref()),
+            Cause::PriorityNotJudged,
+        ),
+        (is_set(runtime_class), Cause::RuntimeClassNotJudged),
     ];
     reasons
         .into_iter()

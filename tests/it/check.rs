@@ -1,6 +1,8 @@
 //! `berth check` on snapshots, as people run it: what it prints, its exit codes, and an input for every code.
 
 pub(crate) mod causes;
+mod gaps;
+mod suppressed;
 
 use std::fs;
 use std::process::Output;
@@ -36,6 +38,18 @@ pub(crate) fn migrating() -> Value {
     let mut cluster = cluster();
     let kubevirt = item(&mut cluster, "KubeVirt", "kubevirt");
     kubevirt["spec"]["configuration"]["evictionStrategy"] = json!("LiveMigrate");
+    cluster
+}
+
+/// The captured cluster with the one network that its VMs name.
+pub(crate) fn with_network() -> Value {
+    let mut cluster = cluster();
+    crate::support::items(&mut cluster).push(json!({
+        "apiVersion": "k8s.cni.cncf.io/v1",
+        "kind": "NetworkAttachmentDefinition",
+        "metadata": {"namespace": "default", "name": "tenant-net"},
+        "spec": {},
+    }));
     cluster
 }
 
@@ -119,7 +133,8 @@ fn the_exit_code_says_what_the_vms_come_to() {
             &["db", "--suppress", "BRT0413=vm/default/web"],
             1,
         ),
-        (cluster(), &["-A"], 2),
+        (with_network(), &["-A"], 2),
+        (cluster(), &["-A"], 3),
         (migrating(), &["db", "--node", "el9-1"], 0),
         (migrating(), &["db", "--node", "el9-nochassis"], 2),
         (
@@ -177,7 +192,19 @@ fn what_can_not_be_checked_is_an_error_with_code_3() {
         (&["--node", "x"], "error: there is no node \"x\"\n"),
         (
             &["--suppress", "BRT9999"],
-            "error: --suppress \"BRT9999\": write CODE or CODE=KIND/NAMESPACE/NAME, as in BRT0413=vm/default/web\n",
+            "error: --suppress \"BRT9999\": there is no code \"BRT9999\"; `berth explain` lists all of them\n",
+        ),
+        (
+            &["--suppress", "BRT0413=default/web"],
+            "error: --suppress \"BRT0413=default/web\": write CODE or CODE=KIND/NAMESPACE/NAME, as in BRT0413=vm/default/web\n",
+        ),
+        (
+            &["default/web"],
+            "error: \"default/web\" is not a VM: for the VM of namespace default, write -n default web\n",
+        ),
+        (
+            &["vmi/vm-bridge"],
+            "error: VMI default/vm-bridge does not exist, because the VM does not run; vm/vm-bridge judges the VM by its template\n",
         ),
     ] {
         let output = check(&cluster(), args);

@@ -117,7 +117,7 @@ fn vms_without_an_eviction_strategy_would_be_shut_down() {
         printed(&output),
         "\
 default/db on el10-1 would be shut down
-  ‼ BRT0413 a drain would shut the VM down: no eviction strategy
+  ‼ BRT0413 a drain would shut the VM down: it has no eviction strategy
 
 the cluster
   ? BRT0910 OVN's chassis are not judged
@@ -237,7 +237,7 @@ fn two_vms_that_keep_each_other_away_do_not_get_the_same_node() {
     let kept = messages(web, "BRT0421");
     assert_eq!(
         kept[0],
-        "affinity or anti-affinity to pods does not match: kept off by a pod on the same kubernetes.io/hostname, the target pod of default/legacy"
+        "affinity or anti-affinity to pods does not match: another pod has anti-affinity to pods app=web on the same kubernetes.io/hostname (such as the target pod of default/legacy)"
     );
     assert_eq!(drain(&cluster, &drained).status.code(), Some(2));
 }
@@ -322,7 +322,8 @@ fn a_vm_that_blocks_the_drain_has_the_reason_of_each_node_and_what_to_do() {
         "\
 default/web on el9-0 would block the drain
   × BRT0401 no node can take the VM
-  ‼ BRT0414 a drain would wait for the VM: LiveMigrate
+  ‼ BRT0414 a drain would wait for the VM: its eviction strategy is LiveMigrate, and it cannot
+            migrate
   - BRT0102 machine type pc-q35-rhel9.2.0 not supported (el10-0, el10-1, el10-2, old-nolabels)
   - BRT0103 OVN chassis not registered (el9-nochassis)
   - BRT0106 OVN agents not ready (el9-nochassis)

@@ -33,7 +33,7 @@ fn a_captured_node_keeps_its_labels_taints_and_what_pods_can_have() {
     let node = &fleet.nodes["el9-1"];
     assert_eq!(node.labels.len(), 129);
     assert_eq!(node.labels["topology.kubernetes.io/zone"], "az2");
-    assert!(node.taints.is_empty() && !node.unschedulable && node.is_ready);
+    assert!(node.taints.is_empty() && !node.unschedulable && node.not_ready.is_none());
     let allocatable: Vec<(&str, i64)> = node
         .allocatable
         .iter()
@@ -232,11 +232,11 @@ fn an_object_of_a_file_that_can_not_be_read_is_named_and_its_neighbours_are_ther
                 "el9-1".to_owned(),
                 r#""many" is not a quantity, such as 500m, 2Gi or 1.5, in status.allocatable.cpu"#
             ),
-            (Kind::Pod, String::new(), "missing field `name` in metadata"),
+            (Kind::Pod, String::new(), "metadata.name is missing"),
             (
                 Kind::VirtualMachine,
                 "default/web".to_owned(),
-                "invalid type: integer `7`, expected struct Metadata in spec.template[0]"
+                "spec.template[0] is the integer `7`, not an object"
             ),
         ]
     );

@@ -5,7 +5,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::check::migrating;
+use crate::check::{migrating, with_network};
 use crate::process::berth;
 use crate::support::{cluster, item, items};
 
@@ -36,7 +36,7 @@ fn names(vms: &Value) -> Vec<&str> {
 
 #[test]
 fn a_fleet_is_counted_by_targets_machine_types_and_codes() {
-    let report = read(&cluster(), &[]);
+    let report = read(&with_network(), &[]);
     assert_eq!(
         report["summary"],
         json!({"ok": 5, "warning": 3, "blocked": 4, "unknown": 0})
@@ -218,7 +218,8 @@ fn the_exit_code_is_that_of_the_vms_as_they_are_assumed() {
     for (cluster, args, expect) in [
         (db_alone(), &[][..], 0),
         (db_alone(), &["--assume", gone], 2),
-        (cluster(), &[], 2),
+        (with_network(), &[], 2),
+        (cluster(), &[], 3),
         (without("Pod"), &[], 3),
         (without("Node"), &[], 3),
     ] {

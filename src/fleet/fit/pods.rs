@@ -19,6 +19,9 @@ use crate::fleet::Fleet;
 use crate::fleet::model::{Labels, Node};
 use term::Term;
 
+/// Before the name of a pod that is one of several.
+pub(in crate::fleet) const SUCH_AS: &str = " (such as ";
+
 /// What a pod is to other pods, and which pods it requires near and far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PodRules {
@@ -274,10 +277,9 @@ impl<'a> Pods<'a> {
                 let domain = node.labels.get(&guard.term.topology);
                 let others = domain.and_then(|domain| guard.domains.get(domain.as_str()));
                 if let Some(other) = others.and_then(BTreeSet::first) {
-                    let detail = format!(
-                        "kept off by a pod on the same {}, {other}",
-                        guard.term.topology
-                    );
+                    let term = &guard.term;
+                    let detail =
+                        format!("another pod has anti-affinity to {term}{SUCH_AS}{other})");
                     groups.add(Cause::PodAffinity, detail, [at]);
                 }
             }
@@ -292,7 +294,7 @@ impl<'a> Pods<'a> {
                 domain.is_some_and(|domain| domains.contains_key(domain.as_str()))
             };
             let taken = nodes.that_are(|_, node| is_taken(node));
-            let detail = format!("not with {term}");
+            let detail = format!("the VM has anti-affinity to {term}, and there is one");
             groups.add(Cause::PodAffinity, detail, taken.iter().copied());
         }
         self.add_near(&mut groups, pod, nodes);
@@ -322,7 +324,7 @@ impl<'a> Pods<'a> {
             let others = nodes.that_are(|_, node| !is_near(node));
             groups.add(
                 Cause::PodAffinity,
-                format!("only with {term}"),
+                format!("the VM has affinity to {term}, and none is there"),
                 others.iter().copied(),
             );
         }

@@ -1,4 +1,6 @@
-//! Cordons and taints, as kube-scheduler's plugins `NodeUnschedulable` and `TaintToleration` see them.
+//! Cordons and taints, as kube-scheduler's plugins `NodeUnschedulable` and `TaintToleration` see them, and nodes
+//! that are not ready. kube-scheduler looks at the taints of those alone, which follow the condition within
+//! seconds; a migration to such a node fails whatever the VM tolerates.
 
 use k8s_openapi::api::core::v1::{Taint, Toleration};
 
@@ -10,7 +12,7 @@ const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 const NO_SCHEDULE: &str = "NoSchedule";
 
-/// What of the node's taints keeps a pod with these tolerations away, each with its detail.
+/// What of the node's state and taints keeps a pod with these tolerations away, each with its detail.
 pub(super) fn misfits(tolerations: &[Toleration], node: &Node) -> Vec<(Cause, String)> {
     let mut misfits = Vec::new();
     let mut add = |cause, detail: String| {
@@ -36,6 +38,12 @@ pub(super) fn misfits(tolerations: &[Toleration], node: &Node) -> Vec<(Cause, St
             NOT_READY | UNREACHABLE => add(Cause::NodeNotReady, taint.key.clone()),
             _ => add(Cause::Taint, text(taint)),
         }
+    }
+    if let Some(ready) = &node.not_ready {
+        add(
+            Cause::NodeNotReady,
+            format!("its condition Ready is {ready}"),
+        );
     }
     misfits
 }

@@ -54,7 +54,7 @@ impl<'f> Judge<'f> {
         // What these find is in the judgement already.
         let source = self.source(&body);
         let target = self.target(&body, source.map(|(_, pod)| pod), &mut Vec::new());
-        let volumes = self.volumes(&body, &mut Vec::new());
+        let volumes = self.claims(&body).volumes;
         let mut failed: BTreeMap<&str, Vec<(Check, String)>> = BTreeMap::new();
         let required_agents = self.policy.required_agents(self.snapshot.capabilities());
         let machine_type = self.evaluate(&body, |candidate, verdict, _| {

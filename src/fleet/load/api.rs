@@ -53,6 +53,9 @@ pub async fn from_api(
     for (kind, listed) in Kind::ALL.iter().zip(lists) {
         let Listed { gathered, refusal } = listed?;
         let is_whole = refusal.is_none();
+        if !is_whole {
+            loaded.fleet.unread.kinds.insert(*kind);
+        }
         loaded
             .not_allowed
             .extend(refusal.map(|fault| (*kind, fault)));
@@ -149,11 +152,13 @@ impl Lists<'_> {
         match part {
             Part::Whole(text) => match str::from_utf8(&text) {
                 Ok(text) => gathered.take(self.kind, self.network, text),
-                Err(error) => gathered.refuse(self.kind, ObjectKey::new("", ""), error.to_string()),
+                Err(error) => {
+                    gathered.refuse(self.kind, ObjectKey::new("", ""), &error.to_string());
+                }
             },
             Part::TooLarge(named) => {
                 let key = ObjectKey::new(&named.namespace, &named.name);
-                gathered.refuse(self.kind, key, named.problem());
+                gathered.refuse(self.kind, key, &named.problem());
             }
         }
     }

@@ -8,6 +8,13 @@ use crate::cluster::file::{self, FormatError, SnapshotError};
 use crate::domain::Network;
 use crate::fleet::kind::Kind;
 
+/// Of these a cluster may have none, and a VM that names one says that there should be some.
+const NAMED_BY_VMS: [Kind; 3] = [
+    Kind::PersistentVolumeClaim,
+    Kind::PersistentVolume,
+    Kind::NetworkAttachmentDefinition,
+];
+
 /// Reads a file. An object that can't be read leaves its neighbours.
 ///
 /// # Errors
@@ -38,14 +45,19 @@ pub(super) fn parse(text: &str, network: &Network) -> Result<Loaded, FormatError
         Kind::VirtualMachineInstance,
         Kind::KubeVirt,
     ];
+    let lacking = |kinds_of: &[Kind]| -> Vec<Kind> {
+        let lacking = kinds_of.iter().copied();
+        lacking.filter(|kind| !kinds.contains(kind)).collect()
+    };
+    let absent = lacking(&expected);
+    let unread = &mut gathered.fleet.unread.kinds;
+    unread.extend(&absent);
+    unread.extend(lacking(&NAMED_BY_VMS));
     Ok(Loaded {
         fleet: gathered.fleet,
         view: gathered.objects.into_iter().collect(),
         not_allowed: Vec::new(),
-        absent: expected
-            .into_iter()
-            .filter(|kind| !kinds.contains(kind))
-            .collect(),
+        absent,
         unreadable: gathered.unreadable,
     })
 }

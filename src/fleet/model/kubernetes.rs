@@ -14,8 +14,8 @@ pub struct Node {
     pub taints: Vec<Taint>,
     /// It is cordoned.
     pub unschedulable: bool,
-    /// Its condition `Ready` is `True`.
-    pub is_ready: bool,
+    /// What its condition `Ready` says, where that is not `True`, such as `Unknown (NodeStatusUnknown)`.
+    pub not_ready: Option<String>,
     /// What pods can have of it.
     pub allocatable: Resources,
     /// The version of its kubelet, such as `v1.34.1`.

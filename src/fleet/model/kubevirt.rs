@@ -39,6 +39,8 @@ pub struct KubeVirtConfiguration {
     pub eviction_strategy: Option<String>,
     /// The CPU model of VMs that say nothing.
     pub cpu_model: Option<String>,
+    /// The runtime class of all launcher pods.
+    pub default_runtime_class: Option<String>,
     /// Networks.
     pub network: NetworkConfiguration,
 }

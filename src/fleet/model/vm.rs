@@ -27,6 +27,16 @@ pub struct VmSpec {
     pub instancetype: Option<Matcher>,
     /// The preference, whose fields are not in the template.
     pub preference: Option<Matcher>,
+    /// The data volumes that are made when the VM starts.
+    pub data_volume_templates: Vec<DataVolumeTemplate>,
+}
+
+/// A data volume that is made with its VM.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct DataVolumeTemplate {
+    /// Its metadata.
+    pub metadata: Metadata,
 }
 
 /// A reference to an instance type or a preference.

@@ -33,6 +33,8 @@ pub struct VmiSpec {
     pub topology_spread_constraints: Vec<serde::de::IgnoredAny>,
     /// Its scheduler.
     pub scheduler_name: Option<String>,
+    /// Its priority class.
+    pub priority_class_name: Option<String>,
     /// Its claims of dynamic resources (DRA).
     pub resource_claims: Vec<serde::de::IgnoredAny>,
     /// What happens to it when its node is drained.

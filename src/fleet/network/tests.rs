@@ -28,8 +28,8 @@ fn messages(found: &[Finding<'_>]) -> Vec<String> {
 }
 
 #[test]
-fn a_definition_is_missing_where_its_namespace_has_others() {
-    let fleet = Fleet {
+fn a_definition_is_missing_where_those_of_its_namespace_were_read() {
+    let mut fleet = Fleet {
         attachments: [ObjectKey::new("shop", "net"), ObjectKey::new("infra", "x")].into(),
         ..Fleet::default()
     };
@@ -41,12 +41,37 @@ fn a_definition_is_missing_where_its_namespace_has_others() {
         {"name": "d", "multus": {"networkName": "other/net"}},
     ]);
     let networks: Vec<Network> = from_value(networks).unwrap();
+    let missing = |name: &str| format!("a network attachment definition is missing: {name}");
+    let unread =
+        |name: &str| format!("a network attachment definition could not be looked up: {name}");
+    let of = |fleet: &Fleet| messages(&attachments(fleet, "shop", &networks));
     assert_eq!(
-        messages(&attachments(&fleet, "shop", &networks)),
+        of(&fleet),
         [
-            "a network attachment definition is missing: shop/gone",
-            "a network attachment definition is missing: infra/gone",
-            "a network attachment definition could not be looked up: other/net",
+            missing("shop/gone"),
+            missing("infra/gone"),
+            missing("other/net")
+        ]
+    );
+    // Those of a namespace are listed together or not at all.
+    let kind = Kind::NetworkAttachmentDefinition;
+    fleet.unread.kinds.insert(kind);
+    assert_eq!(
+        of(&fleet),
+        [
+            missing("shop/gone"),
+            missing("infra/gone"),
+            unread("other/net")
+        ]
+    );
+    let damaged = (kind, ObjectKey::new("infra", "gone"));
+    fleet.unread.objects.insert(damaged);
+    assert_eq!(
+        of(&fleet),
+        [
+            missing("shop/gone"),
+            unread("infra/gone"),
+            unread("other/net")
         ]
     );
 }

@@ -300,7 +300,7 @@ fn each_kind_is_cut_down_to_what_is_judged() {
     let node = &fleet.nodes["a"];
     assert_eq!(node.labels["a"], "b");
     assert_eq!(node.taints[0].key, "k");
-    assert!(node.unschedulable && node.is_ready);
+    assert!(node.unschedulable && node.not_ready.is_none());
     assert_eq!(
         node.allocatable,
         resources(&[

@@ -106,33 +106,33 @@ pub(crate) fn base() -> Value {
 }
 
 /// The object of a kind: the first, or the node `b`.
-fn object<'a>(cluster: &'a mut Value, kind: &str) -> &'a mut Value {
+pub(super) fn object<'a>(cluster: &'a mut Value, kind: &str) -> &'a mut Value {
     let items = cluster["items"].as_array_mut().unwrap();
     let mut items = items.iter_mut().filter(|item| item["kind"] == kind);
     items.next_back().unwrap()
 }
 
-fn add(cluster: &mut Value, object: Value) {
+pub(super) fn add(cluster: &mut Value, object: Value) {
     cluster["items"].as_array_mut().unwrap().push(object);
 }
 
-fn remove(cluster: &mut Value, kind: &str) {
+pub(super) fn remove(cluster: &mut Value, kind: &str) {
     let items = cluster["items"].as_array_mut().unwrap();
     items.retain(|item| item["kind"] != kind);
 }
 
 /// Sets a field of the VMI.
-fn vmi(cluster: &mut Value, pointer: &str, value: Value) {
+pub(super) fn vmi(cluster: &mut Value, pointer: &str, value: Value) {
     set(object(cluster, "VirtualMachineInstance"), pointer, value);
 }
 
 /// Sets a field of the node that is the only target.
-fn node(cluster: &mut Value, pointer: &str, value: Value) {
+pub(super) fn node(cluster: &mut Value, pointer: &str, value: Value) {
     set(object(cluster, "Node"), pointer, value);
 }
 
 /// Sets a field, and makes the way to it.
-fn set(object: &mut Value, pointer: &str, value: Value) {
+pub(super) fn set(object: &mut Value, pointer: &str, value: Value) {
     let mut place = object;
     for part in pointer.split('/').filter(|part| !part.is_empty()) {
         let key = part.replace("~1", "/");
@@ -169,7 +169,7 @@ fn add_policy(cluster: &mut Value, options: Value) {
 }
 
 /// KubeVirt says that it does not migrate the VMI.
-fn refused(cluster: &mut Value, reason: &str) {
+pub(super) fn refused(cluster: &mut Value, reason: &str) {
     let condition = json!([{"type": "LiveMigratable", "status": "False", "reason": reason, "message": "it says why"}]);
     vmi(cluster, "status/conditions", condition);
 }
@@ -184,7 +184,7 @@ fn quota(hard: &str) -> Value {
     })
 }
 
-fn claim(modes: &str) -> Value {
+pub(super) fn claim(modes: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -193,7 +193,7 @@ fn claim(modes: &str) -> Value {
     })
 }
 
-fn disk(cluster: &mut Value) {
+pub(super) fn disk(cluster: &mut Value) {
     let volumes = json!([{"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}}]);
     vmi(cluster, "spec/volumes", volumes);
 }
@@ -308,7 +308,7 @@ const CASES: &[(Cause, Change, &str)] = &[
                 json!("2026-01-01T00:00:00Z"),
             );
         },
-        "the VM is ending: Running",
+        "the VM is ending: its VMI is being deleted since 2026-01-01T00:00:00Z",
     ),
     (
         Cause::MigrationInProgress,
@@ -321,7 +321,7 @@ const CASES: &[(Cause, Change, &str)] = &[
     (
         Cause::SourceNotReady,
         |c| c["items"][0]["status"]["conditions"][0]["status"] = json!("Unknown"),
-        "the node on which the VM runs is not ready: a",
+        "the node on which the VM runs is not ready: a: its condition Ready is Unknown",
     ),
     (
         Cause::NotRunning,
@@ -458,12 +458,12 @@ const CASES: &[(Cause, Change, &str)] = &[
     (
         Cause::ShutDownByDrain,
         |c| vmi(c, "spec/evictionStrategy", json!("None")),
-        "a drain would shut the VM down: None",
+        "a drain would shut the VM down: its eviction strategy is None",
     ),
     (
         Cause::BlocksDrain,
         |c| vmi(c, "spec/evictionStrategy", json!("External")),
-        "a drain would wait for the VM: External",
+        "a drain would wait for the VM: its eviction strategy is External, which leaves its migration to another controller",
     ),
     (
         Cause::PassthroughCpuDiffers,
@@ -493,7 +493,7 @@ const CASES: &[(Cause, Change, &str)] = &[
     (
         Cause::Unreadable,
         |c| vmi(c, "spec/volumes", json!(7)),
-        "an object could not be read: VirtualMachineInstance default/web: invalid type: integer `7`, expected a sequence in spec.volumes",
+        "an object could not be read: VirtualMachineInstance default/web: spec.volumes is the integer `7`, not a list",
     ),
     (
         Cause::NoSourcePod,
@@ -510,7 +510,7 @@ const CASES: &[(Cause, Change, &str)] = &[
                 json!({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": term}}),
             );
         },
-        "affinity or anti-affinity to pods does not match: only with pods app=db on the same kubernetes.io/hostname",
+        "affinity or anti-affinity to pods does not match: the VM has affinity to pods app=db on the same kubernetes.io/hostname, and none is there",
     ),
     (
         Cause::TopologySpreadNotJudged,
@@ -529,11 +529,9 @@ const CASES: &[(Cause, Change, &str)] = &[
         Cause::InstanceTypeNotJudged,
         |c| {
             remove(c, "VirtualMachineInstance");
-            set(
-                object(c, "VirtualMachine"),
-                "spec/instancetype",
-                json!({"name": "large"}),
-            );
+            let vm = object(c, "VirtualMachine");
+            set(vm, "spec/instancetype", json!({"name": "large"}));
+            set(vm, "status/printableStatus", json!("Stopped"));
         },
         "the instance type or preference is not judged: large",
     ),
@@ -595,8 +593,41 @@ const CASES: &[(Cause, Change, &str)] = &[
     ),
     (
         Cause::ClaimNotBound,
+        |c| {
+            disk(c);
+            let mut claim = claim("ReadWriteMany");
+            claim["spec"]["volumeName"] = json!("");
+            add(c, claim);
+        },
+        "a claim is not bound to a volume yet: disk",
+    ),
+    (
+        Cause::ClaimNotFound,
+        |c| {
+            disk(c);
+            let mut other = claim("ReadWriteMany");
+            other["metadata"]["name"] = json!("other");
+            add(c, other);
+        },
+        "a claim of the VM or its volume does not exist: disk",
+    ),
+    (
+        Cause::NotRead,
         disk,
-        "a claim or its volume is not known: disk",
+        "not judged without what was not read: claim disk",
+    ),
+    (
+        Cause::PriorityNotJudged,
+        |c| vmi(c, "spec/priorityClassName", json!("high")),
+        "priority and preemption are not judged: high",
+    ),
+    (
+        Cause::RuntimeClassNotJudged,
+        |c| {
+            let configuration = json!({"defaultRuntimeClass": "kata"});
+            object(c, "KubeVirt")["spec"]["configuration"] = configuration;
+        },
+        "the runtime class is not judged: kata",
     ),
     (
         Cause::NetworkNotJudged,

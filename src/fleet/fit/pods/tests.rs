@@ -248,9 +248,9 @@ fn a_rule_that_rejects_says_of_what() {
     assert_eq!(
         details,
         [
-            "kept off by a pod on the same host, shop/p1",
-            "not with pods app=db on the same zone",
-            "only with pods app=cache on the same zone",
+            "another pod has anti-affinity to pods app=web on the same host (such as shop/p1)",
+            "the VM has affinity to pods app=cache on the same zone, and none is there",
+            "the VM has anti-affinity to pods app=db on the same zone, and there is one",
         ]
     );
 }
@@ -267,8 +267,8 @@ fn details(pods: &mut Pods<'_>, rules: &PodRules, nodes: &Nodes<'_>) -> String {
 
 #[test]
 fn a_pod_that_arrives_or_leaves_changes_what_is_rejected() {
-    const NOT: &str = "not with pods app=db on the same zone";
-    const ONLY: &str = "only with pods app=db on the same zone";
+    const NOT: &str = "the VM has anti-affinity to pods app=db on the same zone, and there is one";
+    const ONLY: &str = "the VM has affinity to pods app=db on the same zone, and none is there";
     let db = json!({"app": "db"});
     let fleet = fleet(&[
         ("shop", "a1", db.clone(), json!([term("host", &db)])),
@@ -289,7 +289,7 @@ fn a_pod_that_arrives_or_leaves_changes_what_is_rejected() {
         assert_eq!(details(pods, &far, &nodes), of_far);
         assert_eq!(details(pods, &near, &nodes), of_near);
     };
-    let kept = "kept off by a pod on the same host, shop/p0";
+    let kept = "another pod has anti-affinity to pods app=db on the same host (such as shop/p0)";
     expect(
         &mut pods,
         &format!("a1: {kept}\na1 a2: {NOT}"),
@@ -297,7 +297,7 @@ fn a_pod_that_arrives_or_leaves_changes_what_is_rejected() {
     );
     let vm = ObjectKey::new("shop", "vm");
     pods.arrive(&vm, &rules(&[], &[term("host", &db)]), "b1");
-    let arrived = "kept off by a pod on the same host, the target pod of shop/vm";
+    let arrived = "another pod has anti-affinity to pods app=db on the same host (such as the target pod of shop/vm)";
     expect(
         &mut pods,
         &format!("a1: {kept}\nb1: {arrived}\na1 a2 b1 b2: {NOT}"),

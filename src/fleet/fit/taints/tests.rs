@@ -148,3 +148,23 @@ fn a_cordon_is_tolerated_by_its_taint() {
         assert_eq!(found.is_empty(), expect, "{toleration}");
     }
 }
+
+#[test]
+fn a_node_that_is_not_ready_takes_no_vm_whatever_it_tolerates() {
+    let all = [from_value(json!({"operator": "Exists"})).unwrap()];
+    let not_ready = Some("Unknown (NodeStatusUnknown)".to_owned());
+    let mut node = Node {
+        not_ready,
+        ..node(false, json!([]))
+    };
+    let by_condition = (
+        Cause::NodeNotReady,
+        "its condition Ready is Unknown (NodeStatusUnknown)".to_owned(),
+    );
+    assert_eq!(misfits(&[], &node), [by_condition.clone()]);
+    assert_eq!(misfits(&all, &node), [by_condition.clone()]);
+    node.taints = from_value(json!([{"key": UNREACHABLE, "effect": "NoSchedule"}])).unwrap();
+    let by_taint = (Cause::NodeNotReady, UNREACHABLE.to_owned());
+    assert_eq!(misfits(&[], &node), [by_taint]);
+    assert_eq!(misfits(&all, &node), [by_condition]);
+}

@@ -1,0 +1,99 @@
+//! The state of a VM: whether it can be migrated in it, and what has to be known of it first.
+
+use crate::cluster::object::ObjectKey;
+use crate::decide::causes::Cause;
+use crate::fleet::finding::Finding;
+use crate::fleet::judge::{Body, Judge};
+use crate::fleet::kind::Kind;
+use crate::fleet::model::{Migration, Vmi};
+
+impl<'f> Judge<'f> {
+    /// Whether the VM is in a state in which it can be migrated.
+    pub(super) fn state(&self, body: &Body<'f>) -> Vec<Finding<'f>> {
+        let Some(vmi) = body.vmi else {
+            let ended = self.fleet.vmis.get(body.key);
+            if ended.is_some_and(|vmi| vmi.status.phase.as_deref() == Some("Failed")) {
+                return vec![Finding::of(Cause::Ending, "its VMI has failed")];
+            }
+            let status = body.vm.and_then(|vm| vm.status.printable_status.as_deref());
+            return vec![Finding::of(Cause::NotRunning, status.unwrap_or_default())];
+        };
+        let mut found = Vec::new();
+        let phase = vmi.status.phase.as_deref().unwrap_or_default();
+        if let Some(time) = &vmi.metadata.deletion_timestamp {
+            let detail = format!("its VMI is being deleted since {time}");
+            found.push(Finding::of(Cause::Ending, &detail));
+        } else if body.node().is_none() {
+            found.push(Finding::of(Cause::NotRunning, phase));
+        }
+        found.extend(body.node().and_then(|node| self.source_not_ready(node)));
+        if let Some(migration) = self.migration(vmi) {
+            found.push(Finding::of(Cause::MigrationInProgress, &migration));
+        }
+        found
+    }
+
+    /// What is wrong with the node on which a VM runs. Nothing is known of one that was not read.
+    fn source_not_ready(&self, name: &str) -> Option<Finding<'f>> {
+        let detail = match self.fleet.nodes.get(name) {
+            Some(node) => format!(
+                "{name}: its condition Ready is {}",
+                node.not_ready.as_ref()?
+            ),
+            None if self.fleet.may_have(Kind::Node, &ObjectKey::new("", name)) => return None,
+            None => format!("{name} does not exist"),
+        };
+        Some(Finding::of(Cause::SourceNotReady, &detail))
+    }
+
+    /// The migration of a VMI that is not over, in a few words.
+    fn migration(&self, vmi: &Vmi) -> Option<String> {
+        let state = vmi.status.migration_state.as_ref();
+        let state = state.filter(|state| !state.completed && !state.failed);
+        if let Some(state) = state
+            && let Some(target) = &state.target_node
+        {
+            let source = state.source_node.as_deref().unwrap_or("?");
+            return Some(format!("from {source} to {target}"));
+        }
+        let migration = self.migration_of(vmi)?;
+        let phase = migration.status.phase.as_deref();
+        let phase = phase.filter(|phase| !phase.is_empty());
+        let name = &migration.metadata.name;
+        let added: Vec<String> = migration
+            .spec
+            .added_node_selector
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let added = match added.as_slice() {
+            [] => String::new(),
+            labels => format!(", only to nodes with {}", labels.join(", ")),
+        };
+        Some(format!("{name}, {}{added}", phase.unwrap_or("not begun")))
+    }
+
+    /// The migration of a VMI that is not over.
+    fn migration_of(&self, vmi: &Vmi) -> Option<&'f Migration> {
+        let key = (vmi.metadata.namespace.as_str(), vmi.metadata.name.as_str());
+        self.migrations.get(&key).copied()
+    }
+
+    /// The migration of a VMI whose target pod has no node yet: the nodes are judged for it.
+    pub(super) fn pending(&self, vmi: &Vmi) -> Option<&'f Migration> {
+        let migration = self.migration_of(vmi)?;
+        let phase = migration.status.phase.as_deref();
+        matches!(phase, None | Some("" | "Pending" | "Scheduling")).then_some(migration)
+    }
+
+    /// What was not read and has to be known of a VM, beside `others`.
+    pub(super) fn not_read(&self, body: &Body<'f>, others: Vec<String>) -> Option<Finding<'f>> {
+        let kinds = self.fleet.unread.vital();
+        let mut lacking: Vec<String> = kinds.map(|kind| kind.plural().to_owned()).collect();
+        if self.fleet.unread.has_quota_in(body.namespace()) {
+            lacking.push("the resource quotas of the namespace".to_owned());
+        }
+        lacking.extend(others);
+        (!lacking.is_empty()).then(|| Finding::of(Cause::NotRead, &lacking.join(", ")))
+    }
+}

@@ -1,0 +1,341 @@
+//! What was not read, is damaged or is missing: which VMs are not judged, and that nothing is guessed.
+
+use serde_json::{Value, json};
+
+use super::causes::{add, base, claim, disk, object, refused, remove, set, vmi};
+use super::{check, printed, report};
+
+/// The verdict on the VM, the exit code, and the findings of the VM that are not about single nodes.
+fn judged(cluster: &Value, args: &[&str]) -> (String, Option<i32>, Vec<String>) {
+    let code = check(cluster, args).status.code();
+    let report = report(cluster, args);
+    let items = report["items"].as_array().unwrap();
+    let item = items.iter().find(|item| item["name"] == "web").unwrap();
+    let findings = item["findings"].as_array().unwrap().iter();
+    let findings = findings.filter(|found| found["nodes"] == json!([]));
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let messages = findings.map(|found| text(&found["message"])).collect();
+    (text(&item["verdict"]), code, messages)
+}
+
+type Change = fn(&mut Value);
+
+#[test]
+fn a_vm_is_not_judged_without_what_has_to_be_known_of_it() {
+    let cases: &[(&str, Change, &[&str])] = &[
+        ("no nodes", |c| remove(c, "Node"), &["nodes"]),
+        ("no pods", |c| remove(c, "Pod"), &["pods"]),
+        ("no KubeVirt CR", |c| remove(c, "KubeVirt"), &["kubevirts"]),
+        (
+            "a damaged KubeVirt CR",
+            |c| object(c, "KubeVirt")["spec"] = json!(7),
+            &["kubevirts"],
+        ),
+        (
+            "a damaged node that is not its own",
+            |c| set(object(c, "Node"), "status/allocatable/cpu", json!("many")),
+            &["nodes"],
+        ),
+        (
+            "its own node is damaged",
+            |c| set(&mut c["items"][0], "status/allocatable/cpu", json!("many")),
+            &["nodes"],
+        ),
+        (
+            "no VMIs",
+            |c| remove(c, "VirtualMachineInstance"),
+            &["its VMI (the VM is Running)"],
+        ),
+        (
+            "its VMI is damaged",
+            |c| vmi(c, "spec/volumes", json!(7)),
+            &["its VMI (the VM is Running)"],
+        ),
+        ("no claims", disk, &["claim disk"]),
+        (
+            "its claim is damaged",
+            |c| {
+                disk(c);
+                let mut claim = claim("ReadWriteMany");
+                claim["spec"]["accessModes"] = json!(7);
+                add(c, claim);
+            },
+            &["claim disk"],
+        ),
+        (
+            "no volumes",
+            |c| {
+                disk(c);
+                add(c, claim("ReadWriteMany"));
+            },
+            &["volume pv-1 of claim disk"],
+        ),
+        (
+            "a damaged quota",
+            |c| {
+                add(
+                    c,
+                    json!({
+                        "apiVersion": "v1", "kind": "ResourceQuota",
+                        "metadata": {"namespace": "default", "name": "team"},
+                        "spec": {"hard": {"requests.memory": "many"}},
+                    }),
+                );
+            },
+            &["the resource quotas of the namespace"],
+        ),
+    ];
+    for (case, change, lacking) in cases {
+        let mut cluster = base();
+        change(&mut cluster);
+        let expect = format!(
+            "not judged without what was not read: {}",
+            lacking.join(", ")
+        );
+        let (verdict, code, messages) = judged(&cluster, &[]);
+        assert_eq!((verdict.as_str(), code), ("unknown", Some(3)), "{case}");
+        assert_eq!(messages, [expect], "{case}");
+    }
+}
+
+#[test]
+fn a_vm_whose_launcher_or_network_was_not_read_is_not_judged() {
+    for (change, expect) in [
+        (
+            (|c| object(c, "Pod")["metadata"]["labels"] = json!({})) as Change,
+            "the launcher pod was not found",
+        ),
+        (
+            |c| {
+                let lan = json!({"name": "lan", "multus": {"networkName": "infra/lan"}});
+                vmi(
+                    c,
+                    "spec/networks",
+                    json!([{"name": "default", "pod": {}}, lan]),
+                );
+            },
+            "a network attachment definition could not be looked up: infra/lan",
+        ),
+    ] {
+        let mut cluster = base();
+        change(&mut cluster);
+        let (verdict, code, messages) = judged(&cluster, &[]);
+        assert_eq!((verdict.as_str(), code), ("unknown", Some(3)), "{expect}");
+        assert_eq!(messages, [expect]);
+    }
+}
+
+#[test]
+fn an_error_that_does_not_depend_on_what_was_not_read_blocks_the_vm_all_the_same() {
+    let mut cluster = base();
+    refused(&mut cluster, "SomethingNew");
+    remove(&mut cluster, "Node");
+    let (verdict, code, messages) = judged(&cluster, &[]);
+    assert_eq!((verdict.as_str(), code), ("blocked", Some(3)));
+    assert_eq!(
+        messages,
+        [
+            "KubeVirt says that it cannot migrate this VM: it says why",
+            "not judged without what was not read: nodes",
+        ]
+    );
+}
+
+#[test]
+fn a_claim_volume_or_definition_that_does_not_exist_blocks_the_vm() {
+    let other = |kind: &str, api: &str| json!({"apiVersion": api, "kind": kind, "metadata": {"namespace": "default", "name": "other"}, "spec": {}});
+    let mut cases = Vec::new();
+    let mut cluster = base();
+    disk(&mut cluster);
+    add(&mut cluster, other("PersistentVolumeClaim", "v1"));
+    cases.push((
+        cluster,
+        "a claim of the VM or its volume does not exist: disk",
+    ));
+    let mut cluster = base();
+    disk(&mut cluster);
+    add(&mut cluster, claim("ReadWriteMany"));
+    add(
+        &mut cluster,
+        json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "other"}, "spec": {}}),
+    );
+    cases.push((
+        cluster,
+        "a claim of the VM or its volume does not exist: disk, whose volume pv-1 does not exist",
+    ));
+    let mut cluster = base();
+    let lan = json!({"name": "lan", "multus": {"networkName": "infra/lan"}});
+    vmi(
+        &mut cluster,
+        "spec/networks",
+        json!([{"name": "default", "pod": {}}, lan]),
+    );
+    add(
+        &mut cluster,
+        other("NetworkAttachmentDefinition", "k8s.cni.cncf.io/v1"),
+    );
+    cases.push((
+        cluster,
+        "a network attachment definition is missing: infra/lan",
+    ));
+    for (cluster, message) in &cases {
+        let (verdict, code, messages) = judged(cluster, &[]);
+        assert_eq!((verdict.as_str(), code), ("blocked", Some(2)), "{message}");
+        assert!(
+            messages.iter().any(|found| found == message),
+            "{messages:?}"
+        );
+    }
+}
+
+#[test]
+fn a_damaged_vmi_leaves_the_other_vms_as_they_are() {
+    let mut cluster = base();
+    let mut vm = object(&mut cluster, "VirtualMachine").clone();
+    vm["metadata"]["name"] = json!("off");
+    vm["status"] = json!({"printableStatus": "Stopped"});
+    add(&mut cluster, vm);
+    for at in [0, 1] {
+        let allocatable = &mut cluster["items"][at]["status"]["allocatable"];
+        allocatable["devices.kubevirt.io/tun"] = json!("1k");
+        allocatable["ephemeral-storage"] = json!("10Gi");
+    }
+    vmi(&mut cluster, "spec/volumes", json!(7));
+    let report = report(&cluster, &[]);
+    assert_eq!(
+        report["summary"],
+        json!({"ok": 1, "warning": 0, "blocked": 0, "unknown": 1})
+    );
+    for (args, expect) in [
+        (&[][..], 3),
+        (&["off"], 0),
+        (&["web"], 3),
+        (&["-n", "default"], 3),
+    ] {
+        let args = [args, &["--suppress", "BRT0505"]].concat();
+        assert_eq!(
+            check(&cluster, &args).status.code(),
+            Some(expect),
+            "{args:?}"
+        );
+    }
+}
+
+#[test]
+fn a_damaged_vm_without_a_vmi_is_named_when_it_is_asked_for() {
+    let mut cluster = base();
+    remove(&mut cluster, "VirtualMachineInstance");
+    object(&mut cluster, "VirtualMachine")["spec"] = json!("x");
+    let output = check(&cluster, &["web"]);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "error: the VM is not judged, because an object could not be read: VirtualMachine default/web: spec is the string \"x\", not an object\n"
+    );
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(check(&cluster, &[]).status.code(), Some(3));
+}
+
+#[test]
+fn a_damaged_object_without_a_name_is_named_by_its_kind() {
+    let mut cluster = base();
+    for metadata in [json!({}), json!({"name": ""})] {
+        add(
+            &mut cluster,
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}),
+        );
+    }
+    let text = printed(&check(&cluster, &["-o", "wide"]));
+    for expect in [
+        "an object could not be read: a Namespace without a name: metadata.name is missing\n",
+        "an object could not be read: a Namespace without a name: metadata.name is empty\n",
+    ] {
+        assert!(text.contains(expect), "{text}");
+    }
+}
+
+#[test]
+fn a_vm_whose_vmi_has_failed_is_ending() {
+    let mut cluster = base();
+    vmi(&mut cluster, "status/phase", json!("Failed"));
+    let (verdict, code, messages) = judged(&cluster, &[]);
+    assert_eq!((verdict.as_str(), code), ("blocked", Some(2)));
+    assert_eq!(messages[0], "the VM is ending: its VMI has failed");
+}
+
+#[test]
+fn a_node_that_does_not_exist_is_not_one_that_was_not_read() {
+    let mut cluster = base();
+    vmi(&mut cluster, "status/nodeName", json!("gone"));
+    object(&mut cluster, "Pod")["spec"]["nodeName"] = json!("gone");
+    let (verdict, code, messages) = judged(&cluster, &[]);
+    assert_eq!((verdict.as_str(), code), ("blocked", Some(2)));
+    assert_eq!(
+        messages[0],
+        "the node on which the VM runs is not ready: gone does not exist"
+    );
+}
+
+#[test]
+fn a_node_whose_condition_is_not_ready_is_no_target() {
+    let mut cluster = base();
+    let unknown = json!([{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}]);
+    object(&mut cluster, "Node")["status"]["conditions"] = unknown;
+    let report = report(&cluster, &[]);
+    let web = &report["items"][1];
+    assert_eq!(web["targets"], json!([]));
+    let findings = web["findings"].as_array().unwrap();
+    let found = findings.iter().find(|found| found["code"] == "BRT0404");
+    let found = found.unwrap();
+    assert_eq!(
+        found["message"],
+        "node is not ready: its condition Ready is Unknown (NodeStatusUnknown)"
+    );
+    assert_eq!(found["nodes"], json!(["b"]));
+}
+
+#[test]
+fn the_node_on_which_the_vm_runs_is_shown_as_what_it_is() {
+    let text = printed(&check(&base(), &["web", "--node", "a"]));
+    assert!(
+        text.contains("BRT0101 migration source node (a)\n"),
+        "{text}"
+    );
+    let text = printed(&check(&base(), &["web"]));
+    assert!(!text.contains("BRT0101"), "{text}");
+}
+
+#[test]
+fn a_migration_that_waits_is_judged_with_the_labels_that_it_adds() {
+    let migration = |phase: &str| {
+        json!({
+            "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstanceMigration",
+            "metadata": {"namespace": "default", "name": "move"},
+            "spec": {"vmiName": "web", "addedNodeSelector": {"zone": "north", "kubernetes.io/arch": "arm64"}},
+            "status": {"phase": phase},
+        })
+    };
+    for (phase, verdict, said) in [
+        ("Scheduling", "blocked", true),
+        // Its target pod has its node.
+        ("Running", "warning", false),
+        ("Failed", "warning", false),
+    ] {
+        let mut cluster = base();
+        add(&mut cluster, migration(phase));
+        let report = report(&cluster, &[]);
+        let web = &report["items"][1];
+        assert_eq!(web["verdict"], verdict, "{phase}");
+        let findings = web["findings"].as_array().unwrap().iter();
+        let messages: Vec<&str> = findings
+            .map(|found| found["message"].as_str().unwrap())
+            .collect();
+        // A key of the VM's own or KubeVirt's holds.
+        assert_eq!(
+            messages.contains(&"node selector does not match: zone=north"),
+            said,
+            "{messages:?}"
+        );
+        let waits = "a migration is under way: move, Scheduling, only to nodes with kubernetes.io/arch=arm64, zone=north";
+        assert_eq!(messages.contains(&waits), said, "{messages:?}");
+    }
+}
