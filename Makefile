@@ -63,6 +63,7 @@ bench: ## Run the benchmarks
 	cargo bench --locked --bench answers
 	cargo bench --locked --bench cluster
 	cargo bench --locked --bench check
+	cargo bench --locked --bench landing
 	cargo bench --locked --features null-route --bench load
 
 soak: setup ## Run everything at once and check every response: make soak SECS=600

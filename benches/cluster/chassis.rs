@@ -33,7 +33,7 @@ pub(crate) fn measure() {
         let config = json!({
             "southbound": {"endpoints": database.server.unix()},
             "nodeCondition": {"writesPerSecond": 1_000},
-            "lease": {"contend": "Always"},
+            "lease": {"leaderElection": "Always"},
         });
         fs::write(&file, config.to_string()).unwrap();
         let kubeconfig = cluster.server.kubeconfig(database.dir.path());

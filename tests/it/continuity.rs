@@ -287,6 +287,12 @@ async fn ovn_first_landing_waits_until_the_chassis_has_the_flows_of_the_vpc() {
     assert_eq!(other, (PairOutcome::NoSource, WarmOutcome::Warmed));
     assert_eq!(of_berth(&lab, "Logical_Switch_Port"), warm);
 
+    // Its port finds all flows there.
+    let before = lab.count_flows("el9-1");
+    lab.plug("el9-1", "other.default");
+    until("the port", || lab.is_installed("el9-1", "other.default")).await;
+    assert!(lab.has_flows("el9-1", "s1") && lab.count_flows("el9-1") >= before);
+
     // The VPC is local where the VM runs.
     let local = continuity.preparer.prepare(&target("other", "el9-0")).await;
     assert_eq!(local, (PairOutcome::NoSource, WarmOutcome::Local));

@@ -514,6 +514,28 @@ impl Lab {
         flows.contains("cookie=")
     }
 
+    /// How many flows a node's switch has.
+    pub(crate) fn count_flows(&self, hostname: &str) -> usize {
+        let dir = &self.chassis[hostname].dir;
+        let args = ["-O", "OpenFlow15", "dump-aggregate", "br-int"];
+        let said = self.ovn.run("ovs-ofctl", dir, &args);
+        let count = said.split("flow_count=").nth(1).unwrap();
+        count.trim().parse().unwrap()
+    }
+
+    /// Whether ovn-controller says that a port that is plugged in has its flows.
+    pub(crate) fn is_installed(&self, hostname: &str, port: &str) -> bool {
+        let dir = &self.chassis[hostname].dir;
+        let args = [
+            "--if-exists",
+            "get",
+            "Interface",
+            port,
+            "external_ids:ovn-installed",
+        ];
+        vsctl(&self.ovn, dir, &args).contains("true")
+    }
+
     /// Changes what a node tells its ovn-controller.
     pub(crate) fn set(&self, hostname: &str, key: &str, value: &str) {
         let entry = format!("external_ids:{key}={value}");
@@ -526,11 +548,11 @@ impl Lab {
     }
 }
 
-fn vsctl(ovn: &Ovn, dir: &Path, args: &[&str]) {
+fn vsctl(ovn: &Ovn, dir: &Path, args: &[&str]) -> String {
     let at = format!("--db=unix:{}", dir.join("db.sock").display());
     let mut all = vec![at.as_str(), "--timeout=20"];
     all.extend(args);
-    ovn.run("ovs-vsctl", dir, &all);
+    ovn.run("ovs-vsctl", dir, &all)
 }
 
 /// A southbound database, followed.
