@@ -217,7 +217,7 @@ fn help_of_a_command_is_the_same_however_it_is_asked_for() {
             assert_eq!(words(line), expect, "{line}");
         }
     }
-    let commands = "the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, completion";
+    let commands = "the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, cleanup, completion";
     for (args, expect) in [
         (
             &["help", "nope"][..],
