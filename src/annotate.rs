@@ -17,7 +17,7 @@ use crate::args::fleet::Annotate;
 use crate::check::{Answer, cluster, named_vm, print_plan};
 use crate::cluster::object::ObjectKey;
 use crate::config::ConfigError;
-use crate::decide::retrofit::Step;
+use crate::decide::retrofit::{Gap, Step};
 use crate::fleet::judge;
 use crate::layout::Layout;
 use crate::wire::kubevirt::Kind;
@@ -160,7 +160,11 @@ fn answer(
     survey: &Survey,
     layout: Layout,
 ) -> Answer {
-    let report = AnnotateReport::new(mode, objects, &survey.findings, survey.is_partial);
+    let has_unread_namespace = objects
+        .iter()
+        .any(|(lacks, _)| lacks.step == Step::Unknown(Gap::Namespace));
+    let is_partial = survey.is_partial || has_unread_namespace;
+    let report = AnnotateReport::new(mode, objects, &survey.findings, is_partial);
     Answer {
         code: report.exit_code(args.answer.fail_on),
         text: print_plan(&report, args.answer.output.format, || report.text(layout)),

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::annotate::objects::{self, Lacks, Need, Rules};
 use crate::api::{Cause, Fault};
-use crate::decide::retrofit::Gap;
+use crate::fleet::load::problem::in_words;
 use crate::wire::objects::{Identity, read};
 use crate::wire::patch;
 
@@ -104,13 +104,13 @@ impl Patcher<'_> {
                 Err(fault) if fault.cause == Cause::NotFound => return Ok(Outcome::NotNeeded),
                 Err(fault) => return Err(fault),
             };
-            let unreadable = |problem: String| Fault::new(Cause::Unreadable, problem);
+            let unreadable = |problem: String| Fault::new(Cause::Unreadable, in_words(&problem));
             let needed = self.rules.lacks(lacks.kind, &lacks.namespace, &object);
-            let Some(Need { anchor, is_certain }) = needed.map_err(unreadable)? else {
+            let Some(Need { anchor, gap }) = needed.map_err(unreadable)? else {
                 return Ok(Outcome::NotNeeded);
             };
-            if !is_certain {
-                return Err(unreadable(Gap::DefaultInterface.text().to_owned()));
+            if let Some(gap) = gap {
+                return Err(unreadable(gap.text().to_owned()));
             }
             let identity = read::<Identity<'_>>(&object).map_err(unreadable)?;
             lacks.anchor = anchor;

@@ -2,26 +2,29 @@
 
 mod api;
 mod file;
+mod surrounding;
 
 use std::collections::{BTreeSet, HashMap};
 
 use serde::Deserialize;
 
 use crate::api::Fault;
+use crate::cluster::ClusterView;
 use crate::cluster::file::SnapshotError;
-use crate::cluster::object::{Object, ObjectKey};
-use crate::cluster::{ClusterView, ObjectKind, read};
+use crate::cluster::object::ObjectKey;
 use crate::decide::causes::Cause;
 use crate::decide::inject::{self, Outcome, Surroundings};
 use crate::decide::retrofit::{self, Gap, Lacking, Step};
-use crate::domain::{Binding, Network, Provider};
+use crate::domain::{Binding, Provider};
 use crate::fleet::finding::Finding;
 use crate::fleet::judge::has_ended;
+use crate::fleet::load::problem::in_words;
 use crate::fleet::model;
 use crate::fleet::model::VmStatus;
 use crate::wire::kubevirt::{self, Kind};
 use crate::wire::objects::{self, Identity};
 use crate::wire::patch::Anchor;
+use surrounding::Surrounding;
 
 pub use api::from_api;
 pub(super) use api::{get, plural};
@@ -112,6 +115,8 @@ pub enum SurveyError {
 pub struct Rules {
     /// The namespaces and the KubeVirt CR.
     view: ClusterView,
+    /// The namespaces that could be read.
+    namespaces: BTreeSet<String>,
     /// The KubeVirt CR could be read.
     knows_default: bool,
     provider: Provider,
@@ -122,8 +127,8 @@ pub struct Rules {
 pub struct Need {
     /// How much of the way to the annotation the object has.
     pub anchor: Anchor,
-    /// The object needs it. Otherwise it does if KubeVirt's default interface has bridge binding, which is not known.
-    pub is_certain: bool,
+    /// What was not read, and decides whether the object needs it.
+    pub gap: Option<Gap>,
 }
 
 impl Rules {
@@ -138,8 +143,14 @@ impl Rules {
             namespace_opted_out: self.view.namespace_opts_out(namespace),
         };
         let decision = inject::decide(&subject, surroundings);
-        let is_certain = self.knows_default || subject.binding != Binding::Default;
-        Ok((decision.outcome == Outcome::Patched).then_some(Need { anchor, is_certain }))
+        let gap = if !self.namespaces.contains(namespace) {
+            Some(Gap::Namespace)
+        } else if !self.knows_default && subject.binding == Binding::Default {
+            Some(Gap::DefaultInterface)
+        } else {
+            None
+        };
+        Ok((decision.outcome == Outcome::Patched).then_some(Need { anchor, gap }))
     }
 }
 
@@ -272,14 +283,10 @@ impl Gathered {
                 namespace,
                 name,
                 version,
-                need: Need { anchor, is_certain },
+                need: Need { anchor, gap },
                 ..
             } = read;
-            let step = if is_certain {
-                retrofit::step(lacking, rules.provider)
-            } else {
-                Step::Unknown(Gap::DefaultInterface)
-            };
+            let step = gap.map_or_else(|| retrofit::step(lacking, rules.provider), Step::Unknown);
             Lacks {
                 kind,
                 namespace,
@@ -316,53 +323,7 @@ fn problem_of(kind: &str, text: &str, problem: &str) -> String {
         Ok(own) => format!(" {}", ObjectKey::new(own.namespace(), own.name())),
         Err(_) => String::new(),
     };
-    format!("{kind}{key}: {problem}")
-}
-
-/// The namespaces and the KubeVirt CR.
-#[derive(Debug, Default)]
-struct Surrounding {
-    objects: Vec<Object>,
-    unreadable: Vec<String>,
-    namespaces: BTreeSet<String>,
-}
-
-impl Surrounding {
-    /// Takes an object of one of these kinds.
-    fn take(&mut self, (group, kind): (&str, &str), network: &Network, text: &str) {
-        let own = objects::read::<Identity<'_>>(text);
-        if (group, kind) == NAMESPACE
-            && let Ok(own) = &own
-        {
-            self.namespaces.insert(own.name().to_owned());
-        }
-        let object = own.and_then(|own| {
-            read::of_kind(group, kind, [own.namespace(), own.name()], network, text)
-        });
-        match object {
-            Ok(object) => self.objects.extend(object),
-            Err(problem) => self.unreadable.push(problem_of(kind, text, &problem)),
-        }
-    }
-
-    /// Whether a KubeVirt CR was read.
-    fn has_kubevirt(&self) -> bool {
-        let mut kinds = self.objects.iter().map(Object::kind);
-        kinds.any(|kind| kind == ObjectKind::KubeVirt)
-    }
-
-    fn rules(self, knows_default: bool, network: &Network) -> (Rules, Gathered) {
-        let rules = Rules {
-            view: self.objects.into_iter().collect(),
-            knows_default,
-            provider: network.provider,
-        };
-        let gathered = Gathered {
-            unreadable: self.unreadable,
-            ..Gathered::default()
-        };
-        (rules, gathered)
-    }
+    format!("{kind}{key}: {}", in_words(problem))
 }
 
 const NAMESPACE: (&str, &str) = ("", "Namespace");

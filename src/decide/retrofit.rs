@@ -42,6 +42,8 @@ pub enum Gap {
     LauncherPod,
     /// Which interface it gets, which the KubeVirt CR says.
     DefaultInterface,
+    /// Whether its namespace opts out.
+    Namespace,
 }
 
 /// When the annotation has an effect.
@@ -120,6 +122,9 @@ impl Gap {
             }
             Self::DefaultInterface => {
                 "its interface is KubeVirt's default one, which is in the KubeVirt CR, and that was not read"
+            }
+            Self::Namespace => {
+                "its namespace was not read, which may opt out: read the namespaces as well"
             }
         }
     }

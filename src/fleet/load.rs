@@ -3,7 +3,7 @@
 
 mod api;
 mod file;
-mod problem;
+pub(crate) mod problem;
 
 use std::borrow::Borrow;
 

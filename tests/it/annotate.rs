@@ -237,6 +237,57 @@ fn a_namespace_that_does_not_exist_is_an_error() {
 }
 
 #[test]
+fn an_object_whose_namespace_was_not_read_is_not_judged() {
+    let output = annotate_file(&without("Namespace"), &["web"]);
+    check(
+        &output,
+        3,
+        "\
+vm/default/web   not judged  its namespace was not read, which may opt out: read the namespaces as well
+vmi/default/web  not judged  its namespace was not read, which may opt out: read the namespaces as well
+  ? BRT0902 the snapshot lacks a kind: namespaces
+2 objects lack the annotation: 2 not judged; no cluster was asked
+",
+    );
+    let output = annotate_file(&without("Namespace"), &["-o", "json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["isPartial"], true);
+    assert_eq!(report["summary"]["patchable"], 0);
+    // So is one whose namespace is damaged, and one whose namespace alone is not in the file.
+    let mut damaged = on_kube_ovn();
+    let namespace = crate::support::item(&mut damaged, "Namespace", "default");
+    namespace["metadata"]["labels"] = json!(7);
+    let mut absent = on_kube_ovn();
+    items(&mut absent)
+        .retain(|object| object["kind"] != "Namespace" || object["metadata"]["name"] != "default");
+    for cluster in [damaged, absent] {
+        let output = annotate_file(&cluster, &["-A", "web", "-o", "json"]);
+        let expect = [
+            "VirtualMachine web notJudged",
+            "VirtualMachineInstance web notJudged",
+        ];
+        assert_eq!(results(&output), expect);
+        assert_eq!(output.status.code(), Some(3));
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_damaged_object_is_said_without_the_names_of_rust() {
+    let mut cluster = on_kube_ovn();
+    crate::support::item(&mut cluster, "VirtualMachineInstance", "web")["spec"] = json!("x");
+    let output = annotate_file(&cluster, &["vm/web"]);
+    check(
+        &output,
+        3,
+        "\
+vm/default/web  lacks it  has an effect after the next restart of the VM
+  ? BRT0903 an object could not be read: VirtualMachineInstance default/web: spec is the string \"x\", not an object
+1 object lacks the annotation: 1 can be patched; no cluster was asked
+",
+    );
+}
+
+#[test]
 fn long_texts_are_broken_for_the_width() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cluster.json");

@@ -112,6 +112,7 @@ async fn surround(
     into.objects.extend(listed.objects);
     into.unreadable.extend(listed.unreadable);
     into.namespaces.extend(listed.namespaces);
+    into.readable.extend(listed.readable);
     Ok(())
 }
 

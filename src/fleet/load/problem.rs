@@ -2,7 +2,7 @@
 
 /// `spec.volumes is the integer `7`, not a list` for serde's ``invalid type: integer `7`, expected a sequence in
 /// spec.volumes``. What has another form stays as it is.
-pub(super) fn in_words(problem: &str) -> String {
+pub(crate) fn in_words(problem: &str) -> String {
     let missing = problem.strip_prefix("missing field `");
     if let Some((name, object)) = missing.and_then(|text| text.split_once("` in ")) {
         return format!("{object}.{name} is missing");
