@@ -32,6 +32,8 @@ pub struct DrainPlan<'a> {
     pub moves: Vec<Move<'a>>,
     /// The VMs that the drain would wait for.
     pub stuck: Vec<Item<'a>>,
+    /// The VMs that could not be judged. The drain may wait for them.
+    pub not_judged: Vec<Item<'a>>,
     /// The VMs that the drain would shut down.
     pub shut_down: Vec<Item<'a>>,
     /// The VMs that run on elsewhere, and whose migration to these nodes the drain would end.
@@ -78,6 +80,7 @@ pub async fn run(args: &Drain, layout: Layout) -> Result<Answer, DrainError> {
         nodes: nodes.clone(),
         findings: of_cluster.iter().map(Found::from).collect(),
         stuck: items(&made.stuck),
+        not_judged: items(&made.not_judged),
         shut_down: items(&made.shut_down),
         ended_migrations: items(&made.ended_migrations),
         moves: made.moves,
@@ -94,9 +97,16 @@ pub async fn run(args: &Drain, layout: Layout) -> Result<Answer, DrainError> {
     })
 }
 
+/// The VMs, each with the node that it runs or starts on.
 fn items<'a>(judged: &[Judgement<'a>]) -> Vec<Item<'a>> {
-    let items = judged.iter();
-    items.map(|judged| Item::new(judged, |_| false)).collect()
+    let items = judged.iter().map(|judged| {
+        let item = Item::new(judged, |_| false);
+        Item {
+            node: item.node.or_else(|| judged.body.starts_on()),
+            ..item
+        }
+    });
+    items.collect()
 }
 
 /// What could not be read, and what to do about it.
@@ -111,7 +121,7 @@ fn reason(gaps: &[Finding<'_>]) -> String {
 impl DrainPlan<'_> {
     fn exit_code(&self, fail_on: FailOn, is_unanswered: bool) -> u8 {
         let is_lossless = self.shut_down.is_empty() && self.ended_migrations.is_empty();
-        if is_unanswered {
+        if is_unanswered || !self.not_judged.is_empty() {
             3
         } else if !self.stuck.is_empty() {
             2
@@ -128,23 +138,29 @@ mod tests {
     #[test]
     fn the_exit_code_is_that_of_the_worst_outcome() {
         let vms = |count: usize| vec![Item::of_cluster(&[]); count];
-        for (stuck, shut_down, ended, is_unanswered, expect) in [
-            (0, 0, 0, false, [0, 0]),
-            (0, 1, 0, false, [1, 0]),
-            (0, 0, 1, false, [1, 0]),
-            (1, 1, 1, false, [2, 2]),
-            (0, 0, 0, true, [3, 3]),
-            (1, 0, 0, true, [3, 3]),
+        for (stuck, not_judged, shut_down, ended, is_unanswered, expect) in [
+            (0, 0, 0, 0, false, [0, 0]),
+            (0, 0, 1, 0, false, [1, 0]),
+            (0, 0, 0, 1, false, [1, 0]),
+            (1, 0, 1, 1, false, [2, 2]),
+            (0, 1, 0, 0, false, [3, 3]),
+            (1, 1, 1, 0, false, [3, 3]),
+            (0, 0, 0, 0, true, [3, 3]),
+            (1, 0, 0, 0, true, [3, 3]),
         ] {
             let plan = DrainPlan {
                 stuck: vms(stuck),
+                not_judged: vms(not_judged),
                 shut_down: vms(shut_down),
                 ended_migrations: vms(ended),
                 ..DrainPlan::default()
             };
             let codes = [FailOn::Warning, FailOn::Error]
                 .map(|fail_on| plan.exit_code(fail_on, is_unanswered));
-            assert_eq!(codes, expect, "{stuck} {shut_down} {ended} {is_unanswered}");
+            assert_eq!(
+                codes, expect,
+                "{stuck} {not_judged} {shut_down} {ended} {is_unanswered}"
+            );
         }
     }
 }

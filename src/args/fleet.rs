@@ -238,7 +238,7 @@ pub struct Version {
 /// A format of a plan, a report or versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum PlanOutput {
-    /// For people.
+    /// For people; `text`, `wide` and `short` mean the same.
     #[default]
     #[value(aliases = ["text", "wide", "short"])]
     Table,
@@ -258,7 +258,7 @@ pub enum Output {
     Wide,
     /// A line for each VM.
     Short,
-    /// JSON, as `--schema` describes it.
+    /// JSON.
     Json,
     /// The same as YAML.
     Yaml,

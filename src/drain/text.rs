@@ -12,6 +12,9 @@ pub(super) fn table(plan: &DrainPlan<'_>, layout: Layout) -> String {
     for vm in &plan.stuck {
         text::item(vm, " would block the drain", layout, &mut out);
     }
+    for vm in &plan.not_judged {
+        text::item(vm, " may block the drain", layout, &mut out);
+    }
     for vm in &plan.shut_down {
         let vm = of_vm(vm, layout);
         text::item(&vm, " would be shut down", layout, &mut out);
@@ -38,7 +41,8 @@ pub(super) fn table(plan: &DrainPlan<'_>, layout: Layout) -> String {
     let moves = plan.moves.iter().map(|one| (&*one.findings, false));
     let stuck = plan.stuck.iter();
     let stuck = stuck.map(|vm| (&*vm.findings, vm.targets.is_empty()));
-    let others = plan.shut_down.iter().chain(&plan.ended_migrations);
+    let others = plan.not_judged.iter().chain(&plan.shut_down);
+    let others = others.chain(&plan.ended_migrations);
     let others = others.map(|vm| (&*vm.findings, false));
     let of_cluster = [(&*plan.findings, false)];
     let found = moves.chain(stuck).chain(others).chain(of_cluster);
@@ -55,7 +59,11 @@ fn waves(plan: &DrainPlan<'_>, layout: Layout, out: &mut String) {
         for one in wave {
             let [namespace, name, from, to] =
                 [one.namespace, one.name, one.from, one.to].map(shown_name);
-            put(out, format_args!("  {namespace}/{name}  {from} → {to}\n"));
+            let progress = if one.is_under_way { ", under way" } else { "" };
+            put(
+                out,
+                format_args!("  {namespace}/{name}  {from} → {to}{progress}\n"),
+            );
             for found in &one.findings {
                 text::line_at(found, 4, layout, out);
             }
@@ -91,6 +99,7 @@ pub(super) fn short(plan: &DrainPlan<'_>, layout: Layout) -> String {
     });
     let others = [
         (&plan.stuck, "blocks"),
+        (&plan.not_judged, "not judged"),
         (&plan.shut_down, "shuts down"),
         (&plan.ended_migrations, "stays"),
     ];
@@ -123,6 +132,9 @@ fn summary(plan: &DrainPlan<'_>) -> String {
     }
     if !plan.stuck.is_empty() {
         parts.push(format!("{} would block the drain", vms(&plan.stuck)));
+    }
+    if !plan.not_judged.is_empty() {
+        parts.push(format!("{} could not be judged", vms(&plan.not_judged)));
     }
     if !plan.shut_down.is_empty() {
         parts.push(format!("{} would be shut down", vms(&plan.shut_down)));

@@ -86,7 +86,14 @@ pub fn outcome_before<'f>(
 ) -> Option<Finding<'f>> {
     let is_migratable = migratable::is_live_migratable(&vmi.status);
     let Some((from, to)) = migration else {
-        return outcome(fleet, &vmi.spec, true, is_migratable);
+        return match eviction(fleet, &vmi.spec, is_migratable)? {
+            Eviction::Refused(strategy) => {
+                let strategy = in_words(Some(strategy));
+                let detail = format!("{strategy}, and it is starting: wait until it runs");
+                Some(Finding::of(Cause::BlocksDrain, &detail))
+            }
+            Eviction::Done(_) => outcome(fleet, &vmi.spec, true, is_migratable),
+        };
     };
     let state = vmi.status.migration_state.as_ref();
     let mode = state.and_then(|state| state.mode.as_deref());

@@ -24,6 +24,7 @@ use wave::{Limits, Wave};
 
 /// A VM that moves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Move<'f> {
     /// Its namespace.
     pub namespace: &'f str,
@@ -33,6 +34,8 @@ pub struct Move<'f> {
     pub from: &'f str,
     /// The node that the plan has room for it on. kube-scheduler may choose another one that fits.
     pub to: &'f str,
+    /// A migration to that node is under way. KubeVirt finishes it before it begins another one of the VM.
+    pub is_under_way: bool,
     /// The wave in which it moves, from 1: KubeVirt runs no more migrations at a time.
     pub wave: usize,
     /// What was not judged and may keep it from moving, and a migration that is under way.
@@ -46,6 +49,8 @@ pub struct Plan<'f> {
     pub moves: Vec<Move<'f>>,
     /// The VMs that the drain would wait for, by name.
     pub stuck: Vec<Judgement<'f>>,
+    /// The VMs that could not be judged, by name: the drain may wait for them.
+    pub not_judged: Vec<Judgement<'f>>,
     /// The VMs that the drain would shut down, by name.
     pub shut_down: Vec<Judgement<'f>>,
     /// The VMs that run on elsewhere, and whose migration to the nodes the drain would end, by name.
@@ -77,21 +82,32 @@ pub fn plan<'f>(
     let mut judge = Judge::new(fleet, snapshot, policy);
     let mut plan = Plan::default();
     let mut waiting = Vec::new();
+    let mut under_way = Vec::new();
     let arriving = arriving(fleet);
     for body in Body::all(fleet) {
         let is_drained = |node: &&str| nodes.iter().any(|drained| drained == node);
+        let uid = body.vmi.map(|vmi| vmi.metadata.uid.as_str());
+        let arrives = uid.and_then(|uid| arriving.get(uid).copied());
+        let arrives = arrives.or_else(|| body.migrates_to());
         if body.node().as_ref().is_some_and(is_drained) {
             let judgement = judge.judge(body);
+            let to = arrives.filter(|node| !is_drained(node) && can_arrive(&judgement));
             if has(&judgement, Cause::ShutDownByDrain) {
                 plan.shut_down.push(judgement);
+            } else if judgement.verdict == Verdict::Unknown {
+                plan.not_judged.push(judgement);
+            } else if let Some(to) = to {
+                under_way.push((judgement, to));
             } else {
                 waiting.push(judgement);
             }
             continue;
         }
-        let uid = body.vmi.map(|vmi| vmi.metadata.uid.as_str());
-        let arrives = uid.and_then(|uid| arriving.get(uid).copied());
-        let arrives = arrives.or_else(|| body.migrates_to());
+        if body.lacks_vmi(fleet).is_some() {
+            // It may be on a drained node.
+            plan.not_judged.push(judge.judge(body));
+            continue;
+        }
         if let Some(node) = arrives.or_else(|| body.starts_on()).filter(is_drained) {
             let judgement = before_it_runs(fleet, judge.judge(body), node);
             if has(&judgement, Cause::MigrationEndsByDrain) {
@@ -114,14 +130,26 @@ pub fn plan<'f>(
     });
     let waiting: Vec<Waiting<'f>> = waiting.collect();
     let limits = Limits::of(fleet.kubevirt.as_ref());
-    move_in_waves(waiting, &mut judge, &mut rooms, limits, &mut plan);
+    let mut first = Wave::new(limits);
+    for &(ref judgement, to) in &under_way {
+        // Its target pod is there already.
+        first.add(judgement.body.node().unwrap_or_default());
+        plan.moves.push(Move {
+            is_under_way: true,
+            ..Move::of(judgement, to, 1)
+        });
+    }
+    let moving = under_way.iter().map(|(judgement, _)| judgement.body);
+    let first = (first, moving.collect());
+    move_in_waves(waiting, first, &mut judge, &mut rooms, &mut plan);
     let Plan {
         stuck,
+        not_judged,
         shut_down,
         ended_migrations,
         ..
     } = &mut plan;
-    for judged in [stuck, shut_down, ended_migrations] {
+    for judged in [stuck, not_judged, shut_down, ended_migrations] {
         judged.sort_by_key(|judged| judged.body.key);
     }
     plan
@@ -133,27 +161,26 @@ struct Waiting<'f> {
     target: Option<&'f str>,
 }
 
-/// Moves VMs wave by wave. One that other pods leave no target is tried again when the others have moved.
+/// Moves VMs wave by wave. The first wave has the VMs whose migration is under way. One that other pods leave
+/// no target is tried again when the others have moved.
 fn move_in_waves<'f>(
     mut waiting: Vec<Waiting<'f>>,
+    (mut wave, mut moving): (Wave<'f>, Vec<Body<'f>>),
     judge: &mut Judge<'f>,
     rooms: &mut Rooms<'_>,
-    limits: Limits,
     plan: &mut Plan<'f>,
 ) {
     let mut number = 1;
     let mut deferred = Vec::new();
     let mut has_moved = false;
     loop {
-        if waiting.is_empty() {
+        if waiting.is_empty() && moving.is_empty() {
             waiting = mem::take(&mut deferred);
             if !mem::take(&mut has_moved) {
                 break;
             }
             continue;
         }
-        let mut wave = Wave::new(limits);
-        let mut moving = Vec::new();
         let mut later = Vec::new();
         for mut vm in waiting {
             let body = vm.judgement.body;
@@ -183,6 +210,8 @@ fn move_in_waves<'f>(
             number += 1;
             has_moved = true;
         }
+        moving.clear();
+        wave = wave.next();
         waiting = later;
     }
     plan.stuck
@@ -258,6 +287,12 @@ fn has(judgement: &Judgement<'_>, cause: Cause) -> bool {
     findings.any(|found| found.code == Code::Cause(cause))
 }
 
+/// Whether a migration that is under way can take a VM to its target.
+fn can_arrive(judgement: &Judgement<'_>) -> bool {
+    let ends = [Cause::Ending, Cause::SourceNotReady];
+    !ends.into_iter().any(|cause| has(judgement, cause))
+}
+
 fn cannot_move(judgement: &Judgement<'_>) -> bool {
     judgement.verdict == Verdict::Blocked || has(judgement, Cause::BlocksDrain)
 }
@@ -284,6 +319,7 @@ impl<'f> Move<'f> {
             name: body.name(),
             from: body.node().unwrap_or_default(),
             to,
+            is_under_way: false,
             wave,
             findings: findings.map(Found::from).collect(),
         }

@@ -197,11 +197,80 @@ fn a_drain_waits_for_the_target_pod_of_a_vm_that_is_to_migrate() {
 #[test]
 fn a_migration_that_is_under_way_is_shown_with_the_move() {
     let plan = plan(&migrating(), &["el9-0"]);
-    assert_eq!(moves(&plan), ["web el9-1 1"]);
+    assert_eq!(moves(&plan), ["web el9-nochassis 1"]);
+    assert_eq!(plan["moves"][0]["isUnderWay"], true);
     assert_eq!(
         messages(&plan["moves"][0], "BRT0213"),
         ["a migration is under way: from el9-0 to el9-nochassis"]
     );
+}
+
+#[test]
+fn a_vm_whose_migration_is_under_way_moves_to_its_target_pod_and_takes_no_other_room() {
+    let mut cluster = migrating();
+    item(&mut cluster, "Node", "el9-0")["status"]["allocatable"]["memory"] = json!("1Gi");
+    let output = drain(&cluster, &["el10-2"]);
+    let text = printed(&output);
+    let expect = "wave 1\n  default/legacy  el10-2 → el9-0, under way\n";
+    assert!(text.starts_with(expect), "{text}");
+    assert_eq!(output.status.code(), Some(0));
+
+    // It counts among the migrations that KubeVirt runs at a time.
+    let kubevirt = item(&mut cluster, "KubeVirt", "kubevirt");
+    kubevirt["spec"]["configuration"]["migrations"] = json!({"parallelMigrationsPerCluster": 1});
+    let plan = plan(&cluster, &["el10-1", "el10-2"]);
+    assert_eq!(moves(&plan), ["legacy el9-0 1", "db el10-0 2"]);
+    assert_eq!(plan["moves"][1]["isUnderWay"], false);
+
+    // The migration of a VM that ends does not come to its end.
+    let vmi = item(&mut cluster, "VirtualMachineInstance", "legacy");
+    vmi["metadata"]["deletionTimestamp"] = json!("2026-11-21T02:30:00Z");
+    let plan = self::plan(&cluster, &["el10-2"]);
+    assert_eq!(names(&plan["stuck"]), ["legacy"]);
+}
+
+#[test]
+fn a_vm_that_could_not_be_judged_is_listed_apart_and_the_exit_code_is_3() {
+    let mut cluster = settled();
+    let vmi = item(&mut cluster, "VirtualMachineInstance", "web");
+    let volumes = vmi["spec"]["volumes"].as_array_mut().unwrap();
+    volumes.push(json!({"name": "data", "persistentVolumeClaim": {"claimName": "gone"}}));
+    let output = drain(&cluster, &["el9-0"]);
+    let text = printed(&output);
+    let expect = "\
+default/web on el9-0 may block the drain
+  ? not judged
+  ? BRT0917 not judged without what was not read: claim gone
+";
+    assert!(text.starts_with(expect), "{text}");
+    let expect = "\nel9-0: 1 VM could not be judged\n";
+    assert!(text.ends_with(expect), "{text}");
+    assert_eq!(output.status.code(), Some(3));
+    let of_json = plan(&cluster, &["el9-0"]);
+    assert_eq!(names(&of_json["notJudged"]), ["web"]);
+    assert_eq!(of_json["moves"], json!([]));
+
+    // A VM of which the file lacks the VMI may be on any node.
+    let mut cluster = settled();
+    items(&mut cluster).retain(|object| {
+        object["kind"] != "VirtualMachineInstance" || object["metadata"]["name"] != "web"
+    });
+    let plan = plan(&cluster, &["el10-0"]);
+    assert_eq!(names(&plan["notJudged"]), ["web"]);
+}
+
+#[test]
+fn a_vm_that_starts_on_the_node_has_its_node_and_says_that_it_starts() {
+    let mut cluster = settled();
+    item(&mut cluster, "VirtualMachineInstance", "web")["status"]["phase"] = json!("Scheduling");
+    let text = printed(&drain(&cluster, &["el9-0"]));
+    let expect = "\
+default/web on el9-0 would block the drain
+  i BRT0215 the VM does not run: Scheduling
+  ‼ BRT0414 a drain would wait for the VM: its eviction strategy is LiveMigrate, and it is starting:
+            wait until it runs
+";
+    assert!(text.starts_with(expect), "{text}");
 }
 
 #[test]
@@ -240,6 +309,38 @@ fn two_vms_that_keep_each_other_away_do_not_get_the_same_node() {
         "affinity or anti-affinity to pods does not match: another pod has anti-affinity to pods app=web on the same kubernetes.io/hostname (such as the target pod of default/legacy)"
     );
     assert_eq!(drain(&cluster, &drained).status.code(), Some(2));
+}
+
+#[test]
+fn the_planned_move_that_keeps_a_vm_off_is_named_and_not_its_own_pod() {
+    let mut cluster = settled_with(&["el9-1", "el10-1"]);
+    for vm in ["db", "legacy", "web"] {
+        rule(&mut cluster, vm, "podAntiAffinity", HOST, "x");
+    }
+    for object in items(&mut cluster) {
+        let Some(labels) = object["metadata"].get_mut("labels") else {
+            continue;
+        };
+        if labels["app"] == "db" || labels["app"] == "legacy" || labels["app"] == "web" {
+            labels["app"] = json!("x");
+        }
+    }
+    let plan = plan(&cluster, &["el9-0", "el10-2"]);
+    assert_eq!(moves(&plan), ["legacy el9-1 1"]);
+    let web = &plan["stuck"][0];
+    let findings = web["findings"].as_array().unwrap().iter();
+    let kept = findings.filter_map(|finding| {
+        let (_, pod) = finding["message"].as_str()?.split_once(" (such as ")?;
+        Some(format!("{pod} {}", finding["nodes"]))
+    });
+    let kept: Vec<String> = kept.collect();
+    assert_eq!(
+        kept,
+        [
+            "default/virt-launcher-db-msf88) [\"el10-1\"]",
+            "the target pod of default/legacy) [\"el9-1\"]"
+        ]
+    );
 }
 
 #[test]
@@ -346,10 +447,10 @@ fn the_short_plan_has_a_line_for_each_vm() {
     assert_eq!(
         printed(&output),
         "\
-VM              NODE    OUTCOME  TO      WAVE  CODES
-default/db      el10-1  moves    el10-0  1
-default/web     el9-0   moves    el9-1   1     BRT0213
-default/legacy  el10-2  blocks   -       -     BRT0213 BRT0414
+VM              NODE    OUTCOME  TO             WAVE  CODES
+default/web     el9-0   moves    el9-nochassis  1     BRT0213
+default/db      el10-1  moves    el10-0         1
+default/legacy  el10-2  blocks   -              -     BRT0213 BRT0414
 "
     );
     let yaml = printed(&drain(&migrating(), &["el10-1", "-o", "yaml"]));
@@ -359,7 +460,8 @@ default/legacy  el10-2  blocks   -       -     BRT0213 BRT0414
 
 #[test]
 fn a_drain_of_every_node_that_fits_is_stuck() {
-    let nodes = ["el9-0", "el9-1", "el9-2", "el9-3"];
+    // el9-nochassis is the target of the migration of web that is under way.
+    let nodes = ["el9-0", "el9-1", "el9-2", "el9-3", "el9-nochassis"];
     let output = drain(&migrating(), &[&nodes[..], &["-o", "json"]].concat());
     let plan: Value = serde_json::from_str(&printed(&output)).unwrap();
     assert_eq!(plan["kind"], "DrainPlan");
@@ -375,7 +477,8 @@ fn a_drain_of_every_node_that_fits_is_stuck() {
             .collect::<Vec<_>>()
     };
     assert_eq!(found("BRT0401"), [json!([])]);
-    assert_eq!(found("BRT0403"), [json!(["el9-1", "el9-2", "el9-3"])]);
+    let others = json!(["el9-1", "el9-2", "el9-3", "el9-nochassis"]);
+    assert_eq!(found("BRT0403"), [others]);
     assert_eq!(output.status.code(), Some(2));
 }
 

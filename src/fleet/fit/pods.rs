@@ -22,6 +22,9 @@ use term::Term;
 /// Before the name of a pod that is one of several.
 pub(in crate::fleet) const SUCH_AS: &str = " (such as ";
 
+/// Before the name of a VM, for the target pod that a plan gives it.
+pub(in crate::fleet) const TARGET_OF: &str = "the target pod of ";
+
 /// What a pod is to other pods, and which pods it requires near and far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PodRules {
@@ -81,9 +84,15 @@ impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pod(pod) => write!(f, "{pod}"),
-            Self::TargetOf(vm) => write!(f, "the target pod of {vm}"),
+            Self::TargetOf(vm) => write!(f, "{TARGET_OF}{vm}"),
         }
     }
+}
+
+/// The pod that stands for all of these: one that arrived, which comes last, or else the first.
+fn example<'s, 'a>(pods: &'s BTreeSet<Name<'a>>) -> Option<&'s Name<'a>> {
+    let arrived = pods.last().filter(|name| matches!(name, Name::TargetOf(_)));
+    arrived.or_else(|| pods.first())
 }
 
 /// A pod where it is.
@@ -276,7 +285,7 @@ impl<'a> Pods<'a> {
             for (at, _, node) in nodes.iter() {
                 let domain = node.labels.get(&guard.term.topology);
                 let others = domain.and_then(|domain| guard.domains.get(domain.as_str()));
-                if let Some(other) = others.and_then(BTreeSet::first) {
+                if let Some(other) = others.and_then(example) {
                     let term = &guard.term;
                     let detail =
                         format!("another pod has anti-affinity to {term}{SUCH_AS}{other})");

@@ -9,7 +9,7 @@ use crate::decide::evaluate::{self, Candidate, Evaluator, SchedulingReason};
 use crate::decide::origin::Origin;
 use crate::domain::MachineType;
 use crate::fleet::finding::{Finding, message};
-use crate::fleet::fit::pods::SUCH_AS;
+use crate::fleet::fit::pods::{SUCH_AS, TARGET_OF};
 use crate::fleet::judge::{Body, Judge};
 use crate::fleet::model::VmiSpec;
 use crate::fleet::target::TargetPod;
@@ -32,36 +32,40 @@ impl<'f> Judge<'f> {
         let mut targets = placed.targets();
         targets.retain(|node| !is_failed.contains(node));
         // By cause and what is lacking: how much each node has free, or which pod is on it, would make a
-        // finding of each node.
-        let mut grouped: BTreeMap<(Cause, &str), (&str, Vec<&'f str>)> = BTreeMap::new();
+        // finding of each node. A pod that is there does not stand for one that a plan moves there.
+        let mut grouped: BTreeMap<(Cause, &str, bool), (&str, Vec<&'f str>)> = BTreeMap::new();
         for (misfit, nodes) in placed.by_misfit() {
             let detail: &str = &misfit.detail;
-            let group = match misfit.cause {
-                Cause::InsufficientResources => detail.split(", ").next().unwrap_or_default(),
-                Cause::PodAffinity => detail.split(SUCH_AS).next().unwrap_or_default(),
-                _ => detail,
+            let (group, pod) = match misfit.cause {
+                Cause::InsufficientResources => detail.split_once(", ").unwrap_or((detail, "")),
+                Cause::PodAffinity => detail.split_once(SUCH_AS).unwrap_or((detail, "")),
+                _ => (detail, ""),
             };
-            let entry = grouped.entry((misfit.cause, group));
+            // Where the VM is, nothing else matters: neither is its own pod there an example.
+            let mut nodes = nodes.filter(|node| Some(*node) != source).peekable();
+            if nodes.peek().is_none() {
+                continue;
+            }
+            let is_planned = misfit.cause == Cause::PodAffinity && pod.starts_with(TARGET_OF);
+            let entry = grouped.entry((misfit.cause, group, is_planned));
             let (_, names) = entry.or_insert_with(|| (detail, Vec::new()));
-            // Where the VM is, nothing else matters.
-            names.extend(nodes.filter(|node| Some(*node) != source));
+            names.extend(nodes);
         }
-        let grouped = grouped
+        let misfits = grouped
             .into_iter()
-            .filter(|(_, (_, nodes))| !nodes.is_empty());
-        let misfits = grouped.map(|((cause, group), (detail, nodes))| Finding {
-            code: Code::Cause(cause),
-            message: message(
-                cause.row().text,
-                // One pod stands for the others.
-                if nodes.len() == 1 || cause == Cause::PodAffinity {
-                    detail
-                } else {
-                    group
-                },
-            ),
-            nodes,
-        });
+            .map(|((cause, group, _), (detail, nodes))| Finding {
+                code: Code::Cause(cause),
+                message: message(
+                    cause.row().text,
+                    // One pod stands for the others.
+                    if nodes.len() == 1 || cause == Cause::PodAffinity {
+                        detail
+                    } else {
+                        group
+                    },
+                ),
+                nodes,
+            });
         let mut of_nodes: Vec<Finding<'f>> = misfits.chain(failed).collect();
         of_nodes.sort_by(|one, next| (one.code, &one.message).cmp(&(next.code, &next.message)));
         (targets, of_nodes)

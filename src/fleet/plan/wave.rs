@@ -56,6 +56,11 @@ impl<'f> Wave<'f> {
         }
     }
 
+    /// The next wave, in which no migration runs yet.
+    pub(super) fn next(&self) -> Self {
+        Self::new(self.limits)
+    }
+
     /// Whether one more can run from this node.
     pub(super) fn has_room(&self, from: &str) -> bool {
         let of_node = self.by_node.get(from).copied().unwrap_or_default();
