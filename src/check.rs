@@ -21,6 +21,7 @@ use crate::fleet::Fleet;
 use crate::fleet::finding::{Finding, Summary, Verdict};
 use crate::fleet::judge::{Body, Judge, Judgement, Kind};
 use crate::fleet::kind;
+use crate::fleet::load::Loaded;
 use crate::layout::Layout;
 
 /// What a check comes to.
@@ -44,6 +45,9 @@ pub enum CheckError {
     /// No namespace has a VM that was named.
     #[error("there is no VM {0:?} in any namespace")]
     NoVmAnywhere(String),
+    /// A VM that was named is not in the file, which has none of its kind.
+    #[error("whether there is a VM {0} is not known: the file has no {1}")]
+    NotInFile(String, &'static str),
     /// The namespace is not there.
     #[error("there is no namespace {0:?}")]
     NoNamespace(String),
@@ -213,11 +217,14 @@ fn selected<'l>(args: &Check, cluster: &'l Cluster) -> Result<Vec<Body<'l>>, Che
         let of_name: Vec<Body<'l>> = of_name.copied().collect();
         if of_name.is_empty() {
             return Err(match asked {
-                Some(namespace) => no_vm(&ObjectKey::new(namespace, name), cluster),
-                None => CheckError::NoVmAnywhere(name.to_owned()),
+                Some(namespace) => no_vm(kind, &ObjectKey::new(namespace, name), cluster),
+                None => match cluster.loaded.lacks(kind) {
+                    Some(absent) => CheckError::NotInFile(name.to_owned(), absent.plural()),
+                    None => CheckError::NoVmAnywhere(name.to_owned()),
+                },
             });
         }
-        require_kind(kind, &of_name, fleet)?;
+        require_kind(kind, &of_name, &cluster.loaded)?;
         names.insert(name);
     }
     Ok(bodies
@@ -230,16 +237,17 @@ fn selected<'l>(args: &Check, cluster: &'l Cluster) -> Result<Vec<Body<'l>>, Che
 pub(crate) fn require_kind(
     kind: Option<Kind>,
     named: &[Body<'_>],
-    fleet: &Fleet,
+    loaded: &Loaded,
 ) -> Result<(), CheckError> {
     let Some(kind) = kind else { return Ok(()) };
-    let is_asked = |body: &Body<'_>| body.is(kind) || body.lacks_vmi(fleet).is_some();
+    let is_asked = |body: &Body<'_>| body.is(kind) || body.lacks_vmi(&loaded.fleet).is_some();
     match named.first() {
         Some(body) if !named.iter().any(is_asked) => {
             let (key, name) = (body.key.to_string(), body.name().to_owned());
-            Err(match kind {
-                Kind::VirtualMachine => CheckError::NotOfAVm(key, name),
-                Kind::VirtualMachineInstance => CheckError::DoesNotRun(key, name),
+            Err(match (loaded.lacks(Some(kind)), kind) {
+                (Some(absent), _) => CheckError::NotInFile(key, absent.plural()),
+                (None, Kind::VirtualMachine) => CheckError::NotOfAVm(key, name),
+                (None, Kind::VirtualMachineInstance) => CheckError::DoesNotRun(key, name),
             })
         }
         _ => Ok(()),
@@ -257,7 +265,7 @@ fn not_a_vm(word: &str, fleet: &Fleet) -> CheckError {
 }
 
 /// Why a VM is not there: perhaps because it is damaged.
-fn no_vm(key: &ObjectKey, cluster: &Cluster) -> CheckError {
+fn no_vm(kind: Option<Kind>, key: &ObjectKey, cluster: &Cluster) -> CheckError {
     let mut unreadable = cluster.loaded.unreadable.iter();
     let damaged = unreadable.find(|(kind, damaged, _)| {
         matches!(
@@ -269,7 +277,10 @@ fn no_vm(key: &ObjectKey, cluster: &Cluster) -> CheckError {
         Some((kind, _, problem)) => {
             CheckError::Damaged(format!("{} {key}: {problem}", kind.name()))
         }
-        None => CheckError::NoVm(key.to_string()),
+        None => match cluster.loaded.lacks(kind) {
+            Some(absent) => CheckError::NotInFile(key.to_string(), absent.plural()),
+            None => CheckError::NoVm(key.to_string()),
+        },
     }
 }
 

@@ -101,9 +101,8 @@ fn run(command: Command) -> Result<u8, String> {
             return show(&answer);
         }
         Command::Version(args) => {
-            let text = block_on(version::run(&args, layout))?;
-            let text = text.map_err(|error| error.to_string())?;
-            print_to(&mut anstream::stdout(), &text)
+            let answer = block_on(version::run(&args, layout))?;
+            return show(&answer.map_err(|error| error.to_string())?);
         }
         Command::Serve(args) => block_on(app::serve(*args))?.map_err(|error| error.to_string()),
         Command::Demo(args) => {

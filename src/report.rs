@@ -70,9 +70,12 @@ pub struct Releases {
     /// OVN-Kubernetes'; during an upgrade the oldest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ovn_kubernetes: Option<String>,
-    /// OVN's, the oldest that this Kube-OVN can have.
+    /// OVN's, as its northd says in the southbound database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ovn: Option<String>,
+    /// Where the database was not read, the oldest OVN that this Kube-OVN can have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ovn_at_least: Option<String>,
 }
 
 /// Why there is no report.
@@ -178,15 +181,22 @@ impl Releases {
             kube_ovn,
             ovn_kubernetes,
             ovn,
+            is_ovn_derived,
         } = Versions::of(fleet);
         let [kubevirt, kube_ovn, ovn_kubernetes, ovn] =
             [kubevirt, kube_ovn, ovn_kubernetes, ovn].map(|release| Some(release?.to_string()));
+        let (ovn, ovn_at_least) = if is_ovn_derived {
+            (None, ovn)
+        } else {
+            (ovn, None)
+        };
         Self {
             kubernetes,
             kubevirt,
             kube_ovn,
             ovn_kubernetes,
             ovn,
+            ovn_at_least,
         }
     }
 }

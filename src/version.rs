@@ -3,11 +3,12 @@
 
 use serde::Serialize;
 
+use crate::args::exit;
 use crate::args::fleet::Version;
 use crate::check::cluster::{Cluster, ClusterError, Scope};
-use crate::check::print_plan;
 use crate::check::report::API_VERSION;
 use crate::check::text;
+use crate::check::{Answer, print_plan};
 use crate::fleet::advise;
 use crate::fleet::finding::Found;
 use crate::fleet::kind::Kind;
@@ -41,11 +42,11 @@ pub struct ClusterVersions<'a> {
     pub findings: Vec<Found<'a>>,
 }
 
-/// The text for standard output.
+/// The versions; the exit code is 3 where none of the cluster is known.
 ///
 /// # Errors
 /// The cluster can't be read.
-pub async fn run(args: &Version, layout: Layout) -> Result<String, ClusterError> {
+pub async fn run(args: &Version, layout: Layout) -> Result<Answer, ClusterError> {
     let named = &args.fleet.cluster;
     let is_named =
         named.snapshot.is_some() || named.kubeconfig.is_some() || named.context.is_some();
@@ -69,9 +70,16 @@ pub async fn run(args: &Version, layout: Layout) -> Result<String, ClusterError>
             findings: findings.iter().flatten().map(Found::from).collect(),
         }),
     };
-    Ok(print_plan(&report, args.output.format, || {
-        text(&report, layout)
-    }))
+    let is_unknown = report.cluster.as_ref().is_some_and(knows_none);
+    Ok(Answer {
+        text: print_plan(&report, args.output.format, || text(&report, layout)),
+        code: if is_unknown { exit::WRONG } else { 0 },
+    })
+}
+
+/// Whether no release of a cluster is known.
+fn knows_none(cluster: &ClusterVersions<'_>) -> bool {
+    cluster.releases == Releases::default()
 }
 
 fn text(report: &VersionReport<'_>, layout: Layout) -> String {
@@ -86,6 +94,11 @@ fn text(report: &VersionReport<'_>, layout: Layout) -> String {
         }
         for found in &cluster.findings {
             text::line(found, layout, &mut out);
+        }
+        if knows_none(cluster) {
+            out.push('\n');
+            let findings = [(cluster.findings.as_slice(), false)];
+            text::remedies(findings.into_iter(), layout, &mut out);
         }
     }
     out

@@ -54,7 +54,7 @@ Exit codes:
 pub(super) const VERSION: &str = "\
 Exit codes:
   0  the versions are printed
-  3  the cluster could not be read, or the command line is wrong";
+  3  no version of the cluster is known, it could not be read, or the command line is wrong";
 
 /// For the help of `berth cleanup`.
 pub(super) const CLEANUP: &str = "\

@@ -61,6 +61,16 @@ pub enum FormatError {
         /// Its position in the file, from 1.
         document: usize,
     },
+    /// kubectl wrote why it failed.
+    #[error(
+        "document {document} is no object of a cluster: the kubectl that wrote the file failed: {message}"
+    )]
+    Status {
+        /// Its position in the file, from 1.
+        document: usize,
+        /// What kubectl, or the API server, said.
+        message: String,
+    },
     /// A list has no items.
     #[error("document {document} is a {kind} without items, which kubectl always writes")]
     NoItems {
@@ -221,6 +231,14 @@ fn collect<'a>(
     let kind = kind.ok_or(FormatError::NoKind { document })?;
     let version = or_of_list(text_at(&fields, "apiVersion"), list.version).unwrap_or_default();
     let Some(item_kind) = kind.strip_suffix("List") else {
+        let failed = text_at(&fields, "status").is_some_and(|status| status == "Failure");
+        if kind == "Status" && version == "v1" && failed {
+            let message = text_at(&fields, "message").or_else(|| text_at(&fields, "reason"));
+            return Err(FormatError::Status {
+                document,
+                message: message.unwrap_or_else(|| "it does not say why".to_owned()),
+            });
+        }
         let metadata = field(&fields, "metadata").map(self::fields);
         let metadata = metadata.unwrap_or_default();
         let group = version.rsplit_once('/').map_or("", |(group, _)| group);

@@ -326,7 +326,7 @@ causes! {
         severity: Severity::Warning,
         text: "a drain would shut the VM down",
         meaning: "Neither the VM nor the KubeVirt CR has an eviction strategy that migrates (LiveMigrate, or LiveMigrateIfPossible for a VM that can be migrated). A drain of the node ends the VM.",
-        remedy: "Set `evictionStrategy: LiveMigrate` in the VM's template or in the KubeVirt CR.",
+        remedy: "Set `evictionStrategy: LiveMigrate` in the VM's template (`spec.template.spec`) and restart the VM: a change of the template takes effect only then. Or set it in `spec.configuration` of the KubeVirt CR, where it takes effect at once, but only for VMs that have no `evictionStrategy`: one with `None` keeps it.",
     }
     /// The VM blocks a drain.
     BlocksDrain {
@@ -426,7 +426,7 @@ causes! {
         severity: Severity::Unchecked,
         text: "the snapshot lacks a kind",
         meaning: "The snapshot has no object of a kind that every cluster with VMs has. What depends on it is not judged. VMs that cannot be judged without it have BRT0917.",
-        remedy: "Write the snapshot with all kinds: `kubectl get nodes,pods,namespaces,vm,vmi,vmim,kubevirts,pvc,pv,sc,resourcequotas -A -o json`.",
+        remedy: "Write the snapshot with all kinds: `kubectl get nodes,pods,namespaces,vm,vmi,vmim,kubevirts,migrationpolicies,pvc,pv,sc,resourcequotas,network-attachment-definitions,subnets.kubeovn.io,vpcs.kubeovn.io,ips.kubeovn.io -A -o json`. kubectl refuses kinds that the cluster does not have: leave out `network-attachment-definitions` without Multus, and those of `kubeovn.io` without Kube-OVN.",
     }
     /// An object could not be read.
     Unreadable {

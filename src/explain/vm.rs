@@ -178,7 +178,7 @@ pub async fn run(
     let is_named = |body: &Body<'_>| body.namespace() == namespace && body.name() == name;
     let body = Body::all(fleet).find(is_named);
     let body = body.ok_or_else(|| ExplainError::NoVm(format!("{namespace}/{name}")))?;
-    require_kind(Some(kind), &[body], fleet)?;
+    require_kind(Some(kind), &[body], &cluster.loaded)?;
     let explanation = Judge::new(fleet, &cluster.snapshot, &cluster.policy).explain(body);
     let of_cluster = cluster.findings();
     let shown = shape(

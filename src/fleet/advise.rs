@@ -2,18 +2,18 @@
 
 use crate::decide::advisories::{Advisory, Condition};
 use crate::decide::codes::Code;
-use crate::decide::version::Version;
+use crate::decide::version::{Component, Version};
 use crate::fleet::finding::{Finding, message};
 use crate::fleet::migratable::Subject;
 use crate::fleet::model::Network;
-use crate::fleet::versions::Versions;
+use crate::fleet::versions::{Versions, or_newer};
 
 /// Every bug that the releases have, in the order of the codes.
 #[must_use]
 pub fn of_releases(versions: &Versions) -> Vec<Finding<'static>> {
     let present = present(versions);
     present
-        .map(|(advisory, version)| finding(advisory, &release(advisory, version)))
+        .map(|(advisory, version)| finding(advisory, &release(versions, advisory, version)))
         .collect()
 }
 
@@ -22,7 +22,7 @@ pub fn of_releases(versions: &Versions) -> Vec<Finding<'static>> {
 pub fn of_cluster(versions: &Versions) -> Vec<Finding<'static>> {
     present(versions)
         .filter(|(advisory, _)| advisory.row().condition == Condition::Always)
-        .map(|(advisory, version)| finding(advisory, &release(advisory, version)))
+        .map(|(advisory, version)| finding(advisory, &release(versions, advisory, version)))
         .collect()
 }
 
@@ -31,7 +31,7 @@ pub fn of_cluster(versions: &Versions) -> Vec<Finding<'static>> {
 pub fn of_vm(versions: &Versions, subject: Subject<'_>) -> Vec<Finding<'static>> {
     present(versions)
         .filter_map(|(advisory, version)| {
-            let release = release(advisory, version);
+            let release = release(versions, advisory, version);
             let detail = match advisory.row().condition {
                 Condition::Always => return None,
                 Condition::StartedBefore(first) => {
@@ -67,8 +67,16 @@ fn finding(advisory: Advisory, detail: &str) -> Finding<'static> {
 }
 
 /// `Kube-OVN 1.14.5`
-fn release(advisory: Advisory, version: Version) -> String {
-    format!("{} {version}", advisory.row().component.name())
+fn release(versions: &Versions, advisory: Advisory, version: Version) -> String {
+    let component = advisory.row().component;
+    let version = version.to_string();
+    let version = match versions.kube_ovn {
+        Some(kube_ovn) if component == Component::Ovn && versions.is_ovn_derived => {
+            or_newer(&version, &kube_ovn.to_string())
+        }
+        _ => version,
+    };
+    format!("{} {version}", component.name())
 }
 
 /// The release of KubeVirt that a VM's launcher is of.

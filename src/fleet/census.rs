@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::finding::{Finding, Summary};
 use super::judge::{Body, Judgement};
-use super::model::{Labels, Machine, Node};
-use super::target::{HOST_MODEL, HOST_PASSTHROUGH, labels};
+use super::kind::Kind;
+use super::model::{Labels, Node, Vmi};
+use super::target::{HOST_MODEL, HOST_PASSTHROUGH, labels, machine_type_label};
 use crate::cluster::object::ObjectKey;
 use crate::decide::checks::{Check, Severity};
 use crate::decide::codes::Code;
@@ -85,8 +86,8 @@ pub struct Usage {
     pub name: String,
     /// The VMs that run with it.
     pub vms: usize,
-    /// The nodes that can take it, whatever else keeps a VM from them.
-    pub nodes: usize,
+    /// The nodes that can take it, whatever else keeps a VM from them; `null` where the nodes were not all read.
+    pub nodes: Option<usize>,
 }
 
 /// Of how many VMs a code was found.
@@ -120,7 +121,7 @@ impl<'f> Census<'f> {
                 *codes.entry(code).or_default() += 1;
             }
             if judgement.body.node().is_some() {
-                if let Some(machine) = machine_type(&judgement.body) {
+                if let Some(machine) = judgement.body.vmi.and_then(Vmi::machine_type) {
                     *types.entry(machine.to_owned()).or_default() += 1;
                 }
                 let model = cpu_model(&judgement.body, &judgement.selector);
@@ -132,11 +133,12 @@ impl<'f> Census<'f> {
                 census.targets.unknown += 1;
             }
         }
+        let are_nodes_known = !fleet.unread.vital().any(|kind| kind == Kind::Node);
         census.findings = codes.into_iter().map(Count::from).collect();
         census.machine_types = types
             .into_iter()
             .map(|(name, vms)| Usage {
-                nodes: nodes_of_type(&name, fleet, snapshot, policy),
+                nodes: are_nodes_known.then(|| nodes_of_type(&name, fleet, snapshot, policy)),
                 name,
                 vms,
             })
@@ -150,7 +152,7 @@ impl<'f> Census<'f> {
                     None => name != HOST_MODEL,
                 };
                 Usage {
-                    nodes: fleet.nodes.values().filter(has).count(),
+                    nodes: are_nodes_known.then(|| fleet.nodes.values().filter(has).count()),
                     name,
                     vms,
                 }
@@ -225,17 +227,7 @@ fn codes_of(
     codes.into_iter()
 }
 
-/// The machine type that a VM runs with.
-fn machine_type<'f>(body: &Body<'f>) -> Option<&'f str> {
-    let vmi = body.vmi?;
-    let runs = vmi.status.machine.as_ref();
-    let asked = vmi.spec.domain.machine.as_ref();
-    let name = |machine: &'f Machine| machine.machine_type.as_deref();
-    let mut names = [runs, asked].into_iter().flatten().filter_map(name);
-    names.find(|name| !name.is_empty())
-}
-
-/// How many nodes pass the check of the machine type.
+/// How many nodes pass the check of the machine type, and have its label where KubeVirt selects nodes by it.
 fn nodes_of_type(name: &str, fleet: &Fleet, snapshot: &Snapshot, policy: &Policy) -> usize {
     let machine_type = MachineType::new(name);
     let origin = Origin {
@@ -244,8 +236,13 @@ fn nodes_of_type(name: &str, fleet: &Fleet, snapshot: &Snapshot, policy: &Policy
     };
     let reason = SchedulingReason::MigrationTarget;
     let mut evaluator = Evaluator::for_vm(policy, snapshot.capabilities(), reason, origin);
-    let nodes = fleet.nodes.keys();
-    let candidates = nodes.filter_map(|node| snapshot.candidate(node));
+    let label = machine_type_label(name, fleet.kubevirt.as_ref());
+    let is_selected = |node: &Node| {
+        let has = |label| node.labels.get(label).is_some_and(|value| value == "true");
+        label.as_ref().is_none_or(has)
+    };
+    let nodes = fleet.nodes.iter().filter(|(_, node)| is_selected(node));
+    let candidates = nodes.filter_map(|(name, _)| snapshot.candidate(name));
     let fits = candidates.filter(|candidate| {
         let failed = evaluator.evaluate(candidate).failed;
         !failed.contains(Check::MachineType)

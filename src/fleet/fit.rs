@@ -41,6 +41,13 @@ pub struct Misfit {
     pub detail: Arc<str>,
 }
 
+impl Misfit {
+    /// Whether the node lacks the label of the VM's machine type, which berth's own check may have said.
+    pub(in crate::fleet) fn is_of_machine_type(&self) -> bool {
+        self.cause == Cause::NodeSelector && self.detail.starts_with(labels::MACHINE_TYPE)
+    }
+}
+
 /// A misfit and the nodes that have it.
 #[derive(Debug)]
 struct Group {

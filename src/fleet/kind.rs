@@ -143,3 +143,32 @@ impl Kind {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::decide::causes::Cause;
+
+    #[test]
+    fn the_remedy_of_a_kind_that_a_snapshot_lacks_names_every_kind() {
+        let remedy = Cause::NotInSnapshot.row().remedy;
+        let (_, kinds) = remedy.split_once("kubectl get ").unwrap();
+        let (kinds, _) = kinds.split_once(' ').unwrap();
+        let named: BTreeSet<&str> = kinds.split(',').collect();
+        let expect = Kind::ALL.iter().map(|kind| match kind {
+            Kind::VirtualMachine => "vm",
+            Kind::VirtualMachineInstance => "vmi",
+            Kind::VirtualMachineInstanceMigration => "vmim",
+            Kind::PersistentVolumeClaim => "pvc",
+            Kind::PersistentVolume => "pv",
+            Kind::StorageClass => "sc",
+            Kind::Subnet => "subnets.kubeovn.io",
+            Kind::Vpc => "vpcs.kubeovn.io",
+            Kind::Ip => "ips.kubeovn.io",
+            kind => kind.plural(),
+        });
+        assert_eq!(named, expect.collect());
+    }
+}

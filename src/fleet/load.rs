@@ -12,7 +12,7 @@ use crate::cluster::object::{Object, ObjectKey};
 use crate::cluster::{ClusterView, read as view};
 use crate::domain::Network;
 use crate::fleet::kind::Kind;
-use crate::fleet::{Fleet, read};
+use crate::fleet::{Fleet, judge, read};
 use crate::wire::objects::{self, Identity};
 
 pub use api::{ListError, from_api};
@@ -28,10 +28,26 @@ pub struct Loaded {
     /// The kinds that the API server does not allow to list, with its words. Of pods and network
     /// attachment definitions the fleet may have those of one namespace.
     pub not_allowed: Vec<(Kind, Fault)>,
-    /// The kinds that every cluster with VMs has, and a file has none of. VMIs stand for VMs as well.
+    /// The kinds that every cluster with VMs has, and a file has none of. VMs need no VMIs, and VMIs that no VM made
+    /// need no VMs.
     pub absent: Vec<Kind>,
     /// The objects that could not be read whole, with what is wrong with them.
     pub unreadable: Vec<(Kind, ObjectKey, String)>,
+}
+
+impl Loaded {
+    /// The kind of which a file has no object, of those that a VM that is asked for may be.
+    #[must_use]
+    pub fn lacks(&self, asked: Option<judge::Kind>) -> Option<Kind> {
+        let of_name = [Kind::VirtualMachine, Kind::VirtualMachineInstance];
+        let kinds = match asked {
+            None => &of_name[..],
+            Some(judge::Kind::VirtualMachine) => &of_name[..1],
+            Some(judge::Kind::VirtualMachineInstance) => &of_name[1..],
+        };
+        let mut kinds = kinds.iter().copied();
+        kinds.find(|kind| self.absent.contains(kind))
+    }
 }
 
 /// Objects of one kind or several, as they were read.

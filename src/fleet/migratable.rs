@@ -185,7 +185,8 @@ fn interface(
         return None;
     }
     if interface.bridge.is_some() {
-        return (!is_annotated).then_some((Cause::BridgeAnnotationMissing, name));
+        let detail = format!("interface {name}");
+        return (!is_annotated).then_some((Cause::BridgeAnnotationMissing, detail));
     }
     if let Some(plugin) = &interface.binding {
         let known = configuration.network.binding.get(&plugin.name);

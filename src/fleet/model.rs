@@ -60,4 +60,14 @@ pub struct Metadata {
     pub creation_timestamp: Option<String>,
     /// When it was deleted.
     pub deletion_timestamp: Option<String>,
+    /// What made it.
+    pub owner_references: Vec<Owner>,
+}
+
+/// An object that made another one.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Owner {
+    /// Its kind, such as `VirtualMachine`.
+    pub kind: String,
 }

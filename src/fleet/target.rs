@@ -14,11 +14,13 @@ use k8s_openapi::api::core::v1::{PodAffinityTerm, Toleration};
 
 use crate::decide::causes::Cause;
 
-pub(in crate::fleet) use selector::{HOST_MODEL, HOST_PASSTHROUGH};
+pub(in crate::fleet) use selector::{HOST_MODEL, HOST_PASSTHROUGH, machine_type_label};
 
 use super::fit::affinity::NodeAffinity;
 use super::fit::pods::PodRules;
-use super::model::{KubeVirt, Labels, Metadata, Migration, Node, Pod, Resources, Vm, Vmi, VmiSpec};
+use super::model::{
+    KubeVirt, Labels, Machine, Metadata, Migration, Node, Pod, Resources, Vm, Vmi, VmiSpec,
+};
 
 /// What decides on the node of a launcher pod.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,6 +84,7 @@ impl TargetPod {
         selector.extend(selector::of_launcher(
             &vmi.spec,
             model,
+            vmi.machine_type(),
             tsc_frequency,
             kubevirt,
         ));
@@ -124,7 +127,8 @@ impl TargetPod {
         let model = models.find(|model| !model.is_empty());
         let model = model.unwrap_or(selector::HOST_MODEL);
 
-        let selector = selector::of_launcher(spec, model, None, kubevirt);
+        let machine_type = spec.domain.machine.as_ref().and_then(Machine::name);
+        let selector = selector::of_launcher(spec, model, machine_type, None, kubevirt);
         Self {
             source: None,
             rules: rules(spec, model, selector),

@@ -15,6 +15,8 @@ pub struct Versions {
     pub ovn_kubernetes: Option<Version>,
     /// OVN's, as its northd says, or else the oldest that this Kube-OVN can have.
     pub ovn: Option<Version>,
+    /// OVN's release is the oldest that this Kube-OVN can have, and not what its northd says.
+    pub is_ovn_derived: bool,
 }
 
 impl Versions {
@@ -22,11 +24,13 @@ impl Versions {
     #[must_use]
     pub fn of(fleet: &Fleet) -> Self {
         let kube_ovn = oldest(fleet, |name| matches!(name, "kube-ovn" | "kubeovn"));
+        let derived = kube_ovn.and_then(ovn_of);
         Self {
             kubevirt: fleet.kubevirt.as_ref().and_then(kubevirt),
             kube_ovn,
             ovn_kubernetes: oldest(fleet, |name| name.starts_with("ovn-kube-")),
-            ovn: fleet.ovn.or_else(|| kube_ovn.and_then(ovn_of)),
+            ovn: fleet.ovn.or(derived),
+            is_ovn_derived: fleet.ovn.is_none() && derived.is_some(),
         }
     }
 
@@ -39,6 +43,13 @@ impl Versions {
             Component::Ovn => self.ovn,
         }
     }
+}
+
+/// An OVN release that is told from the release of Kube-OVN: it has this one or a newer one.
+#[must_use]
+pub fn or_newer(ovn: &str, kube_ovn: &str) -> String {
+    let (branch, _) = kube_ovn.rsplit_once('.').unwrap_or((kube_ovn, ""));
+    format!("{ovn} or newer (from Kube-OVN {branch})")
 }
 
 /// The release of KubeVirt that its CR names.
@@ -157,8 +168,25 @@ mod tests {
                 kube_ovn,
                 ovn_kubernetes,
                 ovn,
+                is_ovn_derived: ovn.is_some(),
             };
             assert_eq!(Versions::of(&fleet), expect, "{images:?}");
         }
+    }
+
+    #[test]
+    fn what_northd_says_comes_before_what_kube_ovn_is_built_with() {
+        let fleet = Fleet {
+            images: ["kubeovn/kube-ovn:v1.15.10".to_owned()].into(),
+            ovn: Some(Version(25, 3, 2)),
+            ..Fleet::default()
+        };
+        let versions = Versions::of(&fleet);
+        assert_eq!(versions.ovn, Some(Version(25, 3, 2)));
+        assert!(!versions.is_ovn_derived);
+        assert_eq!(
+            or_newer("25.03.0", "1.15.10"),
+            "25.03.0 or newer (from Kube-OVN 1.15)"
+        );
     }
 }

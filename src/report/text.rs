@@ -2,6 +2,7 @@
 
 use crate::check::text;
 use crate::fleet::census::{Census, Count, FEW, Scarce, Usage};
+use crate::fleet::versions::or_newer;
 use crate::layout::{
     BOLD, DIM, Layout, columns, plural, put, put_paragraph, put_wrapped, shown_name,
 };
@@ -18,7 +19,7 @@ pub fn table(report: &FleetReport<'_>, layout: Layout) -> String {
     let mut out = String::new();
     let section = |out: &mut String, title: &str, head: &[&str], rows: Vec<Vec<String>>| {
         if !rows.is_empty() {
-            put(out, format_args!("{BOLD}{title}{BOLD:#}\n"));
+            put_paragraph(title, 0, BOLD, layout, out);
             let table = columns(head, rows, Some(layout.width.saturating_sub(2)));
             for line in table.lines() {
                 put(out, format_args!("  {line}\n"));
@@ -35,7 +36,12 @@ pub fn table(report: &FleetReport<'_>, layout: Layout) -> String {
     }
     section(&mut out, "versions", &[], releases(&report.versions));
     let rows = targets(is, would_be);
-    section(&mut out, "VMs by targets", &["TARGETS", "VMS"], rows);
+    section(
+        &mut out,
+        "VMs by targets (for a blocked VM, the nodes that would fit)",
+        &["TARGETS", "VMS"],
+        rows,
+    );
     let head = ["VM", "NODE", "TARGET", "AGAINST OTHER NODES"];
     if let Some(assumed) = &report.assumed {
         let rows = named(assumed.stranded.iter());
@@ -89,13 +95,16 @@ pub(crate) fn releases(releases: &Releases) -> Vec<Vec<String>> {
             )
         })
         .collect();
+    let ovn = releases.ovn.clone();
+    let least = releases.ovn_at_least.as_deref();
+    let ovn = ovn.or_else(|| Some(or_newer(least?, releases.kube_ovn.as_deref()?)));
     let kubernetes = (!kubelets.is_empty()).then(|| kubelets.join(", "));
     let rows = [
         ("Kubernetes", kubernetes.as_ref()),
         ("KubeVirt", releases.kubevirt.as_ref()),
         ("Kube-OVN", releases.kube_ovn.as_ref()),
         ("OVN-Kubernetes", releases.ovn_kubernetes.as_ref()),
-        ("OVN", releases.ovn.as_ref()),
+        ("OVN", ovn.as_ref()),
     ];
     let known = rows
         .into_iter()
@@ -157,8 +166,9 @@ fn of_models<'c>(census: &'c Census<'_>) -> &'c [Usage] {
 fn usages(is: &[Usage], would_be: Option<&[Usage]>) -> Vec<Vec<String>> {
     let rows = is.iter().map(|Usage { name, vms, nodes }| {
         let then = would_be.map(|then| then.iter().find(|usage| usage.name == *name));
-        let then = then.map(|usage| usage.map_or(0, |usage| usage.nodes));
-        vec![shown_name(name), vms.to_string(), change(*nodes, then)]
+        let then = then.map(|usage| usage.map_or(Some(0), |usage| usage.nodes));
+        let nodes = nodes.map_or_else(|| "?".to_owned(), |nodes| change(nodes, then.flatten()));
+        vec![shown_name(name), vms.to_string(), nodes]
     });
     rows.collect()
 }

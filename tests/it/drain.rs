@@ -124,7 +124,10 @@ the cluster
 
 what to do
   BRT0413 ShutDownByDrain
-      Set `evictionStrategy: LiveMigrate` in the VM's template or in the KubeVirt CR.
+      Set `evictionStrategy: LiveMigrate` in the VM's template (`spec.template.spec`) and restart
+      the VM: a change of the template takes effect only then. Or set it in `spec.configuration` of
+      the KubeVirt CR, where it takes effect at once, but only for VMs that have no
+      `evictionStrategy`: one with `None` keeps it.
   BRT0910 SouthboundNotRead
       Set `--ovn-sb`, as in `--ovn-sb tcp:10.0.0.1:6642`, to the addresses of the database (Service
       `ovn-sb` in kube-system), and run the command where they can be reached.

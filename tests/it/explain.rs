@@ -34,10 +34,10 @@ fn every_node_has_its_verdict_and_every_target_its_score() {
     for part in [
         "default/web on el9-0: can migrate to 3 nodes\n",
         "  ‼ BRT0213 a migration is under way: from el9-0 to el9-nochassis\n",
-        "\nversions\n  Kubernetes 1.36.2 (9 nodes)\n  KubeVirt 1.9.0\n  Kube-OVN 1.15.14\n  OVN 25.03.0\n",
+        "\nversions\n  Kubernetes 1.36.2 (9 nodes)\n  KubeVirt 1.9.0\n  Kube-OVN 1.15.14\n  OVN 25.03.0 or newer (from Kube-OVN 1.15)\n",
         "\nsource\n  pod default/virt-launcher-web-gfvqz\n  machine type pc-q35-rhel9.2.0\n",
         "\ntarget pod\n  requests cpu 0.105, ",
-        "\n  label kubevirt.io/schedulable=true\n",
+        "\n  label kubevirt.io/schedulable=true\n  label machine-type.node.kubevirt.io/pc-q35-rhel9.2.0=true\n",
         "\n  without label node-labeller.kubevirt.io/obsolete-host-model\n",
         "\n  tolerates node.kubernetes.io/not-ready:NoExecute\n",
         "\n  network provider KubeOVN\n  checks made: BRT0101 BRT0102 BRT0103 BRT0106 BRT0107\n",
@@ -87,6 +87,30 @@ fn an_explanation_and_a_check_agree_on_the_targets_and_what_is_against_the_other
             assert_eq!(node["findings"] == json!([]), is_target, "{name} {node}");
             assert_eq!(node["score"].is_number(), is_target, "{name} {node}");
         }
+    }
+}
+
+#[test]
+fn the_machine_type_is_against_a_node_by_kube_scheduler_where_berths_check_passes_it() {
+    let config = tempfile::NamedTempFile::new().unwrap();
+    let equivalents = "machineType: {equivalents: {pc-q35-rhel9.2.0: [pc-q35-rhel9.4.0]}}";
+    fs::write(config.path(), equivalents).unwrap();
+    let config = config.path().to_str().unwrap();
+    let args = ["vmi/web", "-o", "json", "--config", config];
+    let explained = printed(&explain(&migrating(), &args));
+    let explained: Value = serde_json::from_str(&explained).unwrap();
+    assert_eq!(explained["targets"], json!(["el9-1", "el9-2", "el9-3"]));
+    let label = "machine-type.node.kubevirt.io/pc-q35-rhel9.2.0";
+    assert_eq!(explained["targetPod"]["selector"][label], "true");
+    let nodes = explained["nodes"].as_array().unwrap();
+    for (name, codes) in [
+        ("el10-0", vec!["BRT0408"]),
+        ("old-nolabels", vec!["BRT0102"]),
+    ] {
+        let node = nodes.iter().find(|node| node["name"] == name).unwrap();
+        let found = node["findings"].as_array().unwrap().iter();
+        let found: Vec<&str> = found.map(|found| found["code"].as_str().unwrap()).collect();
+        assert_eq!(found, codes, "{name}");
     }
 }
 

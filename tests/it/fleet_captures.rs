@@ -162,7 +162,7 @@ fn json_and_yaml_make_the_same_fleet() {
 
 #[test]
 fn a_file_says_which_kinds_it_lacks() {
-    use Kind::{KubeVirt, Namespace, Node, Pod, VirtualMachineInstance};
+    use Kind::{KubeVirt, Namespace, Node, Pod, VirtualMachine, VirtualMachineInstance};
     let without = |kinds: &[&str]| {
         let mut cluster = cluster();
         items(&mut cluster).retain(|item| !kinds.contains(&item["kind"].as_str().unwrap()));
@@ -174,11 +174,11 @@ fn a_file_says_which_kinds_it_lacks() {
             &["Node", "Namespace", "KubeVirt"],
             &[Node, Namespace, KubeVirt],
         ),
-        (&["VirtualMachine"], &[]),
+        (&["VirtualMachine"], &[VirtualMachine]),
         (&["VirtualMachineInstance"], &[]),
         (
             &["VirtualMachine", "VirtualMachineInstance"],
-            &[VirtualMachineInstance],
+            &[VirtualMachine, VirtualMachineInstance],
         ),
     ] {
         assert_eq!(without(kinds), expect, "{kinds:?}");
@@ -186,7 +186,14 @@ fn a_file_says_which_kinds_it_lacks() {
     let none = loaded(r#"{"kind":"List","items":[]}"#).unwrap().absent;
     assert_eq!(
         none,
-        [Node, Pod, Namespace, VirtualMachineInstance, KubeVirt]
+        [
+            Node,
+            Pod,
+            Namespace,
+            VirtualMachine,
+            VirtualMachineInstance,
+            KubeVirt
+        ]
     );
 }
 

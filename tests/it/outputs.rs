@@ -154,6 +154,24 @@ fn a_vm_stays_on_its_line_where_programs_read_it() {
 }
 
 #[test]
+fn version_of_a_file_that_names_none_has_code_3_and_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cluster.json");
+    fs::write(&path, r#"{"kind":"List","apiVersion":"v1","items":[]}"#).unwrap();
+    let mut command = berth();
+    command.args(["version", "--snapshot"]).arg(&path);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "? BRT0902 the snapshot lacks a kind: nodes\n",
+        "\nwhat to do\n  BRT0902 NotInSnapshot\n      Write the snapshot with all kinds: ",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
 fn version_alone_is_that_of_berth_and_reads_nothing() {
     let printed = |args: &[&str]| {
         let output = berth().arg("version").args(args).output().unwrap();

@@ -57,6 +57,8 @@ fn a_fleet_is_counted_by_targets_machine_types_and_codes() {
         json!({"code": "BRT0202", "name": "BridgeAnnotationMissing", "severity": "error", "vms": 4})
     );
     assert_eq!(report["versions"]["kubeOvn"], "1.15.14");
+    assert_eq!(report["versions"]["ovnAtLeast"], "25.03.0");
+    assert_eq!(report["versions"].get("ovn"), None);
     assert_eq!(report["cluster"][0]["code"], "BRT0505");
     assert_eq!(report.get("assumed"), None);
 }
@@ -246,6 +248,43 @@ fn targets_are_not_known_without_the_pods() {
     );
     assert_eq!(report["summary"]["unknown"], 8);
     assert_eq!(report["scarce"], json!([]));
+}
+
+#[test]
+fn without_the_nodes_it_is_not_known_how_many_can_take_a_machine_type() {
+    let mut cluster = cluster();
+    items(&mut cluster).retain(|item| item["kind"] != "Node");
+    let read = read(&cluster, &[]);
+    assert_eq!(
+        read["machineTypes"],
+        json!([
+            {"name": "pc-q35-rhel9.2.0", "vms": 2, "nodes": null},
+            {"name": "pc-q35-rhel9.6.0", "vms": 1, "nodes": null},
+        ])
+    );
+    for usage in read["cpuModels"].as_array().unwrap() {
+        assert_eq!(usage["nodes"], json!(null));
+    }
+    let text = printed(&report(&cluster, &[]));
+    assert!(
+        text.contains("  pc-q35-rhel9.2.0  2            ?\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_node_of_another_type_takes_a_machine_type_only_where_kubevirt_does_not_select_nodes_by_it() {
+    let config = tempfile::NamedTempFile::new().unwrap();
+    let allow = "machineType: {equivalents: {pc-q35-rhel9.2.0: [pc-q35-rhel9.4.0]}}";
+    fs::write(config.path(), allow).unwrap();
+    let args = ["--config", config.path().to_str().unwrap()];
+    for (version, nodes) in [("v1.9.0", 5), ("v1.5.0", 8)] {
+        let mut cluster = cluster();
+        let kubevirt = item(&mut cluster, "KubeVirt", "kubevirt");
+        kubevirt["status"]["observedKubeVirtVersion"] = json!(version);
+        let read = read(&cluster, &args);
+        assert_eq!(read["machineTypes"][0]["nodes"], nodes, "{version}");
+    }
 }
 
 #[test]

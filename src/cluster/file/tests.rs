@@ -116,3 +116,26 @@ fn lists_in_lists_are_taken_apart_to_a_depth() {
     check_error(&nested(DEEPEST + 1), expect);
     check_error(&nested(10_000), expect);
 }
+
+#[test]
+fn a_status_is_what_kubectl_failed_of() {
+    for (more, said) in [
+        (
+            r#","message":"pods is forbidden","reason":"Forbidden""#,
+            "pods is forbidden",
+        ),
+        (r#","reason":"Forbidden""#, "Forbidden"),
+        ("", "it does not say why"),
+    ] {
+        check_error(
+            &format!(r#"{{"kind":"Status","apiVersion":"v1","status":"Failure"{more}}}"#),
+            &format!(
+                "document 1 is no object of a cluster: the kubectl that wrote the file failed: {said}"
+            ),
+        );
+    }
+    check_nodes(
+        r#"{"kind":"Status","apiVersion":"v1","status":"Success"}"#,
+        0,
+    );
+}

@@ -14,6 +14,7 @@ const fn versions((kubevirt, kube_ovn, ovn): Releases) -> Versions {
         kube_ovn,
         ovn_kubernetes: None,
         ovn,
+        is_ovn_derived: false,
     }
 }
 
@@ -86,6 +87,13 @@ fn a_finding_names_the_release() {
         "ovn-controller can stall for a minute when a VM arrives on a large switch: OVN 24.03.2";
     assert_eq!(found[1].message, text);
     assert!(found[1].nodes.is_empty());
+    let derived = Versions {
+        is_ovn_derived: true,
+        ..versions((None, Some(Version(1, 15, 14)), Some(Version(25, 3, 0))))
+    };
+    let last = of_cluster(&derived).pop().unwrap();
+    let text = "OVN reports a port as ready before the flows of its network are there: OVN 25.03.0 or newer (from Kube-OVN 1.15)";
+    assert_eq!(last.message, text);
 }
 
 #[test]

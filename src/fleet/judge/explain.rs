@@ -73,10 +73,16 @@ impl<'f> Judge<'f> {
         let nodes = placed.by_node().into_iter().map(|(name, misfits)| {
             let entry = cluster.node(name);
             let facts = entry.and_then(NodeEntry::facts);
+            let failed = failed.remove(name).unwrap_or_default();
+            let mut checks = failed.iter();
+            let lacks_type = checks.any(|(check, _)| *check == Check::MachineType);
+            // What berth's check has said is not said again.
+            let is_new = |misfit: &&Misfit| !(lacks_type && misfit.is_of_machine_type());
+            let misfits = misfits.into_iter().filter(is_new).cloned().collect();
             ExplainedNode {
                 name,
-                failed: failed.remove(name).unwrap_or_default(),
-                misfits: misfits.into_iter().cloned().collect(),
+                failed,
+                misfits,
                 inputs: self.snapshot.inputs(facts, entry, switches.as_ref()),
                 score: None,
             }

@@ -29,6 +29,10 @@ impl<'f> Judge<'f> {
             .iter()
             .flat_map(|found| found.nodes.iter().copied())
             .collect();
+        let of_type = failed
+            .iter()
+            .find(|found| found.code == Code::Check(Check::MachineType));
+        let of_type = of_type.map_or(&[][..], |found| found.nodes.as_slice());
         let mut targets = placed.targets();
         targets.retain(|node| !is_failed.contains(node));
         // By cause and what is lacking: how much each node has free, or which pod is on it, would make a
@@ -41,8 +45,11 @@ impl<'f> Judge<'f> {
                 Cause::PodAffinity => detail.split_once(SUCH_AS).unwrap_or((detail, "")),
                 _ => (detail, ""),
             };
-            // Where the VM is, nothing else matters: neither is its own pod there an example.
-            let mut nodes = nodes.filter(|node| Some(*node) != source).peekable();
+            // Where the VM is, nothing else matters: neither is its own pod there an example. What berth's check
+            // of the machine type has said is not said again.
+            let is_said = |node: &str| misfit.is_of_machine_type() && of_type.contains(&node);
+            let nodes = nodes.filter(|node| Some(*node) != source && !is_said(node));
+            let mut nodes = nodes.peekable();
             if nodes.peek().is_none() {
                 continue;
             }

@@ -3,7 +3,7 @@
 use crate::cluster::object::ObjectKey;
 use crate::decide::causes::Cause;
 use crate::fleet::finding::Finding;
-use crate::fleet::judge::{Body, Judge};
+use crate::fleet::judge::{Body, Judge, has_ended};
 use crate::fleet::kind::Kind;
 use crate::fleet::model::{Migration, Vmi};
 
@@ -14,6 +14,9 @@ impl<'f> Judge<'f> {
             let ended = self.fleet.vmis.get(body.key);
             if ended.is_some_and(|vmi| vmi.status.phase.as_deref() == Some("Failed")) {
                 return vec![Finding::of(Cause::Ending, "its VMI has failed")];
+            }
+            if ended.is_some_and(has_ended) {
+                return vec![Finding::of(Cause::NotRunning, "its VMI has ended")];
             }
             let status = body.vm.and_then(|vm| vm.status.printable_status.as_deref());
             return vec![Finding::of(Cause::NotRunning, status.unwrap_or_default())];

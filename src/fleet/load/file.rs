@@ -7,6 +7,7 @@ use super::{Gathered, Loaded};
 use crate::cluster::file::{self, FormatError, SnapshotError};
 use crate::domain::Network;
 use crate::fleet::kind::Kind;
+use crate::fleet::model::Vmi;
 
 /// Of these a cluster may have none, and a VM that names one says that there should be some.
 const NAMED_BY_VMS: [Kind; 3] = [
@@ -37,11 +38,16 @@ pub(super) fn parse(text: &str, network: &Network) -> Result<Loaded, FormatError
     }
     if kinds.contains(&Kind::VirtualMachine) {
         kinds.insert(Kind::VirtualMachineInstance);
+    } else if kinds.contains(&Kind::VirtualMachineInstance)
+        && !gathered.fleet.vmis.values().any(Vmi::is_of_vm)
+    {
+        kinds.insert(Kind::VirtualMachine);
     }
     let expected = [
         Kind::Node,
         Kind::Pod,
         Kind::Namespace,
+        Kind::VirtualMachine,
         Kind::VirtualMachineInstance,
         Kind::KubeVirt,
     ];

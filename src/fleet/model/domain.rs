@@ -86,6 +86,14 @@ pub struct Machine {
     pub machine_type: Option<String>,
 }
 
+impl Machine {
+    /// The type; `None` where it is empty.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.machine_type.as_deref().filter(|name| !name.is_empty())
+    }
+}
+
 /// The devices of a VMI.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

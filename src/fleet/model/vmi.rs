@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Affinity, Toleration};
 use serde::Deserialize;
 
-use super::domain::{Domain, Named};
+use super::domain::{Domain, Machine, Named};
 use super::status::VmiStatus;
 use super::{Labels, Metadata};
 
@@ -17,6 +17,23 @@ pub struct Vmi {
     pub spec: VmiSpec,
     /// Status.
     pub status: VmiStatus,
+}
+
+impl Vmi {
+    /// The machine type that it runs with, or that its spec asks for.
+    #[must_use]
+    pub fn machine_type(&self) -> Option<&str> {
+        let runs = self.status.machine.as_ref();
+        let asked = self.spec.domain.machine.as_ref();
+        [runs, asked].into_iter().flatten().find_map(Machine::name)
+    }
+
+    /// Whether a VM made it.
+    #[must_use]
+    pub fn is_of_vm(&self) -> bool {
+        let mut owners = self.metadata.owner_references.iter();
+        owners.any(|owner| owner.kind == "VirtualMachine")
+    }
 }
 
 /// The spec of a VMI.

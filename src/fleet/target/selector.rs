@@ -1,11 +1,11 @@
 //! The node selector of a launcher pod, in the order in which virt-controller puts it together: later
 //! labels replace earlier ones (`pkg/virt-controller/services/nodeselectorrenderer.go` and
-//! `template.go`). The label of the machine type is left out: the check of the machine type judges it.
+//! `template.go`).
 
 use serde_json::Value;
 
 use super::labels;
-use super::version::{crosses_architectures, version};
+use super::version::{crosses_architectures, selects_machine_type, version};
 use crate::fleet::model::{KubeVirt, Labels, LaunchSecurity, VmiSpec};
 
 /// The CPU model by which a guest has the model of its node.
@@ -13,10 +13,22 @@ pub(in crate::fleet) const HOST_MODEL: &str = "host-model";
 /// The CPU model by which a guest has the CPU of its node as it is.
 pub(in crate::fleet) const HOST_PASSTHROUGH: &str = "host-passthrough";
 
-/// The node selector of a launcher of this spec, with the CPU model that the spec has or gets.
+/// The label by which KubeVirt binds the pod of a VM with this machine type to nodes that can run it; `None` for a
+/// KubeVirt that does not. It does so whatever berth's own check of the machine type is configured to.
+pub(in crate::fleet) fn machine_type_label(
+    machine_type: &str,
+    kubevirt: Option<&KubeVirt>,
+) -> Option<String> {
+    let label = || format!("{}{machine_type}", labels::MACHINE_TYPE);
+    selects_machine_type(version(kubevirt)).then(label)
+}
+
+/// The node selector of a launcher of this spec, with the CPU model that the spec has or gets, and the machine type
+/// that the VM runs with or asks for.
 pub(super) fn of_launcher(
     spec: &VmiSpec,
     model: &str,
+    machine_type: Option<&str>,
     tsc_frequency: Option<i64>,
     kubevirt: Option<&KubeVirt>,
 ) -> Labels {
@@ -56,6 +68,10 @@ pub(super) fn of_launcher(
                 require(&mut selector, label);
             }
         }
+    }
+    let machine_type = machine_type.and_then(|name| machine_type_label(name, kubevirt));
+    if let Some(label) = machine_type {
+        require(&mut selector, label);
     }
     if let Some(hertz) = tsc_frequency.filter(|hertz| *hertz > 0 && needs_tsc_frequency(spec)) {
         require(&mut selector, format!("{}{hertz}", labels::TSC_FREQUENCY));

@@ -128,18 +128,12 @@ fn the_selector_has_a_label_for_each_thing_that_the_vmi_asks_of_its_node() {
 }
 
 #[test]
-fn the_selector_has_the_frequency_and_the_encryption_and_not_the_machine_type() {
+fn the_selector_has_the_frequency_and_the_encryption() {
     let feature = |policy: &str| {
         let feature = json!({"name": "invtsc", "policy": policy});
         json!({"domain": {"cpu": {"features": [feature]}}})
     };
     for (spec, status, expect) in [
-        // The machine type is judged by its own check.
-        (
-            json!({}),
-            json!({"machine": {"type": "pc-q35-rhel9.6.0"}}),
-            vec![],
-        ),
         (
             feature("require"),
             json!({"topologyHints": {"tscFrequency": 2_100_000_000}}),
@@ -200,6 +194,30 @@ fn the_selector_has_the_frequency_and_the_encryption_and_not_the_machine_type() 
         let selector = migrated(spec.clone(), status.clone(), None, None, None);
         assert_eq!(selector, labels_of(&expect), "{spec} {status}");
     }
+}
+
+#[test]
+fn the_machine_type_is_selected_from_kubevirt_1_5_1_on() {
+    const RUNS: &str = "machine-type.node.kubevirt.io/pc-q35-rhel9.6.0";
+    const ASKED: &str = "machine-type.node.kubevirt.io/q35";
+    let asked = json!({"domain": {"machine": {"type": "q35"}}});
+    let runs = json!({"machine": {"type": "pc-q35-rhel9.6.0"}});
+    let empty = json!({"machine": {"type": ""}});
+    for (version, spec, status, expect) in [
+        ("v1.5.0", &asked, &runs, None),
+        ("v1.5.1", &asked, &runs, Some(RUNS)),
+        ("v1.9.0", &json!({}), &runs, Some(RUNS)),
+        ("v1.9.0", &asked, &empty, Some(ASKED)),
+        ("v1.9.0", &json!({}), &empty, None),
+        ("devel", &asked, &runs, Some(RUNS)),
+    ] {
+        let kubevirt = kubevirt(version, json!({}));
+        let selector = migrated(spec.clone(), status.clone(), None, None, Some(&kubevirt));
+        let expect: Vec<_> = expect.into_iter().map(|label| (label, "true")).collect();
+        assert_eq!(selector, labels_of(&expect), "{version} {spec} {status}");
+    }
+    let launch = TargetPod::of_launch(&vm(asked), None).rules.selector;
+    assert_eq!(launch.get(ASKED).map(String::as_str), Some("true"));
 }
 
 #[test]
@@ -751,12 +769,14 @@ fn the_target_pods_of_the_captured_migrations_are_rebuilt() {
             .node_name
             .as_ref()
             .and_then(|name| fleet.nodes.get(name));
-        let made = TargetPod::of_migration(vmi, source, node, fleet.kubevirt.as_ref(), None);
+        let mut kubevirt = fleet.kubevirt.clone().unwrap();
+        // Its pods are those of a KubeVirt that does not select nodes by machine type.
+        if vmi.metadata.name == "legacy" {
+            kubevirt.status.observed_kube_virt_version = Some("v1.5.0".to_owned());
+        }
+        let made = TargetPod::of_migration(vmi, source, node, Some(&kubevirt), None);
 
-        let is_judged = |label: &str| !label.starts_with("machine-type.node.kubevirt.io/");
-        let mut selector = target.node_selector.clone();
-        selector.retain(|label, _| is_judged(label));
-        assert_eq!(made.rules.selector, selector);
+        assert_eq!(made.rules.selector, target.node_selector);
         let mut tolerations = target.tolerations.clone();
         for toleration in &mut tolerations {
             toleration.toleration_seconds = None;

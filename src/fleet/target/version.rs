@@ -22,6 +22,12 @@ pub(super) fn keeps_cpu_vendor(version: Version) -> bool {
     }
 }
 
+/// Whether the target pod is bound to nodes with the label of the VM's machine type
+/// (`pkg/virt-controller/services/template.go`, `WithMachineType`, by tag).
+pub(super) fn selects_machine_type(version: Version) -> bool {
+    version >= Version(1, 5, 1)
+}
+
 /// Whether the feature gate `CrossArchitectureVirtualization` exists.
 pub(super) fn crosses_architectures(version: Version) -> bool {
     version >= Version(1, 9, 0)

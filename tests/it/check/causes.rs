@@ -221,7 +221,7 @@ const CASES: &[(Cause, Change, &str)] = &[
                 json!([{"name": "default", "bridge": {}}]),
             );
         },
-        "bridge binding without the annotation that allows its migration: default",
+        "bridge binding without the annotation that allows its migration: interface default",
     ),
     (
         Cause::HostCpuUnknown,

@@ -339,3 +339,148 @@ fn a_migration_that_waits_is_judged_with_the_labels_that_it_adds() {
         assert_eq!(messages.contains(&waits), said, "{messages:?}");
     }
 }
+
+/// What is said of a machine type that the other node has no label of, with this configuration.
+fn of_machine_type(version: &str, labels: &[&str], config: &str) -> (Value, Vec<String>) {
+    let mut cluster = base();
+    set(
+        object(&mut cluster, "KubeVirt"),
+        "status/observedKubeVirtVersion",
+        json!(version),
+    );
+    let own = &mut cluster["items"][1]["metadata"]["labels"];
+    own.as_object_mut()
+        .unwrap()
+        .remove("machine-type.node.kubevirt.io/q35");
+    for label in labels {
+        own[format!("machine-type.node.kubevirt.io/{label}")] = json!("true");
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), config).unwrap();
+    let report = report(
+        &cluster,
+        &["web", "--config", file.path().to_str().unwrap()],
+    );
+    let web = report["items"].as_array().unwrap().last().unwrap();
+    let findings = web["findings"].as_array().unwrap().iter();
+    let of_type = findings.filter(|found| found["message"].as_str().unwrap().contains("q35"));
+    let codes = of_type.map(|found| found["code"].as_str().unwrap().to_owned());
+    (web["targets"].clone(), codes.collect())
+}
+
+#[test]
+fn a_node_without_the_machine_type_is_no_target_where_kubevirt_selects_nodes_by_it() {
+    const ALLOW: &str = "machineType: {whenUnlabelled: Allow}";
+    const EQUIVALENT: &str = "machineType: {equivalents: {q35: [pc-q35-9.4]}}";
+    for (version, labels, config, targets, codes) in [
+        ("v1.9.0", &[][..], "{}", json!([]), &["BRT0102"][..]),
+        ("v1.9.0", &[], ALLOW, json!([]), &["BRT0408"]),
+        (
+            "v1.5.1",
+            &["pc-q35-9.4"],
+            EQUIVALENT,
+            json!([]),
+            &["BRT0408"],
+        ),
+        ("v1.5.0", &[], "{}", json!([]), &["BRT0102"]),
+        ("v1.5.0", &[], ALLOW, json!(["b"]), &[]),
+        ("v1.5.0", &["pc-q35-9.4"], EQUIVALENT, json!(["b"]), &[]),
+    ] {
+        let found = of_machine_type(version, labels, config);
+        let codes: Vec<String> = codes.iter().map(|code| (*code).to_owned()).collect();
+        assert_eq!(found, (targets, codes), "{version} {config}");
+    }
+}
+
+#[test]
+fn a_file_without_the_vms_that_made_its_vmis_lacks_them() {
+    let mut cluster = base();
+    remove(&mut cluster, "VirtualMachine");
+    vmi(
+        &mut cluster,
+        "metadata/ownerReferences",
+        json!([{"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "name": "web", "uid": "1", "controller": true}]),
+    );
+    let output = check(&cluster, &["-A"]);
+    assert_eq!(output.status.code(), Some(3));
+    let text = printed(&output);
+    assert!(
+        text.contains("? BRT0902 the snapshot lacks a kind: virtualmachines\n"),
+        "{text}"
+    );
+    let (verdict, code, messages) = judged(&cluster, &[]);
+    assert_eq!((verdict.as_str(), code), ("unknown", Some(3)));
+    assert_eq!(
+        messages,
+        ["not judged without what was not read: virtualmachines"]
+    );
+    // A VMI that no VM made needs none.
+    vmi(&mut cluster, "metadata/ownerReferences", json!([]));
+    let (verdict, ..) = judged(&cluster, &[]);
+    assert_eq!(verdict, "warning");
+}
+
+#[test]
+fn whether_there_is_a_vm_is_not_known_of_a_file_without_its_kind() {
+    let mut of_vms = base();
+    remove(&mut of_vms, "VirtualMachine");
+    let owner = json!([{"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "name": "web", "uid": "1"}]);
+    vmi(&mut of_vms, "metadata/ownerReferences", owner);
+    let empty = json!({"apiVersion": "v1", "kind": "List", "items": []});
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "pods is forbidden", "code": 403});
+    for (cluster, args, expect) in [
+        (
+            &of_vms,
+            &["vm/web"][..],
+            "whether there is a VM default/web is not known: the file has no virtualmachines",
+        ),
+        (
+            &of_vms,
+            &["other"],
+            "whether there is a VM default/other is not known: the file has no virtualmachines",
+        ),
+        (
+            &empty,
+            &["web"],
+            "whether there is a VM default/web is not known: the file has no virtualmachines",
+        ),
+        (
+            &empty,
+            &["vmi/web", "-A"],
+            "whether there is a VM web is not known: the file has no virtualmachineinstances",
+        ),
+        (
+            &base(),
+            &["other"],
+            "there is no VM default/other; -n NAMESPACE selects another namespace, -A all of them",
+        ),
+        (
+            &status,
+            &["web"],
+            "--snapshot FILE: document 1 is no object of a cluster: the kubectl that wrote the file failed: pods is forbidden",
+        ),
+    ] {
+        let output = check(cluster, args);
+        let said = String::from_utf8(output.stderr).unwrap();
+        let said = match said
+            .split_once("--snapshot ")
+            .zip(said.split_once("cluster.json"))
+        {
+            Some(((before, _), (_, after))) => format!("{before}--snapshot FILE{after}"),
+            None => said,
+        };
+        assert_eq!(said, format!("error: {expect}\n"), "{args:?}");
+        assert_eq!(output.status.code(), Some(3));
+    }
+}
+
+#[test]
+fn a_vm_whose_vmi_has_succeeded_does_not_run() {
+    let mut cluster = base();
+    vmi(&mut cluster, "status/phase", json!("Succeeded"));
+    let (_, _, messages) = judged(&cluster, &[]);
+    assert!(
+        messages.contains(&"the VM does not run: its VMI has ended".to_owned()),
+        "{messages:?}"
+    );
+}
