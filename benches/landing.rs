@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use berth::cluster::ClusterView;
-use berth::cluster::object::Object;
+use berth::cluster::object::{Migration, Object, ObjectKey};
 use berth::continuity::{Metrics, Northbound, Preparer, Target, WarmOptions, WarmOutcome, Warmer};
 use berth::domain::{ChassisClaim, NodeFacts};
 use berth::metrics::Registry;
@@ -179,7 +179,15 @@ fn prepare(lab: &Lab) -> Duration {
                 ..NodeFacts::default()
             },
         };
-        let cluster: ClusterView = [node].into_iter().collect();
+        let migration = Object::Migration {
+            key: ObjectKey::new("default", "m"),
+            migration: Migration {
+                uid: "m".into(),
+                vmi: ObjectKey::new("default", "vm3"),
+                active: true,
+            },
+        };
+        let cluster: ClusterView = [node, migration].into_iter().collect();
         let stores = Stores {
             cluster: Arc::new(ArcSwap::from_pointee(cluster)),
             southbound: Some(store.clone()),
@@ -219,7 +227,7 @@ fn prepare(lab: &Lab) -> Duration {
             namespace: "default".to_owned(),
             vm: "vm3".to_owned(),
             vmi_uid: String::new(),
-            migration: String::new(),
+            migration: "m".to_owned(),
             node: PREPARED.to_owned(),
         };
         let start = Instant::now();

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use kube::Client;
 use ovsdb::{ClientOptions, TransactError};
 
+use crate::api::client::{self, ClientError};
 use crate::app::southbound::tls;
 use crate::args::Cleanup;
 use crate::args::fleet::FleetArgs;
@@ -42,6 +44,9 @@ pub enum CleanupError {
     /// The cluster can't be read.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// No client for the cluster can be made.
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// VMIs or migrations can't be read.
     #[error("{0}; without it berth can't tell which pairs of chassis are still needed")]
     Unread(String),
@@ -71,8 +76,9 @@ pub async fn run(args: &Cleanup) -> Result<Answer, CleanupError> {
         tls: tls(&config.southbound),
         ..ClientOptions::new(endpoints.ok_or(CleanupError::NoDatabase)?)
     });
-    let cluster = read(&fleet).await?;
+    // First the database: a migration that begins after it is none of its records.
     let state = northbound.state().await?;
+    let cluster = read(&fleet).await?;
     let mut text = listed(&state, &cluster);
     let is_left = |state: &State| count_left(state, &cluster);
     let before = is_left(&state);
@@ -81,10 +87,15 @@ pub async fn run(args: &Cleanup) -> Result<Answer, CleanupError> {
         return Ok(Answer { code: 0, text });
     }
     if !args.apply {
-        let _ = writeln!(text, "{before} left over; --apply deletes them");
+        let _ = writeln!(
+            text,
+            "{before} to delete; --apply deletes them, and a berth that prepares migrations makes warm ports again"
+        );
         return Ok(Answer { code: 1, text });
     }
-    let after = tidy_up(&northbound, &cluster).await?;
+    let kubeconfig = args.cluster.kubeconfig.as_deref();
+    let connected = client::choose(kubeconfig, args.cluster.context.as_deref()).await?;
+    let after = tidy_up(&northbound, &cluster, connected.client).await?;
     let left = is_left(&after);
     let _ = writeln!(
         text,
@@ -111,11 +122,15 @@ async fn read(fleet: &FleetArgs) -> Result<ClusterView, CleanupError> {
 }
 
 /// Deletes what is left over, and returns what is there then.
-async fn tidy_up(northbound: &Northbound, cluster: &ClusterView) -> Result<State, CleanupError> {
+async fn tidy_up(
+    northbound: &Northbound,
+    cluster: &ClusterView,
+    client: Client,
+) -> Result<State, CleanupError> {
     let stores = Stores::from(Arc::new(ArcSwap::from_pointee(cluster.clone())));
     let metrics = Metrics::register(&Registry::default())?;
     let upholding = Upholding::at_once();
-    let mut keeper = Keeper::new(northbound.clone(), None, stores, upholding, metrics);
+    let mut keeper = Keeper::new(northbound.clone(), Some(client), stores, upholding, metrics);
     let mut state = State::default();
     for _ in 0..LOOKS {
         // A collision with a replica of berth is one of the next look.

@@ -10,7 +10,7 @@ use ovsdb::ClientOptions;
 
 use super::AppError;
 use super::southbound::tls;
-use crate::config::{Config, ContinuityMode};
+use crate::config::{Config, ContinuityMode, LeaderElection};
 use crate::continuity::{
     Binder, Keeper, Metrics, Northbound, Preparer, Upholding, WarmOptions, Warmer,
 };
@@ -62,6 +62,11 @@ pub(super) fn set_up(
         ..ClientOptions::new(endpoints)
     });
     let writes = config.continuity.mode == ContinuityMode::Prepare;
+    if writes && config.lease.leader_election == LeaderElection::Never {
+        tracing::warn!(
+            "continuity.mode: Prepare with lease.leaderElection: Never: what berth writes to the northbound database is finished and deleted only by a leader elsewhere, with the same mode"
+        );
+    }
     let options = options(config);
     let (preparer, warming) = if writes {
         let (warmer, warming) =

@@ -78,6 +78,15 @@ impl PodCounts {
     }
 }
 
+/// A migration that is not over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveMigration {
+    /// Its namespace and name.
+    pub key: ObjectKey,
+    /// The VMI that migrates.
+    pub vmi: ObjectKey,
+}
+
 /// An immutable snapshot of the cluster. Only an [`Index`] makes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterView {
@@ -86,7 +95,7 @@ pub struct ClusterView {
     /// Where each VMI is, by its UID.
     pub(super) vmis_by_uid: HashTrieMapSync<Box<str>, ObjectKey, RandomState>,
     /// The migrations that are not over, by their UID.
-    pub(super) migrations: HashTrieMapSync<Box<str>, ObjectKey, RandomState>,
+    pub(super) migrations: HashTrieMapSync<Box<str>, ActiveMigration, RandomState>,
     pub(super) namespaces: HashTrieMapSync<Box<str>, bool, RandomState>,
     pub(super) kubevirts: RedBlackTreeMapSync<ObjectKey, DefaultBinding>,
     /// How many nodes carry a machine-type label.
@@ -142,8 +151,15 @@ impl ClusterView {
 
     /// The migration of this UID, unless it is over.
     #[must_use]
-    pub fn active_migration(&self, uid: &str) -> Option<&ObjectKey> {
+    pub fn active_migration(&self, uid: &str) -> Option<&ActiveMigration> {
         self.migrations.get(uid)
+    }
+
+    /// Whether a migration of a VMI is not over.
+    #[must_use]
+    pub fn is_migrating(&self, namespace: &str, vmi: &str) -> bool {
+        let vmi = ObjectKey::new(namespace, vmi);
+        self.migrations.values().any(|active| active.vmi == vmi)
     }
 
     /// Where a VM comes from. A VMI that receives a migration from another one of this cluster leads to

@@ -112,6 +112,11 @@ impl Continuity {
                 )));
             }
         }
+        if keep.0 < timeout.0 * 2 {
+            return Err(Refusal::Combination(format!(
+                "continuity.warm.keep: {keep} is less than twice continuity.warm.timeout, {timeout}: a port could be deleted while a bind waits for it"
+            )));
+        }
         if *max_concurrent == 0 {
             return Err(Refusal::Combination(
                 "continuity.warm.maxConcurrent: 0 would warm no chassis; it is at least 1"
@@ -148,6 +153,10 @@ mod tests {
             (
                 "{warm: {keep: 30s}}",
                 "continuity.warm.keep: 30s is not from 1m to 1d",
+            ),
+            (
+                "{warm: {keep: 1m, timeout: 31s}}",
+                "continuity.warm.keep: 1m is less than twice continuity.warm.timeout, 31s: a port could be deleted while a bind waits for it",
             ),
             (
                 "{warm: {maxConcurrent: 0}}",

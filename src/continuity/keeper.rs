@@ -7,12 +7,12 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use kube::Client;
-use kube::api::GetParams;
+use kube::api::{GetParams, ListParams};
 use kube::core::Request;
 use ovsdb::{ErrorKind, TransactError, Uuid};
 use tokio::time::{Instant, sleep};
 
-use crate::api::Fault;
+use crate::api::Cause;
 use crate::api::fault::within;
 use crate::cluster::ClusterView;
 use crate::continuity::Metrics;
@@ -20,11 +20,11 @@ use crate::continuity::metrics::Upkept;
 use crate::continuity::northbound::{Northbound, PortChange, State, has_changed};
 use crate::continuity::warmer::now;
 use crate::decide::continuity::collect::leftovers;
-use crate::decide::continuity::pair::{Options, Progress, Upkeep};
+use crate::decide::continuity::pair::{Options, Progress, Upkeep, finished};
 use crate::decide::continuity::record::PairRecord;
 use crate::failure_log::FailureLog;
 use crate::snapshot::Stores;
-use crate::wire::objects::Migration;
+use crate::wire::objects::{MigrationList, VmiPlace};
 
 /// The time between two looks while a pair is open: whoever removes it takes the VM's network along.
 const OPEN_TICK: Duration = Duration::from_secs(1);
@@ -92,20 +92,23 @@ pub struct Keeper {
     stores: Stores,
     upholding: Upholding,
     metrics: Metrics,
-    /// Since when the migration of each open pair is seen to have ended, with the pair as it was written.
-    ended: BTreeMap<Uuid, Instant>,
+    /// Since when a migration is seen to have ended, by the port and the UID of the migration.
+    ended: BTreeMap<(Uuid, String), Instant>,
     failures: FailureLog<ErrorKind>,
 }
 
-/// An open pair: its port, its record, and what becomes of it.
-struct Open<'s> {
-    id: Uuid,
-    record: &'s PairRecord,
-    upkeep: Upkeep,
+/// What the API server says of a VM whose port has a pair.
+struct Now {
+    /// The migration of the pair is under way, and the VM still runs on its source.
+    is_before_cut_over: bool,
+    /// Any migration of the VM is under way.
+    is_migrating: bool,
+    /// The node that the VMI of the pair runs on.
+    node: Option<String>,
 }
 
 impl Keeper {
-    /// A keeper. To restore a pair it asks the API server whether the migration runs.
+    /// A keeper. Without a client it changes the options of no port.
     #[must_use]
     pub fn new(
         northbound: Northbound,
@@ -174,8 +177,14 @@ impl Keeper {
             .set(number(state.records.pairs.len()));
         self.metrics.warm_ports.set(number(state.ports.len()));
         let cluster = self.stores.cluster.load_full();
-        self.keep_up_pairs(&state, &cluster).await?;
-        self.collect(&state, &cluster).await?;
+        let kept_up = self.keep_up_pairs(&state, &cluster).await;
+        // Whatever is wrong with one pair does not keep warm ports. They are read again at the next look
+        // where a record has changed.
+        match self.collect(&state, &cluster).await {
+            Err(error) if !has_changed(&error) => return Err(error),
+            _ => {}
+        }
+        kept_up?;
         Ok(!state.records.pairs.is_empty())
     }
 
@@ -190,14 +199,16 @@ impl Keeper {
             .iter()
             .filter_map(|(id, record)| Some((Uuid::parse(id)?, record)))
             .collect();
-        self.ended.retain(|id, _| records.contains_key(id));
+        self.ended.retain(|(id, migration), _| {
+            let record = records.get(id);
+            record.is_some_and(|record| record.migration == *migration)
+        });
         let ports = self.northbound.ports(records.keys().copied()).await?;
         for (id, record) in records {
             let options = ports.get(&id).map(|port| &port.options);
             let progress = self.progress(id, record, cluster);
             let upkeep = record.pair.keep_up(options, progress);
-            let open = Open { id, record, upkeep };
-            let Some((change, done)) = self.change(open, options).await else {
+            let Some((change, done)) = self.change(id, record, upkeep, options).await else {
                 continue;
             };
             match self.northbound.change_ports(&[change]).await {
@@ -210,43 +221,46 @@ impl Keeper {
         Ok(())
     }
 
-    fn progress<'c>(
-        &mut self,
-        id: Uuid,
-        record: &PairRecord,
-        cluster: &'c ClusterView,
-    ) -> Progress<'c> {
+    fn progress(&mut self, id: Uuid, record: &PairRecord, cluster: &ClusterView) -> Progress {
+        let key = (id, record.migration.clone());
         if cluster.active_migration(&record.migration).is_some() {
-            self.ended.remove(&id);
+            self.ended.remove(&key);
             return Progress::UnderWay;
         }
-        let since = *self.ended.entry(id).or_insert_with(Instant::now);
+        let since = *self.ended.entry(key).or_insert_with(Instant::now);
         let vmi = cluster.vmi_named(&record.namespace, &record.vm);
+        // A VM that was stopped may start on any node.
+        let is_gone = vmi.is_none_or(|vmi| *vmi.uid != *record.vmi_uid);
         Progress::Ended {
-            runs_on: vmi.and_then(|vmi| vmi.node.as_deref()),
-            is_due: since.elapsed() >= self.upholding.left_for,
+            is_due: is_gone || since.elapsed() >= self.upholding.left_for,
         }
     }
 
-    /// The change of a port that is due, if one is.
+    /// The change of a port that is due, if one is. Before the options change, the API server is asked: the
+    /// watches may be behind.
     async fn change(
         &self,
-        open: Open<'_>,
+        id: Uuid,
+        record: &PairRecord,
+        upkeep: Upkeep,
         options: Option<&Options>,
     ) -> Option<(PortChange, Upkept)> {
-        let Open { id, record, upkeep } = open;
+        let change = |wanted: Option<Options>, kept: Option<PairRecord>| PortChange {
+            id,
+            options: options.cloned().zip(wanted),
+            remembered: Some(record.clone()),
+            record: kept,
+        };
         let PairRecord {
             namespace,
             vm,
             migration,
             ..
         } = record;
-        let written = |wanted| options.map(|read| (read.clone(), wanted));
         match upkeep {
             Upkeep::Leave => None,
-            Upkeep::Restore(wanted) => {
-                // The watch may not have told of the end yet.
-                if !self.upholding.restores || !self.is_active(namespace, migration).await {
+            Upkeep::Restore => {
+                if !self.upholding.restores || !self.now(record).await?.is_before_cut_over {
                     return None;
                 }
                 tracing::warn!(
@@ -255,57 +269,68 @@ impl Keeper {
                     migration,
                     "somebody removed the pair of chassis from a port while its VM migrates, and it is written again"
                 );
-                let change = PortChange {
-                    id,
-                    options: written(wanted),
-                    record: Some(record.clone()),
-                };
+                let wanted = record.pair.added_to(options?);
+                let change = change(Some(wanted), Some(record.clone()));
                 Some((change, Upkept::PairRestored))
             }
-            Upkeep::Finish(wanted) => {
+            Upkeep::Finish => {
+                let now = self.now(record).await?;
+                if now.is_migrating {
+                    return None;
+                }
                 tracing::info!(
                     namespace,
                     vm,
                     migration,
                     "the pair of chassis that berth wrote to a port is removed: its migration has ended"
                 );
-                let change = PortChange {
-                    id,
-                    options: written(wanted),
-                    record: None,
-                };
-                Some((change, Upkept::PairFinished))
+                let chassis = now.node.filter(|_| record.named_chassis);
+                let wanted = finished(options?, chassis.as_deref());
+                Some((change(Some(wanted), None), Upkept::PairFinished))
             }
-            Upkeep::Forget => {
-                let change = PortChange {
-                    id,
-                    options: None,
-                    record: None,
-                };
-                Some((change, Upkept::PairForgotten))
-            }
+            Upkeep::Forget => Some((change(None, None), Upkept::PairForgotten)),
         }
     }
 
-    /// Whether the API server has a migration with this UID that is not over.
-    async fn is_active(&self, namespace: &str, uid: &str) -> bool {
-        let url =
-            format!("/apis/kubevirt.io/v1/namespaces/{namespace}/virtualmachineinstancemigrations");
-        let cluster = self.stores.cluster.load_full();
-        let (Some(key), Some(client)) = (cluster.active_migration(uid), &self.client) else {
-            return false;
+    /// What the API server says of the VM of a pair; `None` where it does not.
+    async fn now(&self, record: &PairRecord) -> Option<Now> {
+        let PairRecord {
+            namespace,
+            vm,
+            vmi_uid,
+            migration,
+            pair,
+            ..
+        } = record;
+        let client = self.client.as_ref()?;
+        let path = format!("/apis/kubevirt.io/v1/namespaces/{namespace}");
+        let request = Request::new(format!("{path}/virtualmachineinstancemigrations"));
+        let request = request.list(&ListParams::default()).ok()?;
+        let migrations = within(READ_TIMEOUT, client.request_text(request)).await;
+        let migrations = migrations.ok()?;
+        let migrations: MigrationList<'_> = serde_json::from_str(&migrations).ok()?;
+        let of_vm = migrations.items.iter();
+        let mut active = of_vm.filter(|one| one.vmi_name() == vm && one.is_active());
+        let request = Request::new(format!("{path}/virtualmachineinstances"));
+        let request = request.get(vm, &GetParams::default()).ok()?;
+        let vmi = match within(READ_TIMEOUT, client.request_text(request)).await {
+            Ok(vmi) => Some(vmi),
+            Err(fault) if fault.cause == Cause::NotFound => None,
+            Err(_) => return None,
         };
-        let read = async {
-            let request = Request::new(url).get(key.name(), &GetParams::default());
-            let request =
-                request.map_err(|error| Fault::from(&kube::Error::BuildRequest(error)))?;
-            within(READ_TIMEOUT, client.request_text(request)).await
+        let vmi: Option<VmiPlace<'_>> = match &vmi {
+            Some(text) => Some(serde_json::from_str(text).ok()?),
+            None => None,
         };
-        let Ok(text) = read.await else {
-            return false;
-        };
-        let migration: Result<Migration<'_>, _> = serde_json::from_str(&text);
-        migration.is_ok_and(|migration| migration.uid() == uid && migration.is_active())
+        let vmi = vmi.filter(|vmi| vmi.uid() == vmi_uid);
+        let node = vmi.as_ref().and_then(VmiPlace::node);
+        let is_at_source = node == Some(&pair.source)
+            && vmi.as_ref().is_some_and(|vmi| !vmi.has_arrived(migration));
+        Some(Now {
+            is_before_cut_over: is_at_source && active.clone().any(|one| one.uid() == migration),
+            is_migrating: active.next().is_some(),
+            node: node.map(str::to_owned),
+        })
     }
 
     async fn collect(&self, state: &State, cluster: &ClusterView) -> Result<(), TransactError> {

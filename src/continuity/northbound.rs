@@ -51,6 +51,8 @@ pub struct PortChange {
     pub id: Uuid,
     /// The options as they were read and as they are to be; `None` leaves them.
     pub options: Option<(Options, Options)>,
+    /// What was remembered as it was read: of another record nothing is removed.
+    pub remembered: Option<PairRecord>,
     /// What to remember; `None` removes the record.
     pub record: Option<PairRecord>,
 }
@@ -191,11 +193,17 @@ impl Northbound {
                 transaction.update(PORT, &[Condition::row(*id)], row);
             }
         }
-        let records = changes.iter().map(|PortChange { id, record, .. }| {
-            let value = record.as_ref().map(PairRecord::value);
-            (pair_key(&id.to_string()), value)
-        });
-        set_records(&mut transaction, records);
+        let mut records = RecordChanges::default();
+        for change in changes {
+            let key = pair_key(&change.id.to_string());
+            if let Some(read) = &change.remembered {
+                records.remove.push((key.clone(), read.value()));
+            }
+            if let Some(record) = &change.record {
+                records.add.push((key, record.value()));
+            }
+        }
+        records.write(&mut transaction);
         self.transact(&transaction).await.map(drop)
     }
 
@@ -214,11 +222,24 @@ impl Northbound {
         let global = reply.rows(global).first();
         let column = |name: &str| global.and_then(|row| row.get(name));
         let external_ids = column("external_ids").cloned();
+        let mut records = Records::read(external_ids.iter().flat_map(Datum::pairs));
+        // A record of what is no row is as good as damaged.
+        let no_row = |id: &String| Uuid::parse(id).is_none();
+        let damaged: Vec<_> = records
+            .pairs
+            .keys()
+            .filter(|id| no_row(id))
+            .cloned()
+            .collect();
+        for id in damaged {
+            records.pairs.remove(&id);
+            records.damaged.push(pair_key(&id));
+        }
         Ok(State {
             nb_cfg: column("nb_cfg")
                 .and_then(Datum::integer)
                 .unwrap_or_default(),
-            records: Records::read(external_ids.iter().flat_map(Datum::pairs)),
+            records,
             ports: reply.rows(ports).iter().filter_map(WarmRow::read).collect(),
             groups: reply
                 .rows(groups)
@@ -246,10 +267,13 @@ impl Northbound {
         } else {
             state.nb_cfg
         };
-        let mut records = Vec::new();
+        let mut records = RecordChanges::default();
         let mut remember = |name: &str, nb_cfg| {
+            if let Some(read) = state.records.warm.get(name) {
+                records.remove.push((warm_key(name), read.value()));
+            }
             let record = WarmRecord { used: now, nb_cfg };
-            records.push((warm_key(name), Some(record.value())));
+            records.add.push((warm_key(name), record.value()));
         };
         for need in &plan.create {
             create(&mut transaction, need);
@@ -258,7 +282,7 @@ impl Northbound {
         for (name, known) in &plan.mark {
             remember(name, known.unwrap_or(nb_cfg));
         }
-        set_records(&mut transaction, records.into_iter());
+        records.write(&mut transaction);
         self.transact(&transaction).await.map(|_| nb_cfg)
     }
 
@@ -283,8 +307,18 @@ impl Northbound {
         for name in &left.groups {
             transaction.delete(GROUP, &[Condition::equal("name", name.clone())]);
         }
-        let gone = left.ports.iter().chain(&left.records);
-        set_records(&mut transaction, gone.map(|name| (warm_key(name), None)));
+        let of_ports = left.ports.iter().map(|name| warm_key(name));
+        let keys = of_ports.chain(left.records.iter().cloned());
+        let read = state.external_ids.as_ref();
+        let remove = keys.filter_map(|key| {
+            let value = read?.entry(&key)?.to_owned();
+            Some((key, value))
+        });
+        let records = RecordChanges {
+            remove: remove.collect(),
+            add: Vec::new(),
+        };
+        records.write(&mut transaction);
         self.transact(&transaction).await.map(drop)
     }
 }
@@ -346,34 +380,30 @@ fn create(transaction: &mut Transaction, need: &Need) {
     transaction.mutate(SWITCH, &[Condition::row(switch_id)], &add);
 }
 
-/// Writes records: a value, or `None` to remove it.
-fn set_records(
-    transaction: &mut Transaction,
-    records: impl Iterator<Item = (String, Option<String>)>,
-) {
-    let records: Vec<_> = records.collect();
-    if records.is_empty() {
-        return;
+/// Entries of `NB_Global.external_ids`, with their values.
+#[derive(Default)]
+struct RecordChanges {
+    /// An entry that has another value by now stays.
+    remove: Vec<(String, String)>,
+    add: Vec<(String, String)>,
+}
+
+impl RecordChanges {
+    fn write(&self, transaction: &mut Transaction) {
+        let all = [
+            (Mutator::Delete, &self.remove),
+            (Mutator::Insert, &self.add),
+        ];
+        let all = all.into_iter().filter(|(_, entries)| !entries.is_empty());
+        let mutations = all.map(|(mutator, entries)| {
+            let entries = entries.iter().map(|(key, value)| (&**key, &**value));
+            Mutation::new("external_ids", mutator, Datum::map(entries))
+        });
+        let mutations: Vec<_> = mutations.collect();
+        if !mutations.is_empty() {
+            transaction.mutate(GLOBAL, &[], &mutations);
+        }
     }
-    let keys = records.iter().map(|(key, _)| key.as_str());
-    // An insert leaves a key that is there as it is.
-    let mut mutations = vec![Mutation::new(
-        "external_ids",
-        Mutator::Delete,
-        Datum::set(keys),
-    )];
-    let kept: Vec<_> = records
-        .iter()
-        .filter_map(|(key, value)| Some((key.as_str(), value.as_deref()?)))
-        .collect();
-    if !kept.is_empty() {
-        mutations.push(Mutation::new(
-            "external_ids",
-            Mutator::Insert,
-            Datum::map(kept),
-        ));
-    }
-    transaction.mutate(GLOBAL, &[], &mutations);
 }
 
 fn datum(options: &Options) -> Datum {

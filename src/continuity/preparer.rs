@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use strum::{AsRefStr, VariantArray};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
+use crate::cluster::object::ObjectKey;
 use crate::continuity::northbound::{Northbound, PortChange, has_changed};
 use crate::continuity::warmer::{NotWarm, Warmer};
 use crate::continuity::{Metrics, WarmOptions};
-use crate::decide::continuity::pair::{Pair, Preparation};
+use crate::decide::continuity::pair::{Pair, Preparation, names_chassis};
 use crate::decide::continuity::record::PairRecord;
 use crate::decide::continuity::warm::{Need, Place};
+use crate::domain::ChassisIdentity;
 use crate::ovn::ChassisView;
 use crate::snapshot::{Snapshot, SouthboundState, Stores};
 
@@ -47,6 +49,10 @@ pub enum PairOutcome {
     Present,
     /// A port has other options, which berth does not change.
     Foreign,
+    /// No migration of the VM that is under way made the pod.
+    NoMigration,
+    /// OVN does not find the chassis of a node by the node's name, by which the pair names it.
+    Unresolved,
     /// The VM has no port in the northbound database.
     NoPort,
     /// It is not known on which node the VM runs, or that is the target.
@@ -74,6 +80,8 @@ pub enum WarmOutcome {
     /// A warm port is there, and OVN is told not to say when the flows are
     /// (`NB_Global.options:enable_chassis_nb_cfg_update=false`).
     Unconfirmed,
+    /// No migration of the VM that is under way made the pod.
+    NoMigration,
     /// A network of the VM is an underlay, which is not prepared.
     Underlay,
     /// The southbound database is out of reach, or does not know the VM's ports or the chassis.
@@ -125,16 +133,17 @@ impl Preparer {
     pub async fn prepare(&self, target: &Target) -> (PairOutcome, WarmOutcome) {
         let start = Instant::now();
         let snapshot = self.stores.snapshot();
-        let pairing = async {
+        let (pair, warm) = if is_of_migration(target, &snapshot) {
             let pairing = timeout(PAIR_TIMEOUT, self.pair(target, &snapshot));
-            pairing.await.unwrap_or(PairOutcome::Late)
+            let warming = timeout(self.options.timeout, self.warm(target, &snapshot));
+            let (pair, warm) = tokio::join!(pairing, warming);
+            (
+                pair.unwrap_or(PairOutcome::Late),
+                warm.unwrap_or(WarmOutcome::Late),
+            )
+        } else {
+            (PairOutcome::NoMigration, WarmOutcome::NoMigration)
         };
-        let deadline = start + self.options.timeout;
-        let warming = async {
-            let warming = timeout_at(deadline, self.warm(target, &snapshot));
-            warming.await.unwrap_or(WarmOutcome::Late)
-        };
-        let (pair, warm) = tokio::join!(pairing, warming);
         let took = start.elapsed();
         self.metrics.prepared(pair, warm, took);
         let Target {
@@ -152,7 +161,7 @@ impl Preparer {
             pair = pair.as_ref(),
             warm = warm.as_ref(),
             seconds = took.as_secs_f64(),
-            "the network of a migration is prepared"
+            "the target of a migration is about to be bound"
         );
         (pair, warm)
     }
@@ -165,7 +174,7 @@ impl Preparer {
             migration,
             node,
         } = target;
-        let SouthboundState::Fresh(view, _) = &snapshot.southbound else {
+        let SouthboundState::Fresh(view, now) = &snapshot.southbound else {
             return PairOutcome::Unknown;
         };
         let Some(switches) = view.locality.switches_of(namespace, vm) else {
@@ -182,12 +191,22 @@ impl Preparer {
         let Some(source) = source.filter(|source| source != node) else {
             return PairOutcome::NoSource;
         };
-        let mut source_names = vec![source];
-        source_names.extend(chassis_of(snapshot, source));
+        // Where OVN does not find the source, it takes the target alone, and the VM loses its port.
+        let found = |node: &str| {
+            let chassis = chassis_of(snapshot, node)?;
+            let southbound = view.southbound(node, chassis, *now);
+            (southbound.row()?.identity == ChassisIdentity::Own).then_some(chassis)
+        };
+        let (Some(source_chassis), Some(_)) = (found(source), found(node)) else {
+            return PairOutcome::Unresolved;
+        };
+        let source_names = [source, source_chassis];
         let record = PairRecord {
             namespace: namespace.clone(),
             vm: vm.clone(),
+            vmi_uid: vmi_uid.clone(),
             migration: migration.clone(),
+            named_chassis: true,
             pair: Pair {
                 source: source.to_owned(),
                 target: node.clone(),
@@ -224,27 +243,44 @@ impl Preparer {
             .await?;
         let is_there = !ports.is_empty();
         let mut changes = Vec::new();
-        let mut has_foreign = false;
+        let (mut has_foreign, mut is_written) = (false, false);
         for port in ports {
-            let ours = port.record.as_ref().map(|record| &record.pair);
-            match record.pair.prepare(&port.options, source_names, ours) {
-                Preparation::Write(options) => changes.push(PortChange {
-                    id: port.id,
-                    options: Some((port.options, options)),
-                    record: Some(record.clone()),
+            let known = port.record.as_ref();
+            let ours = known.filter(|known| known.migration == record.migration);
+            let pair = ours.map(|ours| &ours.pair);
+            let options = match record.pair.prepare(&port.options, source_names, pair) {
+                Preparation::Write(options) => {
+                    is_written = true;
+                    Some((port.options.clone(), options))
+                }
+                // It is that of an earlier migration, which did not end in order.
+                Preparation::Present if known.is_some() && ours.is_none() => None,
+                Preparation::Present => continue,
+                Preparation::Foreign => {
+                    has_foreign = true;
+                    continue;
+                }
+            };
+            let named_chassis =
+                known.map_or_else(|| names_chassis(&port.options), |known| known.named_chassis);
+            changes.push(PortChange {
+                id: port.id,
+                options,
+                remembered: port.record,
+                record: Some(PairRecord {
+                    named_chassis,
+                    ..record.clone()
                 }),
-                Preparation::Present => {}
-                Preparation::Foreign => has_foreign = true,
-            }
+            });
         }
         if !changes.is_empty() {
             self.northbound.change_ports(&changes).await?;
         }
-        Ok(match (is_there, has_foreign, changes.is_empty()) {
+        Ok(match (is_there, has_foreign, is_written) {
             (false, ..) => PairOutcome::NoPort,
             (_, true, _) => PairOutcome::Foreign,
-            (_, _, false) => PairOutcome::Written,
-            (_, _, true) => PairOutcome::Present,
+            (_, _, true) => PairOutcome::Written,
+            (_, _, false) => PairOutcome::Present,
         })
     }
 
@@ -294,6 +330,13 @@ impl Preparer {
             let _ = changes.next(self.options.timeout).await;
         }
     }
+}
+
+/// Whether a migration that is under way, of the VM that the pod names, made the pod: anybody can make one
+/// with KubeVirt's labels.
+fn is_of_migration(target: &Target, snapshot: &Snapshot) -> bool {
+    let active = snapshot.cluster.active_migration(&target.migration);
+    active.is_some_and(|active| active.vmi == ObjectKey::new(&target.namespace, &target.vm))
 }
 
 /// The name of a node's chassis.

@@ -16,6 +16,9 @@ use crate::snapshot::{SouthboundState, Stores};
 /// How many migrations may wait in the queue. One more is bound at once.
 const QUEUE: usize = 1024;
 
+/// How often a transaction is decided anew that collided with one of somebody else.
+const TRIES: usize = 3;
+
 /// A port that is needed again is marked as needed after so long: a mark costs northd a round in old
 /// releases.
 const MARK_AFTER: Duration = Duration::from_mins(1);
@@ -104,6 +107,7 @@ impl Task {
     async fn run(self, mut queue: mpsc::Receiver<Request>) {
         let mut waiting = Vec::new();
         let mut next_round = Instant::now();
+        let mut collisions = 0;
         loop {
             if waiting.is_empty() {
                 let Some(first) = queue.recv().await else {
@@ -120,13 +124,34 @@ impl Task {
             if waiting.is_empty() {
                 continue;
             }
-            waiting = self.round(waiting).await;
+            // One that keeps colliding, as where its switch is gone, is not to hold up the others.
+            let rest = if collisions < TRIES {
+                Vec::new()
+            } else {
+                waiting.split_off(1)
+            };
+            match self.round(waiting).await {
+                Ok(later) => {
+                    waiting = later;
+                    collisions = 0;
+                }
+                Err(collided) if collisions < TRIES => {
+                    waiting = collided;
+                    collisions += 1;
+                }
+                Err(collided) => {
+                    answer_all(collided, NotWarm::Failed);
+                    waiting = Vec::new();
+                }
+            }
+            waiting.extend(rest);
             next_round = Instant::now() + self.options.min_interval;
         }
     }
 
-    /// Answers what can be answered, and returns the rest.
-    async fn round(&self, waiting: Vec<Request>) -> Vec<Request> {
+    /// Answers what can be answered, and returns the rest; as an error all of them, where something was no
+    /// longer as it was read.
+    async fn round(&self, waiting: Vec<Request>) -> Result<Vec<Request>, Vec<Request>> {
         let needs: Vec<_> = waiting.iter().map(|request| request.need.clone()).collect();
         match self.write(&needs).await {
             Ok(answers) => {
@@ -139,28 +164,17 @@ impl Task {
                     }
                     None => Some(request),
                 });
-                later.collect()
+                Ok(later.collect())
             }
-            // One of several is at fault, as where its switch is gone: it is not to hold up the others.
-            Err(error) if has_changed(&error) && waiting.len() > 1 => {
-                let mut later = Vec::new();
-                for request in waiting {
-                    later.extend(Box::pin(self.round(vec![request])).await);
-                }
-                later
-            }
-            // Another replica wrote first.
-            Err(error) if has_changed(&error) => waiting,
+            Err(error) if has_changed(&error) => Err(waiting),
             Err(error) => {
                 self.metrics.failed(&error);
                 tracing::warn!(
                     cause = error.kind().name(),
                     "warm ports can't be made, and migrations land without them: {error}"
                 );
-                for request in waiting {
-                    let _ = request.answer.send(Err(NotWarm::Failed));
-                }
-                Vec::new()
+                answer_all(waiting, NotWarm::Failed);
+                Ok(Vec::new())
             }
         }
     }
@@ -184,6 +198,7 @@ impl Task {
             max_concurrent: self.options.max_concurrent,
             timeout: self.options.timeout.as_secs(),
             mark_after: MARK_AFTER.min(self.options.keep / 2).as_secs(),
+            nb_cfg: state.nb_cfg,
         };
         let now = now();
         let plan = plan(needs, &ports, reached, now, limits);
@@ -208,6 +223,13 @@ impl Task {
             Answer::Later => None,
         });
         Ok(answers.collect())
+    }
+}
+
+fn answer_all(requests: Vec<Request>, answer: NotWarm) {
+    for request in requests {
+        // A migration that gave up needs no answer.
+        let _ = request.answer.send(Err(answer));
     }
 }
 

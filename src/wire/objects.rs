@@ -9,6 +9,7 @@ mod migration;
 mod namespace;
 mod node;
 mod pod;
+mod progress;
 mod vmi;
 
 pub use crate::wire::read_or_explain as read;
@@ -20,4 +21,5 @@ pub use migration::{Migration, NewMigration};
 pub use namespace::Namespace;
 pub use node::Node;
 pub use pod::{Owner, Pod};
+pub use progress::{MigrationList, VmiPlace};
 pub use vmi::Vmi;

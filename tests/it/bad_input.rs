@@ -176,19 +176,19 @@ async fn wrong_paths_and_methods_say_what_there_is() {
             Method::POST,
             "/",
             404,
-            "no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt",
+            "no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize, /scheduler/preempt and /scheduler/bind",
         ),
         (
             Method::POST,
             "/mutate/",
             404,
-            "no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt",
+            "no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize, /scheduler/preempt and /scheduler/bind",
         ),
         (
             Method::GET,
             "/metrics",
             404,
-            "no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt",
+            "no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize, /scheduler/preempt and /scheduler/bind",
         ),
     ] {
         let request = Request::builder()

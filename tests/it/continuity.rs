@@ -43,7 +43,20 @@ fn migrating() -> Value {
         let labels = &item["metadata"]["labels"];
         item["kind"] != "Pod" || labels["kubevirt.io/migrationJobUID"].is_null()
     });
+    for vm in ["other", "nobody"] {
+        let mut another = migration_of_web(&mut cluster).clone();
+        another["metadata"]["name"] = vm.into();
+        another["metadata"]["uid"] = format!("m-{vm}").into();
+        another["spec"]["vmiName"] = vm.into();
+        items(&mut cluster).push(another);
+    }
     cluster
+}
+
+fn migration_of_web(cluster: &mut Value) -> &mut Value {
+    let mut all = items(cluster).iter_mut();
+    all.find(|i| i["kind"] == MIGRATION && i["spec"]["vmiName"] == "web")
+        .unwrap()
 }
 
 /// The UID of an object of the captured cluster.
@@ -58,9 +71,7 @@ const MIGRATION: &str = "VirtualMachineInstanceMigration";
 /// The UID of the migration of `web`.
 fn migration() -> String {
     let mut cluster = cluster();
-    let all = items(&mut cluster).iter();
-    let mut of_web = all.filter(|i| i["kind"] == MIGRATION && i["spec"]["vmiName"] == "web");
-    let uid = &of_web.next().unwrap()["metadata"]["uid"];
+    let uid = &migration_of_web(&mut cluster)["metadata"]["uid"];
     uid.as_str().unwrap().to_owned()
 }
 
@@ -69,7 +80,10 @@ fn target(vm: &str, node: &str) -> Target {
         namespace: "default".to_owned(),
         vm: vm.to_owned(),
         vmi_uid: uid("VirtualMachineInstance", "web"),
-        migration: migration(),
+        migration: match vm {
+            "web" => migration(),
+            vm => format!("m-{vm}"),
+        },
         node: node.to_owned(),
     }
 }
@@ -389,7 +403,7 @@ async fn ovn_leader_restores_a_pair_while_the_migration_runs_and_removes_it_afte
     let Some(lab) = lab() else { return };
     let mut cluster = migrating();
     let continuity = Continuity::start(&lab, &cluster, OPTIONS).await;
-    let (_server, client) = served(&cluster).await;
+    let (server, client) = served(&cluster).await;
     let mut keeper = continuity.keeper(client, Upholding::while_on(KEEP));
     continuity.preparer.prepare(&target("web", "el9-1")).await;
     let port = "web.default";
@@ -410,10 +424,7 @@ async fn ovn_leader_restores_a_pair_while_the_migration_runs_and_removes_it_afte
     );
 
     // The migration has succeeded, and nobody else finishes the port.
-    let migration = items(&mut cluster)
-        .iter_mut()
-        .find(|item| item["kind"] == MIGRATION && item["spec"]["vmiName"] == "web");
-    migration.unwrap()["status"]["phase"] = "Succeeded".into();
+    migration_of_web(&mut cluster)["status"]["phase"] = "Succeeded".into();
     item(&mut cluster, "VirtualMachineInstance", "web")["status"]["nodeName"] = "el9-1".into();
     continuity.set_cluster(&cluster);
     assert!(keeper.look().await.unwrap());
@@ -422,9 +433,113 @@ async fn ovn_leader_restores_a_pair_while_the_migration_runs_and_removes_it_afte
     tokio::time::advance(Duration::from_secs(30)).await;
     tokio::time::resume();
     keeper.look().await.unwrap();
-    assert_eq!(options(&lab, port), [json!("el9-1"), Value::Null]);
+    assert_eq!(
+        options(&lab, port),
+        written,
+        "not before the API server says so"
+    );
+    for (kind, name) in [(MIGRATION, "web"), ("VirtualMachineInstance", "web")] {
+        let changed = items(&mut cluster).iter().find(|item| {
+            item["kind"] == kind
+                && (item["spec"]["vmiName"] == name || item["metadata"]["name"] == name)
+        });
+        server.apply(changed.unwrap().clone());
+    }
+    keeper.look().await.unwrap();
+    // Kube-OVN named no chassis before.
+    assert_eq!(options(&lab, port), [Value::Null, Value::Null]);
     assert!(!keeper.look().await.unwrap());
     assert_eq!(records(&lab), 1, "that of the warm port");
+}
+
+#[tokio::test]
+async fn ovn_leader_keeps_the_pair_for_a_migration_that_follows_a_failed_one() {
+    let Some(lab) = lab() else { return };
+    let mut cluster = migrating();
+    nbctl(
+        &lab,
+        "set Logical_Switch_Port web.default options:requested-chassis=el9-0",
+    );
+    let continuity = Continuity::start(&lab, &cluster, OPTIONS).await;
+    continuity.preparer.prepare(&target("web", "el9-1")).await;
+
+    // The first has failed, nobody has finished the port, and the next one goes to the same node.
+    let mut next = migration_of_web(&mut cluster).clone();
+    migration_of_web(&mut cluster)["status"]["phase"] = "Failed".into();
+    next["metadata"]["name"] = "next".into();
+    next["metadata"]["uid"] = "m-next".into();
+    items(&mut cluster).push(next);
+    continuity.set_cluster(&cluster);
+    let (_server, client) = served(&cluster).await;
+    let mut keeper = continuity.keeper(client, Upholding::while_on(KEEP));
+    let again = Target {
+        migration: "m-next".to_owned(),
+        ..target("web", "el9-1")
+    };
+    let written = [json!("el9-0,el9-1"), json!("rarp")];
+    for moment in ["before its bind", "after it"] {
+        keeper.look().await.unwrap();
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_mins(1)).await;
+        tokio::time::resume();
+        keeper.look().await.unwrap();
+        assert_eq!(options(&lab, "web.default"), written, "{moment}");
+        let (pair, _) = continuity.preparer.prepare(&again).await;
+        assert_eq!(pair, PairOutcome::Present, "{moment}");
+    }
+
+    // What was there before comes back after the last.
+    for item in items(&mut cluster).iter_mut() {
+        if item["metadata"]["uid"] == "m-next" {
+            item["status"]["phase"] = "Failed".into();
+        }
+    }
+    continuity.set_cluster(&cluster);
+    let (_server, client) = served(&cluster).await;
+    let mut keeper = continuity.keeper(client, Upholding::at_once());
+    keeper.look().await.unwrap();
+    assert_eq!(options(&lab, "web.default"), [json!("el9-0"), Value::Null]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ovn_pair_is_not_restored_once_the_vm_has_arrived() {
+    let Some(lab) = lab() else { return };
+    let mut cluster = migrating();
+    let continuity = Continuity::start(&lab, &cluster, OPTIONS).await;
+    continuity.preparer.prepare(&target("web", "el9-1")).await;
+    let vmi = item(&mut cluster, "VirtualMachineInstance", "web");
+    vmi["status"]["migrationState"] = json!({
+        "migrationUid": migration(),
+        "targetNodeDomainReadyTimestamp": "2026-01-01T00:00:00Z",
+    });
+    let (_server, client) = served(&cluster).await;
+    let mut keeper = continuity.keeper(client, Upholding::while_on(KEEP));
+    nbctl(
+        &lab,
+        "remove Logical_Switch_Port web.default options requested-chassis activation-strategy",
+    );
+    keeper.look().await.unwrap();
+    assert_eq!(options(&lab, "web.default"), [Value::Null, Value::Null]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ovn_pod_that_only_looks_like_a_target_and_a_node_that_ovn_does_not_find_get_no_pair() {
+    let Some(mut lab) = lab() else { return };
+    lab.add("el9-3.example.com", &chassis(4));
+    lab.nbctl(&["sync"]);
+    let continuity = Continuity::start(&lab, &migrating(), OPTIONS).await;
+    let forged = Target {
+        migration: "m-other".to_owned(),
+        ..target("web", "el9-1")
+    };
+    let prepared = continuity.preparer.prepare(&forged).await;
+    assert_eq!(
+        prepared,
+        (PairOutcome::NoMigration, WarmOutcome::NoMigration)
+    );
+    let (pair, _) = continuity.preparer.prepare(&target("web", "el9-3")).await;
+    assert_eq!(pair, PairOutcome::Unresolved);
+    assert_eq!(options(&lab, "web.default"), [Value::Null, Value::Null]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -624,15 +739,12 @@ async fn ovn_cleanup_shows_what_is_left_over_and_deletes_it_with_apply() {
     );
     let (code, said, _) = run(&[]);
     let running = format!(
-        "{shown}, whose migration is under way: it stays\n2 left over; --apply deletes them\n"
+        "{shown}, whose migration is under way: it stays\n2 to delete; --apply deletes them, and a berth that prepares migrations makes warm ports again\n"
     );
     assert_eq!((code, said), (1, running));
 
     // The target pod is gone, and the migration has failed.
-    let migration = items(&mut cluster)
-        .iter_mut()
-        .find(|item| item["kind"] == MIGRATION && item["spec"]["vmiName"] == "web")
-        .unwrap();
+    let migration = migration_of_web(&mut cluster);
     migration["status"]["phase"] = "Failed".into();
     server.apply(migration.clone());
     let (code, said, _) = run(&["--apply"]);
@@ -640,7 +752,7 @@ async fn ovn_cleanup_shows_what_is_left_over_and_deletes_it_with_apply() {
         (code, said),
         (0, format!("{shown}\n3 deleted, 0 left over\n"))
     );
-    assert_eq!(options(&lab, "web.default"), [json!("el9-0"), Value::Null]);
+    assert_eq!(options(&lab, "web.default"), [Value::Null, Value::Null]);
     assert_eq!(records(&lab), 0);
     let (code, said, _) = run(&[]);
     let nothing = "nothing of berth is left over in the northbound database\n";

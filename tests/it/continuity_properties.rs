@@ -45,7 +45,7 @@ proptest! {
         let needs: Vec<_> = needs.iter().map(|(vpc, chassis)| need(*vpc, *chassis)).collect();
         let ports = there.iter().map(|((vpc, chassis), record)| port(*vpc, *chassis, *record));
         let ports: Vec<_> = ports.collect();
-        let limits = Limits { max_concurrent, timeout: 20, mark_after: 60 };
+        let limits = Limits { max_concurrent, timeout: 20, mark_after: 60, nb_cfg: 9 };
         let plan = plan(&needs, &ports, |_| Some(reached), NOW, limits);
         prop_assert_eq!(plan.answers.len(), needs.len());
         prop_assert!(plan.create.len() <= max_concurrent);

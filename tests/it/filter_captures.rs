@@ -258,13 +258,13 @@ fn raw_nodes(text: &str) -> Vec<(String, String)> {
 #[tokio::test]
 async fn verbs_that_are_not_served_are_not_found() {
     let asked = Asked::new(&cluster(), "");
-    for (path, name) in [("/scheduler/bind", "filter-names-migration")] {
+    for (path, name) in [("/scheduler/reserve", "filter-names-migration")] {
         let (status, text) = asked.post(path, capture(name)).await;
         assert_eq!(
             (status.as_u16(), text.as_str()),
             (
                 404,
-                "berth: no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize and /scheduler/preempt\n"
+                "berth: no such path: there are POST /mutate, /validate, /scheduler/filter, /scheduler/prioritize, /scheduler/preempt and /scheduler/bind\n"
             )
         );
     }

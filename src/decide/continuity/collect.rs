@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::decide::continuity::record::{Records, WarmRecord};
+use crate::decide::continuity::record::{Records, WarmRecord, warm_key};
 
 /// Everything that berth made to warm chassis, as it was read in one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Leftovers {
     pub ports: Vec<String>,
     /// The names of groups without a port.
     pub groups: Vec<String>,
-    /// The names of ports that are gone, and of which there is a record.
+    /// The keys of records whose port is gone, or that can't be read.
     pub records: Vec<String>,
 }
 
@@ -55,11 +55,12 @@ pub fn leftovers(
     let due = due.filter(|(name, chassis)| is_due(name, chassis));
     let named: BTreeSet<_> = made.ports.iter().map(|(name, _)| name).collect();
     let groups = made.groups.iter().filter(|name| !named.contains(name));
-    let records = records.warm.keys().filter(|name| !named.contains(name));
+    let lost = records.warm.keys().filter(|name| !named.contains(name));
+    let lost = lost.map(|name| warm_key(name));
     Leftovers {
         ports: due.map(|(name, _)| name.clone()).collect(),
         groups: groups.cloned().collect(),
-        records: records.cloned().collect(),
+        records: lost.chain(records.damaged.iter().cloned()).collect(),
     }
 }
 

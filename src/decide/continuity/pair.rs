@@ -17,6 +17,12 @@ pub const ACTIVATION_STRATEGY: &str = "activation-strategy";
 /// The strategy that Kube-OVN and berth use.
 const RARP: &str = "rarp";
 
+/// Whether the options name a chassis that alone may bind the port.
+#[must_use]
+pub fn names_chassis(options: &Options) -> bool {
+    requested(options).is_some()
+}
+
 /// The two ends of a migration, by the names of their nodes, as Kube-OVN writes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
@@ -39,27 +45,25 @@ pub enum Preparation {
 
 /// How far the migration is for which berth wrote a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress<'a> {
+pub enum Progress {
     /// It is under way.
     UnderWay,
     /// It has ended.
     Ended {
-        /// The node that the VM runs on now; `None` if it does not run.
-        runs_on: Option<&'a str>,
         /// Whether Kube-OVN had the time to finish the port itself.
         is_due: bool,
     },
 }
 
 /// What becomes of a port for which berth wrote a pair.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upkeep {
     /// It is as it has to be for now.
     Leave,
-    /// Somebody removed the pair while the migration runs: it gets these options.
-    Restore(Options),
-    /// Its migration has ended, and only the pair is left: it gets these options.
-    Finish(Options),
+    /// Somebody removed the pair while the migration runs: it gets it again.
+    Restore,
+    /// Its migration has ended, and the pair is left: one chassis takes its place, or none.
+    Finish,
     /// It is not berth's any more: nothing is to be remembered of it.
     Forget,
 }
@@ -70,7 +74,8 @@ impl Pair {
     }
 
     /// The options with the pair in them.
-    fn added_to(&self, options: &Options) -> Options {
+    #[must_use]
+    pub fn added_to(&self, options: &Options) -> Options {
         let mut options = options.clone();
         options.insert(REQUESTED_CHASSIS.to_owned(), self.value());
         options.insert(ACTIVATION_STRATEGY.to_owned(), RARP.to_owned());
@@ -84,8 +89,8 @@ impl Pair {
     }
 
     /// What becomes of a port with these options. `source_names` are all names of the source's chassis: of
-    /// its node and its own. `ours` is the pair that berth wrote to the port last: kube-scheduler may choose
-    /// another node after a bind that failed.
+    /// its node and its own. `ours` is the pair that berth wrote to the port for the same migration:
+    /// kube-scheduler may choose another node after a bind that failed.
     #[must_use]
     pub fn prepare(
         &self,
@@ -110,34 +115,32 @@ impl Pair {
 
     /// What becomes of a port that berth wrote this pair to; `None` if the port is gone.
     #[must_use]
-    pub fn keep_up(&self, options: Option<&Options>, progress: Progress<'_>) -> Upkeep {
+    pub fn keep_up(&self, options: Option<&Options>, progress: Progress) -> Upkeep {
         let Some(options) = options else {
             return Upkeep::Forget;
         };
         match progress {
             Progress::UnderWay => match (requested(options), strategy(options)) {
                 // An older migration was finished late, or another pod of the VM was deleted.
-                (None, None) => Upkeep::Restore(self.added_to(options)),
-                (Some(name), None) if name == self.source => {
-                    Upkeep::Restore(self.added_to(options))
-                }
+                (None, None) => Upkeep::Restore,
+                (Some(name), None) if name == self.source => Upkeep::Restore,
                 // As berth wrote it, or finished by somebody who knew of the end first, or another's.
                 _ => Upkeep::Leave,
             },
             Progress::Ended { .. } if !self.is_in(options) => Upkeep::Forget,
-            Progress::Ended { is_due: false, .. } => Upkeep::Leave,
-            Progress::Ended { runs_on, .. } => Upkeep::Finish(finished(options, runs_on)),
+            Progress::Ended { is_due: false } => Upkeep::Leave,
+            Progress::Ended { is_due: true } => Upkeep::Finish,
         }
     }
 }
 
-/// The options of a port whose VM runs on one node alone, or on none.
+/// The options of a port after its migration: one chassis may bind it, or any.
 #[must_use]
-pub fn finished(options: &Options, runs_on: Option<&str>) -> Options {
+pub fn finished(options: &Options, chassis: Option<&str>) -> Options {
     let mut options = options.clone();
     options.remove(ACTIVATION_STRATEGY);
-    match runs_on {
-        Some(node) => options.insert(REQUESTED_CHASSIS.to_owned(), node.to_owned()),
+    match chassis {
+        Some(name) => options.insert(REQUESTED_CHASSIS.to_owned(), name.to_owned()),
         None => options.remove(REQUESTED_CHASSIS),
     };
     options

@@ -13,10 +13,15 @@ pub struct PairRecord {
     pub namespace: String,
     /// The name of the VM.
     pub vm: String,
+    /// The UID of its VMI.
+    pub vmi_uid: String,
     /// The UID of the migration.
     pub migration: String,
     /// What was written.
     pub pair: Pair,
+    /// Whether the port named a chassis before: releases of Kube-OVN that never do leave one that is named
+    /// for ever.
+    pub named_chassis: bool,
 }
 
 /// A warm port that berth made.
@@ -41,6 +46,10 @@ pub struct Records {
 
 const PAIR: &str = "berth-pair:";
 const WARM: &str = "berth-warm:";
+
+/// The last word of a pair's record: whether the port named a chassis before.
+const NAMED: &str = "named";
+const UNNAMED: &str = "unnamed";
 
 /// The key of the record of a port's pair.
 #[must_use]
@@ -86,26 +95,39 @@ impl PairRecord {
         let Self {
             namespace,
             vm,
+            vmi_uid,
             migration,
             pair: Pair { source, target },
+            named_chassis,
         } = self;
-        format!("{namespace}/{vm} {migration} {source} {target}")
+        let before = if *named_chassis { NAMED } else { UNNAMED };
+        format!("{namespace}/{vm} {vmi_uid} {migration} {source} {target} {before}")
     }
 
     fn read(value: &str) -> Option<Self> {
         let words: Vec<_> = value.split(' ').collect();
-        let [vm, migration, source, target] = words.as_slice() else {
+        let [
+            vm,
+            vmi_uid,
+            migration,
+            source,
+            target,
+            before @ (NAMED | UNNAMED),
+        ] = words.as_slice()
+        else {
             return None;
         };
         let (namespace, vm) = vm.split_once('/')?;
         Some(Self {
             namespace: namespace.to_owned(),
             vm: vm.to_owned(),
+            vmi_uid: (*vmi_uid).to_owned(),
             migration: (*migration).to_owned(),
             pair: Pair {
                 source: (*source).to_owned(),
                 target: (*target).to_owned(),
             },
+            named_chassis: *before == NAMED,
         })
     }
 }
@@ -135,24 +157,26 @@ mod tests {
         let pair = PairRecord {
             namespace: "default".to_owned(),
             vm: "web".to_owned(),
+            vmi_uid: "v-1".to_owned(),
             migration: "m-1".to_owned(),
             pair: Pair {
                 source: "a".to_owned(),
                 target: "b".to_owned(),
             },
+            named_chassis: true,
         };
         let warm = WarmRecord {
             used: 1_700_000_000,
             nb_cfg: 7,
         };
-        assert_eq!(pair.value(), "default/web m-1 a b");
+        assert_eq!(pair.value(), "default/web v-1 m-1 a b named");
         assert_eq!(warm.value(), "1700000000 7");
         let entries = [
             (pair_key("p"), pair.value()),
             (warm_key("w"), warm.value()),
             ("vendor".to_owned(), "kube-ovn".to_owned()),
-            (pair_key("q"), "default/web m-1 a".to_owned()),
-            (pair_key("r"), "web m-1 a b".to_owned()),
+            (pair_key("q"), "default/web v-1 m-1 a b".to_owned()),
+            (pair_key("r"), "web v-1 m-1 a b named".to_owned()),
             (warm_key("x"), "soon 7".to_owned()),
         ];
         let entries = entries.iter().map(|(key, value)| (&**key, &**value));

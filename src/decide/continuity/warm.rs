@@ -44,6 +44,8 @@ pub struct Limits {
     pub timeout: u64,
     /// A port that was needed so many seconds ago is marked as needed again.
     pub mark_after: u64,
+    /// The `nb_cfg` of the database: a record with a later one is from before it was set back.
+    pub nb_cfg: i64,
 }
 
 /// What a need comes to.
@@ -132,7 +134,8 @@ fn reuse(
     limits: Limits,
     mark: &mut Vec<(String, Option<i64>)>,
 ) -> Answer {
-    let Some(WarmRecord { used, nb_cfg }) = port.record else {
+    let record = port.record.filter(|record| record.nb_cfg <= limits.nb_cfg);
+    let Some(WarmRecord { used, nb_cfg }) = record else {
         mark.push((port.name.clone(), None));
         return Answer::AtThis;
     };

@@ -65,13 +65,23 @@ pub(crate) fn a_target_is_bound_once_its_network_is_prepared_and_also_without_be
 
     let vmi = vms::run_vmi(api, &namespace, "web", "el9-0");
     let count = |series: &str| -> u64 { replicas.iter().map(|berth| berth.metric(series)).sum() };
-    wait::until("the VMI and its port are known", || {
+    wait::until("its port is known", || {
         match count("berth_southbound_ports") {
             4 => Ok(()),
             ports => Err(format!("{ports} ports")),
         }
     });
-    let target = vms::start_target(api, &vmi);
+    let migration = vms::start_migration(api, &vmi);
+    wait::until("the migration is known", || {
+        match count("berth_cluster_objects{kind=\"migration\"}") {
+            2 => Ok(()),
+            known => Err(format!("{known} of 2")),
+        }
+    });
+    let mut target = vms::target_pod(&vmi);
+    target["metadata"]["labels"]["kubevirt.io/migrationJobUID"] =
+        migration["metadata"]["uid"].clone();
+    let target = vms::start_pod(api, &target);
     let node = vms::wait_until_bound(api, &target);
     assert!(lab.has_flows(&node, "switch"), "{node}");
     let pair = json!([

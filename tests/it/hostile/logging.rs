@@ -216,7 +216,7 @@ fn an_error_that_nothing_reads_ends_the_process_all_the_same() {
         key.to_str().unwrap(),
     ];
     for (args, code) in [
-        (&["serve", "--snapshto", "x"][..], 2),
+        (&["serve", "--snapshto", "x"][..], 3),
         (&["serve", "--config", "/none"], 1),
         (&late, 1),
     ] {
@@ -243,8 +243,8 @@ fn no_command_panics_on_output_that_can_not_be_written() {
         (&["config", "schema"], full(), gone(), 1),
         (&["--help"], full(), full(), 0),
         (&["--help"], gone(), gone(), 0),
-        (&["moor"], gone(), full(), 2),
-        (&["moor"], gone(), gone(), 2),
+        (&["moor"], gone(), full(), 3),
+        (&["moor"], gone(), gone(), 3),
         (&wrong, full(), full(), 1),
         (&wrong, gone(), gone(), 1),
         (&["demo"], full(), full(), 0),

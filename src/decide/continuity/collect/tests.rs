@@ -63,10 +63,14 @@ fn a_port_is_left_over_after_keep_unless_a_migration_arrives_at_its_chassis() {
 }
 
 #[test]
-fn a_group_and_a_record_are_left_over_once_their_port_is_gone() {
+fn a_group_and_a_record_are_left_over_once_their_port_is_gone_and_a_damaged_record_at_once() {
+    let damaged = Records {
+        damaged: vec!["berth-pair:x".to_owned()],
+        ..records(&[("p", NOW), ("r", NOW)])
+    };
     let left = leftovers(
         &made(&[("p", "c")], &["p", "q"]),
-        &records(&[("p", NOW), ("r", NOW)]),
+        &damaged,
         NOW,
         KEEP,
         |_| true,
@@ -76,7 +80,7 @@ fn a_group_and_a_record_are_left_over_once_their_port_is_gone() {
         Leftovers {
             ports: vec![],
             groups: vec!["q".to_owned()],
-            records: vec!["r".to_owned()],
+            records: vec![warm_key("r"), "berth-pair:x".to_owned()],
         }
     );
     assert!(leftovers(&Made::default(), &Records::default(), NOW, KEEP, |_| false).is_empty());

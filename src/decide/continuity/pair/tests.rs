@@ -65,12 +65,11 @@ fn a_pair_that_berth_wrote_for_another_target_is_replaced() {
 #[test]
 fn while_the_migration_runs_a_removed_pair_is_restored() {
     use Upkeep::{Leave, Restore};
-    let restored = || Restore(options("a,b", "rarp"));
     for (requested, strategy, expect) in [
         ("a,b", "rarp", Leave),
-        ("-", "-", restored()),
-        ("", "-", restored()),
-        ("a", "-", restored()),
+        ("-", "-", Restore),
+        ("", "-", Restore),
+        ("a", "-", Restore),
         // Finished: the API server told somebody else of the end first.
         ("b", "-", Leave),
         ("a,c", "rarp", Leave),
@@ -80,23 +79,31 @@ fn while_the_migration_runs_a_removed_pair_is_restored() {
         assert_eq!(kept, expect, "{requested:?} {strategy:?}");
     }
     assert_eq!(pair().keep_up(None, Progress::UnderWay), Upkeep::Forget);
+    let removed = options("a", "-");
+    assert_eq!(pair().added_to(&removed), options("a,b", "rarp"));
 }
 
 #[test]
-fn after_the_migration_a_pair_that_nobody_changed_gives_way_to_the_node_that_the_vm_runs_on() {
+fn after_the_migration_a_pair_that_nobody_changed_is_finished_once_it_is_due() {
     use Upkeep::{Finish, Forget, Leave};
-    for (requested, strategy, runs_on, is_due, expect) in [
-        ("a,b", "rarp", Some("b"), false, Leave),
-        ("a,b", "rarp", Some("b"), true, Finish(options("b", "-"))),
-        ("a,b", "rarp", Some("a"), true, Finish(options("a", "-"))),
-        ("a,b", "rarp", None, true, Finish(options("-", "-"))),
-        ("b", "-", Some("b"), false, Forget),
-        ("-", "-", None, true, Forget),
-        ("b,c", "rarp", Some("b"), true, Forget),
-        ("a,b", "-", Some("b"), true, Forget),
+    for (requested, strategy, is_due, expect) in [
+        ("a,b", "rarp", false, Leave),
+        ("a,b", "rarp", true, Finish),
+        ("b", "-", false, Forget),
+        ("-", "-", true, Forget),
+        ("b,c", "rarp", true, Forget),
+        ("a,b", "-", true, Forget),
     ] {
-        let progress = Progress::Ended { runs_on, is_due };
+        let progress = Progress::Ended { is_due };
         let kept = pair().keep_up(Some(&options(requested, strategy)), progress);
-        assert_eq!(kept, expect, "{requested:?} {strategy:?} {runs_on:?}");
+        assert_eq!(kept, expect, "{requested:?} {strategy:?}");
+    }
+}
+
+#[test]
+fn a_finished_port_names_one_chassis_or_none() {
+    let written = options("a,b", "rarp");
+    for (chassis, expect) in [(Some("b"), options("b", "-")), (None, options("-", "-"))] {
+        assert_eq!(finished(&written, chassis), expect);
     }
 }

@@ -6,6 +6,7 @@ const LIMITS: Limits = Limits {
     max_concurrent: 2,
     timeout: 20,
     mark_after: 60,
+    nb_cfg: 9,
 };
 const NOW: u64 = 1_000_000;
 
@@ -46,6 +47,8 @@ fn a_port_that_is_there_is_used_again_and_marked_after_a_while() {
         (Some((NOW - 60, 7)), Answer::At(7), Some(Some(7))),
         // Its record is lost: its chassis is asked anew.
         (None, Answer::AtThis, Some(None)),
+        // The database counts from the beginning again.
+        (Some((NOW, 10)), Answer::AtThis, Some(None)),
     ] {
         let ports = [port("v", "a", record)];
         let plan = plan(&[need("v", "a")], &ports, |_| Some(7), NOW, LIMITS);
