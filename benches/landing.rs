@@ -4,7 +4,6 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a benchmark that can't run ends with a message, and one that can prints"
@@ -60,14 +59,14 @@ fn main() {
         make_vpc(&lab, size);
         // The VM that the others talk to.
         land(&lab, size, SOURCE, "vm0");
-        show(size, "cold", None, land(&lab, size, COLD, "vm1"));
-        show(size, "second", None, land(&lab, size, COLD, "vm2"));
+        show(size, "cold", None, &land(&lab, size, COLD, "vm1"));
+        show(size, "second", None, &land(&lab, size, COLD, "vm2"));
         let took = prepare(&lab);
         show(
             size,
             "prepared",
             Some(took),
-            land(&lab, size, PREPARED, "vm3"),
+            &land(&lab, size, PREPARED, "vm3"),
         );
     }
 }
@@ -78,7 +77,7 @@ struct Landing {
     complete: Duration,
 }
 
-fn show(size: usize, name: &str, prepared: Option<Duration>, landing: Landing) {
+fn show(size: usize, name: &str, prepared: Option<Duration>, landing: &Landing) {
     let prepared = prepared.map_or_else(String::new, |took| format!("{:.2}", took.as_secs_f64()));
     println!(
         "{size:>6} {name:>9} {prepared:>11} {:>9} {:>13.2} {:>11.2}",
@@ -95,7 +94,7 @@ fn land(lab: &Lab, size: usize, node: &'static str, port: &str) -> Landing {
     let mut installed = None;
     let (mut flows, mut complete) = (lab.count_flows(node), start.elapsed());
     let is_settled = |flows: usize, complete| {
-        flows > size * FLOWS_OF_A_PORT && start.elapsed() - complete > SETTLED
+        flows > size * FLOWS_OF_A_PORT && start.elapsed().saturating_sub(complete) > SETTLED
     };
     while installed.is_none() || !is_settled(flows, complete) {
         if installed.is_none() && lab.is_installed(node, port) {

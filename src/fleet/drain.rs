@@ -201,11 +201,11 @@ mod tests {
             ("None", [ENDS, ENDS, SHUTS_DOWN, SHUTS_DOWN]),
         ] {
             for ((is_migratable, mode), expect) in states.into_iter().zip(expect) {
-                let status = if is_migratable { "True" } else { "False" };
+                let migratable = if is_migratable { "True" } else { "False" };
                 let vmi: Vmi = serde_json::from_value(serde_json::json!({
                     "spec": {"evictionStrategy": strategy},
                     "status": {
-                        "conditions": [{"type": "LiveMigratable", "status": status}],
+                        "conditions": [{"type": "LiveMigratable", "status": migratable}],
                         "migrationState": {"mode": mode},
                     },
                 }))

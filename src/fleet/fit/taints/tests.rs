@@ -161,8 +161,8 @@ fn a_node_that_is_not_ready_takes_no_vm_whatever_it_tolerates() {
         Cause::NodeNotReady,
         "its condition Ready is Unknown (NodeStatusUnknown)".to_owned(),
     );
-    assert_eq!(misfits(&[], &node), [by_condition.clone()]);
-    assert_eq!(misfits(&all, &node), [by_condition.clone()]);
+    assert_eq!(misfits(&[], &node), std::slice::from_ref(&by_condition));
+    assert_eq!(misfits(&all, &node), std::slice::from_ref(&by_condition));
     node.taints = from_value(json!([{"key": UNREACHABLE, "effect": "NoSchedule"}])).unwrap();
     let by_taint = (Cause::NodeNotReady, UNREACHABLE.to_owned());
     assert_eq!(misfits(&[], &node), [by_taint]);
