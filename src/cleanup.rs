@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use kube::Client;
-use ovsdb::{ClientOptions, TransactError};
+use ovsdb::TransactError;
 
 use crate::api::client::{self, ClientError};
-use crate::app::southbound::tls;
+use crate::app::southbound;
 use crate::args::Cleanup;
 use crate::args::fleet::FleetArgs;
 use crate::check::Answer;
@@ -71,11 +71,8 @@ pub async fn run(args: &Cleanup) -> Result<Answer, CleanupError> {
     if args.ovn_nb.is_some() {
         config.southbound.probe.endpoints.clone_from(&args.ovn_nb);
     }
-    let endpoints = config.southbound.probed().map_err(CleanupError::Refused)?;
-    let northbound = Northbound::new(ClientOptions {
-        tls: tls(&config.southbound),
-        ..ClientOptions::new(endpoints.ok_or(CleanupError::NoDatabase)?)
-    });
+    let options = southbound::northbound(&config.southbound).map_err(CleanupError::Refused)?;
+    let northbound = Northbound::new(options.ok_or(CleanupError::NoDatabase)?);
     // First the database: a migration that begins after it is none of its records.
     let state = northbound.state().await?;
     let cluster = read(&fleet).await?;
@@ -155,7 +152,7 @@ fn count_left(state: &State, cluster: &ClusterView) -> usize {
 }
 
 fn is_under_way(record: &PairRecord, cluster: &ClusterView) -> bool {
-    cluster.active_migration(&record.migration).is_some()
+    cluster.vmi_of_active_migration(&record.migration).is_some()
 }
 
 /// What there is, a line for each.

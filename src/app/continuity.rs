@@ -6,10 +6,9 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kube::Client;
-use ovsdb::ClientOptions;
 
 use super::AppError;
-use super::southbound::tls;
+use super::southbound::northbound;
 use crate::config::{Config, ContinuityMode, LeaderElection};
 use crate::continuity::{
     Binder, Keeper, Metrics, Northbound, Preparer, Upholding, WarmOptions, Warmer,
@@ -49,18 +48,14 @@ pub(super) fn set_up(
         });
     };
     let metrics = Metrics::register(registry)?;
-    let endpoints = config.southbound.probed().map_err(AppError::Refused)?;
-    let Some(endpoints) = endpoints else {
+    let northbound = northbound(&config.southbound).map_err(AppError::Refused)?;
+    let Some(northbound) = northbound.map(Northbound::new) else {
         return Ok(Binding {
             binder: Some(Binder::new(client.clone(), None, metrics)),
             warming: none(),
             keeper: None,
         });
     };
-    let northbound = Northbound::new(ClientOptions {
-        tls: tls(&config.southbound),
-        ..ClientOptions::new(endpoints)
-    });
     let writes = config.continuity.mode == ContinuityMode::Prepare;
     if writes && config.lease.leader_election == LeaderElection::Never {
         tracing::warn!(

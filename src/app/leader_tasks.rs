@@ -12,10 +12,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kube::Client;
-use ovsdb::ClientOptions;
 
 use super::AppError;
-use super::southbound::tls;
+use super::southbound::northbound;
 use crate::config::{Config, LeaderElection};
 use crate::continuity::Keeper;
 use crate::lease::{self, ElectionConfig, LeaderElector};
@@ -38,7 +37,7 @@ pub(super) fn run(
     registry: &Registry,
     leaving: impl Future<Output = ()> + Send + 'static,
 ) -> Result<BoxFuture<'static, ()>, AppError> {
-    let probed = config.southbound.probed().map_err(AppError::Refused)?;
+    let options = northbound(&config.southbound).map_err(AppError::Refused)?;
     let is_publishing = config.node_condition.publish;
     let client = match (config.lease.leader_election, client) {
         (LeaderElection::Never, _) | (LeaderElection::Auto, None) => return Ok(leaving.boxed()),
@@ -46,13 +45,9 @@ pub(super) fn run(
         (LeaderElection::Auto | LeaderElection::Always, Some(client)) => client,
     };
     // With a northbound database to probe there is one to tidy up.
-    if probed.is_none() && !is_publishing {
+    if options.is_none() && !is_publishing {
         return Ok(leaving.boxed());
     }
-    let options = probed.map(|endpoints| ClientOptions {
-        tls: tls(&config.southbound),
-        ..ClientOptions::new(endpoints)
-    });
     let every = config.southbound.probe.interval.0;
     let probe_metrics = ProbeMetrics::register(registry)?;
     let pace = Pace {

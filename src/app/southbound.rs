@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use ovsdb::{ClientOptions, MonitorSpec, Tls};
 
 use super::AppError;
-use crate::config::Southbound;
+use crate::config::{Refusal, Southbound};
 use crate::metrics::Registry;
 use crate::ovn::{ChassisView, ConnectionMetrics, southbound};
 use crate::readiness::{Condition, Readiness};
@@ -73,8 +73,17 @@ pub(crate) async fn read_once(
     Ok(store.state(Instant::now()))
 }
 
+/// How the northbound database is reached, where it is configured.
+pub(crate) fn northbound(config: &Southbound) -> Result<Option<ClientOptions>, Refusal> {
+    let endpoints = config.probed()?;
+    Ok(endpoints.map(|endpoints| ClientOptions {
+        tls: tls(config),
+        ..ClientOptions::new(endpoints)
+    }))
+}
+
 /// The files that both databases of OVN are reached with.
-pub(crate) fn tls(config: &Southbound) -> Option<Tls> {
+fn tls(config: &Southbound) -> Option<Tls> {
     let identity = config.cert_file.as_ref().zip(config.key_file.as_ref());
     let files = ClientFiles {
         ca: config.ca_file.clone()?,

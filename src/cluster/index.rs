@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::cluster::arrivals::Arrivals;
 use crate::cluster::object::{AgentPod, Migration, Object, ObjectKey, ObjectKind, TargetPod};
-use crate::cluster::view::{ActiveMigration, ClusterView, NodeEntry};
+use crate::cluster::view::{ClusterView, NodeEntry};
 use crate::domain::{AgentState, DefaultBinding, MachineTypes, NodeFacts, Vmi};
 
 /// Builds views. Every method that takes events returns whether the view changed: most events of a
@@ -211,11 +211,7 @@ impl Index {
         self.delete_migration(&key);
         let (uid, vmi) = (migration.uid.clone(), migration.vmi.clone());
         if migration.active {
-            let active = ActiveMigration {
-                key: key.clone(),
-                vmi: vmi.clone(),
-            };
-            self.view.migrations.insert_mut(uid.clone(), active);
+            self.view.migrations.insert_mut(uid.clone(), vmi.clone());
         }
         self.edit_arrivals(&uid, &vmi, |arrivals| {
             arrivals.insert_migration(key, migration);

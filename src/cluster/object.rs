@@ -36,12 +36,6 @@ impl ObjectKey {
         self.0.split_once('/').map(|(namespace, _)| namespace)
     }
 
-    /// The name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.0.split_once('/').map_or(&self.0, |(_, name)| name)
-    }
-
     /// The key of another object in the same namespace.
     #[must_use]
     pub fn beside(&self, name: &str) -> Self {

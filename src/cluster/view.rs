@@ -78,15 +78,6 @@ impl PodCounts {
     }
 }
 
-/// A migration that is not over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActiveMigration {
-    /// Its namespace and name.
-    pub key: ObjectKey,
-    /// The VMI that migrates.
-    pub vmi: ObjectKey,
-}
-
 /// An immutable snapshot of the cluster. Only an [`Index`] makes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterView {
@@ -94,8 +85,8 @@ pub struct ClusterView {
     pub(super) vmis: HashTrieMapSync<ObjectKey, Vmi, RandomState>,
     /// Where each VMI is, by its UID.
     pub(super) vmis_by_uid: HashTrieMapSync<Box<str>, ObjectKey, RandomState>,
-    /// The migrations that are not over, by their UID.
-    pub(super) migrations: HashTrieMapSync<Box<str>, ActiveMigration, RandomState>,
+    /// The VMI of each migration that is not over, by the migration's UID.
+    pub(super) migrations: HashTrieMapSync<Box<str>, ObjectKey, RandomState>,
     pub(super) namespaces: HashTrieMapSync<Box<str>, bool, RandomState>,
     pub(super) kubevirts: RedBlackTreeMapSync<ObjectKey, DefaultBinding>,
     /// How many nodes carry a machine-type label.
@@ -149,17 +140,10 @@ impl ClusterView {
         self.vmis.get(&ObjectKey::new(namespace, name))
     }
 
-    /// The migration of this UID, unless it is over.
+    /// The VMI of the migration of this UID, unless the migration is over.
     #[must_use]
-    pub fn active_migration(&self, uid: &str) -> Option<&ActiveMigration> {
+    pub fn vmi_of_active_migration(&self, uid: &str) -> Option<&ObjectKey> {
         self.migrations.get(uid)
-    }
-
-    /// Whether a migration of a VMI is not over.
-    #[must_use]
-    pub fn is_migrating(&self, namespace: &str, vmi: &str) -> bool {
-        let vmi = ObjectKey::new(namespace, vmi);
-        self.migrations.values().any(|active| active.vmi == vmi)
     }
 
     /// Where a VM comes from. A VMI that receives a migration from another one of this cluster leads to

@@ -223,7 +223,7 @@ impl Keeper {
 
     fn progress(&mut self, id: Uuid, record: &PairRecord, cluster: &ClusterView) -> Progress {
         let key = (id, record.migration.clone());
-        if cluster.active_migration(&record.migration).is_some() {
+        if cluster.vmi_of_active_migration(&record.migration).is_some() {
             self.ended.remove(&key);
             return Progress::UnderWay;
         }

@@ -335,8 +335,8 @@ impl Preparer {
 /// Whether a migration that is under way, of the VM that the pod names, made the pod: anybody can make one
 /// with KubeVirt's labels.
 fn is_of_migration(target: &Target, snapshot: &Snapshot) -> bool {
-    let active = snapshot.cluster.active_migration(&target.migration);
-    active.is_some_and(|active| active.vmi == ObjectKey::new(&target.namespace, &target.vm))
+    let vmi = snapshot.cluster.vmi_of_active_migration(&target.migration);
+    vmi == Some(&ObjectKey::new(&target.namespace, &target.vm))
 }
 
 /// The name of a node's chassis.
