@@ -2,18 +2,20 @@
 
 pub mod cluster;
 pub mod install;
+pub mod output;
 pub mod report;
+pub mod suppress;
 pub mod text;
 
 use std::collections::BTreeSet;
+use std::io::Write;
 
-use serde::Serialize;
-
-use crate::args::Program;
-use crate::args::fleet::{Check, FailOn, Output, PlanOutput};
+use crate::args::fleet::{Check, FailOn};
 use crate::check::cluster::{Cluster, ClusterError, Scope};
 use crate::check::install::report::InstallationReport;
+use crate::check::output::WriteError;
 use crate::check::report::{CheckReport, Item};
+use crate::check::suppress::{SuppressError, Suppressions};
 use crate::cluster::object::ObjectKey;
 use crate::decide::causes::Cause;
 use crate::decide::codes::Code;
@@ -23,15 +25,6 @@ use crate::fleet::judge::{Body, Judge, Judgement, Kind};
 use crate::fleet::kind;
 use crate::fleet::load::Loaded;
 use crate::layout::Layout;
-
-/// What a check comes to.
-#[derive(Debug)]
-pub struct Answer {
-    /// The text for standard output.
-    pub text: String,
-    /// 0: all can migrate; 1: there are warnings; 2: some can't; 3: some could not be judged.
-    pub code: u8,
-}
 
 /// Why nothing could be checked.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +38,9 @@ pub enum CheckError {
     /// No namespace has a VM that was named.
     #[error("there is no VM {0:?} in any namespace")]
     NoVmAnywhere(String),
-    /// A VM that was named is not in the file, which has none of its kind.
-    #[error("whether there is a VM {0} is not known: the file has no {1}")]
-    NotInFile(String, &'static str),
+    /// A VM that was named is not among those that were read, and those are not all.
+    #[error("whether there is a VM {0} is not known: {1}")]
+    NotListed(String, String),
     /// The namespace is not there.
     #[error("there is no namespace {0:?}")]
     NoNamespace(String),
@@ -71,42 +64,36 @@ pub enum CheckError {
     /// There is a namespace where a kind should be.
     #[error("{0:?} is not a VM: for the VM of namespace {1}, write -n {1} {2}")]
     NamespaceBeforeName(String, String, String),
-    /// What is suppressed is not written as it has to be.
-    #[error(
-        "--suppress {0:?}: write CODE or CODE=KIND/NAMESPACE/NAME, as in BRT0413=vm/default/web"
-    )]
-    Suppress(String),
-    /// A code that there is not.
-    #[error("--suppress {0:?}: there is no code {1:?}; `{program} explain` lists all of them", program = Program::current().name())]
-    NoCode(String, String),
+    /// What is suppressed can't be.
+    #[error(transparent)]
+    Suppress(#[from] SuppressError),
+    /// The answer can't be written.
+    #[error(transparent)]
+    Output(#[from] WriteError),
 }
 
-/// Checks the VMs that are asked for.
+/// Checks the VMs that are asked for, and gives the exit code: 0: all can migrate; 1: there are warnings; 2: some
+/// can't; 3: some could not be judged.
 ///
 /// # Errors
 /// Nothing could be checked.
-pub async fn run(args: &Check, layout: Layout) -> Result<Answer, CheckError> {
+pub async fn run(args: &Check, layout: Layout, out: &mut dyn Write) -> Result<u8, CheckError> {
     let is_installation = args.installation.install || args.installation.pre;
-    if args.schema {
-        let schema = if is_installation {
-            schemars::schema_for!(InstallationReport)
+    if args.schema.is_asked {
+        if is_installation {
+            output::write_schema::<InstallationReport>(out)?;
         } else {
-            schemars::schema_for!(CheckReport<'static>)
-        };
-        return Ok(Answer {
-            text: format!("{:#}\n", schema.to_value()),
-            code: 0,
-        });
+            output::write_schema::<CheckReport<'static>>(out)?;
+        }
+        return Ok(0);
     }
-    let suppressed = args
-        .suppress
-        .iter()
-        .map(|text| Suppressed::parse(text))
-        .collect::<Result<Vec<_>, _>>()?;
+    let suppressed = Suppressions::parse(&args.suppress.codes)?;
     if is_installation {
-        return Box::pin(install::run(args, &suppressed, layout)).await;
+        return Box::pin(install::run(args, &suppressed, layout, out)).await;
     }
     let cluster = Cluster::read(&args.fleet, Scope::from(&args.scope)).await?;
+    let namespace = (!args.scope.all_namespaces).then_some(cluster.namespace.as_str());
+    suppressed.warn(&cluster.loaded.fleet, namespace);
     let report = report(args, &cluster, &suppressed)?;
     let warns = report
         .items
@@ -114,26 +101,30 @@ pub async fn run(args: &Check, layout: Layout) -> Result<Answer, CheckError> {
         .any(|item| item.counted == Verdict::Warning);
     // A VM that is named and damaged is an error already.
     let is_asked = |key: &ObjectKey| {
-        args.vms.is_empty() && (args.scope.all_namespaces || key.is_in(&cluster.namespace))
+        args.vms.is_empty() && namespace.is_none_or(|namespace| key.is_in(namespace))
     };
     let is_unanswered = cluster.is_unanswered(is_asked);
-    Ok(Answer {
-        text: print_report(
-            &report,
-            args.answer.output.format,
-            layout,
-            |layout| text::table(&report, layout),
-            || text::short(&report, layout),
-        ),
-        code: exit_code(report.counted(), warns, args.answer.fail_on, is_unanswered),
-    })
+    output::write_report(
+        &report,
+        args.answer.output.format,
+        layout,
+        out,
+        |layout| text::table(&report, layout),
+        || text::short(&report, layout),
+    )?;
+    Ok(exit_code(
+        report.counted(),
+        warns,
+        args.answer.fail_on,
+        is_unanswered,
+    ))
 }
 
 /// Judges the VMs that are asked for.
 fn report<'l>(
     args: &Check,
     cluster: &'l Cluster,
-    suppressed: &[Suppressed<'_>],
+    suppressed: &Suppressions<'_>,
 ) -> Result<CheckReport<'l>, CheckError> {
     let fleet = &cluster.loaded.fleet;
     let bodies = selected(args, cluster)?;
@@ -143,12 +134,8 @@ fn report<'l>(
     {
         return Err(CheckError::NoNode(node.clone()));
     }
-    let is_suppressed = |found: &Finding<'_>, body: Option<&Body<'_>>| {
-        let mut rules = suppressed.iter();
-        rules.any(|rule| rule.matches(found.code, body))
-    };
     let mut of_cluster = cluster.findings();
-    of_cluster.retain(|found| !is_suppressed(found, None));
+    of_cluster.retain(|found| !suppressed.leave_out(found, None));
     let mut judge = Judge::new(fleet, &cluster.snapshot, &cluster.policy);
     let mut items = Vec::new();
     if !of_cluster.is_empty() {
@@ -160,7 +147,7 @@ fn report<'l>(
             narrow(&mut judgement, node);
         }
         items.push(Item::new(&judgement, |found| {
-            is_suppressed(found, Some(&body))
+            suppressed.leave_out(found, Some(&body))
         }));
     }
     Ok(CheckReport::new(items))
@@ -217,9 +204,9 @@ fn selected<'l>(args: &Check, cluster: &'l Cluster) -> Result<Vec<Body<'l>>, Che
         let of_name: Vec<Body<'l>> = of_name.copied().collect();
         if of_name.is_empty() {
             return Err(match asked {
-                Some(namespace) => no_vm(kind, &ObjectKey::new(namespace, name), cluster),
-                None => match cluster.loaded.lacks(kind) {
-                    Some(absent) => CheckError::NotInFile(name.to_owned(), absent.plural()),
+                Some(namespace) => no_vm(kind, &ObjectKey::new(namespace, name), &cluster.loaded),
+                None => match cluster.loaded.why_unlisted(kind) {
+                    Some(why) => CheckError::NotListed(name.to_owned(), why),
                     None => CheckError::NoVmAnywhere(name.to_owned()),
                 },
             });
@@ -233,24 +220,37 @@ fn selected<'l>(args: &Check, cluster: &'l Cluster) -> Result<Vec<Body<'l>>, Che
         .collect())
 }
 
-/// One of the VMs of a name has to be of the kind that is asked for.
+/// One of the VMs of a name has to be of the kind that is asked for. Where that kind could not be listed, the
+/// judgement of the VM says so.
 pub(crate) fn require_kind(
     kind: Option<Kind>,
     named: &[Body<'_>],
     loaded: &Loaded,
 ) -> Result<(), CheckError> {
-    let Some(kind) = kind else { return Ok(()) };
+    let (Some(kind), Some(body)) = (kind, named.first()) else {
+        return Ok(());
+    };
     let is_asked = |body: &Body<'_>| body.is(kind) || body.lacks_vmi(&loaded.fleet).is_some();
-    match named.first() {
-        Some(body) if !named.iter().any(is_asked) => {
-            let (key, name) = (body.key.to_string(), body.name().to_owned());
-            Err(match (loaded.lacks(Some(kind)), kind) {
-                (Some(absent), _) => CheckError::NotInFile(key, absent.plural()),
-                (None, Kind::VirtualMachine) => CheckError::NotOfAVm(key, name),
-                (None, Kind::VirtualMachineInstance) => CheckError::DoesNotRun(key, name),
-            })
+    let mut refused = loaded.not_allowed.iter();
+    if named.iter().any(is_asked) || refused.any(|(refused, _)| *refused == object_kind(kind)) {
+        return Ok(());
+    }
+    Err(match (no_vm(Some(kind), body.key, loaded), kind) {
+        (CheckError::NoVm(key), Kind::VirtualMachine) => {
+            CheckError::NotOfAVm(key, body.name().to_owned())
         }
-        _ => Ok(()),
+        (CheckError::NoVm(key), Kind::VirtualMachineInstance) => {
+            CheckError::DoesNotRun(key, body.name().to_owned())
+        }
+        (unread, _) => unread,
+    })
+}
+
+/// The kind of the object.
+const fn object_kind(kind: Kind) -> kind::Kind {
+    match kind {
+        Kind::VirtualMachine => kind::Kind::VirtualMachine,
+        Kind::VirtualMachineInstance => kind::Kind::VirtualMachineInstance,
     }
 }
 
@@ -264,23 +264,21 @@ fn not_a_vm(word: &str, fleet: &Fleet) -> CheckError {
     }
 }
 
-/// Why a VM is not there: perhaps because it is damaged.
-fn no_vm(kind: Option<Kind>, key: &ObjectKey, cluster: &Cluster) -> CheckError {
-    let mut unreadable = cluster.loaded.unreadable.iter();
+/// Why a VM is not there: perhaps because it is damaged, or because not all were read.
+fn no_vm(kind: Option<Kind>, key: &ObjectKey, loaded: &Loaded) -> CheckError {
+    let mut unreadable = loaded.unreadable.iter();
     let damaged = unreadable.find(|(kind, damaged, _)| {
         matches!(
             kind,
             kind::Kind::VirtualMachine | kind::Kind::VirtualMachineInstance
         ) && damaged == key
     });
-    match damaged {
-        Some((kind, _, problem)) => {
+    match (damaged, loaded.why_unlisted(kind)) {
+        (Some((kind, _, problem)), _) => {
             CheckError::Damaged(format!("{} {key}: {problem}", kind.name()))
         }
-        None => match cluster.loaded.lacks(kind) {
-            Some(absent) => CheckError::NotInFile(key.to_string(), absent.plural()),
-            None => CheckError::NoVm(key.to_string()),
-        },
+        (None, Some(why)) => CheckError::NotListed(key.to_string(), why),
+        (None, None) => CheckError::NoVm(key.to_string()),
     }
 }
 
@@ -288,97 +286,19 @@ fn no_vm(kind: Option<Kind>, key: &ObjectKey, cluster: &Cluster) -> CheckError {
 pub(crate) fn named_vm(word: &str) -> Option<(Option<Kind>, &str)> {
     let (kind, name) = match word.split_once('/') {
         None => (None, word),
-        Some((kind, name)) => {
-            let kind = match kind {
-                "vm" | "vms" | "virtualmachine" | "virtualmachines" => Kind::VirtualMachine,
-                "vmi" | "vmis" | "virtualmachineinstance" | "virtualmachineinstances" => {
-                    Kind::VirtualMachineInstance
-                }
-                _ => return None,
-            };
-            (Some(kind), name)
-        }
+        Some((kind, name)) => (Some(kind_of(kind)?), name),
     };
     (!name.is_empty()).then_some((kind, name))
 }
 
-/// A report or a plan in its format.
-pub(crate) fn print_plan(
-    plan: &impl Serialize,
-    output: PlanOutput,
-    text: impl FnOnce() -> String,
-) -> String {
-    match output {
-        PlanOutput::Table => text(),
-        // Strings, numbers and lists of them: nothing in a plan refuses to be written.
-        PlanOutput::Json => serde_json::to_string_pretty(plan).unwrap_or_default() + "\n",
-        PlanOutput::Yaml => serde_saphyr::to_string(plan).unwrap_or_default(),
-    }
-}
-
-/// A code that is left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Suppressed<'a> {
-    code: Code,
-    /// Kind, namespace and name of the VM, unless it is left out of all.
-    object: Option<(&'a str, &'a str, &'a str)>,
-}
-
-impl<'a> Suppressed<'a> {
-    fn parse(text: &'a str) -> Result<Self, CheckError> {
-        let refused = || CheckError::Suppress(text.to_owned());
-        let (code, object) = match text.split_once('=') {
-            Some((code, object)) => (code, Some(object)),
-            None => (text, None),
-        };
-        let object = match object
-            .map(|object| object.split('/').collect::<Vec<_>>())
-            .as_deref()
-        {
-            None => None,
-            Some([kind, namespace, name]) => Some((*kind, *namespace, *name)),
-            Some(_) => return Err(refused()),
-        };
-        let known = Code::parse(code);
-        let code = known.ok_or_else(|| CheckError::NoCode(text.to_owned(), code.to_owned()))?;
-        Ok(Self { code, object })
-    }
-
-    /// Whether it leaves out this code of a VM, or of the cluster as a whole.
-    fn matches(&self, code: Code, body: Option<&Body<'_>>) -> bool {
-        let is_of = |(kind, namespace, name): (&str, &str, &str)| {
-            let Some(body) = body else { return false };
-            let kinds: &[&str] = match body.vm {
-                Some(_) => &["vm", "virtualmachine"],
-                None => &["vmi", "virtualmachineinstance"],
-            };
-            kinds.iter().any(|known| known.eq_ignore_ascii_case(kind))
-                && namespace == body.namespace()
-                && name == body.name()
-        };
-        self.code == code && self.object.is_none_or(is_of)
-    }
-}
-
-/// A report in its format. `table` gets the layout of the format.
-pub(crate) fn print_report(
-    report: &impl Serialize,
-    output: Output,
-    layout: Layout,
-    table: impl FnOnce(Layout) -> String,
-    short: impl FnOnce() -> String,
-) -> String {
-    let wide = Layout {
-        is_wide: true,
-        ..layout
-    };
-    match output {
-        Output::Table => table(layout),
-        Output::Wide => table(wide),
-        Output::Short => short(),
-        // Strings, numbers and lists of them: nothing in a report refuses to be written.
-        Output::Json => serde_json::to_string_pretty(report).unwrap_or_default() + "\n",
-        Output::Yaml => serde_saphyr::to_string(report).unwrap_or_default(),
+/// The kind of this name, as in `vm/NAME`.
+fn kind_of(name: &str) -> Option<Kind> {
+    match name.to_ascii_lowercase().as_str() {
+        "vm" | "vms" | "virtualmachine" | "virtualmachines" => Some(Kind::VirtualMachine),
+        "vmi" | "vmis" | "virtualmachineinstance" | "virtualmachineinstances" => {
+            Some(Kind::VirtualMachineInstance)
+        }
+        _ => None,
     }
 }
 

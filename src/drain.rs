@@ -3,17 +3,21 @@
 mod text;
 
 use std::collections::BTreeSet;
+use std::io::Write;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::fleet::{Drain, FailOn};
 use crate::check::cluster::{Cluster, ClusterError, Scope};
+use crate::check::output::{WriteError, write_report, write_schema};
 use crate::check::report::{API_VERSION, Item};
-use crate::check::{self, Answer};
-use crate::fleet::finding::{Finding, Found};
+use crate::check::suppress::{SuppressError, Suppressions};
+use crate::decide::causes::Cause;
+use crate::decide::checks::Severity;
+use crate::fleet::finding::{Finding, Found, Verdict};
 use crate::fleet::judge::Judgement;
-use crate::fleet::plan::{self, Move};
+use crate::fleet::plan::{self, Move, Plan};
 use crate::layout::Layout;
 
 /// A plan, as it is printed as JSON and YAML.
@@ -38,6 +42,21 @@ pub struct DrainPlan<'a> {
     pub shut_down: Vec<Item<'a>>,
     /// The VMs that run on elsewhere, and whose migration to these nodes the drain would end.
     pub ended_migrations: Vec<Item<'a>>,
+    /// How many VMs do not move, or lose their migration, because of findings alone that are suppressed. The exit
+    /// code does not count them.
+    pub suppressed: usize,
+    /// The outcomes that the exit code counts.
+    #[serde(skip)]
+    counted: Counted,
+}
+
+/// How many VMs have an outcome that is not suppressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counted {
+    stuck: usize,
+    not_judged: usize,
+    shut_down: usize,
+    ended_migrations: usize,
 }
 
 /// Why no plan was made.
@@ -49,18 +68,35 @@ pub enum DrainError {
     /// A node that was named is not there.
     #[error("there is no node {0:?}")]
     NoNode(String),
+    /// No node was named.
+    #[error("no node is named; write the nodes to drain, as in `berth drain NODE`")]
+    NoneNamed,
+    /// What is suppressed can't be.
+    #[error(transparent)]
+    Suppress(#[from] SuppressError),
+    /// The plan can't be written.
+    #[error(transparent)]
+    Output(#[from] WriteError),
     /// What has to be known could not be read.
     #[error("no plan without what could not be read: {0}")]
     Gap(String),
 }
 
-/// Plans the drain of nodes.
+/// Plans the drain of nodes, and gives the exit code.
 ///
 /// # Errors
 /// No plan could be made.
-pub async fn run(args: &Drain, layout: Layout) -> Result<Answer, DrainError> {
+pub async fn run(args: &Drain, layout: Layout, out: &mut dyn Write) -> Result<u8, DrainError> {
+    if args.schema.is_asked {
+        write_schema::<DrainPlan<'static>>(out)?;
+        return Ok(0);
+    }
+    // BERTH_SCHEMA may be set, and say that no schema is asked for.
+    if args.nodes.is_empty() {
+        return Err(DrainError::NoneNamed);
+    }
+    let suppressed = Suppressions::parse(&args.suppress.codes)?;
     let cluster = Cluster::read(&args.fleet, Scope::All).await?;
-    let of_cluster = cluster.findings();
     let gaps = cluster.gaps();
     if !gaps.is_empty() {
         return Err(DrainError::Gap(reason(&gaps)));
@@ -69,44 +105,24 @@ pub async fn run(args: &Drain, layout: Layout) -> Result<Answer, DrainError> {
     if let Some(unknown) = args.nodes.iter().find(|node| !known.contains_key(*node)) {
         return Err(DrainError::NoNode(unknown.clone()));
     }
+    suppressed.warn(&cluster.loaded.fleet, None);
     let mut named = BTreeSet::new();
     let nodes = args.nodes.iter().filter(|node| named.insert(*node));
     let nodes: Vec<String> = nodes.cloned().collect();
     let fleet = plan::cordoned(&cluster.loaded.fleet, &nodes);
     let made = plan::plan(&fleet, &nodes, &cluster.snapshot, &cluster.policy);
-    let plan = DrainPlan {
-        api_version: API_VERSION.to_owned(),
-        kind: "DrainPlan".to_owned(),
-        nodes: nodes.clone(),
-        findings: of_cluster.iter().map(Found::from).collect(),
-        stuck: items(&made.stuck),
-        not_judged: items(&made.not_judged),
-        shut_down: items(&made.shut_down),
-        ended_migrations: items(&made.ended_migrations),
-        moves: made.moves,
-    };
-    Ok(Answer {
-        text: check::print_report(
-            &plan,
-            args.answer.output.format,
-            layout,
-            |layout| text::table(&plan, layout),
-            || text::short(&plan, layout),
-        ),
-        code: plan.exit_code(args.answer.fail_on, cluster.is_unanswered(|_| true)),
-    })
-}
-
-/// The VMs, each with the node that it runs or starts on.
-fn items<'a>(judged: &[Judgement<'a>]) -> Vec<Item<'a>> {
-    let items = judged.iter().map(|judged| {
-        let item = Item::new(judged, |_| false);
-        Item {
-            node: item.node.or_else(|| judged.body.starts_on()),
-            ..item
-        }
-    });
-    items.collect()
+    let mut of_cluster = cluster.findings();
+    of_cluster.retain(|found| !suppressed.leave_out(found, None));
+    let plan = DrainPlan::new(nodes, &of_cluster, made, &suppressed);
+    write_report(
+        &plan,
+        args.answer.output.format,
+        layout,
+        out,
+        |layout| text::table(&plan, layout),
+        || text::short(&plan, layout),
+    )?;
+    Ok(plan.exit_code(args.answer.fail_on, cluster.is_unanswered(|_| true)))
 }
 
 /// What could not be read, and what to do about it.
@@ -118,16 +134,88 @@ fn reason(gaps: &[Finding<'_>]) -> String {
     format!("{}. {}", gap.join("; "), remedies.join(" "))
 }
 
-impl DrainPlan<'_> {
+impl<'a> DrainPlan<'a> {
+    fn new(
+        nodes: Vec<String>,
+        of_cluster: &[Finding<'a>],
+        made: Plan<'a>,
+        suppressed: &Suppressions<'_>,
+    ) -> Self {
+        let items = |judged: &[Judgement<'a>]| -> Vec<Item<'a>> {
+            let items = judged.iter().map(|judged| item(judged, suppressed));
+            items.collect()
+        };
+        let count = |judged: &[Judgement<'a>], decides: fn(&Finding<'_>) -> bool| {
+            let counts = |judged: &&Judgement<'a>| {
+                let decisive = judged.findings.iter().filter(|found| decides(found));
+                let mut decisive = decisive.peekable();
+                let is_left =
+                    |found: &Finding<'_>| !suppressed.leave_out(found, Some(&judged.body));
+                decisive.peek().is_none() || decisive.any(is_left)
+            };
+            judged.iter().filter(counts).count()
+        };
+        let counted = Counted {
+            stuck: count(&made.stuck, |found| {
+                found.is(Cause::BlocksDrain)
+                    || (found.nodes.is_empty() && found.severity() == Severity::Error)
+            }),
+            not_judged: count(&made.not_judged, |found| {
+                Verdict::of(std::slice::from_ref(found)) == Verdict::Unknown
+            }),
+            shut_down: count(&made.shut_down, |found| found.is(Cause::ShutDownByDrain)),
+            ended_migrations: count(&made.ended_migrations, |found| {
+                found.is(Cause::MigrationEndsByDrain)
+            }),
+        };
+        let of_outcome = [
+            made.stuck.len() - counted.stuck,
+            made.not_judged.len() - counted.not_judged,
+            made.shut_down.len() - counted.shut_down,
+            made.ended_migrations.len() - counted.ended_migrations,
+        ];
+        let mut moves = made.moves;
+        for one in &mut moves {
+            let vm = Some((one.vm_kind, one.namespace, one.name));
+            one.findings
+                .retain(|found| !suppressed.leave_out_code(found.code, vm));
+        }
+        Self {
+            api_version: API_VERSION.to_owned(),
+            kind: "DrainPlan".to_owned(),
+            nodes,
+            findings: of_cluster.iter().map(Found::from).collect(),
+            moves,
+            stuck: items(&made.stuck),
+            not_judged: items(&made.not_judged),
+            shut_down: items(&made.shut_down),
+            ended_migrations: items(&made.ended_migrations),
+            suppressed: of_outcome.into_iter().sum(),
+            counted,
+        }
+    }
+
     fn exit_code(&self, fail_on: FailOn, is_unanswered: bool) -> u8 {
-        let is_lossless = self.shut_down.is_empty() && self.ended_migrations.is_empty();
-        if is_unanswered || !self.not_judged.is_empty() {
+        let counted = self.counted;
+        if is_unanswered || counted.not_judged > 0 {
             3
-        } else if !self.stuck.is_empty() {
+        } else if counted.stuck > 0 {
             2
         } else {
-            u8::from(!is_lossless && fail_on == FailOn::Warning)
+            let loses = counted.shut_down > 0 || counted.ended_migrations > 0;
+            u8::from(loses && fail_on == FailOn::Warning)
         }
+    }
+}
+
+/// A VM with the node that it runs or starts on.
+fn item<'a>(judged: &Judgement<'a>, suppressed: &Suppressions<'_>) -> Item<'a> {
+    let item = Item::new(judged, |found| {
+        suppressed.leave_out(found, Some(&judged.body))
+    });
+    Item {
+        node: item.node.or_else(|| judged.body.starts_on()),
+        ..item
     }
 }
 
@@ -137,7 +225,6 @@ mod tests {
 
     #[test]
     fn the_exit_code_is_that_of_the_worst_outcome() {
-        let vms = |count: usize| vec![Item::of_cluster(&[]); count];
         for (stuck, not_judged, shut_down, ended, is_unanswered, expect) in [
             (0, 0, 0, 0, false, [0, 0]),
             (0, 0, 1, 0, false, [1, 0]),
@@ -149,10 +236,12 @@ mod tests {
             (1, 0, 0, 0, true, [3, 3]),
         ] {
             let plan = DrainPlan {
-                stuck: vms(stuck),
-                not_judged: vms(not_judged),
-                shut_down: vms(shut_down),
-                ended_migrations: vms(ended),
+                counted: Counted {
+                    stuck,
+                    not_judged,
+                    shut_down,
+                    ended_migrations: ended,
+                },
                 ..DrainPlan::default()
             };
             let codes = [FailOn::Warning, FailOn::Error]

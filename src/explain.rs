@@ -6,8 +6,10 @@ pub mod vm;
 use serde::Serialize;
 
 use crate::args::Explain;
+use crate::check::named_vm;
+use crate::check::output::print_plan;
 use crate::check::report::API_VERSION;
-use crate::check::{named_vm, print_plan};
+use crate::check::suppress::no_code;
 use crate::decide::codes::Code;
 use crate::layout::{BOLD, Layout, PLAIN, put, put_paragraph, put_wrapped};
 
@@ -86,9 +88,8 @@ pub async fn run(args: &Explain, layout: Layout) -> Result<String, String> {
 
 fn parse(what: &str) -> Result<Code, String> {
     Code::parse(what).ok_or_else(|| {
-        format!(
-            "there is no code {what:?}; `berth explain` lists all of them, and `berth explain vm/NAME` explains how a VM is judged"
-        )
+        let none = no_code(what);
+        format!("{none}, and `berth explain vm/NAME` explains how a VM is judged")
     })
 }
 

@@ -122,7 +122,8 @@ pub(crate) fn put_paragraph(
 }
 
 /// The lines of a text, broken between words so that they fit where a word does.
-pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         if let Some(line) = lines.last_mut() {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use berth::app;
 use berth::args::{self, Cli, Command, ConfigCommand, Program, exit, usage};
+use berth::check::output::{Answer, write_text};
 use berth::config::{self, Config};
 use berth::layout::Layout;
 use berth::{
@@ -80,16 +81,16 @@ fn run(command: Command) -> Result<u8, String> {
     let layout = Layout::current(Program::current().name());
     let done = match command {
         Command::Check(args) => {
-            let answer = block_on(check::run(&args, layout))?;
-            return show(&answer.map_err(|error| error.to_string())?);
+            let code = block_on(check::run(&args, layout, &mut anstream::stdout()))?;
+            return code.map_err(|error| error.to_string());
         }
         Command::Report(args) => {
-            let answer = block_on(report::run(&args, layout))?;
-            return show(&answer.map_err(|error| error.to_string())?);
+            let code = block_on(report::run(&args, layout, &mut anstream::stdout()))?;
+            return code.map_err(|error| error.to_string());
         }
         Command::Drain(args) => {
-            let answer = block_on(drain::run(&args, layout))?.map_err(|error| error.to_string())?;
-            return show(&answer);
+            let code = block_on(drain::run(&args, layout, &mut anstream::stdout()))?;
+            return code.map_err(|error| error.to_string());
         }
         Command::Annotate(args) => {
             let answer = block_on(annotate::run(&args, layout))?;
@@ -137,7 +138,7 @@ fn run(command: Command) -> Result<u8, String> {
     done.map(|()| 0)
 }
 
-fn show(answer: &check::Answer) -> Result<u8, String> {
+fn show(answer: &Answer) -> Result<u8, String> {
     // It leaves out styles where the output is not a terminal.
     print_to(&mut anstream::stdout(), &answer.text)?;
     Ok(answer.code)
@@ -157,10 +158,5 @@ fn print(text: &str) -> Result<(), String> {
 }
 
 fn print_to(output: &mut impl Write, text: &str) -> Result<(), String> {
-    match output.write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(format!("standard output: {error}"))
-        }
-        _ => Ok(()),
-    }
+    write_text(text, output).map_err(|error| error.to_string())
 }

@@ -3,14 +3,16 @@
 pub mod text;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::fleet::Report;
 use crate::check::cluster::{Cluster, ClusterError, Scope};
+use crate::check::output::{WriteError, write_plan, write_schema};
 use crate::check::report::API_VERSION;
-use crate::check::{self, Answer, CheckError};
+use crate::check::{self, CheckError};
 use crate::cluster::object::ObjectKey;
 use crate::fleet::Fleet;
 use crate::fleet::assume::{AssumeError, Assumption, assume};
@@ -90,19 +92,19 @@ pub enum ReportError {
     /// What is assumed can't be.
     #[error(transparent)]
     Assume(#[from] AssumeError),
+    /// The report can't be written.
+    #[error(transparent)]
+    Output(#[from] WriteError),
 }
 
-/// Reports on a fleet.
+/// Reports on a fleet, and gives the exit code.
 ///
 /// # Errors
 /// Nothing could be judged.
-pub async fn run(args: &Report, layout: Layout) -> Result<Answer, ReportError> {
-    if args.schema {
-        let schema = schemars::schema_for!(FleetReport<'static>);
-        return Ok(Answer {
-            text: format!("{:#}\n", schema.to_value()),
-            code: 0,
-        });
+pub async fn run(args: &Report, layout: Layout, out: &mut dyn Write) -> Result<u8, ReportError> {
+    if args.schema.is_asked {
+        write_schema::<FleetReport<'static>>(out)?;
+        return Ok(0);
     }
     let assumptions = args.assume.iter().map(|text| Assumption::parse(text));
     let assumptions = assumptions.collect::<Result<Vec<_>, _>>()?;
@@ -142,12 +144,10 @@ pub async fn run(args: &Report, layout: Layout) -> Result<Answer, ReportError> {
     let namespace = args.namespace.as_deref();
     let is_asked = |key: &ObjectKey| namespace.is_none_or(|namespace| key.is_in(namespace));
     let is_unanswered = cluster.is_unanswered(is_asked);
-    Ok(Answer {
-        code: exit_code(&report, &of_cluster, args, is_unanswered),
-        text: check::print_plan(&report, args.answer.output.format, || {
-            text::table(&report, layout)
-        }),
-    })
+    write_plan(&report, args.answer.output.format, out, || {
+        text::table(&report, layout)
+    })?;
+    Ok(exit_code(&report, &of_cluster, args, is_unanswered))
 }
 
 /// The numbers of the VMs that are asked for, in the cluster as it is or as it is assumed.

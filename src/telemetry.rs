@@ -125,7 +125,17 @@ pub fn fatal(message: &str, format: Option<LogFormat>) {
         Some(LogFormat::Json) => json_error(message.strip_prefix("error: ").unwrap_or(&message)),
         _ => format!("{message}\n"),
     };
-    let lines = match begun {
+    last(&line);
+}
+
+/// Writes a line about something that is not as it should be, for a person who runs a command.
+pub fn warn(message: &str) {
+    last(&format!("warning: {}\n", one_line(message)));
+}
+
+/// Writes to standard error at once.
+fn last(line: &str) {
+    let lines = match BEGUN.get() {
         Some(begun) => Ok(begun.lines.clone()),
         None => stderr().and_then(Lines::write_to),
     };

@@ -94,6 +94,27 @@ pub struct AnswerArgs<F: ValueEnum + Send + Sync + 'static> {
     pub fail_on: FailOn,
 }
 
+/// What a command leaves out of its answer.
+#[derive(Debug, Default, Args)]
+pub struct SuppressArgs {
+    /// Leave a code out, of all VMs or of one: CODE or CODE=KIND/NAMESPACE/NAME; may be repeated
+    #[arg(
+        id = "suppress",
+        long = "suppress",
+        env = "BERTH_SUPPRESS",
+        value_name = "CODE"
+    )]
+    pub codes: Vec<String>,
+}
+
+/// Whether a command describes its answer instead.
+#[derive(Debug, Default, Args)]
+pub struct SchemaArgs {
+    /// Print the JSON Schema of -o json, and do nothing else
+    #[arg(id = "schema", long = "schema", env = "BERTH_SCHEMA", value_parser = switch)]
+    pub is_asked: bool,
+}
+
 /// Flags of `berth check`.
 #[derive(Debug, Default, Args)]
 #[command(mut_arg("namespace", |arg| arg.help(NAMESPACE_OF_CHECK)))]
@@ -122,13 +143,13 @@ pub struct Check {
     #[command(flatten)]
     pub answer: AnswerArgs<Output>,
 
-    /// Leave a code out, of all VMs or of one: CODE or CODE=KIND/NAMESPACE/NAME; may be repeated
-    #[arg(long, env = "BERTH_SUPPRESS", value_name = "CODE")]
-    pub suppress: Vec<String>,
+    /// What is left out of it.
+    #[command(flatten)]
+    pub suppress: SuppressArgs,
 
-    /// Print the JSON Schema of -o json, and check nothing
-    #[arg(long, env = "BERTH_SCHEMA", value_parser = switch)]
-    pub schema: bool,
+    /// Its schema.
+    #[command(flatten)]
+    pub schema: SchemaArgs,
 }
 
 /// Flags of `berth check` that are about berth itself.
@@ -152,7 +173,7 @@ pub struct Installation {
 #[derive(Debug, Default, Args)]
 pub struct Drain {
     /// The nodes to drain
-    #[arg(value_name = "NODE", required = true)]
+    #[arg(value_name = "NODE", required_unless_present = "schema")]
     pub nodes: Vec<String>,
 
     /// The cluster.
@@ -162,6 +183,14 @@ pub struct Drain {
     /// The answer.
     #[command(flatten)]
     pub answer: AnswerArgs<Output>,
+
+    /// What is left out of it.
+    #[command(flatten)]
+    pub suppress: SuppressArgs,
+
+    /// Its schema.
+    #[command(flatten)]
+    pub schema: SchemaArgs,
 }
 
 /// Flags of `berth annotate`.
@@ -213,9 +242,9 @@ pub struct Report {
     #[command(flatten)]
     pub answer: AnswerArgs<PlanOutput>,
 
-    /// Print the JSON Schema of -o json, and report nothing
-    #[arg(long, env = "BERTH_SCHEMA", value_parser = switch)]
-    pub schema: bool,
+    /// Its schema.
+    #[command(flatten)]
+    pub schema: SchemaArgs,
 }
 
 /// Flags of `berth version`.

@@ -15,12 +15,16 @@ mod scheduler;
 mod selector;
 mod text;
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::api::{Cause, client};
 use crate::args::fleet::{Check, FailOn};
+use crate::check::CheckError;
 use crate::check::cluster::{ClusterError, config};
-use crate::check::{Answer, CheckError, Suppressed, print_report};
+use crate::check::output::write_report;
+use crate::check::suppress::Suppressions;
+use crate::decide::codes::Code;
 use crate::layout::Layout;
 use line::Line;
 use read::Reader;
@@ -47,25 +51,25 @@ const CLUSTER_IP: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 77));
 /// Nothing could be checked.
 pub(super) async fn run(
     args: &Check,
-    suppressed: &[Suppressed<'_>],
+    suppressed: &Suppressions<'_>,
     layout: Layout,
-) -> Result<Answer, CheckError> {
+    out: &mut dyn Write,
+) -> Result<u8, CheckError> {
     let mut lines = Box::pin(lines(args)).await?;
     lines.retain(|line| {
-        let is_left_out = |code| suppressed.iter().any(|rule| rule.matches(code, None));
+        let is_left_out = |code: Code| suppressed.leave_out_code(code.id(), None);
         !line.code.is_some_and(is_left_out)
     });
     let report = InstallationReport::new(lines);
-    Ok(Answer {
-        code: exit_code(&report, args.answer.fail_on),
-        text: print_report(
-            &report,
-            args.answer.output.format,
-            layout,
-            |_| text::table(&report, layout),
-            || text::short(&report),
-        ),
-    })
+    write_report(
+        &report,
+        args.answer.output.format,
+        layout,
+        out,
+        |_| text::table(&report, layout),
+        || text::short(&report),
+    )?;
+    Ok(exit_code(&report, args.answer.fail_on))
 }
 
 async fn lines(args: &Check) -> Result<Vec<Line>, ClusterError> {

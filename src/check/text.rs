@@ -27,16 +27,17 @@ pub fn table(report: &CheckReport<'_>, layout: Layout) -> String {
         (&*item.findings, is_stuck)
     });
     remedies(found, layout, &mut out);
-    let mut totals = summary(report.summary);
-    if report.suppressed > 0 {
-        let count = report.suppressed;
-        put(
-            &mut totals,
-            format_args!(" ({count} by suppressed findings alone)"),
-        );
-    }
+    let totals = summary(report.summary) + &excused(report.suppressed);
     put_wrapped(&totals, 4, layout, &mut out);
     out
+}
+
+/// How many VMs of a total are as they are by findings alone that are suppressed.
+pub(crate) fn excused(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        count => format!(" ({count} by suppressed findings alone)"),
+    }
 }
 
 /// Whether one node is asked about, and cannot take the VM.
@@ -55,11 +56,7 @@ fn is_source(found: &Found<'_>) -> bool {
 pub fn short(report: &CheckReport<'_>, layout: Layout) -> String {
     let vms = report.items.iter().filter(|item| !item.is_cluster());
     let rows = vms.map(|item| {
-        let mut codes = codes(&item.findings);
-        for code in &item.excuses {
-            let space = if codes.is_empty() { "" } else { " " };
-            put(&mut codes, format_args!("{space}({code})"));
-        }
+        let codes = codes_of(item);
         let name = vm(item.namespace, item.name);
         let node = item.node.map_or_else(|| "-".to_owned(), shown_name);
         let targets = item.targets.len().to_string();
@@ -67,6 +64,16 @@ pub fn short(report: &CheckReport<'_>, layout: Layout) -> String {
     });
     let width = layout.breaks_rows.then_some(layout.width);
     columns(&["VM", "NODE", "VERDICT", "TARGETS", "CODES"], rows, width)
+}
+
+/// The codes of a VM, and in brackets those that are suppressed and alone decide.
+pub(crate) fn codes_of(item: &Item<'_>) -> String {
+    let mut codes = codes(&item.findings);
+    for code in &item.excuses {
+        let space = if codes.is_empty() { "" } else { " " };
+        put(&mut codes, format_args!("{space}({code})"));
+    }
+    codes
 }
 
 /// The codes of what was found of the VM as a whole, each once.

@@ -555,5 +555,12 @@ causes! {
         text: "the runtime class is not judged",
         meaning: "The KubeVirt CR gives launcher pods a runtime class (`defaultRuntimeClass`). Its node selector, tolerations and overhead may rule out nodes that are targets here.",
         remedy: "Compare `scheduling` and `overhead` in `kubectl get runtimeclass NAME -o yaml` with the nodes.",
+    }    /// What Kube-OVN has of a VM was not read.
+    KubeOvnNotJudged {
+        code: "BRT0920",
+        severity: Severity::Unchecked,
+        text: "what Kube-OVN has of the VM is not judged",
+        meaning: "Kube-OVN has attached the VM's pod to a subnet, and the Subnet, the Vpc or the IP that the finding names was not read: Kube-OVN's kinds were not listed, are not in the snapshot, or an object is damaged. Whether the subnet is ready (BRT0305) and Kube-OVN keeps the address of the VM (BRT0306) is not known. The VM is judged all the same.",
+        remedy: "In a snapshot, include `subnets.kubeovn.io,vpcs.kubeovn.io,ips.kubeovn.io`. Otherwise let the user of the kubeconfig list them: `kubectl auth can-i list subnets.kubeovn.io`.",
     }
 }

@@ -111,7 +111,7 @@ pub(super) fn short(plan: &DrainPlan<'_>, layout: Layout) -> String {
                 what.to_owned(),
                 none(),
                 none(),
-                text::codes(&vm.findings),
+                text::codes_of(vm),
             ]
         })
     });
@@ -147,7 +147,8 @@ fn summary(plan: &DrainPlan<'_>) -> String {
         1 => parts.push("1 migration would end".to_owned()),
         count => parts.push(format!("{count} migrations would end")),
     }
-    format!("{}: {}", nodes.join(", "), parts.join(", "))
+    let excused = text::excused(plan.suppressed);
+    format!("{}: {}{excused}", nodes.join(", "), parts.join(", "))
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use serde::{Serialize, Serializer};
 
 use crate::args::Explain;
 use crate::check::cluster::{Cluster, ClusterError, Scope};
+use crate::check::output::print_plan;
 use crate::check::report::API_VERSION;
-use crate::check::{CheckError, print_plan, require_kind};
+use crate::check::{CheckError, require_kind};
 use crate::decide::checks::Check;
 use crate::decide::codes::Code;
 use crate::decide::policy::Policy;

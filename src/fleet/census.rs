@@ -24,6 +24,10 @@ use crate::snapshot::Snapshot;
 /// The most targets that count as few.
 pub const FEW: usize = 3;
 
+/// The CPU model of a VMI that names none, which KubeVirt runs with `host-model` (KubeVirt v1.9.0
+/// `virtwrap/converter/compute/cpu.go`). A migration then selects nodes by the vendor of their CPU at most.
+pub const DEFAULT_CPU_MODEL: &str = "host-model by default";
+
 /// A fleet in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -257,20 +261,18 @@ fn cpu_model(body: &Body<'_>, selector: &Labels) -> (String, Option<String>) {
     let model = model.filter(|model| !model.is_empty());
     let prefix = match model {
         Some(HOST_MODEL) => labels::CPU_MODEL_MIGRATION,
-        Some(HOST_PASSTHROUGH) => labels::CPU_VENDOR,
-        _ => labels::CPU_MODEL,
+        Some(HOST_PASSTHROUGH) | None => labels::CPU_VENDOR,
+        Some(_) => labels::CPU_MODEL,
     };
     let label = selector.keys().find_map(|key| {
         let value = key.strip_prefix(prefix)?;
         Some((value, key.clone()))
     });
+    let model = model.unwrap_or(DEFAULT_CPU_MODEL);
     match (model, label) {
-        (Some(model @ (HOST_MODEL | HOST_PASSTHROUGH)), Some((value, label))) => {
+        (HOST_MODEL | HOST_PASSTHROUGH | DEFAULT_CPU_MODEL, Some((value, label))) => {
             (format!("{model} ({value})"), Some(label))
         }
-        (model, label) => {
-            let label = label.map(|(_, label)| label);
-            (model.unwrap_or("not set").to_owned(), label)
-        }
+        (model, label) => (model.to_owned(), label.map(|(_, label)| label)),
     }
 }

@@ -43,7 +43,7 @@ pub struct Judgement<'f> {
     pub requests: Resources,
     /// What its pod is to other pods, and they to it.
     pub pods: PodRules,
-    /// Where it fits depends on where other pods are.
+    /// Where it fits, or whether it can migrate, depends on other pods.
     pub depends_on_pods: bool,
     /// The labels that its pod asks of a node.
     pub selector: Labels,
@@ -64,6 +64,8 @@ pub struct Judge<'f> {
     sources: HashMap<&'f str, (&'f ObjectKey, &'f Pod)>,
     /// The migrations that are not over, by namespace and name of their VMI.
     migrations: HashMap<(&'f str, &'f str), &'f Migration>,
+    /// What a plan changes of the quotas.
+    quotas: quota::Changes<'f>,
 }
 
 impl<'f> Judge<'f> {
@@ -91,6 +93,7 @@ impl<'f> Judge<'f> {
                     ((namespace, migration.spec.vmi_name.as_str()), migration)
                 })
                 .collect(),
+            quotas: quota::Changes::default(),
         }
     }
 
@@ -125,11 +128,7 @@ impl<'f> Judge<'f> {
             findings.extend(network::kube_ovn(self.fleet, body.key, launcher));
         }
         let target = self.target(&body, source, &mut findings);
-        findings.extend(quota::exceeded(
-            self.fleet,
-            subject.namespace,
-            &target.requests,
-        ));
+        findings.extend(self.quotas(subject.namespace, &target.requests));
         for found in self.of_target(&body, &target, subject.spec) {
             // KubeVirt's condition may have said it.
             if !findings.iter().any(|known| known.code == found.code) {
@@ -169,7 +168,8 @@ impl<'f> Judge<'f> {
             verdict: Verdict::of(&findings),
             targets,
             are_targets_known,
-            depends_on_pods: self.placement.depends_on_pods(&target),
+            depends_on_pods: self.placement.depends_on_pods(&target)
+                || quota::has_any(self.fleet, subject.namespace),
             pods: target.pods,
             requests: target.requests,
             selector: target.rules.selector,
@@ -179,15 +179,34 @@ impl<'f> Judge<'f> {
 
     /// Counts the target pod of a VM, which arrives on a node, for the VMs that are judged after it.
     pub fn arrive(&mut self, judgement: &Judgement<'f>, node: &str) {
-        let Judgement { body, pods, .. } = judgement;
+        let Judgement {
+            body,
+            pods,
+            requests,
+            ..
+        } = judgement;
         self.placement.arrive(body.key, pods, node);
+        self.quotas.arrive(body.namespace(), requests);
     }
 
     /// Counts no longer the pod that a VM ran in, for the VMs that are judged after it.
     pub fn leave(&mut self, body: &Body<'f>) {
-        if let Some((pod, _)) = self.source(body) {
-            self.placement.leave(pod);
+        if let Some((key, pod)) = self.source(body) {
+            self.placement.leave(key);
+            self.quotas.leave(body.namespace(), &pod.requests);
         }
+    }
+
+    /// Whether a quota leaves no room for the target pod of a VM now.
+    #[must_use]
+    pub fn exceeds_quota(&self, judgement: &Judgement<'f>) -> bool {
+        let namespace = judgement.body.namespace();
+        let mut found = self.quotas(namespace, &judgement.requests).into_iter();
+        found.any(|found| found.is(Cause::QuotaExceeded))
+    }
+
+    fn quotas(&self, namespace: &str, requests: &Resources) -> Vec<Finding<'f>> {
+        quota::exceeded(self.fleet, namespace, requests, &self.quotas)
     }
 }
 

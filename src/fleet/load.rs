@@ -36,17 +36,22 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The kind of which a file has no object, of those that a VM that is asked for may be.
+    /// Why VMs of the kind that is asked for may exist that are not among those that were read: a file has none of
+    /// the kind, or it could not be listed.
     #[must_use]
-    pub fn lacks(&self, asked: Option<judge::Kind>) -> Option<Kind> {
+    pub fn why_unlisted(&self, asked: Option<judge::Kind>) -> Option<String> {
         let of_name = [Kind::VirtualMachine, Kind::VirtualMachineInstance];
         let kinds = match asked {
             None => &of_name[..],
             Some(judge::Kind::VirtualMachine) => &of_name[..1],
             Some(judge::Kind::VirtualMachineInstance) => &of_name[1..],
         };
-        let mut kinds = kinds.iter().copied();
-        kinds.find(|kind| self.absent.contains(kind))
+        if let Some(absent) = kinds.iter().find(|kind| self.absent.contains(kind)) {
+            return Some(format!("the file has no {}", absent.plural()));
+        }
+        let mut refused = self.not_allowed.iter();
+        let (kind, fault) = refused.find(|(kind, _)| kinds.contains(kind))?;
+        Some(format!("{} could not be listed: {fault}", kind.plural()))
     }
 }
 

@@ -1,6 +1,8 @@
 //! Whether the networks of a VM are there, and where: Multus' definitions, what Kube-OVN keeps of the VM,
 //! and OVN's ports.
 
+use std::borrow::Borrow;
+
 use crate::cluster::object::ObjectKey;
 use crate::decide::causes::Cause;
 use crate::fleet::Fleet;
@@ -30,37 +32,82 @@ pub fn attachments(fleet: &Fleet, namespace: &str, networks: &[Network]) -> Vec<
     missing.collect()
 }
 
-/// What Kube-OVN lacks of a VM that runs in this pod. What was not listed at all is not missed.
+/// What Kube-OVN lacks of a VM that runs in this pod, and what of it was not read. It always has a subnet, a VPC
+/// and an address: where there is none, they were not read.
 #[must_use]
 pub fn kube_ovn(fleet: &Fleet, vm: &ObjectKey, launcher: &Launcher) -> Vec<Finding<'static>> {
     let mut findings = Vec::new();
-    if launcher.networks.is_empty() {
-        return findings;
-    }
+    let mut unread = Vec::new();
     for network in &launcher.networks {
-        if let Some(problem) = subnet_problem(fleet, &network.subnet) {
-            findings.push(Finding::of(Cause::SubnetNotReady, &problem));
+        match of_subnet(fleet, &network.subnet) {
+            Known::Ready => {}
+            Known::Lacking(problem) => {
+                findings.push(Finding::of(Cause::SubnetNotReady, &problem));
+            }
+            Known::NotRead(what) if unread.contains(&what) => {}
+            Known::NotRead(what) => unread.push(what),
         }
     }
-    if !fleet.addresses.is_empty() && !fleet.addresses.contains(vm) {
-        findings.push(Finding::of(Cause::AddressNotKept, ""));
+    if !launcher.networks.is_empty() && !fleet.addresses.contains(vm) {
+        if may_have_address(fleet, vm) {
+            unread.push("its address".to_owned());
+        } else {
+            findings.push(Finding::of(Cause::AddressNotKept, ""));
+        }
+    }
+    if !unread.is_empty() {
+        findings.push(Finding::of(Cause::KubeOvnNotJudged, &unread.join(", ")));
     }
     findings
 }
 
-fn subnet_problem(fleet: &Fleet, name: &str) -> Option<String> {
-    if fleet.subnets.is_empty() {
-        return None;
-    }
+/// What is known of an object that a VM needs.
+enum Known {
+    Ready,
+    Lacking(String),
+    NotRead(String),
+}
+
+fn of_subnet(fleet: &Fleet, name: &str) -> Known {
+    let key = ObjectKey::new("", name);
     let Some(subnet) = fleet.subnets.get(name) else {
-        return Some(format!("{name} does not exist"));
+        return if fleet.subnets.is_empty() || fleet.may_have(Kind::Subnet, &key) {
+            Known::NotRead(format!("subnet {name}"))
+        } else {
+            Known::Lacking(format!("{name} does not exist"))
+        };
     };
     if !subnet.is_ready {
-        return Some(name.to_owned());
+        return Known::Lacking(name.to_owned());
     }
-    let vpc = subnet.vpc.as_deref()?;
-    let is_known = fleet.vpcs.is_empty() || fleet.vpcs.contains(vpc);
-    (!is_known).then(|| format!("{name}, whose VPC {vpc} does not exist"))
+    let Some(vpc) = subnet.vpc.as_deref() else {
+        return Known::Ready;
+    };
+    if fleet.vpcs.contains(vpc) {
+        Known::Ready
+    } else if fleet.vpcs.is_empty() || fleet.may_have(Kind::Vpc, &ObjectKey::new("", vpc)) {
+        Known::NotRead(format!("VPC {vpc}"))
+    } else {
+        Known::Lacking(format!("{name}, whose VPC {vpc} does not exist"))
+    }
+}
+
+/// Whether an address of a VM that is not among those that were read may exist all the same. Kube-OVN names an IP
+/// after the pod and the namespace, and the provider of a second network (`ovs.PodNameToPortName`).
+fn may_have_address(fleet: &Fleet, vm: &ObjectKey) -> bool {
+    let vm: &str = vm.borrow();
+    let (namespace, name) = vm.split_once('/').unwrap_or(("", vm));
+    let name = format!("{name}.{namespace}");
+    let is_its = |ip: &ObjectKey| {
+        let ip: &str = ip.borrow();
+        let rest = ip.strip_prefix(&name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    let unread = &fleet.unread;
+    let mut damaged = unread.objects.iter();
+    fleet.addresses.is_empty()
+        || unread.kinds.contains(&Kind::Ip)
+        || damaged.any(|(kind, ip)| *kind == Kind::Ip && is_its(ip))
 }
 
 /// The targets that are not connected to a provider network of the VM. Where no node is, the label is

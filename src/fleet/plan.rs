@@ -16,7 +16,7 @@ use crate::decide::checks::Severity;
 use crate::decide::codes::Code;
 use crate::decide::policy::Policy;
 use crate::fleet::finding::{Finding, Found, Verdict};
-use crate::fleet::judge::{Body, Judge, Judgement};
+use crate::fleet::judge::{Body, Judge, Judgement, Kind};
 use crate::fleet::{Fleet, drain};
 use crate::snapshot::Snapshot;
 use rooms::Rooms;
@@ -26,6 +26,9 @@ use wave::{Limits, Wave};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Move<'f> {
+    /// Its kind.
+    #[serde(skip)]
+    pub vm_kind: Kind,
     /// Its namespace.
     pub namespace: &'f str,
     /// Its name.
@@ -162,7 +165,8 @@ struct Waiting<'f> {
 }
 
 /// Moves VMs wave by wave. The first wave has the VMs whose migration is under way. One that other pods leave
-/// no target is tried again when the others have moved.
+/// no target is tried again when the others have moved, and one for whose target pod a quota has no room beside
+/// those of a wave in the next one.
 fn move_in_waves<'f>(
     mut waiting: Vec<Waiting<'f>>,
     (mut wave, mut moving): (Wave<'f>, Vec<Body<'f>>),
@@ -186,6 +190,12 @@ fn move_in_waves<'f>(
             let body = vm.judgement.body;
             let from = body.node().unwrap_or_default();
             if !wave.has_room(from) {
+                later.push(vm);
+                continue;
+            }
+            let is_of_namespace = |moving: &Body<'_>| moving.namespace() == body.namespace();
+            if judge.exceeds_quota(&vm.judgement) && moving.iter().any(is_of_namespace) {
+                // There is room again when the pods that this wave leaves are gone.
                 later.push(vm);
                 continue;
             }
@@ -315,6 +325,7 @@ impl<'f> Move<'f> {
                 || found.code == Code::Cause(Cause::MigrationInProgress)
         });
         Self {
+            vm_kind: body.kind,
             namespace: body.namespace(),
             name: body.name(),
             from: body.node().unwrap_or_default(),

@@ -1,7 +1,7 @@
 //! A report on a fleet, for people.
 
 use crate::check::text;
-use crate::fleet::census::{Census, Count, FEW, Scarce, Usage};
+use crate::fleet::census::{Census, Count, DEFAULT_CPU_MODEL, FEW, Scarce, Usage};
 use crate::fleet::versions::or_newer;
 use crate::layout::{
     BOLD, DIM, Layout, columns, plural, put, put_paragraph, put_wrapped, shown_name,
@@ -59,6 +59,11 @@ pub fn table(report: &FleetReport<'_>, layout: Layout) -> String {
         let head = [head, "RUNNING VMS", "NODES THAT CAN TAKE IT"];
         let rows = usages(usage(is), would_be.map(usage));
         section(&mut out, title, &head, rows);
+    }
+    let mut models = is.cpu_models.iter();
+    if models.any(|usage| usage.name.starts_with(DEFAULT_CPU_MODEL)) {
+        put_paragraph(&of_default_model(), 2, DIM, layout, &mut out);
+        out.push('\n');
     }
     let head = ["CODE", "NAME", "SEVERITY", "VMS"];
     section(&mut out, "findings", &head, findings(is, would_be));
@@ -150,6 +155,12 @@ fn named<'s>(vms: impl Iterator<Item = &'s Scarce<'s>>) -> Vec<Vec<String>> {
     let more = vms.len().saturating_sub(NAMED_VMS);
     let more = (more > 0).then(|| vec![format!("and {more} more; -o json has all")]);
     shown.chain(more).collect()
+}
+
+fn of_default_model() -> String {
+    format!(
+        "{DEFAULT_CPU_MODEL}: the VMI names no CPU model, KubeVirt runs it with host-model, and a migration asks the nodes for the vendor of the CPU at most"
+    )
 }
 
 type Usages = for<'c> fn(&'c Census<'_>) -> &'c [Usage];

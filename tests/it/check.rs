@@ -191,8 +191,8 @@ fn what_can_not_be_checked_is_an_error_with_code_3() {
         (&["-n", "typo"], "error: there is no namespace \"typo\"\n"),
         (&["--node", "x"], "error: there is no node \"x\"\n"),
         (
-            &["--suppress", "BRT9999"],
-            "error: --suppress \"BRT9999\": there is no code \"BRT9999\"; `berth explain` lists all of them\n",
+            &["--suppress", "no such code"],
+            "error: --suppress \"no such code\": there is no code \"no such code\"; `berth explain` lists all of them\n",
         ),
         (
             &["--suppress", "BRT0413=default/web"],

@@ -379,6 +379,7 @@ fn every_flag_can_be_set_in_the_environment_and_every_switch_as_people_set_one()
                     "berth demo" => "demo",
                     "berth check" => "check",
                     "berth report" => "report",
+                    "berth drain" => "drain node",
                     "berth version" => "version",
                     "berth annotate" => "annotate",
                     "berth cleanup" => "cleanup",
@@ -399,7 +400,7 @@ fn every_flag_can_be_set_in_the_environment_and_every_switch_as_people_set_one()
             }
         }
     }
-    assert_eq!(switches, 15);
+    assert_eq!(switches, 16);
 }
 
 #[test]

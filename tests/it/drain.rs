@@ -525,3 +525,149 @@ fn without_the_node_or_the_pods_there_is_no_plan() {
     assert!(said.starts_with(expect), "{said}");
     assert_eq!(output.status.code(), Some(3));
 }
+
+#[test]
+fn the_schema_describes_the_plan_and_needs_no_node() {
+    let output = berth().args(["drain", "--schema"]).output().unwrap();
+    let schema: Value = serde_json::from_str(&printed(&output)).unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(schema["title"], "DrainPlan");
+    let fields =
+        |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+    let plan = plan(&migrating(), &["el9-0", "el10-1"]);
+    assert_eq!(fields(&schema["properties"]), fields(&plan));
+    let of_move = &schema["$defs"]["Move"]["properties"];
+    assert_eq!(fields(of_move), fields(&plan["moves"][0]));
+    for schema in ["true", "false"] {
+        let mut command = berth();
+        command.arg("drain").env("BERTH_SCHEMA", schema);
+        let code = command.output().unwrap().status.code();
+        assert_eq!(code, Some(if schema == "true" { 0 } else { 3 }));
+    }
+}
+
+#[test]
+fn a_suppressed_code_changes_the_exit_code_and_not_what_becomes_of_the_vm() {
+    let blocked = || {
+        let mut cluster = settled();
+        let vmi = item(&mut cluster, "VirtualMachineInstance", "web");
+        vmi["spec"]["evictionStrategy"] = json!("External");
+        cluster
+    };
+    let gap = || {
+        let mut cluster = settled();
+        let vmi = item(&mut cluster, "VirtualMachineInstance", "web");
+        let volumes = vmi["spec"]["volumes"].as_array_mut().unwrap();
+        volumes.push(json!({"name": "data", "persistentVolumeClaim": {"claimName": "gone"}}));
+        cluster
+    };
+    let mut shut_down = cluster();
+    items(&mut shut_down).retain(|object| object["metadata"]["name"] != "legacy");
+    // The cluster, the outcome of web, its exit code, and the code that decides.
+    for (cluster, outcome, exit, decisive) in [
+        (blocked(), "stuck", 2, "BRT0414"),
+        (gap(), "notJudged", 3, "BRT0917"),
+        (shut_down, "shutDown", 1, "BRT0413"),
+    ] {
+        let of_web = format!("{decisive}=vm/default/web");
+        let of_other = format!("{decisive}=vm/default/db");
+        for (rule, expect) in [
+            ("BRT0101", exit),
+            (decisive, 0),
+            (&*of_web, 0),
+            (&of_other, exit),
+        ] {
+            let args = ["el9-0", "-o", "json", "--suppress", rule];
+            let output = drain(&cluster, &args);
+            assert_eq!(output.status.code(), Some(expect), "{outcome} {rule}");
+            let plan: Value = serde_json::from_str(&printed(&output)).unwrap();
+            assert_eq!(names(&plan[outcome]), ["web"], "{outcome} {rule}");
+            assert_eq!(plan["suppressed"], usize::from(expect == 0));
+            let is_left = !messages(&plan[outcome][0], decisive).is_empty();
+            assert_eq!(is_left, expect != 0, "{outcome} {rule}");
+        }
+        let output = drain(&cluster, &["el9-0", "--suppress", decisive]);
+        let text = printed(&output);
+        assert!(
+            text.ends_with(" (1 by suppressed findings alone)\n"),
+            "{text}"
+        );
+        assert!(text.starts_with("default/web on el9-0 "), "{text}");
+    }
+    // Of a VM that blocks for two reasons, one is left.
+    let mut cluster = settled_with(&["el10-0"]);
+    item(&mut cluster, "Node", "el10-0")["spec"]["unschedulable"] = json!(true);
+    let code = |codes: &[&str]| {
+        let rules = codes.iter().flat_map(|code| ["--suppress", code]);
+        let args: Vec<&str> = ["el9-0"].into_iter().chain(rules).collect();
+        drain(&cluster, &args).status.code()
+    };
+    assert_eq!(code(&["BRT0401"]), Some(2));
+    assert_eq!(code(&["BRT0414"]), Some(2));
+    assert_eq!(code(&["BRT0401", "BRT0414"]), Some(0));
+    let output = drain(
+        &cluster,
+        &["el9-0", "--suppress", "BRT0413=vm/default/nope"],
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "warning: --suppress \"BRT0413=vm/default/nope\": there is no VM default/nope\n"
+    );
+    // The findings of what moves, and of the cluster.
+    let rules = [
+        "el9-0",
+        "-o",
+        "json",
+        "--suppress",
+        "BRT0213",
+        "--suppress",
+        "BRT0910",
+    ];
+    let plan: Value = serde_json::from_str(&printed(&drain(&migrating(), &rules))).unwrap();
+    assert_eq!(plan["moves"][0]["findings"], json!([]));
+    let findings = plan["findings"].as_array().unwrap();
+    assert!(findings.iter().all(|found| found["code"] != "BRT0910"));
+}
+
+/// A quota of the namespace of the VMs, which leaves so much memory.
+fn add_quota(cluster: &mut Value, left: &str) {
+    items(cluster).push(json!({
+        "apiVersion": "v1", "kind": "ResourceQuota",
+        "metadata": {"namespace": "default", "name": "team"},
+        "spec": {"hard": {"requests.memory": left}},
+        "status": {"hard": {"requests.memory": left}, "used": {"requests.memory": "0"}},
+    }));
+}
+
+#[test]
+fn a_wave_has_no_more_target_pods_of_a_namespace_than_its_quota_has_room_for() {
+    // Each of the three launcher pods requests a little more than 1.2 GiB.
+    let nodes = ["el9-0", "el10-1", "el10-2"];
+    let waves = |quota: Option<&str>| {
+        let mut cluster = settled();
+        if let Some(left) = quota {
+            add_quota(&mut cluster, left);
+        }
+        let plan = plan(&cluster, &nodes);
+        let moves = plan["moves"].as_array().unwrap().iter();
+        let waves: Vec<u64> = moves.map(|vm| vm["wave"].as_u64().unwrap()).collect();
+        let stuck = plan["stuck"].as_array().unwrap().len();
+        (waves, stuck)
+    };
+    assert_eq!(waves(None), (vec![1, 1, 1], 0));
+    assert_eq!(waves(Some("8Gi")), (vec![1, 1, 1], 0));
+    assert_eq!(waves(Some("3Gi")), (vec![1, 1, 2], 0));
+    assert_eq!(waves(Some("2Gi")), (vec![1, 2, 3], 0));
+    assert_eq!(waves(Some("1Gi")), (vec![], 3));
+}
+
+#[test]
+fn a_vm_moves_once_a_migration_that_is_under_way_has_left_its_quota() {
+    // The target pod of legacy is counted in what is used.
+    let mut cluster = migrating();
+    add_quota(&mut cluster, "1Gi");
+    let alone = plan(&cluster, &["el10-1"]);
+    assert_eq!(names(&alone["stuck"]), ["db"]);
+    let both = plan(&cluster, &["el10-1", "el10-2"]);
+    assert_eq!(moves(&both), ["legacy el9-0 1", "db el10-0 2"]);
+}

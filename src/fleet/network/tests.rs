@@ -125,7 +125,11 @@ fn kube_ovn_has_to_have_the_subnet_its_vpc_and_the_address() {
     let db = ObjectKey::new("shop", "db");
     assert_eq!(kube_ovn(&fleet, &db, &launcher(&[])), []);
     let unread = Fleet::default();
-    assert_eq!(kube_ovn(&unread, &db, &launcher(&[("x", None)])), []);
+    let found = kube_ovn(&unread, &db, &launcher(&[("x", None), ("x", None)]));
+    assert_eq!(
+        messages(&found),
+        ["what Kube-OVN has of the VM is not judged: subnet x, its address"]
+    );
 }
 
 #[test]

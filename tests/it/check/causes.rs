@@ -142,7 +142,13 @@ pub(super) fn set(object: &mut Value, pointer: &str, value: Value) {
 }
 
 /// Adds an object of Kube-OVN.
-fn add_kube_ovn(cluster: &mut Value, kind: &str, name: &str, spec: &Value, status: &Value) {
+pub(super) fn add_kube_ovn(
+    cluster: &mut Value,
+    kind: &str,
+    name: &str,
+    spec: &Value,
+    status: &Value,
+) {
     add(
         cluster,
         json!({"apiVersion": "kubeovn.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec, "status": status}),
@@ -156,6 +162,13 @@ pub(crate) fn attach(cluster: &mut Value) {
         "ovn.kubernetes.io/provider_network": "blue",
     });
     object(cluster, "Pod")["metadata"]["annotations"] = annotations;
+}
+
+/// The VM has a second interface, on the Multus network `infra/lan`.
+pub(super) fn attach_lan(cluster: &mut Value) {
+    let lan = json!({"name": "lan", "multus": {"networkName": "infra/lan"}});
+    let networks = json!([{"name": "default", "pod": {}}, lan]);
+    vmi(cluster, "spec/networks", networks);
 }
 
 /// A policy for all VMIs.
@@ -631,15 +644,13 @@ const CASES: &[(Cause, Change, &str)] = &[
     ),
     (
         Cause::NetworkNotJudged,
-        |c| {
-            let lan = json!({"name": "lan", "multus": {"networkName": "infra/lan"}});
-            vmi(
-                c,
-                "spec/networks",
-                json!([{"name": "default", "pod": {}}, lan]),
-            );
-        },
+        attach_lan,
         "a network attachment definition could not be looked up: infra/lan",
+    ),
+    (
+        Cause::KubeOvnNotJudged,
+        attach,
+        "what Kube-OVN has of the VM is not judged: subnet vlan7, its address",
     ),
     (
         Cause::OtherScheduler,

@@ -2,8 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::causes::{add, base, claim, disk, object, refused, remove, set, vmi};
+use super::causes::{
+    add, add_kube_ovn, attach, attach_lan, base, claim, disk, object, refused, remove, set, vmi,
+};
 use super::{check, printed, report};
+use crate::apiserver::{ApiServer, Verb};
+use crate::process::berth;
 
 /// The verdict on the VM, the exit code, and the findings of the VM that are not about single nodes.
 fn judged(cluster: &Value, args: &[&str]) -> (String, Option<i32>, Vec<String>) {
@@ -106,14 +110,7 @@ fn a_vm_whose_launcher_or_network_was_not_read_is_not_judged() {
             "the launcher pod was not found",
         ),
         (
-            |c| {
-                let lan = json!({"name": "lan", "multus": {"networkName": "infra/lan"}});
-                vmi(
-                    c,
-                    "spec/networks",
-                    json!([{"name": "default", "pod": {}}, lan]),
-                );
-            },
+            attach_lan,
             "a network attachment definition could not be looked up: infra/lan",
         ),
     ] {
@@ -164,12 +161,7 @@ fn a_claim_volume_or_definition_that_does_not_exist_blocks_the_vm() {
         "a claim of the VM or its volume does not exist: disk, whose volume pv-1 does not exist",
     ));
     let mut cluster = base();
-    let lan = json!({"name": "lan", "multus": {"networkName": "infra/lan"}});
-    vmi(
-        &mut cluster,
-        "spec/networks",
-        json!([{"name": "default", "pod": {}}, lan]),
-    );
+    attach_lan(&mut cluster);
     add(
         &mut cluster,
         other("NetworkAttachmentDefinition", "k8s.cni.cncf.io/v1"),
@@ -482,5 +474,142 @@ fn a_vm_whose_vmi_has_succeeded_does_not_run() {
     assert!(
         messages.contains(&"the VM does not run: its VMI has ended".to_owned()),
         "{messages:?}"
+    );
+}
+
+fn add_subnet(cluster: &mut Value, name: &str) {
+    let ready = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+    add_kube_ovn(cluster, "Subnet", name, &json!({"vpc": "tenants"}), &ready);
+}
+
+fn add_vpc(cluster: &mut Value, name: &str) {
+    add_kube_ovn(cluster, "Vpc", name, &json!({}), &json!({}));
+}
+
+fn add_address(cluster: &mut Value, owner: &str) {
+    let spec = json!({"namespace": "default", "podName": owner});
+    add_kube_ovn(
+        cluster,
+        "IP",
+        &format!("{owner}.default"),
+        &spec,
+        &json!({}),
+    );
+}
+
+fn add_damaged(cluster: &mut Value, kind: &str, name: &str) {
+    add_kube_ovn(cluster, kind, name, &json!(7), &json!(7));
+}
+
+#[test]
+fn what_kube_ovn_has_of_a_vm_is_named_where_it_was_not_read_and_the_vm_is_judged() {
+    let cases: &[(&str, Change, &str)] = &[
+        ("nothing", |_| {}, "not judged: subnet vlan7, its address"),
+        (
+            "everything",
+            |c| {
+                add_subnet(c, "vlan7");
+                add_vpc(c, "tenants");
+                add_address(c, "web");
+            },
+            "",
+        ),
+        (
+            "no VPCs",
+            |c| {
+                add_subnet(c, "vlan7");
+                add_address(c, "web");
+            },
+            "not judged: VPC tenants",
+        ),
+        (
+            "a damaged subnet",
+            |c| {
+                add_subnet(c, "other");
+                add_damaged(c, "Subnet", "vlan7");
+                add_address(c, "web");
+            },
+            "not judged: subnet vlan7",
+        ),
+        (
+            "a damaged address",
+            |c| {
+                add_subnet(c, "vlan7");
+                add_vpc(c, "tenants");
+                add_address(c, "other");
+                add_damaged(c, "IP", "web.default");
+            },
+            "not judged: its address",
+        ),
+        (
+            "another subnet",
+            |c| {
+                add_subnet(c, "other");
+                add_address(c, "web");
+            },
+            "the subnet of the VM is not ready: vlan7 does not exist",
+        ),
+    ];
+    for (case, change, expect) in cases {
+        let mut cluster = base();
+        attach(&mut cluster);
+        change(&mut cluster);
+        let (verdict, code, mut messages) = judged(&cluster, &[]);
+        assert_eq!((verdict.as_str(), code), ("warning", Some(1)), "{case}");
+        messages.retain(|message| !message.starts_with("only one node"));
+        let text = messages.join("; ");
+        let text = text.strip_prefix("what Kube-OVN has of the VM is ");
+        let text = text.map_or_else(|| messages.join("; "), str::to_owned);
+        assert_eq!(text, *expect, "{case}");
+    }
+}
+
+/// Runs `berth check` on an API server that refuses to list VMs.
+fn check_without_vms(cluster: &Value, args: &[&str]) -> std::process::Output {
+    let server = ApiServer::start();
+    for object in cluster["items"].as_array().unwrap() {
+        server.apply(object.clone());
+    }
+    server.deny(Verb::List, "virtualmachines");
+    let dir = tempfile::tempdir().unwrap();
+    let kubeconfig = server.kubeconfig(dir.path());
+    let mut command = berth();
+    command.args(["check", "--kubeconfig"]).arg(kubeconfig);
+    command.args(args).output().unwrap()
+}
+
+#[test]
+fn whether_there_is_a_vm_is_not_known_where_vms_may_not_be_listed() {
+    let mut cluster = base();
+    remove(&mut cluster, "VirtualMachine");
+    for args in [&["vm/web"][..], &["web"], &["vm/web", "-A"]] {
+        let output = check_without_vms(&cluster, &[args, &["-o", "json"]].concat());
+        assert_eq!(output.status.code(), Some(3), "{args:?}");
+        let report: Value = serde_json::from_str(&printed(&output)).unwrap();
+        let web = &report["items"][1];
+        assert_eq!(web["verdict"], "unknown");
+        let findings = web["findings"].as_array().unwrap().iter();
+        let mut messages = findings.map(|found| found["message"].as_str().unwrap());
+        let expect = "not judged without what was not read: virtualmachines";
+        assert!(messages.any(|message| message == expect), "{args:?}");
+    }
+    for (args, vm) in [
+        (&["vm/other"][..], "default/other"),
+        (&["other"], "default/other"),
+        (&["vm/other", "-A"], "other"),
+    ] {
+        let output = check_without_vms(&cluster, args);
+        assert_eq!(output.status.code(), Some(3), "{args:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expect = format!(
+            "error: whether there is a VM {vm} is not known: virtualmachines could not be listed: "
+        );
+        assert!(said.starts_with(&expect), "{said}");
+    }
+    let output = check_without_vms(&cluster, &["vmi/other"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.starts_with("error: there is no VM default/other; "),
+        "{said}"
     );
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::causes::{add, base, object, refused, vmi};
+use super::causes::{add, attach_lan, base, object, refused, vmi};
 use super::{check, printed, report};
 
 /// The VM `web`, which KubeVirt does not migrate.
@@ -68,12 +68,7 @@ fn a_vm_with_another_error_counts_as_before() {
 #[test]
 fn a_vm_that_is_not_judged_stays_so() {
     let mut cluster = base();
-    let lan = json!({"name": "lan", "multus": {"networkName": "infra/lan"}});
-    vmi(
-        &mut cluster,
-        "spec/networks",
-        json!([{"name": "default", "pod": {}}, lan]),
-    );
+    attach_lan(&mut cluster);
     let args = ["web", "--suppress", "BRT0914", "--suppress", "BRT0505"];
     let output = check(&cluster, &args);
     assert_eq!(output.status.code(), Some(0));
@@ -99,4 +94,64 @@ fn what_was_not_read_of_the_cluster_can_not_be_suppressed() {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {}}),
     );
     assert_eq!(check(&cluster, &args).status.code(), Some(3));
+}
+
+#[test]
+fn a_rule_about_no_vm_is_named_on_standard_error_and_the_result_stays_as_it_is() {
+    let cluster = base();
+    let result = check(&cluster, &["-A"]).stdout;
+    for (rule, expect) in [
+        ("BRT0402=vm/default/wbe", "there is no VM default/wbe"),
+        ("BRT0402=vmi/default/wbe", "there is no VMI default/wbe"),
+        (
+            "BRT0402=vmi/default/web",
+            "the VMI is judged as its VM: write vm/default/web",
+        ),
+    ] {
+        let output = check(&cluster, &["-A", "--suppress", rule]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said, format!("warning: --suppress {rule:?}: {expect}\n"));
+        assert_eq!(output.stdout, result);
+        assert_eq!(output.status.code(), Some(1));
+    }
+    let mut alone = base();
+    super::causes::remove(&mut alone, "VirtualMachine");
+    let output = check(&alone, &["-A", "--suppress", "BRT0402=vm/default/web"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.ends_with(": the VMI has no VM: write vmi/default/web\n"),
+        "{said}"
+    );
+    // Of another namespace, and of a VM that is damaged, nothing is claimed.
+    printed(&check(&cluster, &["--suppress", "BRT0402=vm/other/web"]));
+    let mut damaged = base();
+    object(&mut damaged, "VirtualMachine")["spec"] = json!("x");
+    printed(&check(
+        &damaged,
+        &["-A", "--suppress", "BRT0402=vm/default/web"],
+    ));
+}
+
+#[test]
+fn a_rule_that_can_not_be_is_refused_with_the_code_that_is_closest() {
+    for (rule, expect) in [
+        (
+            "BRT0143",
+            "there is no code \"BRT0143\" (did you mean BRT0413 ShutDownByDrain?); `berth explain` lists all of them",
+        ),
+        (
+            "OneTarge=vm/default/web",
+            "there is no code \"OneTarge\" (did you mean BRT0402 OneTarget?); `berth explain` lists all of them",
+        ),
+        (
+            "BRT0402=pod/default/web",
+            "write CODE or CODE=KIND/NAMESPACE/NAME, as in BRT0413=vm/default/web",
+        ),
+    ] {
+        let output = check(&base(), &["--suppress", rule]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said, format!("error: --suppress {rule:?}: {expect}\n"));
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(output.stdout, b"");
+    }
 }

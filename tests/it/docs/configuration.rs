@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use berth::args::Cli;
+use berth::layout::wrap;
 use clap::CommandFactory as _;
 use serde_json::Value;
 
@@ -69,7 +70,7 @@ fn the_comments_of_the_default_configuration_are_the_descriptions_of_the_schema(
         match description {
             Some(description) => {
                 let indent = &line[..line.len() - line.trim_start().len()];
-                for comment in wrapped(&description, 98 - indent.len()) {
+                for comment in wrap(&description, 98 - indent.len()) {
                     let _ = writeln!(text, "{indent}# {comment}");
                 }
             }
@@ -201,20 +202,4 @@ fn resolved<'a>(schema: &'a Value, at: &'a Value) -> &'a Value {
         Some(reference) => schema.pointer(&reference[1..]).unwrap(),
         None => at,
     }
-}
-
-fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let line = lines.last_mut().unwrap();
-        if line.is_empty() {
-            line.push_str(word);
-        } else if line.chars().count() + 1 + word.chars().count() <= width {
-            line.push(' ');
-            line.push_str(word);
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    lines
 }
