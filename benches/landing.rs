@@ -12,22 +12,20 @@
 #[path = "../tests/it/ovn_lab.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod ovn_lab;
+#[path = "../tests/it/preparing.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod preparing;
 #[path = "../tests/it/tools.rs"]
 mod tools;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use berth::cluster::ClusterView;
 use berth::cluster::object::{Migration, Object, ObjectKey};
-use berth::continuity::{Metrics, Northbound, Preparer, Target, WarmOptions, WarmOutcome, Warmer};
+use berth::continuity::{Target, WarmOptions, WarmOutcome};
 use berth::domain::{ChassisClaim, NodeFacts};
-use berth::metrics::Registry;
-use berth::ovn::{ChassisView, ConnectionMetrics, southbound};
-use berth::snapshot::{Changes, SouthboundStore, Stores};
 use ovn_lab::{Lab, Server};
-use ovsdb::{ClientOptions, Endpoints};
+use preparing::Preparing;
 use serde_json::{Value, json};
 
 /// Ports of the VPC, on two switches.
@@ -163,14 +161,6 @@ fn chassis(number: u32) -> String {
 fn prepare(lab: &Lab) -> Duration {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let registry = Registry::default();
-        let metrics = Metrics::register(&registry).unwrap();
-        let changes = Changes::default();
-        let store = SouthboundStore {
-            view: Arc::new(ArcSwap::from_pointee(ChassisView::default())),
-            connection: Arc::new(ConnectionMetrics::register(&registry).unwrap()),
-            stale_after: Duration::from_hours(1),
-        };
         let node = Object::Node {
             name: PREPARED.into(),
             facts: NodeFacts {
@@ -187,20 +177,6 @@ fn prepare(lab: &Lab) -> Duration {
             },
         };
         let cluster: ClusterView = [node, migration].into_iter().collect();
-        let stores = Stores {
-            cluster: Arc::new(ArcSwap::from_pointee(cluster)),
-            southbound: Some(store.clone()),
-            changes: changes.clone(),
-        };
-        let following = southbound::watch(
-            client(&lab.southbound),
-            southbound::spec(false, true),
-            Duration::from_secs(30),
-            Arc::clone(&store.view),
-            Arc::clone(&store.connection),
-            move |_| changes.southbound_changed(),
-        );
-        let following = tokio::spawn(following);
         let options = WarmOptions {
             coalesce: Duration::from_millis(200),
             min_interval: Duration::from_secs(1),
@@ -208,20 +184,8 @@ fn prepare(lab: &Lab) -> Duration {
             timeout: Duration::from_mins(2),
             keep: Duration::from_mins(10),
         };
-        let northbound = Northbound::new(client(&lab.northbound));
-        let (warmer, warming) =
-            Warmer::new(northbound.clone(), stores.clone(), options, metrics.clone());
-        let warming = tokio::spawn(warming);
-        while store
-            .view
-            .load()
-            .locality
-            .switches_of("default", "vm3")
-            .is_none()
-        {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        let preparer = Preparer::new(northbound, stores, warmer, options, metrics);
+        let [southbound, northbound] = [&lab.southbound, &lab.northbound].map(Server::unix);
+        let berth = Preparing::start(&southbound, &northbound, cluster, options, &["vm3"]).await;
         let target = Target {
             namespace: "default".to_owned(),
             vm: "vm3".to_owned(),
@@ -230,15 +194,8 @@ fn prepare(lab: &Lab) -> Duration {
             node: PREPARED.to_owned(),
         };
         let start = Instant::now();
-        let (_, warm) = preparer.prepare(&target).await;
+        let (_, warm) = berth.preparer.prepare(&target).await;
         assert_eq!(warm, WarmOutcome::Warmed);
-        let took = start.elapsed();
-        following.abort();
-        warming.abort();
-        took
+        start.elapsed()
     })
-}
-
-fn client(server: &Server) -> ClientOptions {
-    ClientOptions::new(Endpoints::parse("the benchmark", &server.unix()).unwrap())
 }

@@ -203,9 +203,10 @@ impl Keeper {
             let record = records.get(id);
             record.is_some_and(|record| record.migration == *migration)
         });
-        let ports = self.northbound.ports(records.keys().copied()).await?;
+        let options = self.northbound.options_of(records.keys().copied());
+        let options = options.await?;
         for (id, record) in records {
-            let options = ports.get(&id).map(|port| &port.options);
+            let options = options.get(&id);
             let progress = self.progress(id, record, cluster);
             let upkeep = record.pair.keep_up(options, progress);
             let Some((change, done)) = self.change(id, record, upkeep, options).await else {

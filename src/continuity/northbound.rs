@@ -136,35 +136,6 @@ impl Northbound {
         ];
         let selects = [by_mark, by_name]
             .map(|conditions| transaction.select(PORT, &conditions, PORT_COLUMNS));
-        let ports = self.read_ports(transaction, &selects).await?;
-        Ok(ports.into_values().collect())
-    }
-
-    /// The ports of these ids that are there.
-    ///
-    /// # Errors
-    /// The database can't be read.
-    pub async fn ports(
-        &self,
-        ids: impl IntoIterator<Item = Uuid>,
-    ) -> Result<BTreeMap<Uuid, Port>, TransactError> {
-        let mut transaction = reading();
-        let selects: Vec<_> = ids
-            .into_iter()
-            .map(|id| transaction.select(PORT, &[Condition::row(id)], PORT_COLUMNS))
-            .collect();
-        if selects.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        self.read_ports(transaction, &selects).await
-    }
-
-    /// The ports that a transaction selects, with their records.
-    async fn read_ports(
-        &self,
-        mut transaction: Transaction,
-        selects: &[usize],
-    ) -> Result<BTreeMap<Uuid, Port>, TransactError> {
         let global = transaction.select(GLOBAL, &[], &["external_ids"]);
         let reply = self.transact(&transaction).await?;
         let ids = reply.rows(global).first();
@@ -176,7 +147,30 @@ impl Northbound {
             port.record = records.pairs.get(&port.id.to_string()).cloned();
             Some((port.id, port))
         });
-        Ok(ports.collect())
+        let ports: BTreeMap<_, _> = ports.collect();
+        Ok(ports.into_values().collect())
+    }
+
+    /// The options of the ports of these ids that are there.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub async fn options_of(
+        &self,
+        ids: impl IntoIterator<Item = Uuid>,
+    ) -> Result<BTreeMap<Uuid, Options>, TransactError> {
+        let mut transaction = reading();
+        let selects: Vec<_> = ids
+            .into_iter()
+            .map(|id| transaction.select(PORT, &[Condition::row(id)], PORT_COLUMNS))
+            .collect();
+        if selects.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let reply = self.transact(&transaction).await?;
+        let rows = selects.iter().flat_map(|select| reply.rows(*select));
+        let ports = rows.filter_map(Port::read);
+        Ok(ports.map(|port| (port.id, port.options)).collect())
     }
 
     /// Changes ports, all of them or none.
@@ -213,7 +207,6 @@ impl Northbound {
     /// The database can't be read.
     pub async fn state(&self) -> Result<State, TransactError> {
         let mut transaction = reading();
-        let is_ours = || Condition::new("external_ids", Function::Includes, Datum::map([OWNER]));
         let global = transaction.select(GLOBAL, &[], &["nb_cfg", "external_ids"]);
         let external = [Condition::equal("type", "external"), is_ours()];
         let ports = transaction.select(PORT, &external, &["_uuid", "name", "external_ids"]);
@@ -305,7 +298,7 @@ impl Northbound {
             transaction.mutate(SWITCH, &holds, &remove);
         }
         for name in &left.groups {
-            transaction.delete(GROUP, &[Condition::equal("name", name.clone())]);
+            transaction.delete(GROUP, &[Condition::equal("name", name.clone()), is_ours()]);
         }
         let of_ports = left.ports.iter().map(|name| warm_key(name));
         let keys = of_ports.chain(left.records.iter().cloned());
@@ -341,6 +334,11 @@ fn reading() -> Transaction {
     Transaction::new(DATABASE).repeatable()
 }
 
+/// The rows that berth made.
+fn is_ours() -> Condition {
+    Condition::new("external_ids", Function::Includes, Datum::map([OWNER]))
+}
+
 /// As ovn-nbctl does, from the largest value on to the smallest.
 const fn next_nb_cfg(nb_cfg: i64) -> i64 {
     if nb_cfg == i64::MAX { 1 } else { nb_cfg + 1 }
@@ -355,7 +353,7 @@ fn create(transaction: &mut Transaction, need: &Need) {
     // A switch that is gone would leave the group alone.
     transaction.verify(SWITCH, switch_id, [("_uuid", switch_id.into())]);
     // A group that lost its port, and was not collected yet.
-    transaction.delete(GROUP, &[Condition::equal("name", name.clone())]);
+    transaction.delete(GROUP, &[Condition::equal("name", name.clone()), is_ours()]);
     let member = [
         ("chassis_name", place.chassis.as_str().into()),
         ("priority", 1.into()),

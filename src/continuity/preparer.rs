@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use strum::{AsRefStr, VariantArray};
 use tokio::time::{Instant, timeout};
 
+use crate::cluster::ClusterView;
 use crate::cluster::object::ObjectKey;
 use crate::continuity::northbound::{Northbound, PortChange, has_changed};
 use crate::continuity::warmer::{NotWarm, Warmer};
@@ -213,7 +214,10 @@ impl Preparer {
             },
         };
         for _ in 0..TRIES {
-            match self.write_pair(&record, &source_names).await {
+            match self
+                .write_pair(&record, &source_names, &snapshot.cluster)
+                .await
+            {
                 Ok(outcome) => return outcome,
                 Err(error) if has_changed(&error) => {}
                 Err(error) => {
@@ -236,6 +240,7 @@ impl Preparer {
         &self,
         record: &PairRecord,
         source_names: &[&str],
+        cluster: &ClusterView,
     ) -> Result<PairOutcome, ovsdb::TransactError> {
         let ports = self
             .northbound
@@ -246,15 +251,25 @@ impl Preparer {
         let (mut has_foreign, mut is_written) = (false, false);
         for port in ports {
             let known = port.record.as_ref();
-            let ours = known.filter(|known| known.migration == record.migration);
+            // A migration that failed may be retried at once, to another node.
+            let ours = known.filter(|known| {
+                known.migration == record.migration
+                    || cluster.vmi_of_active_migration(&known.migration).is_none()
+            });
             let pair = ours.map(|ours| &ours.pair);
             let options = match record.pair.prepare(&port.options, source_names, pair) {
                 Preparation::Write(options) => {
                     is_written = true;
                     Some((port.options.clone(), options))
                 }
-                // It is that of an earlier migration, which did not end in order.
-                Preparation::Present if known.is_some() && ours.is_none() => None,
+                // berth wrote it for an earlier migration, which did not end in order.
+                Preparation::Present
+                    if known.is_some_and(|known| {
+                        known.migration != record.migration && known.pair == record.pair
+                    }) =>
+                {
+                    None
+                }
                 Preparation::Present => continue,
                 Preparation::Foreign => {
                     has_foreign = true;

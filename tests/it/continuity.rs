@@ -1,6 +1,12 @@
 //! The bind verb, and the network of a migration on a real OVN: the pair on the VM's ports, warm ports, and
 //! what the leader tidies up.
 
+mod faults;
+mod gate;
+mod kube_ovn;
+mod whole;
+mod world;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,20 +14,18 @@ use arc_swap::ArcSwap;
 use berth::cluster::ClusterView;
 use berth::config::Config;
 use berth::continuity::{
-    Binder, Keeper, Metrics, Northbound, PairOutcome, Preparer, Target, Upholding, WarmOptions,
-    WarmOutcome, Warmer,
+    Binder, Keeper, Metrics, PairOutcome, Target, Upholding, WarmOptions, WarmOutcome,
 };
 use berth::http::{self, Service};
 use berth::metrics::Registry;
-use berth::ovn::{ChassisView, ConnectionMetrics, southbound};
-use berth::snapshot::{Changes, SouthboundStore, Stores};
+use berth::snapshot::Stores;
 use kube::Client;
-use ovsdb::{ClientOptions, Endpoints};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
 
+use self::whole::Whole;
 use crate::apiserver::{ApiServer, Verb};
-use crate::ovn_lab::{Lab, Server};
+use crate::ovn_lab::Lab;
+use crate::preparing::Preparing;
 use crate::process::berth;
 use crate::southbound::chassis;
 use crate::support::{Asked, cluster, item, items, until, view};
@@ -111,7 +115,16 @@ fn lab() -> Option<Lab> {
     port(&lab, "s2", "other.default", "default/other");
     lab.plug("el9-0", "web.default");
     lab.nbctl(&["sync"]);
+    while !is_up(&lab, "web.default") {
+        std::thread::yield_now();
+    }
     Some(lab)
+}
+
+/// Whether northd says that a port is bound.
+fn is_up(lab: &Lab, port: &str) -> bool {
+    let select = json!({"op": "select", "table": "Logical_Switch_Port", "where": [["name", "==", port]], "columns": ["up"]});
+    lab.northbound.transact(&lab.ovn, &[select])[0]["rows"][0]["up"] == true
 }
 
 fn nbctl(lab: &Lab, args: &str) {
@@ -166,77 +179,23 @@ fn records(lab: &Lab) -> usize {
     keys.filter(|key| key.starts_with("berth-")).count()
 }
 
-/// Everything of berth but its routes, on one OVN and one API server.
-struct Continuity {
-    stores: Stores,
-    northbound: Northbound,
-    preparer: Preparer,
-    registry: Registry,
-    metrics: Metrics,
-    tasks: [JoinHandle<()>; 2],
-}
-
-impl Drop for Continuity {
-    fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+impl Preparing {
+    /// A replica on a lab, which knows the VMs of [`lab`].
+    async fn on(lab: &Lab, cluster: &Value, options: WarmOptions) -> Self {
+        Self::at(lab, &lab.northbound.unix(), cluster, options).await
     }
-}
 
-fn options_of(server: &Server) -> ClientOptions {
-    ClientOptions::new(Endpoints::parse("test", &server.unix()).unwrap())
-}
-
-impl Continuity {
-    async fn start(lab: &Lab, cluster: &Value, options: WarmOptions) -> Self {
-        let registry = Registry::default();
-        let metrics = Metrics::register(&registry).unwrap();
-        let changes = Changes::default();
-        let source = SouthboundStore {
-            view: Arc::new(ArcSwap::from_pointee(ChassisView::default())),
-            connection: Arc::new(ConnectionMetrics::register(&registry).unwrap()),
-            stale_after: Duration::from_hours(1),
-        };
-        let stores = Stores {
-            cluster: Arc::new(ArcSwap::from_pointee(view(cluster))),
-            southbound: Some(source.clone()),
-            changes: changes.clone(),
-        };
-        let following = southbound::watch(
-            options_of(&lab.southbound),
-            southbound::spec(false, true),
-            Duration::from_secs(30),
-            Arc::clone(&source.view),
-            Arc::clone(&source.connection),
-            move |_| changes.southbound_changed(),
-        );
-        let following = tokio::spawn(following);
-        let northbound = Northbound::new(options_of(&lab.northbound));
-        let (warmer, warming) =
-            Warmer::new(northbound.clone(), stores.clone(), options, metrics.clone());
-        let warming = tokio::spawn(warming);
-        let preparer = Preparer::new(
-            northbound.clone(),
-            stores.clone(),
-            warmer,
-            options,
-            metrics.clone(),
-        );
-        until("the ports", || {
-            let view = source.view.load();
-            view.locality.switches_of("default", "web").is_some()
-                && view.locality.switches_of("default", "other").is_some()
-        })
-        .await;
-        Self {
-            stores,
+    /// The same, with another way to the northbound database.
+    async fn at(lab: &Lab, northbound: &str, cluster: &Value, options: WarmOptions) -> Self {
+        let vms = ["web", "other"];
+        Self::start(
+            &lab.southbound.unix(),
             northbound,
-            preparer,
-            registry,
-            metrics,
-            tasks: [following, warming],
-        }
+            view(cluster),
+            options,
+            &vms,
+        )
+        .await
     }
 
     fn keeper(&self, client: Client, upholding: Upholding) -> Keeper {
@@ -272,7 +231,7 @@ async fn client(server: &ApiServer) -> Client {
 #[tokio::test(flavor = "multi_thread")]
 async fn ovn_first_landing_waits_until_the_chassis_has_the_flows_of_the_vpc() {
     let Some(lab) = lab() else { return };
-    let continuity = Continuity::start(&lab, &migrating(), OPTIONS).await;
+    let continuity = Preparing::on(&lab, &migrating(), OPTIONS).await;
     assert!(!lab.has_flows("el9-1", "s1") && !lab.has_flows("el9-1", "s2"));
 
     let prepared = continuity.preparer.prepare(&target("web", "el9-1")).await;
@@ -321,7 +280,7 @@ async fn ovn_first_landing_waits_until_the_chassis_has_the_flows_of_the_vpc() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ovn_two_vms_of_one_vpc_that_land_together_share_a_warm_port() {
     let Some(lab) = lab() else { return };
-    let continuity = Continuity::start(&lab, &migrating(), OPTIONS).await;
+    let continuity = Preparing::on(&lab, &migrating(), OPTIONS).await;
     let (web, other) = (target("web", "el9-1"), target("other", "el9-1"));
     let (one, two) = tokio::join!(
         continuity.preparer.prepare(&web),
@@ -338,7 +297,7 @@ async fn ovn_underlay_and_options_of_others_are_left_alone() {
         &lab,
         "set Logical_Switch_Port web.default options:requested-chassis=el9-2",
     );
-    let continuity = Continuity::start(&lab, &migrating(), OPTIONS).await;
+    let continuity = Preparing::on(&lab, &migrating(), OPTIONS).await;
     let (pair, _) = continuity.preparer.prepare(&target("web", "el9-1")).await;
     assert_eq!(pair, PairOutcome::Foreign);
     assert_eq!(options(&lab, "web.default"), [json!("el9-2"), Value::Null]);
@@ -367,25 +326,16 @@ async fn ovn_underlay_and_options_of_others_are_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ovn_chassis_that_is_dead_or_databases_that_are_gone_do_not_hold_a_migration_for_ever() {
-    let Some(mut lab) = lab() else { return };
-    let hasty = WarmOptions {
-        timeout: Duration::from_secs(1),
-        ..OPTIONS
-    };
-    let continuity = Continuity::start(&lab, &migrating(), hasty).await;
-    lab.kill_controller("el9-1");
-    let (_, warm) = continuity.preparer.prepare(&target("web", "el9-1")).await;
-    assert_eq!(warm, WarmOutcome::Late);
-
-    lab.northbound.kill();
-    let prepared = continuity.preparer.prepare(&target("web", "el9-2")).await;
-    assert_eq!(prepared, (PairOutcome::Failed, WarmOutcome::Failed));
+async fn ovn_vm_without_a_port_gets_none() {
+    let Some(lab) = lab() else { return };
+    let before = Whole::read(&lab);
+    let continuity = Preparing::on(&lab, &migrating(), OPTIONS).await;
     let unknown = continuity
         .preparer
         .prepare(&target("nobody", "el9-2"))
         .await;
     assert_eq!(unknown, (PairOutcome::Unknown, WarmOutcome::Unknown));
+    before.is_back(&lab);
 }
 
 /// The captured cluster at an API server.
@@ -402,7 +352,7 @@ async fn served(cluster: &Value) -> (ApiServer, Client) {
 async fn ovn_leader_restores_a_pair_while_the_migration_runs_and_removes_it_after_the_end() {
     let Some(lab) = lab() else { return };
     let mut cluster = migrating();
-    let continuity = Continuity::start(&lab, &cluster, OPTIONS).await;
+    let continuity = Preparing::on(&lab, &cluster, OPTIONS).await;
     let (server, client) = served(&cluster).await;
     let mut keeper = continuity.keeper(client, Upholding::while_on(KEEP));
     continuity.preparer.prepare(&target("web", "el9-1")).await;
@@ -460,7 +410,7 @@ async fn ovn_leader_keeps_the_pair_for_a_migration_that_follows_a_failed_one() {
         &lab,
         "set Logical_Switch_Port web.default options:requested-chassis=el9-0",
     );
-    let continuity = Continuity::start(&lab, &cluster, OPTIONS).await;
+    let continuity = Preparing::on(&lab, &cluster, OPTIONS).await;
     continuity.preparer.prepare(&target("web", "el9-1")).await;
 
     // The first has failed, nobody has finished the port, and the next one goes to the same node.
@@ -505,7 +455,7 @@ async fn ovn_leader_keeps_the_pair_for_a_migration_that_follows_a_failed_one() {
 async fn ovn_pair_is_not_restored_once_the_vm_has_arrived() {
     let Some(lab) = lab() else { return };
     let mut cluster = migrating();
-    let continuity = Continuity::start(&lab, &cluster, OPTIONS).await;
+    let continuity = Preparing::on(&lab, &cluster, OPTIONS).await;
     continuity.preparer.prepare(&target("web", "el9-1")).await;
     let vmi = item(&mut cluster, "VirtualMachineInstance", "web");
     vmi["status"]["migrationState"] = json!({
@@ -527,7 +477,7 @@ async fn ovn_pod_that_only_looks_like_a_target_and_a_node_that_ovn_does_not_find
     let Some(mut lab) = lab() else { return };
     lab.add("el9-3.example.com", &chassis(4));
     lab.nbctl(&["sync"]);
-    let continuity = Continuity::start(&lab, &migrating(), OPTIONS).await;
+    let continuity = Preparing::on(&lab, &migrating(), OPTIONS).await;
     let forged = Target {
         migration: "m-other".to_owned(),
         ..target("web", "el9-1")
@@ -548,11 +498,11 @@ async fn ovn_leader_deletes_warm_ports_that_no_migration_needs_also_those_of_a_r
     let Some(lab) = lab() else { return };
     let cluster = migrating();
     let (_server, client) = served(&cluster).await;
-    let before = Continuity::start(&lab, &cluster, OPTIONS).await;
+    let before = Preparing::on(&lab, &cluster, OPTIONS).await;
     before.preparer.prepare(&target("web", "el9-1")).await;
     drop(before);
 
-    let continuity = Continuity::start(&lab, &cluster, OPTIONS).await;
+    let continuity = Preparing::on(&lab, &cluster, OPTIONS).await;
     let mut keeper = continuity.keeper(client.clone(), Upholding::while_on(KEEP));
     keeper.look().await.unwrap();
     assert_eq!(of_berth(&lab, "Logical_Switch_Port").len(), 1);
@@ -682,7 +632,7 @@ async fn ovn_bind_of_a_target_prepares_its_network_and_of_another_pod_does_not()
         json!({"kubevirt.io": "virt-launcher", "kubevirt.io/migrationJobUID": migration()});
     server.apply(pod("target", &labels));
     server.apply(pod("new", &json!({"kubevirt.io": "virt-launcher"})));
-    let continuity = Continuity::start(&lab, &migrating(), OPTIONS).await;
+    let continuity = Preparing::on(&lab, &migrating(), OPTIONS).await;
     let binder = Binder::new(
         client,
         Some(continuity.preparer.clone()),
@@ -712,9 +662,10 @@ async fn ovn_bind_of_a_target_prepares_its_network_and_of_another_pod_does_not()
 #[tokio::test(flavor = "multi_thread")]
 async fn ovn_cleanup_shows_what_is_left_over_and_deletes_it_with_apply() {
     let Some(lab) = lab() else { return };
+    let before = Whole::read(&lab);
     let mut cluster = migrating();
     let (server, _) = served(&cluster).await;
-    let continuity = Continuity::start(&lab, &cluster, OPTIONS).await;
+    let continuity = Preparing::on(&lab, &cluster, OPTIONS).await;
     continuity.preparer.prepare(&target("web", "el9-1")).await;
     drop(continuity);
     let dir = tempfile::tempdir().unwrap();
@@ -752,8 +703,7 @@ async fn ovn_cleanup_shows_what_is_left_over_and_deletes_it_with_apply() {
         (code, said),
         (0, format!("{shown}\n3 deleted, 0 left over\n"))
     );
-    assert_eq!(options(&lab, "web.default"), [Value::Null, Value::Null]);
-    assert_eq!(records(&lab), 0);
+    before.is_back(&lab);
     let (code, said, _) = run(&[]);
     let nothing = "nothing of berth is left over in the northbound database\n";
     assert_eq!((code, said.as_str()), (0, nothing));

@@ -55,6 +55,7 @@ mod ovn_southbound;
 mod ovn_tls;
 mod plugin;
 mod preempt_captures;
+mod preparing;
 mod prioritize_captures;
 mod process;
 mod prometheus;

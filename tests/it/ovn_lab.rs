@@ -25,6 +25,7 @@ use ovsdb::{
     ClientEvent, ClientOptions, Endpoints, ErrorKind, MonitorPlan, Row, Schema, TableCache,
     UpdateFormat, Uuid, follow,
 };
+use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -49,13 +50,14 @@ impl Ovn {
     /// The programs, unless the test is left out.
     pub(crate) fn find() -> Option<Self> {
         let program = tools::find("ovn-controller", TEST)?;
+        let programs = program.parent().unwrap().to_owned();
+        // As `make install` puts them, so that another release in front of `PATH` has its own schemas.
+        let beside = programs.join("../share");
         let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/ovn/usr/share");
-        let shares = [unpacked, PathBuf::from("/usr/share")];
+        let shares = [beside, unpacked, PathBuf::from("/usr/share")];
         let share = shares.into_iter().find(|share| share.join("ovn").is_dir());
-        Some(Self {
-            programs: program.parent().unwrap().to_owned(),
-            share: share.expect("OVN's schemas"),
-        })
+        let share = share.expect("OVN's schemas");
+        Some(Self { programs, share })
     }
 
     fn command(&self, program: &str, dir: &Path) -> Command {
@@ -254,6 +256,21 @@ impl Server {
         let _ = fs::remove_file(self.socket());
     }
 
+    /// The same, while others hold it; [`Self::restart`] is for later.
+    pub(crate) fn crash(&self) {
+        let child = &self.daemon.as_ref().unwrap().child;
+        rustix::process::kill_process(Pid::from_child(child), Signal::KILL).unwrap();
+        while UnixStream::connect(self.socket()).is_ok() {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Starts it again.
+    pub(crate) fn restart(&mut self, ovn: &Ovn) {
+        self.kill();
+        self.start(ovn);
+    }
+
     pub(crate) fn socket(&self) -> PathBuf {
         self.dir.join(format!("{}.sock", self.database))
     }
@@ -337,7 +354,7 @@ pub(crate) struct Lab {
     pub(crate) ovn: Ovn,
     pub(crate) northbound: Server,
     pub(crate) southbound: Server,
-    _northd: Daemon,
+    northd: Option<Daemon>,
     chassis: BTreeMap<&'static str, Chassis>,
     dir: TempDir,
 }
@@ -366,20 +383,31 @@ impl Lab {
         let (northbound, southbound) = (create("OVN_Northbound"), create("OVN_Southbound"));
         let global = json!({"op": "insert", "table": "NB_Global", "row": {}});
         northbound.transact(&ovn, &[global]);
-        let databases = [
-            format!("--ovnnb-db={}", northbound.unix()),
-            format!("--ovnsb-db={}", southbound.unix()),
-        ];
-        let [nb, sb] = databases.each_ref().map(String::as_str);
-        let northd = ovn.start("ovn-northd", &dir.path().join("central"), &[nb, sb]);
-        Some(Self {
+        let mut lab = Self {
             northbound,
             southbound,
-            _northd: northd,
+            northd: None,
             chassis: BTreeMap::new(),
             ovn,
             dir,
-        })
+        };
+        lab.start_northd();
+        Some(lab)
+    }
+
+    pub(crate) fn start_northd(&mut self) {
+        let databases = [
+            format!("--ovnnb-db={}", self.northbound.unix()),
+            format!("--ovnsb-db={}", self.southbound.unix()),
+        ];
+        let [nb, sb] = databases.each_ref().map(String::as_str);
+        let dir = self.dir.path().join("central");
+        self.northd = Some(self.ovn.start("ovn-northd", &dir, &[nb, sb]));
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill_northd(&mut self) {
+        self.northd.take().unwrap().kill();
     }
 
     /// Adds a node with its chassis.

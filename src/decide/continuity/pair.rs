@@ -89,8 +89,9 @@ impl Pair {
     }
 
     /// What becomes of a port with these options. `source_names` are all names of the source's chassis: of
-    /// its node and its own. `ours` is the pair that berth wrote to the port for the same migration:
-    /// kube-scheduler may choose another node after a bind that failed.
+    /// its node and its own. `ours` is the pair that berth wrote to the port for the same migration
+    /// or for one that has ended: kube-scheduler may choose another node after a bind that failed, and
+    /// so may a retry.
     #[must_use]
     pub fn prepare(
         &self,
@@ -121,10 +122,11 @@ impl Pair {
         };
         match progress {
             Progress::UnderWay => match (requested(options), strategy(options)) {
-                // An older migration was finished late, or another pod of the VM was deleted.
+                // Another pod of the VM was deleted.
                 (None, None) => Upkeep::Restore,
-                (Some(name), None) if name == self.source => Upkeep::Restore,
-                // As berth wrote it, or finished by somebody who knew of the end first, or another's.
+                // An older migration was finished late, some releases with the nodes of this one.
+                (Some(name), None) if name == self.source || name == self.target => Upkeep::Restore,
+                // As berth wrote it, or another's.
                 _ => Upkeep::Leave,
             },
             Progress::Ended { .. } if !self.is_in(options) => Upkeep::Forget,

@@ -70,8 +70,8 @@ fn while_the_migration_runs_a_removed_pair_is_restored() {
         ("-", "-", Restore),
         ("", "-", Restore),
         ("a", "-", Restore),
-        // Finished: the API server told somebody else of the end first.
-        ("b", "-", Leave),
+        // The API server is asked whether it has ended before it is written.
+        ("b", "-", Restore),
         ("a,c", "rarp", Leave),
         ("c", "-", Leave),
     ] {
