@@ -24,8 +24,23 @@ impl Scheduler {
 
     /// The same, and berth binds the pods of VMs.
     pub(crate) fn start_binding(world: &World, url: &str, ca: &Path) -> Self {
+        Self::start_binding_within(world, url, ca, None)
+    }
+
+    /// The same, and kube-scheduler waits no longer than this for a bind.
+    pub(crate) fn start_binding_within(
+        world: &World,
+        url: &str,
+        ca: &Path,
+        timeout: Option<&str>,
+    ) -> Self {
         let mut configuration = configuration(url, ca, &world.scheduler_kubeconfig);
         configuration["extenders"] = stanza(url, ca, &["--bind"])["extenders"].take();
+        let binding = &mut configuration["extenders"][1];
+        assert_eq!(binding["bindVerb"], "bind");
+        if let Some(timeout) = timeout {
+            binding["httpTimeout"] = timeout.into();
+        }
         Self::configured(world, &configuration)
     }
 

@@ -52,6 +52,8 @@ pub(crate) const ALL: &[Scenario] = scenarios![
     ovn::a_pod_that_fits_nowhere_is_scheduled_soon_after_a_chassis_returns,
     ovn::targets_land_where_their_network_is_local,
     continuity::a_target_is_bound_once_its_network_is_prepared_and_also_without_berth,
+    continuity::a_bind_that_waits_holds_up_no_other_pod_and_a_slow_or_failing_berth_no_vm,
+    continuity::filter_scores_and_preemption_go_on_where_berth_binds,
     certificates::both_callers_trust_what_two_replicas_made,
     certificates::what_others_spoil_is_repaired,
     installation::what_berth_needs_is_told_by_a_real_api_server,

@@ -1,5 +1,6 @@
 //! Migration targets, scheduled by a real kube-scheduler that asks berth.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -25,16 +26,28 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 
 const JUDGED: &str = "berth_extender_requests_total{outcome=\"judged\",verb=\"filter\"";
 
+/// How kube-scheduler is started.
+pub(super) type Start = fn(&World, &str, &Path) -> Scheduler;
+
 /// One replica that kube-scheduler asks.
 fn serve(world: &World) -> (Berth, Service, Scheduler) {
+    serve_to(world, Scheduler::start)
+}
+
+fn serve_to(world: &World, start: Start) -> (Berth, Service, Scheduler) {
     let berth = world.berth("berth");
     let service = world.service(&[&berth]);
-    let scheduler = Scheduler::start(world, &service.url(), &world.ca);
+    let scheduler = start(world, &service.url(), &world.ca);
     (berth, service, scheduler)
 }
 
 pub(crate) fn a_target_lands_on_a_right_node_and_never_on_a_wrong_one(world: &mut World) {
-    let (berth, _service, scheduler) = serve(world);
+    targets_land(world, Scheduler::start);
+}
+
+/// Returns the replica that was asked.
+pub(super) fn targets_land(world: &World, start: Start) -> Berth {
+    let (berth, _service, scheduler) = serve_to(world, start);
     let namespace = world.namespace("landing");
     let api = &world.api;
     let mut targets = Vec::new();
@@ -64,6 +77,7 @@ pub(crate) fn a_target_lands_on_a_right_node_and_never_on_a_wrong_one(world: &mu
     let not_guarded = "berth_extender_requests_total{outcome=\"not_guarded\",verb=\"filter\"";
     assert_eq!(berth.metric(not_guarded), 1);
     scheduler.assert_always_answered();
+    berth
 }
 
 /// What is in the way of a VM that runs on `el9-0` on one of the other nodes.
@@ -188,12 +202,17 @@ pub(crate) fn a_rejected_pod_is_scheduled_soon_after_its_obstacle_goes(world: &m
 /// How many migrations have their target on each of two nodes, and how many pods choose between them
 /// each time: as many by chance is one time in a thousand.
 const ARRIVING: u64 = 4;
-const CHOICES: u64 = 5;
+pub(super) const CHOICES: u64 = 5;
 
 const GAUGE: &str = "berth_migrations_arriving";
 
 pub(crate) fn scores_move_the_choice_between_two_equal_nodes(world: &mut World) {
-    let (berth, _service, scheduler) = serve(world);
+    scores_decide(world, Scheduler::start);
+}
+
+/// Returns the replica that was asked.
+pub(super) fn scores_decide(world: &World, start: Start) -> Berth {
+    let (berth, _service, scheduler) = serve_to(world, start);
     let namespace = world.namespace("choosing");
     let api = &world.api;
     // For a VM on el9-0 there are el9-1 and el9-2, with the same on both.
@@ -247,12 +266,17 @@ pub(crate) fn scores_move_the_choice_between_two_equal_nodes(world: &mut World) 
         assert_eq!(berth.metric(series), expect, "{series}");
     }
     scheduler.assert_always_answered();
+    berth
 }
 
 const CLASSES: &str = "/apis/scheduling.k8s.io/v1/priorityclasses";
 
 pub(crate) fn nobody_is_evicted_where_the_guard_rejects(world: &mut World) {
-    let (berth, _service, scheduler) = serve(world);
+    preemption_is_guarded(world, Scheduler::start);
+}
+
+pub(super) fn preemption_is_guarded(world: &World, start: Start) {
+    let (berth, _service, scheduler) = serve_to(world, start);
     let namespace = world.namespace("evicting");
     let api = &world.api;
     for (name, value) in [("vital", 1_000), ("some", 10)] {
