@@ -93,7 +93,7 @@ bashdir = $(sharedir)/bash-completion/completions
 zshdir = $(sharedir)/zsh/site-functions
 fishdir = $(sharedir)/fish/vendor_completions.d
 
-install: ## Install berth as a command and a kubectl plugin: make install PREFIX=~/.local [BERTH_BIN=FILE]
+install: ## Install berth as a command and a kubectl plugin: make install PREFIX=$HOME/.local [BERTH_BIN=FILE]
 ifeq ($(BERTH_BIN),)
 	cargo build --locked --release --bin berth
 endif
