@@ -20,7 +20,7 @@ Everything that berth finds has a code. A code never changes its meaning. `berth
 | `BRT06…` | what berth requires of a cluster and of its own installation |
 | `BRT09…` | what could not be judged |
 
-This page is generated from the tables in `src/decide/checks.rs`, `src/decide/causes.rs`,
+This page is generated from the tables in `src/decide/checks.rs`, `src/decide/causes`,
 `src/decide/advisories.rs` and `src/decide/requirements.rs`.
 ";
 
