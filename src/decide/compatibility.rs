@@ -36,7 +36,7 @@ pub const KUBE_OVN: Compatibility = Compatibility {
     component: "Kube-OVN",
     known: between(Version(1, 12, 0), Version(1, 17, 0)),
     tested: "none: annotations of nodes and pods of agents are made as Kube-OVN makes them",
-    otherwise: "1.12 to 1.16: labels, annotations and known bugs were read in their sources.",
+    otherwise: "1.12 to 1.16: labels, annotations and known bugs were read in their sources. For [continuity](continuity.md), tests write to a real OVN what the controllers of 1.13 to 1.16 write during a migration.",
 };
 
 /// OVN-Kubernetes, whose images have no version that berth could compare.
@@ -51,7 +51,7 @@ pub const OVN_KUBERNETES: Compatibility = Compatibility {
 pub const OVN: Compatibility = Compatibility {
     component: "OVN",
     known: between(Version(22, 12, 0), Version(25, 4, 0)),
-    tested: "23.03: ovn-northd, ovn-controller and the databases run in the integration tests, where they are installed",
+    tested: "23.03: ovn-northd, ovn-controller and the databases run in the integration tests, where they are installed. 25.09.4: these tests were run by hand",
     otherwise: "22.12, 24.03 and 25.03, which Kube-OVN ships: known bugs were read in their sources.",
 };
 
