@@ -166,6 +166,9 @@ mod tests {
             write_report(&report, output, layout, &mut pipe, |_| none(), none).unwrap();
             assert!(pipe.taken == expect.as_bytes(), "{output:?}");
             assert!(pipe.largest <= PIECE, "{output:?}: {}", pipe.largest);
+            let mut plain = anstream::StripStream::new(Vec::new());
+            write_report(&report, output, layout, &mut plain, |_| none(), none).unwrap();
+            assert!(plain.into_inner() == expect.as_bytes(), "{output:?}");
         }
     }
 

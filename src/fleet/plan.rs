@@ -194,7 +194,7 @@ fn move_in_waves<'f>(
                 continue;
             }
             let is_of_namespace = |moving: &Body<'_>| moving.namespace() == body.namespace();
-            if judge.exceeds_quota(&vm.judgement) && moving.iter().any(is_of_namespace) {
+            if moving.iter().any(is_of_namespace) && judge.exceeds_quota(&vm.judgement) {
                 // There is room again when the pods that this wave leaves are gone.
                 later.push(vm);
                 continue;

@@ -104,6 +104,7 @@ fn commands_flags_and_values_are_completed_without_a_cluster() {
         (&["explain", "BRT0109"], &["BRT0109", ":4"]),
         (&["explain", "brt0109"], &["BRT0109", ":4"]),
         (&["check", "--suppress", "BRT0109"], &["BRT0109", ":4"]),
+        (&["drain", "--suppress", "BRT0109"], &["BRT0109", ":4"]),
         (&["completion", "z"], &["zsh", ":4"]),
         // A directory goes on, and so no space follows it.
         (&["check", "--snapshot", "du"], &["dumps/", ":6"]),
