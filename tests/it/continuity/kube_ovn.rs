@@ -18,11 +18,12 @@ const STRATEGY: &str = "activation-strategy";
 /// Releases whose controllers differ in this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Release {
-    /// 1.13.3 to 1.14.12.
+    /// 1.13.3. From 1.13.4 to 1.14.12 only migrations that have been completed are passed over.
     V1_13_3,
     /// 1.14.13 to 1.14.20.
     V1_14_13,
-    /// 1.14.31 to 1.14.41, 1.15.3 to 1.15.13 and 1.16.0 to 1.16.2.
+    /// 1.14.31 to 1.14.41, 1.15.3 to 1.15.13 and 1.16.0 to 1.16.2. The others from 1.14.21 on do not compare
+    /// the UID.
     V1_15_13,
     /// 1.15.14 and later, 1.16.3 and later.
     V1_15_14,
@@ -59,15 +60,20 @@ impl KubeOvn<'_> {
         let state = &vmi["status"]["migrationState"];
         let uid = &vmi_migration["metadata"]["uid"];
         let is_of_another = state["migrationUid"] != *uid;
-        if self.release == V1_13_3 {
-            if state["sourcePod"].is_null() {
-                return Ok(());
+        let compares_uid = [V1_15_13, V1_15_14].contains(&self.release);
+        let is_passed_over = match self.release {
+            V1_13_3 => state["sourcePod"].is_null(),
+            V1_14_13 => {
+                state["sourcePod"].is_null()
+                    || vmi_migration["status"]["migrationState"]["completed"] == true
             }
-        } else if is_of_another && has_ended {
+            V1_15_13 | V1_15_14 => is_of_another && has_ended,
+        };
+        if is_passed_over {
             return Ok(());
         }
         let [source, target] = ["sourceNode", "targetNode"].map(|field| {
-            let is_known = self.release == V1_13_3 || !is_of_another;
+            let is_known = !compares_uid || !is_of_another;
             let node = is_known.then(|| state[field].as_str()).flatten();
             node.unwrap_or_default().to_owned()
         });
