@@ -16,7 +16,7 @@ pub mod view;
 pub mod watch;
 
 pub use index::Index;
-pub use lookup::{Lookup, VmiReader};
+pub use lookup::{Lookup, NodeNames, VmiReader};
 pub use metrics::Metrics;
 pub use object::{Object, ObjectKind};
 pub use view::ClusterView;

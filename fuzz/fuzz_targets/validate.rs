@@ -22,7 +22,7 @@ fuzz_target!(init: berth_fuzz::catch_stack_overflow(), |data: &[u8]| {
         migration_admission: MigrationAdmission::Deny,
         ..Policy::default()
     };
-    let Ok(answer) = validate(text, &captured_cluster(), &policy) else {
+    let Ok(answer) = validate(text, &captured_cluster(), &policy, None) else {
         return;
     };
     let reply: Value = serde_json::from_slice(&answer.json).expect("a reply is JSON");

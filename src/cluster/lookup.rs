@@ -1,7 +1,8 @@
-//! Look-ups of single VMIs at the API server, for pods that arrive before the watch delivers their VMI.
-//! Look-ups are limited in rate, and an absent VMI is not looked up again for a moment.
+//! Look-ups at the API server: of single VMIs, for pods that arrive before the watch delivers their VMI, and of the
+//! nodes that have some labels, which the view does not keep. Look-ups are limited in rate, and an absent VMI is
+//! not looked up again for a moment.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,13 +10,17 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use kube::Client;
+use serde::Deserialize;
 use strum::IntoStaticStr;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::api::{Cause, Fault, is_object_name};
 use crate::cluster::Metrics;
 use crate::cluster::kinds::WatchedResource;
+use crate::cluster::load::list;
 use crate::cluster::object::{Object, ObjectKey};
+use crate::cluster::parts::Part;
 use crate::cluster::rate::SourceRate;
 use crate::cluster::source::Source;
 use crate::domain::Vmi;
@@ -54,11 +59,16 @@ const REMEMBERED: &str = "remembered";
 
 type Read = BoxFuture<'static, Lookup>;
 
-/// Reads VMIs, each once at a time however many ask.
+/// Names of nodes.
+pub type NodeNames = HashSet<Box<str>>;
+
+/// Reads VMIs, each once at a time however many ask, and lists nodes.
 pub struct VmiReader {
     client: Client,
     patience: Duration,
     state: Mutex<State>,
+    /// For the list of nodes that is on its way: one at a time, because each may be of all nodes.
+    listing: Semaphore,
     metrics: Arc<Metrics>,
 }
 
@@ -82,6 +92,7 @@ impl VmiReader {
                 rate: SourceRate::per_second(per_second),
                 absent: HashMap::new(),
             }),
+            listing: Semaphore::new(1),
             metrics,
         }
     }
@@ -111,6 +122,32 @@ impl VmiReader {
             self.lock().absent.insert(vmi, Instant::now());
         }
         lookup
+    }
+
+    /// The names of the nodes whose labels match a selector, for a source; `None` where they could not be listed
+    /// in this time, or too much was looked up already.
+    pub async fn nodes_with(
+        &self,
+        source: IpAddr,
+        selector: &str,
+        patience: Duration,
+    ) -> Option<NodeNames> {
+        if !self.lock().rate.take(source, Instant::now()) {
+            return None;
+        }
+        let listing = async {
+            let _turn = self.listing.acquire().await;
+            let path = "/api/v1/nodes";
+            list(&self.client, path, Some(selector), add_name).await
+        };
+        match timeout(patience.min(self.patience), listing).await {
+            Ok(Ok(names)) => Some(names),
+            Ok(Err(fault)) => {
+                tracing::debug!(%fault, "the nodes of an addedNodeSelector were not listed");
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     /// Whether this VMI was not there a moment ago.
@@ -159,6 +196,26 @@ impl VmiReader {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Adds the name of a listed object.
+fn add_name(names: &mut NodeNames, part: Part) {
+    #[derive(Deserialize)]
+    struct Listed {
+        metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    struct Metadata {
+        name: Box<str>,
+    }
+    let name = match part {
+        Part::Whole(text) => {
+            let node = serde_json::from_slice::<Listed>(&text).ok();
+            node.map(|node| node.metadata.name)
+        }
+        Part::TooLarge(large) => Some(large.name.into()),
+    };
+    names.extend(name);
 }
 
 impl std::fmt::Debug for VmiReader {

@@ -104,21 +104,46 @@ fn is_kubevirt_controller(username: &str) -> bool {
     name.is_some_and(|(_, name)| name.starts_with("kubevirt-") && name != "kubevirt-apiserver")
 }
 
-/// The verdict on the migration of a VM for which all nodes were evaluated.
+/// The labels that a migration adds to what its target's node has to have (`spec.addedNodeSelector`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Added<'a> {
+    /// The labels, as `KEY=VALUE,KEY=VALUE`.
+    pub labels: &'a str,
+    /// The nodes that pass all checks and have them.
+    pub passed: u64,
+    /// All nodes that do not have them.
+    pub lacking: u64,
+}
+
+/// The verdict on the migration of a VM for which all nodes were evaluated. Labels that the migration adds never
+/// refuse it: the selector of the VM comes before them, and is not known here.
 #[must_use]
 pub fn decide(
     counts: &VerdictCounts,
+    added: Option<Added<'_>>,
     vm: impl Display,
     machine_type: Option<&str>,
     may_refuse: bool,
 ) -> Decision {
     let rejected = counts.rejected();
-    let nodes = in_words(counts.passed + rejected);
+    let total = counts.passed + rejected;
+    let nodes = in_words(total);
+    // Where no node passes the checks, the labels change nothing.
+    let added = added.filter(|added| added.passed < counts.passed);
+    let passed = added.map_or(counts.passed, |added| added.passed);
     let line = |cause: Cause, text: String| {
         let code = cause.row().code;
         format!("{code} {}: {text}", cause.code_name())
     };
-    match (counts.passed, rejected) {
+    let of_labels = added.map(|added| {
+        let Added {
+            labels, lacking, ..
+        } = added;
+        let text = Cause::NodeSelector.row().text;
+        let text = format!("{text}: addedNodeSelector {labels} ({lacking} of {nodes})");
+        line(Cause::NodeSelector, text)
+    });
+    match (passed, total) {
         (0, 0) => Decision::silent(Outcome::NotJudged),
         (0, _) => {
             let text = format!("none of {nodes} can take VM {vm}");
@@ -126,23 +151,27 @@ pub fn decide(
             // That the database is out of reach says nothing about the nodes.
             let is_known = counts.failed[Check::SouthboundOutOfReach as usize] == 0;
             Decision {
-                outcome: if may_refuse && is_known {
+                outcome: if may_refuse && is_known && added.is_none() {
                     Outcome::Denied
                 } else {
                     Outcome::Warned
                 },
                 lines: [line(Cause::NoTarget, text)]
                     .into_iter()
+                    .chain(of_labels)
                     .chain(reasons)
                     .collect(),
             }
         }
         (1, _) => Decision {
             outcome: Outcome::Warned,
-            lines: vec![line(
+            lines: [line(
                 Cause::OneTarget,
                 format!("only 1 of {nodes} can take VM {vm}"),
-            )],
+            )]
+            .into_iter()
+            .chain(of_labels)
+            .collect(),
         },
         _ => Decision::silent(Outcome::Allowed),
     }

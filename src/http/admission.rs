@@ -16,7 +16,9 @@ use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::response::Response;
 use serde::Deserialize;
+use tokio::time::Instant;
 
+use crate::cluster::NodeNames;
 use crate::config::Span;
 use crate::decide::evaluate::VerdictCounts;
 use crate::decide::inject::Operation;
@@ -37,7 +39,12 @@ struct Answered {
     /// Why the object could not be read, for the log.
     problem: Option<String>,
     json: Vec<u8>,
+    /// The label selector whose nodes would change the answer, and are not known yet.
+    asks: Option<String>,
 }
+
+/// Answers a review, perhaps with the names of the nodes that an answer asked for.
+type Answer = fn(&str, &Service, Option<&NodeNames>) -> Result<Answered, Refusal>;
 
 /// The query of an admission review.
 #[derive(Deserialize)]
@@ -55,7 +62,7 @@ async fn respond(
     peer: Peer,
     parameters: Parameters,
     body: Body,
-    answer: fn(&str, &Service) -> Result<Answered, Refusal>,
+    answer: Answer,
 ) -> Response {
     let answered = answer_in_time(&service, peer, parameters, body, answer).await;
     service.finish(Surface::Admission, answered)
@@ -66,12 +73,25 @@ async fn answer_in_time(
     peer: Peer,
     parameters: Parameters,
     body: Body,
-    answer: fn(&str, &Service) -> Result<Answered, Refusal>,
+    answer: Answer,
 ) -> Result<Response, Refusal> {
     let patience = patience(service.handler_timeout, parameters)?;
     let request = service.admit_review(peer, patience, body).await?;
     let worker = Arc::clone(service);
-    let answered = request.run(move |text, _| answer(text, &worker)).await?;
+    let mut answered = request
+        .run(move |text, _| answer(text, &worker, None))
+        .await?;
+    // What was asked for may come late or not at all: then the first answer stands.
+    if let (Some(selector), Some(reader)) = (&answered.asks, &service.reader) {
+        let left = request.deadline().saturating_duration_since(Instant::now());
+        let reading = reader.nodes_with(request.peer().ip(), selector, left / 2);
+        if let Some(names) = reading.await {
+            let worker = Arc::clone(service);
+            answered = request
+                .run(move |text, _| answer(text, &worker, Some(&names)))
+                .await?;
+        }
+    }
     if let Some(problem) = &answered.problem {
         service.log_problem(Surface::Admission, problem);
     }

@@ -1,14 +1,19 @@
 //! `POST /validate`: the review of a migration that a real kube-apiserver sent, and changes of it.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
-use berth::cluster::ClusterView;
+use berth::cluster::{ClusterView, Metrics, VmiReader};
 use berth::config::Config;
 use berth::decide::admit::Outcome;
 use berth::decide::policy::Policy;
 use berth::http::validate;
+use berth::metrics::Registry;
 use berth::snapshot::Snapshot;
 use serde_json::{Value, json};
 
+use crate::apiserver::{ApiServer, Fault, Verb};
+use crate::live::{client, load};
 use crate::service::{Service, exchange, head};
 use crate::support::{Asked, capture, capture_json, cluster, item, items, view};
 
@@ -140,6 +145,96 @@ async fn a_migration_that_kubevirt_makes_by_itself_is_warned_about_and_never_ref
     assert_eq!(response, denied(&no_target().join("; ")));
 }
 
+/// The captured cluster, with an API server that lists its nodes.
+async fn beside(server: &ApiServer, config: &str) -> Asked {
+    load(server);
+    let limits = Config::parse(config).unwrap().limits;
+    let reader = VmiReader::new(
+        client(server).await,
+        limits.lookup_timeout.0,
+        limits.lookups_per_second,
+        Arc::new(Metrics::register(&Registry::default()).unwrap()),
+    );
+    Asked::with_reader(&cluster(), config, Some(Arc::new(reader)))
+}
+
+fn add_selector(labels: Value) -> impl FnOnce(&mut Value) {
+    |request| request["object"]["spec"]["addedNodeSelector"] = labels
+}
+
+fn lists_of_nodes(server: &ApiServer) -> usize {
+    server.count(|request| request.verb == Verb::List && request.resource == "nodes")
+}
+
+#[tokio::test]
+async fn an_added_node_selector_is_judged_and_warned_about_and_never_refused() {
+    const ZONE: &str = "topology.kubernetes.io/zone";
+    for enforced in [false, true] {
+        let server = ApiServer::start();
+        let asked = beside(&server, deny(enforced)).await;
+        let ask = async |labels: Value| review(&asked, add_selector(labels)).await;
+        assert_eq!(
+            ask(json!({"kubevirt.io/schedulable": "true"})).await,
+            allowed(&[])
+        );
+        let one = [
+            "BRT0402 OneTarget: only 1 of 9 nodes can take VM default/web",
+            "BRT0408 NodeSelector: node selector does not match: addedNodeSelector topology.kubernetes.io/zone=az0 (6 of 9 nodes)",
+        ];
+        assert_eq!(ask(json!({ ZONE: "az0" })).await, allowed(&one));
+        let none = [
+            "BRT0401 NoTarget: none of 9 nodes can take VM default/web",
+            "BRT0408 NodeSelector: node selector does not match: addedNodeSelector kubernetes.io/hostname=el9-1,topology.kubernetes.io/zone=az0 (9 of 9 nodes)",
+            "BRT0102 MachineType: machine type pc-q35-rhel9.2.0 not supported (4 of 9 nodes)",
+            "BRT0103 ChassisNotRegistered: OVN chassis not registered (1 of 9 nodes)",
+            "BRT0106 AgentsNotReady: OVN agents not ready (1 of 9 nodes)",
+        ];
+        let labels = json!({ ZONE: "az0", "kubernetes.io/hostname": "el9-1" });
+        assert_eq!(ask(labels).await, allowed(&none));
+        assert_eq!(outcomes(&asked), [1.0, 2.0, 0.0, 0.0, 0.0]);
+        assert_eq!(lists_of_nodes(&server), 3);
+    }
+}
+
+#[tokio::test]
+async fn an_added_node_selector_is_not_judged_where_the_nodes_cannot_be_listed() {
+    let selector = || add_selector(json!({"kubernetes.io/hostname": "nowhere"}));
+    let config = "{migrations: {admission: Deny}, limits: {lookupTimeout: 100ms}}";
+    let server = ApiServer::start();
+    let asked = beside(&server, config).await;
+    for fault in [Fault::status(500), Fault::hang()] {
+        server.fail(fault.verb(Verb::List).resource("nodes"));
+        assert_eq!(review(&asked, selector()).await, allowed(&[]));
+        server.heal();
+    }
+    server.deny(Verb::List, "nodes");
+    assert_eq!(review(&asked, selector()).await, allowed(&[]));
+    assert_eq!(outcomes(&asked), [3.0, 0.0, 0.0, 0.0, 0.0]);
+    let alone = Asked::new(&cluster(), config);
+    assert_eq!(review(&alone, selector()).await, allowed(&[]));
+}
+
+#[tokio::test]
+async fn nodes_are_listed_only_where_labels_can_change_the_verdict() {
+    let server = ApiServer::start();
+    let asked = beside(&server, "").await;
+    for labels in [
+        json!(null),
+        json!({}),
+        json!({"zone": "a,b!=c"}),
+        json!({"zone in (a)": ""}),
+        json!({"": "a"}),
+    ] {
+        assert_eq!(review(&asked, add_selector(labels)).await, allowed(&[]));
+    }
+    let of_absent = |request: &mut Value| {
+        request["object"]["spec"]["vmiName"] = json!("absent");
+        add_selector(json!({"zone": "a"}))(request);
+    };
+    assert_eq!(review(&asked, of_absent).await, allowed(&[]));
+    assert_eq!(lists_of_nodes(&server), 0);
+}
+
 #[tokio::test]
 async fn a_migration_that_cannot_be_judged_is_allowed() {
     type Change = fn(&mut Value);
@@ -214,7 +309,7 @@ async fn what_is_not_a_migration_within_the_cluster_passes_untouched() {
 fn a_migration_is_not_judged_before_the_cluster_is_known() {
     let policy = Config::parse(deny(true)).unwrap().policy();
     let snapshot = Snapshot::from(&ClusterView::default());
-    let answer = validate(&capture(CAPTURE), &snapshot, &policy).unwrap();
+    let answer = validate(&capture(CAPTURE), &snapshot, &policy, None).unwrap();
     assert_eq!(answer.outcome, Outcome::NotJudged);
     let reply: Value = serde_json::from_slice(&answer.json).unwrap();
     assert_eq!(reply["response"], allowed(&[]));
@@ -240,7 +335,7 @@ fn every_line_is_short_enough_for_kube_apiserver() {
     let mut body = capture_json(CAPTURE);
     body["request"]["object"]["spec"]["vmiName"] = json!(name);
     let snapshot = Snapshot::from(&view(&cluster));
-    let answer = validate(&body.to_string(), &snapshot, &Policy::default());
+    let answer = validate(&body.to_string(), &snapshot, &Policy::default(), None);
     let reply: Value = serde_json::from_slice(&answer.unwrap().json).unwrap();
     let warnings = reply["response"]["warnings"].as_array().unwrap();
     let lengths: Vec<_> = warnings

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use berth::cluster::{ClusterView, file};
+use berth::cluster::{ClusterView, VmiReader, file};
 use berth::config::Config;
 use berth::domain::Network;
 use berth::http::{Metrics, Service, router};
@@ -80,6 +80,15 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn new(cluster: &Value, config: &str) -> Self {
+        Self::with_reader(cluster, config, None)
+    }
+
+    /// As [`Self::new`], beside an API server that is asked for what the view lacks.
+    pub(crate) fn with_reader(
+        cluster: &Value,
+        config: &str,
+        reader: Option<Arc<VmiReader>>,
+    ) -> Self {
         let config = Config::parse(config).unwrap();
         let registry = Registry::default();
         let view = Arc::new(ArcSwap::from_pointee(view_on(cluster, &config.network())));
@@ -87,7 +96,7 @@ impl Asked {
         registry.collect(gauges.unwrap()).unwrap();
         let service = Service::new(
             view.into(),
-            None,
+            reader,
             None,
             config.policy(),
             Metrics::register(&registry).unwrap(),

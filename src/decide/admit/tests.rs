@@ -22,8 +22,50 @@ fn mk_counts(passed: u64, rejected: u64, failed: &[(Check, u64)]) -> VerdictCoun
 }
 
 fn verdict(counts: &VerdictCounts, may_refuse: bool) -> (Outcome, Vec<String>) {
-    let Decision { outcome, lines } = decide(counts, "default/web", Some("pc-q35-8.2"), may_refuse);
+    verdict_with(counts, None, may_refuse)
+}
+
+fn verdict_with(
+    counts: &VerdictCounts,
+    added: Option<Added<'_>>,
+    may_refuse: bool,
+) -> (Outcome, Vec<String>) {
+    let machine_type = Some("pc-q35-8.2");
+    let Decision { outcome, lines } =
+        decide(counts, added, "default/web", machine_type, may_refuse);
     (outcome, lines)
+}
+
+#[test]
+fn labels_that_a_migration_adds_are_warned_about_and_never_refuse_it() {
+    let of_labels = |lacking: u64| {
+        format!(
+            "BRT0408 NodeSelector: node selector does not match: addedNodeSelector zone=a ({lacking} of 5 nodes)"
+        )
+    };
+    let none = "BRT0401 NoTarget: none of 5 nodes can take VM default/web".to_owned();
+    let one = "BRT0402 OneTarget: only 1 of 5 nodes can take VM default/web".to_owned();
+    for (fitting, passed, lacking, expect) in [
+        (3, 3, 1, (Outcome::Allowed, vec![])),
+        (3, 2, 3, (Outcome::Allowed, vec![])),
+        (3, 1, 4, (Outcome::Warned, vec![one.clone(), of_labels(4)])),
+        (1, 1, 4, (Outcome::Warned, vec![one])),
+        (3, 0, 5, (Outcome::Warned, vec![none.clone(), of_labels(5)])),
+        // No node would fit without them.
+        (0, 0, 5, (Outcome::Denied, vec![none])),
+    ] {
+        let added = Added {
+            labels: "zone=a",
+            passed,
+            lacking,
+        };
+        let counts = mk_counts(fitting, 5 - fitting, &[]);
+        assert_eq!(
+            verdict_with(&counts, Some(added), true),
+            expect,
+            "{fitting} {passed}"
+        );
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use axum::response::Response;
 use json_patch::Patch;
 use serde_json::value::RawValue;
 
-use crate::cluster::ClusterView;
+use crate::cluster::{ClusterView, NodeNames};
 use crate::decide::inject::{self, Decision, Operation, Outcome, Surroundings};
 use crate::http::admission::{Answered, Parameters, log, problem, respond};
 use crate::http::refusal::Refusal;
@@ -28,7 +28,7 @@ pub(in crate::http) async fn handle(
     respond(service, peer, parameters, body, answer).await
 }
 
-fn answer(body: &str, service: &Service) -> Result<Answered, Refusal> {
+fn answer(body: &str, service: &Service, _: Option<&NodeNames>) -> Result<Answered, Refusal> {
     let answer = mutate(body, &service.snapshot()?.cluster)?;
     Ok(Answered {
         kind: answer.kind.map(Kind::name),
@@ -36,6 +36,7 @@ fn answer(body: &str, service: &Service) -> Result<Answered, Refusal> {
         outcome: answer.outcome.name(),
         problem: answer.problem,
         json: answer.json,
+        asks: None,
     })
 }
 

@@ -1,5 +1,6 @@
-//! `POST /validate`: an admission review of a migration, judged by the checks of the filter. What is known
-//! only of the target pod, such as capacity and `spec.addedNodeSelector`, is not judged.
+//! `POST /validate`: an admission review of a migration, judged by the checks of the filter, and by the labels of
+//! its `spec.addedNodeSelector`, for which the nodes that have them are listed. What is known only of the target
+//! pod, such as capacity, is not judged.
 
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 
-use crate::decide::admit::{self, Decision, Outcome, may_refuse};
+use crate::cluster::NodeNames;
+use crate::decide::admit::{self, Added, Decision, Outcome, may_refuse};
 use crate::decide::evaluate::{SchedulingReason, VerdictCounts};
 use crate::decide::inject::Operation;
 use crate::decide::policy::Policy;
@@ -35,14 +37,19 @@ pub(in crate::http) async fn handle(
 }
 
 /// Unlike `/mutate`, a service that does not know the cluster yet answers: the migration is not judged.
-fn answer(body: &str, service: &Service) -> Result<Answered, Refusal> {
-    let answer = validate(body, &service.stores.snapshot(), &service.policy)?;
+fn answer(
+    body: &str,
+    service: &Service,
+    labelled: Option<&NodeNames>,
+) -> Result<Answered, Refusal> {
+    let answer = validate(body, &service.stores.snapshot(), &service.policy, labelled)?;
     Ok(Answered {
         kind: answer.is_migration.then_some(MIGRATION),
         operation: answer.operation,
         outcome: answer.outcome.name(),
         problem: answer.problem,
         json: answer.json,
+        asks: answer.asks,
     })
 }
 
@@ -59,9 +66,12 @@ pub struct ValidateAnswer {
     pub problem: Option<String>,
     /// The reply.
     pub json: Vec<u8>,
+    /// The label selector whose nodes would change the verdict, and were not given.
+    pub asks: Option<String>,
 }
 
-/// Answers a review.
+/// Answers a review. `labelled` are the nodes that have the labels of the migration's `addedNodeSelector`; without
+/// them the labels are not judged.
 ///
 /// # Errors
 /// The body is not a review. A migration that can't be read or judged is not an error: it is allowed.
@@ -69,6 +79,7 @@ pub fn validate(
     body: &str,
     snapshot: &Snapshot,
     policy: &Policy,
+    labelled: Option<&NodeNames>,
 ) -> Result<ValidateAnswer, ReviewError> {
     let request = admission::read(body)?;
     let operation = request.operation;
@@ -82,15 +93,20 @@ pub fn validate(
     let judged = if is_ignored {
         Ok(Judged::silent(Outcome::Ignored))
     } else {
-        judge(&request, snapshot, policy)
+        judge(&request, snapshot, policy, labelled)
     };
-    let (Judged { decision, counts }, problem) = match judged {
+    let (judged, problem) = match judged {
         Ok(judged) => (judged, None),
         Err(error) => (
             Judged::silent(Outcome::NotJudged),
             Some(problem(&request, &error)),
         ),
     };
+    let Judged {
+        decision,
+        counts,
+        asks,
+    } = judged;
     let Decision { outcome, lines } = decision;
     let lines: Vec<String> = lines
         .iter()
@@ -109,6 +125,7 @@ pub fn validate(
                 admission::allow(uid, None, &lines)
             }
         },
+        asks,
     })
 }
 
@@ -116,6 +133,7 @@ pub fn validate(
 struct Judged {
     decision: Decision,
     counts: Option<VerdictCounts>,
+    asks: Option<String>,
 }
 
 impl Judged {
@@ -123,12 +141,18 @@ impl Judged {
         Self {
             decision: Decision::silent(outcome),
             counts: None,
+            asks: None,
         }
     }
 }
 
 /// The verdict on the creation of a migration, or what can't be read.
-fn judge(request: &Request<'_>, snapshot: &Snapshot, policy: &Policy) -> Result<Judged, String> {
+fn judge(
+    request: &Request<'_>,
+    snapshot: &Snapshot,
+    policy: &Policy,
+    labelled: Option<&NodeNames>,
+) -> Result<Judged, String> {
     let object = request.object.ok_or("the request has no object")?;
     let migration: NewMigration<'_> = objects::read(object.get())?;
     let subject = migration.subject();
@@ -148,19 +172,59 @@ fn judge(request: &Request<'_>, snapshot: &Snapshot, policy: &Policy) -> Result<
     };
     let mut evaluator = snapshot.evaluator(policy, SchedulingReason::MigrationTarget, vmi);
     let mut counts = VerdictCounts::default();
+    let selector = label_selector(&migration);
+    let (mut passed, mut lacking) = (0, 0);
     for (node, _) in snapshot.nodes() {
-        counts.add(Some(evaluator.evaluate(&node)));
+        let verdict = evaluator.evaluate(&node);
+        if labelled.is_some_and(|labelled| labelled.contains(node.name)) {
+            passed += u64::from(verdict.failed.first().is_none());
+        } else {
+            lacking += 1;
+        }
+        counts.add(Some(verdict));
     }
+    let added = labelled.and(selector.as_deref()).map(|labels| Added {
+        labels,
+        passed,
+        lacking,
+    });
     let username = request.username();
     let username = username.as_ref().map_or("", Text::as_str);
     let decision = admit::decide(
         &counts,
+        added,
         format_args!("{}/{}", vmi.namespace, vmi.name),
         cluster.origin(vmi).machine_type.and_then(MachineType::name),
         may_refuse(policy.migration_admission, &subject, username),
     );
+    let asks = selector.filter(|_| labelled.is_none() && counts.passed > 0);
     Ok(Judged {
         decision,
         counts: Some(counts),
+        asks,
     })
+}
+
+/// The most labels of an `addedNodeSelector` that are asked for.
+const MOST_LABELS: usize = 16;
+
+/// The longest key of a label: a domain, a slash and a name.
+const LONGEST_KEY: usize = 253 + 1 + 63;
+
+/// The `addedNodeSelector` of a migration as a label selector; `None` where it has no labels, or what it has cannot
+/// be labels, so that the API server refuses the target pod.
+fn label_selector(migration: &NewMigration<'_>) -> Option<String> {
+    let is_safe = |text: &str| {
+        let mut bytes = text.bytes();
+        text.len() <= LONGEST_KEY
+            && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
+    };
+    let mut labels = Vec::new();
+    for (key, value) in migration.added_node_selector() {
+        if key.is_empty() || !is_safe(key) || !is_safe(value) || labels.len() == MOST_LABELS {
+            return None;
+        }
+        labels.push(format!("{key}={value}"));
+    }
+    (!labels.is_empty()).then(|| labels.join(","))
 }

@@ -1,5 +1,7 @@
 //! Migrations.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -26,15 +28,6 @@ struct MigrationMetadata<'a> {
 struct MigrationSpec<'a> {
     #[serde(borrow)]
     vmi_name: Option<Text<'a>>,
-    send_to: Option<IgnoredAny>,
-    receive: Option<IgnoredAny>,
-}
-
-impl MigrationSpec<'_> {
-    fn vmi_name(&self) -> Option<&str> {
-        let name = self.vmi_name.as_ref()?.as_str();
-        (!name.is_empty()).then_some(name)
-    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,8 +46,8 @@ impl Migration<'_> {
     /// The name of the VMI that migrates, in the migration's namespace.
     #[must_use]
     pub fn vmi_name(&self) -> &str {
-        let name = self.spec.as_ref().and_then(MigrationSpec::vmi_name);
-        name.unwrap_or_default()
+        let name = self.spec.as_ref().and_then(|spec| spec.vmi_name.as_ref());
+        name.map_or("", Text::as_str)
     }
 
     /// Whether it is not over yet (KubeVirt `api/core/v1/types.go`,
@@ -71,7 +64,18 @@ impl Migration<'_> {
 pub struct NewMigration<'a> {
     #[serde(borrow)]
     metadata: Option<NewMetadata<'a>>,
-    spec: Option<MigrationSpec<'a>>,
+    spec: Option<NewSpec<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NewSpec<'a> {
+    #[serde(borrow)]
+    vmi_name: Option<Text<'a>>,
+    send_to: Option<IgnoredAny>,
+    receive: Option<IgnoredAny>,
+    #[serde(borrow)]
+    added_node_selector: Option<BTreeMap<Text<'a>, Option<Text<'a>>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -96,14 +100,23 @@ impl NewMigration<'_> {
     pub fn subject(&self) -> Subject<'_> {
         let annotations = self.metadata.as_ref().and_then(|m| m.annotations.as_ref());
         let spec = self.spec.as_ref();
+        let vmi_name = spec.and_then(|spec| spec.vmi_name.as_ref());
         Subject {
-            vmi_name: spec.and_then(MigrationSpec::vmi_name),
+            vmi_name: vmi_name.map(Text::as_str).filter(|name| !name.is_empty()),
             is_decentralized: spec
                 .is_some_and(|spec| spec.send_to.is_some() || spec.receive.is_some()),
             is_automatic: annotations.is_some_and(|Map(annotations)| {
                 annotations.evacuation.is_some() || annotations.workload_update.is_some()
             }),
         }
+    }
+
+    /// The labels that the node has to have beside those that the VM asks for.
+    pub fn added_node_selector(&self) -> impl Iterator<Item = (&str, &str)> {
+        let spec = self.spec.as_ref();
+        let added = spec.and_then(|spec| spec.added_node_selector.as_ref());
+        let added = added.into_iter().flatten();
+        added.map(|(key, value)| (key.as_str(), value.as_ref().map_or("", Text::as_str)))
     }
 }
 
