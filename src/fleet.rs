@@ -62,8 +62,9 @@ pub struct Fleet {
     pub volumes: BTreeMap<String, Volume>,
     /// The storage classes by name.
     pub storage_classes: BTreeMap<String, StorageClass>,
-    /// The network attachment definitions.
-    pub attachments: BTreeSet<ObjectKey>,
+    /// The network attachment definitions, each with the resource of a device plugin that its networks take a device
+    /// of.
+    pub attachments: BTreeMap<ObjectKey, Option<String>>,
     /// The resource quotas.
     pub quotas: BTreeMap<ObjectKey, Quota>,
     /// The subnets of Kube-OVN by name.

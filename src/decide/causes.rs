@@ -90,6 +90,8 @@ causes! {
     SourceNotReady = migratable::SOURCE_NOT_READY;
     /// The VM does not run.
     NotRunning = migratable::NOT_RUNNING;
+    /// KubeVirt's condition and its spec say different things of a VM.
+    ConditionDiffers = migratable::CONDITION_DIFFERS;
 
     /// A network attachment definition is missing.
     NetworkNotFound = network::NETWORK_NOT_FOUND;
@@ -189,4 +191,6 @@ causes! {
     RuntimeClassNotJudged = unchecked::RUNTIME_CLASS_NOT_JUDGED;
     /// What Kube-OVN has of a VM was not read.
     KubeOvnNotJudged = unchecked::KUBE_OVN_NOT_JUDGED;
+    /// Containers beside the launcher are not counted.
+    ContainersNotCounted = unchecked::CONTAINERS_NOT_COUNTED;
 }

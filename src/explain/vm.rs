@@ -19,6 +19,7 @@ use crate::domain::Provider;
 use crate::fleet::census::is_of_vm;
 use crate::fleet::finding::{Finding, Found, message};
 use crate::fleet::judge::{Body, ExplainedNode, Explanation, Judge, Kind};
+use crate::fleet::migratable::live_migratable;
 use crate::fleet::model::{Labels, Resources};
 use crate::fleet::target::TargetPod;
 use crate::layout::Layout;
@@ -84,6 +85,22 @@ pub struct Source<'a> {
     pub machine_type: Option<&'a str>,
     /// How many logical switches it has, where that is known.
     pub switches: usize,
+    /// KubeVirt's condition on whether it migrates the VMI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live_migratable: Option<LiveMigratable<'a>>,
+}
+
+/// KubeVirt's condition on whether it migrates a VMI.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LiveMigratable<'a> {
+    /// `True` or `False`.
+    pub status: &'a str,
+    /// Why not, in one word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<&'a str>,
 }
 
 /// The pod that a migration would make.
@@ -224,6 +241,7 @@ fn shape<'a>(
             pod: source_pod.as_deref(),
             machine_type: machine_type.as_deref(),
             switches: *switches,
+            live_migratable: condition_of(&judgement.body),
         },
         target_pod: target_of(target),
         configuration: configuration(policy, snapshot),
@@ -240,6 +258,16 @@ fn shape<'a>(
             })
             .collect(),
     }
+}
+
+fn condition_of<'a>(body: &Body<'a>) -> Option<LiveMigratable<'a>> {
+    let condition = live_migratable(&body.vmi?.status)?;
+    let text = |text: &'a Option<String>| text.as_deref().filter(|text| !text.is_empty());
+    Some(LiveMigratable {
+        status: &condition.status,
+        reason: text(&condition.reason),
+        message: text(&condition.message),
+    })
 }
 
 fn target_of(target: &TargetPod) -> Target<'_> {

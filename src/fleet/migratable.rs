@@ -36,16 +36,21 @@ pub struct Subject<'f> {
 }
 
 /// Why KubeVirt does not migrate a VMI, in KubeVirt's order; empty if it does. What KubeVirt itself says
-/// of a VMI that runs comes before what its spec says: a condition of `True` leaves no cause.
+/// of a VMI that runs comes before what its spec says: virt-api refuses a migration by the condition alone
+/// (`migration-create-admitter.go`), so that with a condition of `True` no cause is left, and what its spec says
+/// against it is information.
 #[must_use]
 pub fn causes<'f>(subject: Subject<'f>, fleet: &'f Fleet) -> Vec<Finding<'f>> {
     let condition = subject.status.and_then(live_migratable);
-    if condition.is_some_and(|condition| condition.status == "True") {
-        return Vec::new();
-    }
     let configuration = fleet.kubevirt.as_ref().map(|cr| &cr.spec.configuration);
     let default = KubeVirtConfiguration::default();
     let mut found = of_spec(subject, fleet, configuration.unwrap_or(&default));
+    if condition.is_some_and(|condition| condition.status == "True") {
+        let against: Vec<&str> = found.iter().map(|found| found.message.as_str()).collect();
+        let differing = (!against.is_empty())
+            .then(|| Finding::of(Cause::ConditionDiffers, &against.join("; ")));
+        return differing.into_iter().collect();
+    }
     let Some(condition) = condition else {
         if subject.status.is_some_and(runs) {
             found.push(Finding::of(Cause::ConditionMissing, ""));
@@ -64,7 +69,8 @@ pub fn causes<'f>(subject: Subject<'f>, fleet: &'f Fleet) -> Vec<Finding<'f>> {
 }
 
 /// KubeVirt's condition on whether it migrates a VMI.
-pub(super) fn live_migratable(status: &VmiStatus) -> Option<&Condition> {
+#[must_use]
+pub fn live_migratable(status: &VmiStatus) -> Option<&Condition> {
     let mut conditions = status.conditions.iter();
     conditions.find(|condition| condition.condition_type == "LiveMigratable")
 }

@@ -16,14 +16,16 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use domain::{
-    Cpu, CpuFeature, Devices, Disk, Domain, Features, HostDevice, Hugepages, HypervPassthrough,
-    Interface, LaunchSecurity, Lun, Machine, Memory, Named, ResourceRequirements, Sev, SevPolicy,
+    Cpu, CpuFeature, Devices, Disk, Domain, Features, Firmware, HostDevice, Hugepages,
+    HypervPassthrough, Interface, IoThreads, KernelBoot, LaunchSecurity, Lun, Machine, Memory,
+    Named, ReservedOverhead, ResourceRequirements, Sev, SevPolicy, Tpm,
 };
 pub use kube_ovn::{OvnNetwork, Subnet};
 pub use kubernetes::{Claim, Launcher, Node, Pod, Quota, StorageClass, Volume};
 pub use kubevirt::{
-    BindingPlugin, DeveloperConfiguration, KubeVirt, KubeVirtConfiguration, KubeVirtSpec,
-    KubeVirtStatus, MigrationConfiguration, NetworkConfiguration,
+    ArchitectureConfiguration, BindingPlugin, DeveloperConfiguration, KubeVirt,
+    KubeVirtConfiguration, KubeVirtSpec, KubeVirtStatus, MigrationConfiguration,
+    NetworkConfiguration, SupportContainer, VmOptions,
 };
 pub use migration::{
     Migration, MigrationOptions, MigrationPolicy, MigrationPolicySpec, MigrationSpec,
@@ -34,7 +36,7 @@ pub use status::{
     VolumeStatus,
 };
 pub use vm::{DataVolumeTemplate, Matcher, Template, Vm, VmSpec, VmStatus};
-pub use vmi::{ClaimSource, Ephemeral, HostDisk, Multus, Network, Vmi, VmiSpec, VmiVolume};
+pub use vmi::{ClaimSource, Ephemeral, HostDisk, Multus, Network, Probe, Vmi, VmiSpec, VmiVolume};
 
 /// Labels or annotations.
 pub type Labels = BTreeMap<String, String>;
@@ -54,7 +56,7 @@ pub struct Metadata {
     pub uid: String,
     /// Its labels.
     pub labels: Labels,
-    /// Its annotations, without those of more than 1,024 bytes.
+    /// Its annotations, without those of more than 1,024 bytes; that of hooks is kept.
     pub annotations: Labels,
     /// When it was made, in RFC 3339.
     pub creation_timestamp: Option<String>,

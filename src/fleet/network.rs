@@ -17,9 +17,8 @@ pub fn attachments(fleet: &Fleet, namespace: &str, networks: &[Network]) -> Vec<
     let names = networks.iter();
     let names = names.filter_map(|network| Some(network.multus.as_ref()?.network_name.as_str()));
     let missing = names.filter_map(|full| {
-        let (namespace, name) = full.split_once('/').unwrap_or((namespace, full));
-        let key = ObjectKey::new(namespace, name);
-        if fleet.attachments.contains(&key) {
+        let key = definition(namespace, full);
+        if fleet.attachments.contains_key(&key) {
             return None;
         }
         let cause = if fleet.may_have(Kind::NetworkAttachmentDefinition, &key) {
@@ -30,6 +29,12 @@ pub fn attachments(fleet: &Fleet, namespace: &str, networks: &[Network]) -> Vec<
         Some(Finding::of(cause, full))
     });
     missing.collect()
+}
+
+/// The definition of the network with this name, of a VM in this namespace.
+pub(super) fn definition(namespace: &str, network: &str) -> ObjectKey {
+    let (namespace, name) = network.split_once('/').unwrap_or((namespace, network));
+    ObjectKey::new(namespace, name)
 }
 
 /// What Kube-OVN lacks of a VM that runs in this pod, and what of it was not read. It always has a subnet, a VPC

@@ -16,10 +16,14 @@ use crate::fleet::model::{
     Vmi, Volume,
 };
 use crate::fleet::quantity;
+use crate::fleet::target::HOOKS;
 use crate::wire::objects;
 
 /// The longest annotation that is kept, in bytes. `kubectl apply` keeps a whole object in one.
 const LONGEST_ANNOTATION: usize = 1024;
+
+/// The annotation of a network attachment definition with the resource that its networks take a device of.
+const DEVICE_RESOURCE: &str = "k8s.v1.cni.cncf.io/resourceName";
 
 /// Reads an object into a fleet, over the one of its name if there is one.
 ///
@@ -81,7 +85,11 @@ pub(super) fn object(
             fleet.storage_classes.insert(name, class);
         }
         Kind::NetworkAttachmentDefinition => {
-            fleet.attachments.insert(key);
+            let definition: core::Namespace = read(text)?;
+            let mut annotations = definition.metadata.annotations;
+            let resource = annotations.remove(DEVICE_RESOURCE);
+            let resource = resource.filter(|resource| !resource.is_empty());
+            fleet.attachments.insert(key, resource);
         }
         Kind::ResourceQuota => {
             fleet.quotas.insert(key, quota(read(text)?)?);
@@ -121,7 +129,7 @@ fn prune(value: &mut Value) {
             fields.retain(|_, field| !field.is_null());
             if let Some(Value::Object(annotations)) = fields.get_mut("annotations") {
                 let length = |text: &Value| text.as_str().map_or(0, str::len);
-                annotations.retain(|_, text| length(text) <= LONGEST_ANNOTATION);
+                annotations.retain(|key, text| key == HOOKS || length(text) <= LONGEST_ANNOTATION);
             }
             fields.values_mut().for_each(prune);
         }

@@ -2,7 +2,9 @@
 //! anew from the VMI, as virt-controller does it (`pkg/virt-controller/services/template.go` and
 //! `watch/migration/migration.go`).
 
+mod containers;
 pub(crate) mod labels;
+mod overhead;
 mod requests;
 mod selector;
 mod version;
@@ -14,6 +16,7 @@ use k8s_openapi::api::core::v1::{PodAffinityTerm, Toleration};
 
 use crate::decide::causes::Cause;
 
+pub(in crate::fleet) use containers::{HOOKS, unknown as unknown_containers};
 pub(in crate::fleet) use selector::{HOST_MODEL, HOST_PASSTHROUGH, machine_type_label};
 
 use super::fit::affinity::NodeAffinity;
@@ -100,7 +103,8 @@ impl TargetPod {
 
         let memory = vmi.status.memory.as_ref();
         let overhead = memory.and_then(|memory| memory.memory_overhead.as_ref());
-        let computed = requests::of_launcher(&vmi.spec, overhead, kubevirt);
+        let annotations = &vmi.metadata.annotations;
+        let computed = requests::of_launcher(&vmi.spec, annotations, overhead, kubevirt);
         Self {
             source: vmi.status.node_name.clone(),
             rules: rules(&vmi.spec, model, selector),
@@ -132,7 +136,12 @@ impl TargetPod {
         Self {
             source: None,
             rules: rules(spec, model, selector),
-            requests: requests::of_launcher(spec, None, kubevirt),
+            requests: requests::of_launcher(
+                spec,
+                &vm.spec.template.metadata.annotations,
+                None,
+                kubevirt,
+            ),
             pods: PodRules::new(
                 &vm.metadata.namespace,
                 pod_labels(&vm.metadata.name, &vm.spec.template.metadata.labels),

@@ -60,7 +60,7 @@ impl Fleet {
                 self.claims.keys().any(|known| known.is_in(namespace))
             }
             (Kind::NetworkAttachmentDefinition, Some(namespace)) => {
-                self.attachments.iter().any(|known| known.is_in(namespace))
+                self.attachments.keys().any(|known| known.is_in(namespace))
             }
             _ => false,
         };

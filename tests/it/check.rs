@@ -33,9 +33,21 @@ pub(crate) fn report(cluster: &Value, args: &[&str]) -> Value {
     serde_json::from_str(&printed(&output)).unwrap()
 }
 
+/// The captured cluster, whose VMIs have the annotation that KubeVirt's condition needs of them.
+pub(crate) fn annotated() -> Value {
+    let mut cluster = cluster();
+    for object in crate::support::items(&mut cluster) {
+        if object["kind"] == "VirtualMachineInstance" {
+            let key = "kubevirt.io/allow-pod-bridge-network-live-migration";
+            object["metadata"]["annotations"][key] = json!("true");
+        }
+    }
+    cluster
+}
+
 /// The captured cluster, whose VMs migrate when their node is drained.
 pub(crate) fn migrating() -> Value {
-    let mut cluster = cluster();
+    let mut cluster = annotated();
     let kubevirt = item(&mut cluster, "KubeVirt", "kubevirt");
     kubevirt["spec"]["configuration"]["evictionStrategy"] = json!("LiveMigrate");
     cluster
@@ -69,7 +81,7 @@ fn a_vm_is_shown_with_its_targets_what_was_found_and_what_to_do() {
 
 #[test]
 fn the_report_has_the_shape_that_the_schema_describes() {
-    let report = report(&cluster(), &["web"]);
+    let report = report(&annotated(), &["web"]);
     assert_eq!(report["apiVersion"], "berth.dev/v1alpha1");
     assert_eq!(report["kind"], "CheckReport");
     assert_eq!(

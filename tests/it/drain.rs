@@ -5,9 +5,9 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::check::{migrating, shown};
+use crate::check::{annotated, migrating, shown};
 use crate::process::berth;
-use crate::support::{cluster, item, items};
+use crate::support::{item, items};
 
 fn drain(cluster: &Value, args: &[&str]) -> Output {
     let dir = tempfile::tempdir().unwrap();
@@ -112,7 +112,7 @@ const HOST: &str = "kubernetes.io/hostname";
 
 #[test]
 fn vms_without_an_eviction_strategy_would_be_shut_down() {
-    let output = drain(&cluster(), &["el10-1"]);
+    let output = drain(&annotated(), &["el10-1"]);
     assert_eq!(
         printed(&output),
         "\
@@ -137,13 +137,13 @@ el10-1: 1 VM would be shut down
 "
     );
     assert_eq!(output.status.code(), Some(1));
-    let output = drain(&cluster(), &["el10-1", "--fail-on", "error"]);
+    let output = drain(&annotated(), &["el10-1", "--fail-on", "error"]);
     assert_eq!(output.status.code(), Some(0));
 }
 
 #[test]
 fn a_vm_whose_target_pod_alone_is_on_the_node_runs_on_where_it_is() {
-    let plan = plan(&cluster(), &["el9-0"]);
+    let plan = plan(&annotated(), &["el9-0"]);
     assert_eq!(names(&plan["shutDown"]), ["web"]);
     assert_eq!(names(&plan["stuck"]), [""; 0]);
     let stays = &plan["endedMigrations"][0];
@@ -155,7 +155,7 @@ fn a_vm_whose_target_pod_alone_is_on_the_node_runs_on_where_it_is() {
     );
     assert_eq!(messages(stays, "BRT0413"), [""; 0]);
 
-    let mut alone = cluster();
+    let mut alone = annotated();
     items(&mut alone).retain(|object| object["metadata"]["name"] != "web");
     let output = drain(&alone, &["el9-0"]);
     let text = printed(&output);
@@ -168,7 +168,7 @@ fn a_vm_whose_target_pod_alone_is_on_the_node_runs_on_where_it_is() {
 
 #[test]
 fn a_target_pod_that_the_vmi_does_not_name_yet_counts() {
-    let mut cluster = cluster();
+    let mut cluster = annotated();
     let vmi = item(&mut cluster, "VirtualMachineInstance", "legacy");
     let status = vmi["status"].as_object_mut().unwrap();
     status.remove("migrationState");
@@ -284,7 +284,7 @@ fn a_vm_that_starts_on_the_node_is_shut_down_or_waited_for() {
         vmi["status"]["conditions"] = json!([]);
         plan(&cluster, &["el10-1"])
     };
-    assert_eq!(names(&starting(cluster())["shutDown"]), ["db"]);
+    assert_eq!(names(&starting(annotated())["shutDown"]), ["db"]);
     assert_eq!(names(&starting(migrating())["stuck"]), ["db"]);
 }
 
@@ -340,6 +340,8 @@ fn the_planned_move_that_keeps_a_vm_off_is_named_and_not_its_own_pod() {
     assert_eq!(
         kept,
         [
+            "default/virt-launcher-db-msf88) [\"el10-1\"]",
+            "the target pod of default/legacy) [\"el9-1\"]",
             "default/virt-launcher-db-msf88) [\"el10-1\"]",
             "the target pod of default/legacy) [\"el9-1\"]"
         ]
@@ -513,11 +515,11 @@ fn a_vm_that_arrives_on_a_drained_node_blocks_the_drain() {
 
 #[test]
 fn without_the_node_or_the_pods_there_is_no_plan() {
-    let output = drain(&cluster(), &["el11-0"]);
+    let output = drain(&annotated(), &["el11-0"]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(said, "error: there is no node \"el11-0\"\n");
     assert_eq!(output.status.code(), Some(3));
-    let mut cluster = cluster();
+    let mut cluster = annotated();
     items(&mut cluster).retain(|item| item["kind"] != "Pod");
     let output = drain(&cluster, &["el10-1"]);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -561,7 +563,7 @@ fn a_suppressed_code_changes_the_exit_code_and_not_what_becomes_of_the_vm() {
         volumes.push(json!({"name": "data", "persistentVolumeClaim": {"claimName": "gone"}}));
         cluster
     };
-    let mut shut_down = cluster();
+    let mut shut_down = annotated();
     items(&mut shut_down).retain(|object| object["metadata"]["name"] != "legacy");
     // The cluster, the outcome of web, its exit code, and the code that decides.
     for (cluster, outcome, exit, decisive) in [

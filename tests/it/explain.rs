@@ -35,7 +35,7 @@ fn every_node_has_its_verdict_and_every_target_its_score() {
         "default/web on el9-0: can migrate to 3 nodes\n",
         "  ‼ BRT0213 a migration is under way: from el9-0 to el9-nochassis\n",
         "\nversions\n  Kubernetes 1.36.2 (9 nodes)\n  KubeVirt 1.9.0\n  Kube-OVN 1.15.14\n  OVN 25.03.0 or newer (from Kube-OVN 1.15)\n",
-        "\nsource\n  pod default/virt-launcher-web-gfvqz\n  machine type pc-q35-rhel9.2.0\n",
+        "\nsource\n  pod default/virt-launcher-web-gfvqz\n  machine type pc-q35-rhel9.2.0\n  KubeVirt's condition LiveMigratable is True\n",
         "\ntarget pod\n  requests cpu 0.105, ",
         "\n  label kubevirt.io/schedulable=true\n  label machine-type.node.kubevirt.io/pc-q35-rhel9.2.0=true\n",
         "\n  without label node-labeller.kubevirt.io/obsolete-host-model\n",
@@ -69,6 +69,36 @@ fn a_vm_that_is_blocked_is_not_said_to_have_nodes_that_can_take_it() {
     let text = printed(&explain(&cluster, &["vm/db"]));
     let heading = "default/db on el10-1: cannot migrate, and no node would fit\n";
     assert!(text.starts_with(heading), "{text}");
+}
+
+#[test]
+fn kubevirts_condition_is_shown_with_why_it_is_false_and_what_differs_from_it() {
+    let mut cluster = migrating();
+    let vmi = item(&mut cluster, "VirtualMachineInstance", "db");
+    vmi["status"]["conditions"] = json!([{
+        "type": "LiveMigratable", "status": "False", "reason": "DisksNotLiveMigratable",
+        "message": "PVC disk is not shared",
+    }]);
+    let text = printed(&explain(&cluster, &["vm/db"]));
+    let line = "\n  KubeVirt's condition LiveMigratable is False (DisksNotLiveMigratable): PVC disk is not shared\n";
+    assert!(text.contains(line), "{text}");
+    let json = printed(&explain(&cluster, &["vm/db", "-o", "json"]));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let expect = json!({
+        "status": "False", "reason": "DisksNotLiveMigratable",
+        "message": "PVC disk is not shared",
+    });
+    assert_eq!(json["source"]["liveMigratable"], expect);
+
+    let vmi = item(&mut cluster, "VirtualMachineInstance", "db");
+    vmi["status"]["conditions"] = json!([{"type": "LiveMigratable", "status": "True"}]);
+    vmi["spec"]["volumes"] = json!([{"name": "file", "hostDisk": {"path": "/disk.img"}}]);
+    let text = printed(&explain(&cluster, &["vm/db"]));
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let words = words.join(" ");
+    let line = "i BRT0216 KubeVirt says that it can migrate the VM, and its spec says otherwise: a disk cannot be used from two nodes: file: a file of the node";
+    assert!(words.contains(line), "{text}");
+    assert!(!text.contains("BRT0210"), "{text}");
 }
 
 #[test]

@@ -87,7 +87,7 @@ pub(super) const NOT_LIVE_MIGRATABLE: CauseRow = CauseRow {
     code: "BRT0211",
     severity: Severity::Error,
     text: "KubeVirt says that it cannot migrate this VM",
-    meaning: "The condition LiveMigratable of the VMI is False with a reason that berth does not judge itself. Its message follows.",
+    meaning: "The condition LiveMigratable of the VMI is False, and the finding has its message: its reason is one that berth does not judge itself, or berth finds nothing in the spec that is the reason. KubeVirt refuses the migration all the same.",
     remedy: "Follow the message of KubeVirt.",
 };
 
@@ -111,7 +111,7 @@ pub(super) const SOURCE_NOT_READY: CauseRow = CauseRow {
     code: "BRT0214",
     severity: Severity::Error,
     text: "the node on which the VM runs is not ready",
-    meaning: "The node does not exist, or its condition Ready is not True. A migration needs the virt-handler of that node.",
+    meaning: "The node does not exist, its condition Ready is not True, or the phase of the VMI is Unknown: KubeVirt could not learn from the node how the VM is. A migration needs the virt-handler of that node.",
     remedy: "Bring the node back. If it is lost for good, make sure that it is powered off, and delete the Node object: KubeVirt then starts the VM on another node.",
 };
 
@@ -121,4 +121,12 @@ pub(super) const NOT_RUNNING: CauseRow = CauseRow {
     text: "the VM does not run",
     meaning: "There is nothing to migrate. The VM is judged by its template: what it will be able to do once it runs.",
     remedy: "Nothing.",
+};
+
+pub(super) const CONDITION_DIFFERS: CauseRow = CauseRow {
+    code: "BRT0216",
+    severity: Severity::Info,
+    text: "KubeVirt says that it can migrate the VM, and its spec says otherwise",
+    meaning: "The condition LiveMigratable of the VMI is True, and the finding names what in the spec is against a migration. virt-handler computes the condition from the VMI, its node and the KubeVirt CR each time it looks at the VMI, and virt-api refuses a migration by the condition alone: KubeVirt migrates the VM, and berth judges it so. If the two still differ in a minute, virt-handler has not looked at the VMI since the annotation, a claim or the KubeVirt CR was changed, or knows something that berth does not.",
+    remedy: "Look at the condition again in a minute: `kubectl get vmi NAME -o yaml`. If it is still True, check that the virt-handler pod of the VM's node runs. Put right what the finding names before the VM is restarted: the condition can turn False at any time.",
 };

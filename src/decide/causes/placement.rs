@@ -167,7 +167,7 @@ pub(super) const POD_AFFINITY: CauseRow = CauseRow {
     code: "BRT0421",
     severity: Severity::Error,
     text: "affinity or anti-affinity to pods does not match",
-    meaning: "The VM has to be near other pods, or far from them, and the node is not; or a pod that is there keeps the VM away by its own anti-affinity. Only required rules reject a node.",
+    meaning: "The VM has to be near other pods, or far from them, and the node is not; or a pod that is there keeps the VM away by its own anti-affinity. One of the pods is named. Only required rules reject a node.",
     remedy: "Move the other pods, or make the rule a preferred one.",
 };
 

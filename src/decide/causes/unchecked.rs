@@ -154,3 +154,11 @@ pub(super) const KUBE_OVN_NOT_JUDGED: CauseRow = CauseRow {
     meaning: "Kube-OVN has attached the VM's pod to a subnet, and the Subnet, the Vpc or the IP that the finding names was not read: Kube-OVN's kinds were not listed, are not in the snapshot, or an object is damaged. Whether the subnet is ready (BRT0305) and Kube-OVN keeps the address of the VM (BRT0306) is not known. The VM is judged all the same.",
     remedy: "In a snapshot, include `subnets.kubeovn.io,vpcs.kubeovn.io,ips.kubeovn.io`. Otherwise let the user of the kubeconfig list them: `kubectl auth can-i list subnets.kubeovn.io`.",
 };
+
+pub(super) const CONTAINERS_NOT_COUNTED: CauseRow = CauseRow {
+    code: "BRT0921",
+    severity: Severity::Unchecked,
+    text: "containers that are added to the launcher pod are not counted",
+    meaning: "What the launcher pod requests is computed, because there is no pod of the VM to read it from. It will have containers beside those of KubeVirt: by `hooks.kubevirt.io/hookSidecars`, by Istio, or of a network binding plugin. What these request is not known here and comes on top.",
+    remedy: "Check again once the VM runs. Until then, leave room for what the containers request on nodes that are nearly full.",
+};

@@ -1,6 +1,6 @@
 //! An explanation for people.
 
-use super::{Configuration, Node, Part, Source, Target, VmExplanation};
+use super::{Configuration, LiveMigratable, Node, Part, Source, Target, VmExplanation};
 use crate::check::text;
 use crate::decide::score::{BEST, Input};
 use crate::fleet::fit::amount;
@@ -69,12 +69,25 @@ fn source_lines(source: &Source<'_>) -> Vec<String> {
         pod,
         machine_type,
         switches,
+        live_migratable,
         ..
     } = source;
+    let condition = live_migratable.as_ref().map(|condition| {
+        let LiveMigratable {
+            status,
+            reason,
+            message,
+        } = condition;
+        let reason = reason.map(|reason| format!(" ({reason})"));
+        let message = message.map(|message| format!(": {message}"));
+        let [reason, message] = [reason, message].map(Option::unwrap_or_default);
+        format!("KubeVirt's condition LiveMigratable is {status}{reason}{message}")
+    });
     let lines = [
         pod.map(|pod| format!("pod {}", shown_name(pod))),
         machine_type.map(|machine_type| format!("machine type {}", shown_name(machine_type))),
         (*switches > 0).then(|| format!("logical switches: {switches}")),
+        condition,
     ];
     lines.into_iter().flatten().collect()
 }

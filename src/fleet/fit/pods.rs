@@ -107,12 +107,11 @@ struct Placed<'a> {
 #[derive(Debug)]
 struct Guard<'a> {
     term: Term,
-    /// The pods in each domain, by the value of the domain's label.
-    domains: BTreeMap<&'a str, BTreeSet<Name<'a>>>,
+    domains: Domains<'a>,
 }
 
-/// The topology domains of a term in which there are pods, and how many.
-type Domains<'a> = BTreeMap<&'a str, usize>;
+/// The pods in each topology domain of a term, by the value of the domain's label.
+type Domains<'a> = BTreeMap<&'a str, BTreeSet<Name<'a>>>;
 
 /// The pods that some terms select together.
 #[derive(Debug)]
@@ -128,22 +127,22 @@ impl<'a> Selection<'a> {
         terms.all(|term| term.selects(namespace, labels, &fleet.namespaces))
     }
 
-    fn add(&mut self, node: &'a Node) {
+    fn add(&mut self, pod: &Placed<'a>) {
         for (term, domains) in self.terms.iter().zip(&mut self.domains) {
-            if let Some(domain) = node.labels.get(&term.topology) {
-                *domains.entry(domain).or_default() += 1;
+            if let Some(domain) = pod.node.labels.get(&term.topology) {
+                domains.entry(domain).or_default().insert(pod.name);
             }
         }
     }
 
-    fn remove(&mut self, node: &'a Node) {
+    fn remove(&mut self, pod: &Placed<'a>) {
         for (term, domains) in self.terms.iter().zip(&mut self.domains) {
-            let domain = node.labels.get(&term.topology).map(String::as_str);
+            let domain = pod.node.labels.get(&term.topology).map(String::as_str);
             if let Some(domain) = domain
-                && let Some(count) = domains.get_mut(domain)
+                && let Some(pods) = domains.get_mut(domain)
             {
-                *count -= 1;
-                if *count == 0 {
+                pods.remove(&pod.name);
+                if pods.is_empty() {
                     domains.remove(domain);
                 }
             }
@@ -219,7 +218,7 @@ impl<'a> Pods<'a> {
         };
         for selection in self.selections.values_mut() {
             if selection.selects(namespace, &placed.labels, self.fleet) {
-                selection.remove(placed.node);
+                selection.remove(&placed);
             }
         }
         let terms = self.fleet.pods.get(key).into_iter();
@@ -248,7 +247,7 @@ impl<'a> Pods<'a> {
         }
         for selection in self.selections.values_mut() {
             if selection.selects(namespace, &placed.labels, self.fleet) {
-                selection.add(placed.node);
+                selection.add(&placed);
             }
         }
         self.by_namespace.entry(namespace).or_default().push(placed);
@@ -298,13 +297,16 @@ impl<'a> Pods<'a> {
             let Some(domains) = self.domains(slice::from_ref(&term)).first() else {
                 continue;
             };
-            let is_taken = |node: &Node| {
+            for (at, _, node) in nodes.iter() {
                 let domain = node.labels.get(&term.topology);
-                domain.is_some_and(|domain| domains.contains_key(domain.as_str()))
-            };
-            let taken = nodes.that_are(|_, node| is_taken(node));
-            let detail = format!("the VM has anti-affinity to {term}, and there is one");
-            groups.add(Cause::PodAffinity, detail, taken.iter().copied());
+                let others = domain.and_then(|domain| domains.get(domain.as_str()));
+                if let Some(other) = others.and_then(example) {
+                    let detail = format!(
+                        "the VM has anti-affinity to {term}, and there is one{SUCH_AS}{other})"
+                    );
+                    groups.add(Cause::PodAffinity, detail, [at]);
+                }
+            }
         }
         self.add_near(&mut groups, pod, nodes);
         groups
@@ -372,7 +374,7 @@ impl<'a> Pods<'a> {
                 }
                 for pod in placed {
                     if selection.selects(namespace, &pod.labels, fleet) {
-                        selection.add(pod.node);
+                        selection.add(pod);
                     }
                 }
             }

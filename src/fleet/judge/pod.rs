@@ -5,8 +5,9 @@ use crate::decide::causes::Cause;
 use crate::fleet::finding::Finding;
 use crate::fleet::judge::{Body, Judge};
 use crate::fleet::kind::Kind;
-use crate::fleet::model::{Pod, Vm, VmSpec, VmiSpec};
-use crate::fleet::target::{TargetPod, labels};
+use crate::fleet::model::{Network, Pod, Vm, VmSpec, VmiSpec};
+use crate::fleet::network::definition;
+use crate::fleet::target::{TargetPod, labels, unknown_containers};
 
 impl<'f> Judge<'f> {
     /// The pod in which the VM runs, with its key.
@@ -18,6 +19,30 @@ impl<'f> Judge<'f> {
 
     /// The pod that would be placed.
     pub(super) fn target(
+        &self,
+        body: &Body<'f>,
+        source: Option<&'f Pod>,
+        findings: &mut Vec<Finding<'f>>,
+    ) -> TargetPod {
+        let kubevirt = self.fleet.kubevirt.as_ref();
+        let subject = body.subject().filter(|_| source.is_none());
+        if let Some(subject) = subject {
+            let unknown = unknown_containers(subject.spec, subject.annotations, kubevirt);
+            if !unknown.is_empty() {
+                let detail = unknown.join(", ");
+                findings.push(Finding::of(Cause::ContainersNotCounted, &detail));
+            }
+        }
+        let mut target = self.rendered(body, source, findings);
+        for network in subject.iter().flat_map(|subject| &subject.spec.networks) {
+            if let Some(resource) = self.resource_of(body.namespace(), network) {
+                *target.requests.entry(resource).or_default() += 1;
+            }
+        }
+        target
+    }
+
+    fn rendered(
         &self,
         body: &Body<'f>,
         source: Option<&'f Pod>,
@@ -57,6 +82,13 @@ impl<'f> Judge<'f> {
             vm.spec.template.spec = vmi.spec.clone();
         }
         TargetPod::of_launch(&vm, kubevirt)
+    }
+
+    /// The resource of a device plugin that a network brings with it.
+    fn resource_of(&self, namespace: &str, network: &Network) -> Option<String> {
+        let multus = network.multus.as_ref()?;
+        let key = definition(namespace, &multus.network_name);
+        self.fleet.attachments.get(&key)?.clone()
     }
 
     /// What of the target pod is against a migration to any node, or is not judged.

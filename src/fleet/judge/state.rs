@@ -29,22 +29,33 @@ impl<'f> Judge<'f> {
         } else if body.node().is_none() {
             found.push(Finding::of(Cause::NotRunning, phase));
         }
-        found.extend(body.node().and_then(|node| self.source_not_ready(node)));
+        let is_unknown = phase == "Unknown";
+        found.extend(
+            body.node()
+                .and_then(|node| self.source_not_ready(node, is_unknown)),
+        );
         if let Some(migration) = self.migration(vmi) {
             found.push(Finding::of(Cause::MigrationInProgress, &migration));
         }
         found
     }
 
-    /// What is wrong with the node on which a VM runs. Nothing is known of one that was not read.
-    fn source_not_ready(&self, name: &str) -> Option<Finding<'f>> {
-        let detail = match self.fleet.nodes.get(name) {
-            Some(node) => format!(
-                "{name}: its condition Ready is {}",
-                node.not_ready.as_ref()?
-            ),
-            None if self.fleet.may_have(Kind::Node, &ObjectKey::new("", name)) => return None,
-            None => format!("{name} does not exist"),
+    /// What is wrong with the node on which a VM runs, whose phase may be unknown. Nothing is known of a node that
+    /// was not read.
+    fn source_not_ready(&self, name: &str, is_unknown: bool) -> Option<Finding<'f>> {
+        let of_node = match self.fleet.nodes.get(name) {
+            Some(node) => {
+                let ready = node.not_ready.as_ref();
+                ready.map(|ready| format!("{name}: its condition Ready is {ready}"))
+            }
+            None if self.fleet.may_have(Kind::Node, &ObjectKey::new("", name)) => None,
+            None => Some(format!("{name} does not exist")),
+        };
+        let of_vmi = "the phase of the VMI is Unknown";
+        let detail = match (of_node, is_unknown) {
+            (of_node, false) => of_node?,
+            (None, true) => format!("{name}: {of_vmi}"),
+            (Some(of_node), true) => format!("{of_node}, and {of_vmi}"),
         };
         Some(Finding::of(Cause::SourceNotReady, &detail))
     }

@@ -23,6 +23,34 @@ pub struct Domain {
     pub launch_security: Option<LaunchSecurity>,
     /// Features.
     pub features: Option<Features>,
+    /// Threads for the I/O of disks.
+    pub io_threads: Option<IoThreads>,
+    /// What it boots.
+    pub firmware: Option<Firmware>,
+}
+
+/// Threads for the I/O of disks.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct IoThreads {
+    /// How many are added to the guest's CPUs.
+    pub supplemental_pool_thread_count: Option<u32>,
+}
+
+/// What a VMI boots.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Firmware {
+    /// A kernel from outside of its disks.
+    pub kernel_boot: Option<KernelBoot>,
+}
+
+/// A kernel from outside of the disks.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct KernelBoot {
+    /// The container that has it.
+    pub container: Option<serde::de::IgnoredAny>,
 }
 
 /// The CPU of a VMI.
@@ -67,6 +95,17 @@ pub struct Memory {
     pub guest: Option<Quantity>,
     /// Huge pages.
     pub hugepages: Option<Hugepages>,
+    /// More than KubeVirt reserves by itself beside the memory of the guest.
+    #[serde(rename = "reservedOverhead")]
+    pub reserved_overhead: Option<ReservedOverhead>,
+}
+
+/// Memory that is reserved beside that of the guest.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ReservedOverhead {
+    /// How much.
+    pub added_overhead: Option<Quantity>,
 }
 
 /// Huge pages.
@@ -110,6 +149,25 @@ pub struct Devices {
     pub filesystems: Vec<Named>,
     /// Disks.
     pub disks: Vec<Disk>,
+    /// `false` leaves out the graphics card.
+    pub autoattach_graphics_device: Option<bool>,
+    /// `false` leaves out the serial console.
+    pub autoattach_serial_console: Option<bool>,
+    /// Whether the serial console is logged; if it is not set, as the KubeVirt CR says.
+    pub log_serial_console: Option<bool>,
+    /// `true` adds a vsock device.
+    #[serde(rename = "autoattachVSOCK")]
+    pub autoattach_vsock: Option<bool>,
+    /// A TPM.
+    pub tpm: Option<Tpm>,
+}
+
+/// A TPM.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Tpm {
+    /// `false` for none, from KubeVirt 1.4.1 on.
+    pub enabled: Option<bool>,
 }
 
 /// Something with a name.
@@ -146,7 +204,7 @@ pub struct Lun {
 pub struct HostDevice {
     /// Its name.
     pub name: String,
-    /// The resource under which a device plugin offers it.
+    /// The resource under which a device plugin offers it; empty if a claim allocates it (DRA).
     pub device_name: Option<String>,
 }
 
@@ -164,20 +222,28 @@ pub struct Interface {
     pub sriov: Option<serde::de::IgnoredAny>,
     /// passt binding.
     pub passt_binding: Option<serde::de::IgnoredAny>,
+    /// passt binding of KubeVirt before 1.3.
+    pub passt: Option<serde::de::IgnoredAny>,
+    /// The ports that are forwarded; how many there are is all that is kept.
+    pub ports: Vec<serde::de::IgnoredAny>,
+    /// The network card, `virtio` if it is not set.
+    pub model: Option<String>,
     /// A binding plugin.
     pub binding: Option<Named>,
     /// `absent` for one that is unplugged, `up`, `down`.
     pub state: Option<String>,
 }
 
-/// What a launcher asks for.
+/// What a launcher or a container beside it asks for.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct ResourceRequirements {
     /// Requests.
     pub requests: BTreeMap<String, Quantity>,
     /// Limits.
     pub limits: BTreeMap<String, Quantity>,
+    /// What the launcher needs beside the memory of the guest is not requested.
+    pub overcommit_guest_overhead: bool,
 }
 
 /// Encrypted memory.

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use serde::Deserialize;
 
+use super::domain::ResourceRequirements;
 use super::migration::MigrationOptions;
 use super::{Labels, Metadata};
 
@@ -43,6 +45,43 @@ pub struct KubeVirtConfiguration {
     pub default_runtime_class: Option<String>,
     /// Networks.
     pub network: NetworkConfiguration,
+    /// What is reserved beside the memory of the guest is multiplied by this, such as `1.2`.
+    pub additional_guest_memory_overhead_ratio: Option<String>,
+    /// The CPU that launchers request whose VMI says nothing; by `cpuAllocationRatio` if it is not set.
+    pub cpu_request: Option<Quantity>,
+    /// What the containers beside the launcher ask for.
+    pub support_container_resources: Vec<SupportContainer>,
+    /// Options of all VMIs.
+    pub virtual_machine_options: VmOptions,
+    /// The architectures.
+    pub architecture_configuration: ArchitectureConfiguration,
+}
+
+/// What one kind of container beside the launcher asks for.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SupportContainer {
+    /// `container-disk`, `guest-console-log`, `sidecar`, `virtiofs` or another one.
+    #[serde(rename = "type")]
+    pub container: String,
+    /// What it asks for.
+    pub resources: ResourceRequirements,
+}
+
+/// Options of all VMIs.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct VmOptions {
+    /// Set if serial consoles are not logged, unless their VMI says so.
+    pub disable_serial_console_log: Option<serde::de::IgnoredAny>,
+}
+
+/// The configuration of architectures.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ArchitectureConfiguration {
+    /// The architecture of VMs that say nothing.
+    pub default_architecture: Option<String>,
 }
 
 /// The configuration of networks.
@@ -57,10 +96,14 @@ pub struct NetworkConfiguration {
 
 /// A binding plugin.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct BindingPlugin {
     /// Set if VMs that use it can be migrated.
     pub migration: Option<serde::de::IgnoredAny>,
+    /// The image of a container that it runs beside the launcher.
+    pub sidecar_image: Option<String>,
+    /// What the launcher needs for it.
+    pub compute_resource_overhead: ResourceRequirements,
 }
 
 /// A part of KubeVirt's configuration.
@@ -71,6 +114,8 @@ pub struct DeveloperConfiguration {
     pub node_selectors: Labels,
     /// Feature gates.
     pub feature_gates: Vec<String>,
+    /// Feature gates that are on by default and not here, from KubeVirt 1.8 on.
+    pub disabled_feature_gates: Vec<String>,
     /// KVM may be emulated.
     pub use_emulation: bool,
     /// vCPUs for each CPU that a launcher requests; 10 if it is not set.

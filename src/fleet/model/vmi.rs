@@ -64,6 +64,18 @@ pub struct VmiSpec {
     pub networks: Vec<Network>,
     /// The volumes.
     pub volumes: Vec<VmiVolume>,
+    /// How it is told that the guest is ready.
+    pub readiness_probe: Option<Probe>,
+    /// How it is told that the guest lives.
+    pub liveness_probe: Option<Probe>,
+}
+
+/// A probe of the guest.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Probe {
+    /// A command that runs in the guest.
+    pub exec: Option<serde::de::IgnoredAny>,
 }
 
 /// A network of a VMI.
@@ -104,6 +116,12 @@ pub struct VmiVolume {
     pub host_disk: Option<HostDisk>,
     /// An empty disk on the node.
     pub empty_disk: Option<serde::de::IgnoredAny>,
+    /// An image of a registry.
+    pub container_disk: Option<serde::de::IgnoredAny>,
+    /// A path of the launcher that something else mounts.
+    pub container_path: Option<serde::de::IgnoredAny>,
+    /// Metrics of the node.
+    pub downward_metrics: Option<serde::de::IgnoredAny>,
 }
 
 /// A claim under a layer that is lost with the VMI.

@@ -30,7 +30,11 @@ fn messages(found: &[Finding<'_>]) -> Vec<String> {
 #[test]
 fn a_definition_is_missing_where_those_of_its_namespace_were_read() {
     let mut fleet = Fleet {
-        attachments: [ObjectKey::new("shop", "net"), ObjectKey::new("infra", "x")].into(),
+        attachments: [
+            (ObjectKey::new("shop", "net"), None),
+            (ObjectKey::new("infra", "x"), None),
+        ]
+        .into(),
         ..Fleet::default()
     };
     let networks = json!([

@@ -254,7 +254,11 @@ fn mk_objects() -> Vec<(Kind, Value)> {
         ),
         (
             Kind::NetworkAttachmentDefinition,
-            json!({"metadata": of("net"), "spec": 7}),
+            json!({
+                "metadata": {"namespace": "default", "name": "net", "annotations":
+                    {"k8s.v1.cni.cncf.io/resourceName": "intel.com/sriov"}},
+                "spec": 7,
+            }),
         ),
         (
             Kind::ResourceQuota,
@@ -321,7 +325,10 @@ fn each_kind_is_cut_down_to_what_is_judged() {
     assert_eq!(affinity.node_selector_terms.len(), 1);
     let waits = |name: &str| fleet.storage_classes[name].waits_for_consumer;
     assert!(waits("fast") && !waits("slow"));
-    assert!(fleet.attachments.contains("default/net"));
+    assert_eq!(
+        fleet.attachments["default/net"].as_deref(),
+        Some("intel.com/sriov")
+    );
     let whole = &fleet.quotas["default/whole"];
     assert_eq!(whole.hard, resources(&[("requests.cpu", 2_000)]));
     assert_eq!(
@@ -350,7 +357,10 @@ fn null_counts_as_absent_and_a_long_annotation_is_not_kept() {
         "metadata": {
             "namespace": "default", "name": "web", "creationTimestamp": null,
             "labels": {"a": null, "b": "c"},
-            "annotations": {"long": "x".repeat(1_025), "short": "x".repeat(1_024)},
+            "annotations": {
+                "long": "x".repeat(1_025), "short": "x".repeat(1_024),
+                "hooks.kubevirt.io/hookSidecars": "x".repeat(1_025),
+            },
         },
         "spec": {
             "domain": {"cpu": null, "devices": {"interfaces": null, "disks": [null, {"name": "d"}]}, "memory": {"guest": 1024}},
@@ -364,7 +374,8 @@ fn null_counts_as_absent_and_a_long_annotation_is_not_kept() {
     let fleet = mk_fleet(&[(Kind::VirtualMachineInstance, vmi), (Kind::Node, node)]).unwrap();
     let vmi = &fleet.vmis["default/web"];
     assert!(vmi.metadata.labels.keys().eq(["b"]));
-    assert!(vmi.metadata.annotations.keys().eq(["short"]));
+    let kept = ["hooks.kubevirt.io/hookSidecars", "short"];
+    assert!(vmi.metadata.annotations.keys().eq(kept));
     assert!(vmi.spec.domain.cpu.is_none());
     assert_eq!(vmi.spec.domain.devices.disks.len(), 1);
     let network = &vmi.spec.networks[0];

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::labels;
-use super::version::{crosses_architectures, selects_machine_type, version};
+use super::version::{crosses_architectures, has_gate, selects_machine_type, version};
 use crate::fleet::model::{KubeVirt, Labels, LaunchSecurity, VmiSpec};
 
 /// The CPU model by which a guest has the model of its node.
@@ -90,16 +90,6 @@ pub(super) fn of_launcher(
 
 fn require(selector: &mut Labels, label: String) {
     selector.insert(label, "true".to_owned());
-}
-
-fn has_gate(kubevirt: Option<&KubeVirt>, gate: &str) -> bool {
-    kubevirt.is_some_and(|kubevirt| {
-        let developer = &kubevirt.spec.configuration.developer_configuration;
-        developer
-            .feature_gates
-            .iter()
-            .any(|enabled| enabled == gate)
-    })
 }
 
 /// The enlightenments that depend on the kernel of the node.

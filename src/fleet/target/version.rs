@@ -1,4 +1,4 @@
-//! The version of KubeVirt, on which the target pod depends.
+//! The version of KubeVirt and its feature gates, on which the target pod depends.
 
 use crate::decide::version::Version;
 use crate::fleet::model::KubeVirt;
@@ -26,6 +26,51 @@ pub(super) fn keeps_cpu_vendor(version: Version) -> bool {
 /// (`pkg/virt-controller/services/template.go`, `WithMachineType`, by tag).
 pub(super) fn selects_machine_type(version: Version) -> bool {
     version >= Version(1, 5, 1)
+}
+
+/// Whether the threads of a supplemental pool for I/O are counted as CPUs of the launcher
+/// (`pkg/virt-controller/services/renderresources.go`, `getIOThreadsCount`, by tag).
+pub(super) fn counts_io_threads(version: Version) -> bool {
+    version >= Version(1, 5, 2)
+}
+
+/// Whether KubeVirt writes into a VMI what its launcher requests for its memory
+/// (`pkg/defaults/defaults.go`, `setDefaultResourceRequests`, by tag). Later releases leave it to the pod.
+pub(super) fn writes_memory_requests(version: Version) -> bool {
+    version < Version(1, 6, 4)
+}
+
+/// Whether the memory is overcommitted that the VMI itself requests, and not only what KubeVirt makes of the
+/// memory of the guest (`WithMemoryOvercommit`, by tag).
+pub(super) fn overcommits_requests(version: Version) -> bool {
+    version == Version(1, 6, 2)
+}
+
+/// Whether a container logs the serial console (`serialconsolelog.go`, by tag).
+pub(super) fn logs_consoles(version: Version) -> bool {
+    version >= Version(1, 1, 0)
+}
+
+/// Whether the images of container disks are volumes of the launcher: by the feature gate `ImageVolume`, which is on
+/// from 1.9 on.
+pub(super) fn has_image_volumes(kubevirt: Option<&KubeVirt>) -> bool {
+    let version = version(kubevirt);
+    let gate = "ImageVolume";
+    let is_on = has_gate(kubevirt, gate) && version >= Version(1, 6, 0);
+    let developer = kubevirt.map(|kubevirt| &kubevirt.spec.configuration.developer_configuration);
+    let mut off = developer
+        .iter()
+        .flat_map(|developer| &developer.disabled_feature_gates);
+    is_on || version >= Version(1, 9, 0) && !off.any(|off| off == gate)
+}
+
+/// Whether the KubeVirt CR names a feature gate.
+pub(super) fn has_gate(kubevirt: Option<&KubeVirt>, gate: &str) -> bool {
+    kubevirt.is_some_and(|kubevirt| {
+        let developer = &kubevirt.spec.configuration.developer_configuration;
+        let mut gates = developer.feature_gates.iter();
+        gates.any(|enabled| enabled == gate)
+    })
 }
 
 /// Whether the feature gate `CrossArchitectureVirtualization` exists.

@@ -332,6 +332,29 @@ const CASES: &[(Cause, Change, &str)] = &[
         "a migration is under way: from a to b",
     ),
     (
+        Cause::ConditionDiffers,
+        |c| {
+            let bridge = json!([{"name": "default", "bridge": {}}]);
+            vmi(c, "spec/domain/devices/interfaces", bridge);
+            disk(c);
+            add(c, claim("ReadWriteOnce"));
+        },
+        "KubeVirt says that it can migrate the VM, and its spec says otherwise: bridge binding without the annotation that allows its migration: interface default; a disk cannot be used from two nodes: disk: claim disk has the access modes ReadWriteOnce",
+    ),
+    (
+        Cause::SourceNotReady,
+        |c| {
+            vmi(c, "status/phase", json!("Unknown"));
+            c["items"][0]["status"]["conditions"][0]["status"] = json!("Unknown");
+        },
+        "the node on which the VM runs is not ready: a: its condition Ready is Unknown, and the phase of the VMI is Unknown",
+    ),
+    (
+        Cause::SourceNotReady,
+        |c| vmi(c, "status/phase", json!("Unknown")),
+        "the node on which the VM runs is not ready: a: the phase of the VMI is Unknown",
+    ),
+    (
         Cause::SourceNotReady,
         |c| c["items"][0]["status"]["conditions"][0]["status"] = json!("Unknown"),
         "the node on which the VM runs is not ready: a: its condition Ready is Unknown",
@@ -547,6 +570,22 @@ const CASES: &[(Cause, Change, &str)] = &[
             set(vm, "status/printableStatus", json!("Stopped"));
         },
         "the instance type or preference is not judged: large",
+    ),
+    (
+        Cause::ContainersNotCounted,
+        |c| {
+            remove(c, "VirtualMachineInstance");
+            let vm = object(c, "VirtualMachine");
+            set(vm, "status/printableStatus", json!("Stopped"));
+            let annotations = json!({
+                "hooks.kubevirt.io/hookSidecars": "[]", "sidecar.istio.io/inject": "true"});
+            set(vm, "spec/template/metadata/annotations", annotations);
+            let binding = json!([{"name": "default", "binding": {"name": "mine"}}]);
+            set(vm, "spec/template/spec/domain/devices/interfaces", binding);
+            let plugins = json!({"network": {"binding": {"mine": {"sidecarImage": "mine:1"}}}});
+            object(c, "KubeVirt")["spec"]["configuration"] = plugins;
+        },
+        "containers that are added to the launcher pod are not counted: annotation hooks.kubevirt.io/hookSidecars, annotation sidecar.istio.io/inject, network binding plugin mine",
     ),
     (
         Cause::UnderlayNotOnNode,

@@ -190,6 +190,7 @@ fn a_damaged_vmi_leaves_the_other_vms_as_they_are() {
     for at in [0, 1] {
         let allocatable = &mut cluster["items"][at]["status"]["allocatable"];
         allocatable["devices.kubevirt.io/tun"] = json!("1k");
+        allocatable["devices.kubevirt.io/vhost-net"] = json!("1k");
         allocatable["ephemeral-storage"] = json!("10Gi");
     }
     vmi(&mut cluster, "spec/volumes", json!(7));

@@ -250,7 +250,7 @@ fn a_rule_that_rejects_says_of_what() {
         [
             "another pod has anti-affinity to pods app=web on the same host (such as shop/p1)",
             "the VM has affinity to pods app=cache on the same zone, and none is there",
-            "the VM has anti-affinity to pods app=db on the same zone, and there is one",
+            "the VM has anti-affinity to pods app=db on the same zone, and there is one (such as shop/p0)",
         ]
     );
 }
@@ -267,7 +267,8 @@ fn details(pods: &mut Pods<'_>, rules: &PodRules, nodes: &Nodes<'_>) -> String {
 
 #[test]
 fn a_pod_that_arrives_or_leaves_changes_what_is_rejected() {
-    const NOT: &str = "the VM has anti-affinity to pods app=db on the same zone, and there is one";
+    const NOT: &str =
+        "the VM has anti-affinity to pods app=db on the same zone, and there is one (such as";
     const ONLY: &str = "the VM has affinity to pods app=db on the same zone, and none is there";
     let db = json!({"app": "db"});
     let fleet = fleet(&[
@@ -292,27 +293,28 @@ fn a_pod_that_arrives_or_leaves_changes_what_is_rejected() {
     let kept = "another pod has anti-affinity to pods app=db on the same host (such as shop/p0)";
     expect(
         &mut pods,
-        &format!("a1: {kept}\na1 a2: {NOT}"),
+        &format!("a1: {kept}\na1 a2: {NOT} shop/p0)"),
         &format!("a1: {kept}\nb1 b2 nowhere: {ONLY}"),
     );
+    let of_target = format!("{NOT} the target pod of shop/vm)");
     let vm = ObjectKey::new("shop", "vm");
     pods.arrive(&vm, &rules(&[], &[term("host", &db)]), "b1");
     let arrived = "another pod has anti-affinity to pods app=db on the same host (such as the target pod of shop/vm)";
     expect(
         &mut pods,
-        &format!("a1: {kept}\nb1: {arrived}\na1 a2 b1 b2: {NOT}"),
+        &format!("a1: {kept}\nb1: {arrived}\na1 a2: {NOT} shop/p0)\nb1 b2: {of_target}"),
         &format!("a1: {kept}\nb1: {arrived}\nnowhere: {ONLY}"),
     );
     pods.leave(keys[0]);
     expect(
         &mut pods,
-        &format!("b1: {arrived}\na1 a2 b1 b2: {NOT}"),
+        &format!("b1: {arrived}\na1 a2: {NOT} shop/p1)\nb1 b2: {of_target}"),
         &format!("b1: {arrived}\nnowhere: {ONLY}"),
     );
     pods.leave(keys[1]);
     expect(
         &mut pods,
-        &format!("b1: {arrived}\nb1 b2: {NOT}"),
+        &format!("b1: {arrived}\nb1 b2: {of_target}"),
         &format!("b1: {arrived}\na1 a2 nowhere: {ONLY}"),
     );
     assert!(pods.concern(&far) && pods.concern(&near));
