@@ -72,6 +72,48 @@ fn a_launcher_requests_what_each_release_of_kubevirt_renders() {
     assert!(differing.is_empty(), "{}", differing.join("\n"));
 }
 
+/// The amounts are computed by hand from the source of each tag.
+#[test]
+fn the_memory_of_a_launcher_depends_on_the_release() {
+    const MIB: i64 = 1 << 20;
+    let small = json!({"memory": {"guest": "1Gi"}});
+    let tpm = json!({"memory": {"guest": "1Gi"}, "devices": {"tpm": {"enabled": false}}});
+    let passt = json!({"memory": {"guest": "1Gi"},
+        "devices": {"interfaces": [{"name": "a", "passt": {}}, {"name": "b", "passt": {}}]}});
+    let dedicated = json!({"memory": {"guest": "3Gi"},
+        "cpu": {"cores": 2, "dedicatedCpuPlacement": true}});
+    for (version, domain, ratio, expect) in [
+        ("v1.0.0", &small, None, 1268 * MIB),
+        ("v1.1.0", &small, None, 1268 * MIB + 35_000_000),
+        ("v1.4.0", &small, None, 1268 * MIB + 35_000_000),
+        ("v1.4.1", &small, None, 1273 * MIB + 35_000_000),
+        ("v1.5.0", &small, None, 1278 * MIB + 35_000_000),
+        ("v1.6.0", &small, None, 1294 * MIB + 35_000_000),
+        ("v1.6.3", &small, None, 1294 * MIB + 35_000_000),
+        ("v1.6.4", &small, None, 1292 * MIB + 35_000_000),
+        ("v1.9.0", &small, None, 1292 * MIB + 35_000_000),
+        ("v1.10.0", &small, None, 1312 * MIB + 35_000_000),
+        ("v1.4.0", &tpm, None, 1321 * MIB + 35_000_000),
+        ("v1.4.1", &tpm, None, 1273 * MIB + 35_000_000),
+        ("v1.5.0", &tpm, None, 1331 * MIB + 35_000_000),
+        ("v1.5.1", &tpm, None, 1278 * MIB + 35_000_000),
+        ("v1.2.2", &passt, None, 2868 * MIB + 35_000_000),
+        ("v1.3.0", &passt, None, 1268 * MIB + 35_000_000),
+        ("v1.5.2", &dedicated, Some("1.25"), 3_734_734_289),
+        ("v1.5.3", &dedicated, Some("1.25"), 3_760_948_289),
+    ] {
+        let kubevirt: KubeVirt = from_value(json!({
+            "spec": {"configuration": {"additionalGuestMemoryOverheadRatio": ratio.unwrap_or("")}},
+            "status": {"observedKubeVirtVersion": version},
+        }))
+        .unwrap();
+        let template = json!({"spec": {"domain": domain}});
+        let vm: Vm = from_value(json!({"spec": {"template": template}})).unwrap();
+        let requests = TargetPod::of_launch(&vm, Some(&kubevirt)).requests;
+        assert_eq!(requests[MEMORY], expect, "{version} {domain}");
+    }
+}
+
 /// The pods were made by a virt-controller between 1.9 and 1.10, whose estimate of QEMU is that of 1.10. The CR names
 /// 1.9.0.
 #[test]
