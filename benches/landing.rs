@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use berth::cluster::ClusterView;
 use berth::cluster::object::{Migration, Object, ObjectKey};
 use berth::continuity::{Target, WarmOptions, WarmOutcome};
-use berth::domain::{ChassisClaim, NodeFacts};
+use berth::domain::{ChassisClaim, MigrationPhase, NodeFacts};
 use ovn_lab::{Lab, Server};
 use preparing::Preparing;
 use serde_json::{Value, json};
@@ -173,7 +173,8 @@ fn prepare(lab: &Lab) -> Duration {
             migration: Migration {
                 uid: "m".into(),
                 vmi: ObjectKey::new("default", "vm3"),
-                active: true,
+                phase: MigrationPhase::Running,
+                created: None,
             },
         };
         let cluster: ClusterView = [node, migration].into_iter().collect();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::config::{ContinuityMode, ListenAddress, LogFormat, LogLevel, ObjectName};
+use crate::config::{ContinuityMode, ListenAddress, LogFormat, LogLevel, ObjectName, Span};
 use crate::domain::Provider;
 use crate::tls::HostName;
 
@@ -75,6 +75,10 @@ pub enum Command {
     /// Show what berth wrote to OVN's northbound database and no migration needs, and delete it with --apply
     #[command(after_help = exit::CLEANUP)]
     Cleanup(Box<Cleanup>),
+    /// Follow the next migration of a VM, or the one that is under way: what KubeVirt and OVN do, how long each
+    /// stage takes and what goes wrong
+    #[command(after_help = exit::WATCH)]
+    Watch(Box<Watch>),
     /// Print a script with which a shell completes the words of a command
     #[command(after_help = exit::OTHERS)]
     Completion(Completion),
@@ -98,6 +102,40 @@ pub struct Cleanup {
     /// Delete it; otherwise it is only shown
     #[arg(long, env = "BERTH_APPLY", conflicts_with = "snapshot", value_parser = switch)]
     pub apply: bool,
+}
+
+/// Flags of `berth watch`.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// The VM: NAME, vm/NAME or vmi/NAME
+    #[arg(value_name = "VM")]
+    pub vm: String,
+
+    /// Namespace of the VM [default: that of the context, or default]
+    #[arg(short, long, env = "BERTH_NAMESPACE", value_name = "NAME")]
+    pub namespace: Option<String>,
+
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: fleet::ClusterArgs,
+
+    /// Servers of OVN's southbound database, as `berth check --ovn-sb` has them [default: do not read the
+    /// database]
+    #[arg(long, env = "BERTH_OVN_SB", value_name = "ENDPOINTS")]
+    pub ovn_sb: Option<String>,
+
+    /// Servers of OVN's northbound database, which say who wrote the pair of chassis; nothing is written to
+    /// it [default: do not read the database]
+    #[arg(long, env = "BERTH_OVN_NB", value_name = "ENDPOINTS")]
+    pub ovn_nb: Option<String>,
+
+    /// End after this time, as in 10m, if no migration has ended by then [default: never]
+    #[arg(long, env = "BERTH_TIMEOUT", value_name = "TIME")]
+    pub timeout: Option<Span>,
+
+    /// The output.
+    #[command(flatten)]
+    pub output: fleet::OutputArgs<fleet::WatchOutput>,
 }
 
 /// Flags of `berth completion`.
@@ -160,8 +198,8 @@ pub struct Serve {
     #[arg(long, env = "BERTH_LISTEN", value_name = "ADDR")]
     pub listen: Option<ListenAddress>,
 
-    /// Plain HTTP address for /livez, /readyz and /metrics [default: 127.0.0.1:8080; in a pod
-    /// 0.0.0.0:8080]
+    /// Plain HTTP address for /livez, /readyz, /metrics and /migrations [default: 127.0.0.1:8080; in a
+    /// pod 0.0.0.0:8080]
     #[arg(long, env = "BERTH_ADMIN_LISTEN", value_name = "ADDR")]
     pub admin_listen: Option<ListenAddress>,
 
@@ -179,8 +217,8 @@ pub struct Serve {
     #[arg(long, env = "BERTH_OVN_NB", value_name = "ENDPOINTS")]
     pub ovn_nb: Option<String>,
 
-    /// Whether to prepare the network of a migration before its target is bound: Off or Prepare, which
-    /// writes to the northbound database [default: Off]
+    /// What to do for the network of migrations: Off, Observe, or Prepare, which also prepares it before
+    /// the target is bound and writes to the northbound database [default: Observe]
     #[arg(long, env = "BERTH_CONTINUITY", value_name = "MODE")]
     pub continuity: Option<ContinuityMode>,
 

@@ -63,6 +63,9 @@ pub use southbound::{OnStale, Probe, Southbound};
 pub use tls::Tls;
 pub use units::{Lifetime, Size, Span};
 
+/// The version of every format of berth: its configuration, and what its commands print as JSON.
+pub const API_VERSION: &str = "berth.dev/v1alpha1";
+
 /// The default configuration with a comment on every field.
 pub const DEFAULT: &str = include_str!("config/default.yaml");
 
@@ -79,8 +82,8 @@ pub struct Config {
     /// host. kube-apiserver calls `/mutate` and `/validate` here, and kube-scheduler `/scheduler/…`.
     /// The default is `0.0.0.0:8443` in a pod and `127.0.0.1:8443` elsewhere.
     pub listen: Option<ListenAddress>,
-    /// The plain HTTP address of `/livez`, `/readyz` and `/metrics`. The default is `0.0.0.0:8080`
-    /// in a pod and `127.0.0.1:8080` elsewhere.
+    /// The plain HTTP address of `/livez`, `/readyz`, `/metrics` and `/migrations`. The default is
+    /// `0.0.0.0:8080` in a pod and `127.0.0.1:8080` elsewhere.
     pub admin_listen: Option<ListenAddress>,
     /// Server certificates and client certificates.
     pub tls: Tls,

@@ -4,6 +4,7 @@
 mod agent;
 mod chassis;
 mod machine_type;
+mod migration;
 mod network;
 mod node;
 mod set;
@@ -12,6 +13,7 @@ mod vmi;
 pub use agent::{Agent, AgentSet, AgentState, Agents};
 pub use chassis::{ChassisIdentity, ChassisRow, Southbound};
 pub use machine_type::{MachineType, MachineTypes};
+pub use migration::{LatestMigration, MigrationEnd, MigrationPhase, UnixTime};
 pub use network::{Network, Provider};
 pub use node::{ChassisClaim, ChassisReady, NodeFacts, Status};
 pub use set::{Member, Set};

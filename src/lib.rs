@@ -39,5 +39,6 @@ pub mod text;
 mod throttle;
 pub mod tls;
 pub mod version;
+pub mod watch;
 pub mod wire;
 mod yaml;

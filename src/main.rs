@@ -11,7 +11,7 @@ use berth::config::{self, Config};
 use berth::layout::Layout;
 use berth::{
     annotate, check, cleanup, completion, config_check, demo, drain, explain, report,
-    scheduler_config, telemetry, version,
+    scheduler_config, telemetry, version, watch,
 };
 use clap::FromArgMatches;
 
@@ -100,6 +100,10 @@ fn run(command: Command) -> Result<u8, String> {
         Command::Cleanup(args) => {
             let answer = block_on(cleanup::run(&args))?.map_err(|error| error.to_string())?;
             return show(&answer);
+        }
+        Command::Watch(args) => {
+            let say = |text: &str| print_to(&mut anstream::stdout(), text);
+            return block_on(watch::run(&args, layout, say))?.map_err(|error| error.to_string());
         }
         Command::Version(args) => {
             let answer = block_on(version::run(&args, layout))?;

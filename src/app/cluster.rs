@@ -9,7 +9,7 @@ use kube::Client;
 
 use super::AppError;
 use super::cluster_log::ClusterLog;
-use crate::cluster::watch::{RIGHTS, watch};
+use crate::cluster::watch::{RIGHTS, Scope, watch};
 use crate::cluster::{ClusterView, Metrics, ObjectKind, VmiReader};
 use crate::config::Config;
 use crate::metrics::Registry;
@@ -79,6 +79,7 @@ pub(super) fn follow(
             let watching = watch(
                 client,
                 config.network(),
+                Scope::Cluster,
                 Arc::clone(&stores.cluster),
                 metrics,
                 publish,

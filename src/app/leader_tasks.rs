@@ -1,12 +1,11 @@
-//! The tasks of the leader: it publishes the node conditions, probes the chassis and keeps up what berth
-//! wrote to the northbound database.
+//! The tasks of the leader: it publishes the node conditions, probes the chassis, keeps up what berth wrote
+//! to the northbound database, and says what it observes of migrations.
 
 use std::convert::Infallible;
 use std::env;
 use std::future::pending;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -14,9 +13,10 @@ use futures_util::future::BoxFuture;
 use kube::Client;
 
 use super::AppError;
+use super::continuity::Led;
 use super::southbound::northbound;
 use crate::config::{Config, LeaderElection};
-use crate::continuity::Keeper;
+use crate::continuity::{Keeper, Reporter};
 use crate::lease::{self, ElectionConfig, LeaderElector};
 use crate::metrics::Registry;
 use crate::ovn::Probe;
@@ -32,7 +32,7 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) fn run(
     config: &Config,
     client: Option<&Client>,
-    keeper: Option<Arc<dyn Fn() -> Keeper + Send + Sync>>,
+    led: Led,
     stores: &Stores,
     registry: &Registry,
     leaving: impl Future<Output = ()> + Send + 'static,
@@ -65,7 +65,8 @@ pub(super) fn run(
             Publisher::new(client, stores, policy.clone(), pace, metrics.clone())
         });
         let probe = options.clone().map(Probe::new);
-        let keeper = keeper.as_ref().map(|make| make());
+        let keeper = led.keeper.as_ref().map(|make| make());
+        let reporter = led.reporter.as_ref().map(|make| make());
         let (probe_metrics, southbound) = (probe_metrics.clone(), stores.southbound.clone());
         async move {
             let responds = || {
@@ -76,6 +77,7 @@ pub(super) fn run(
                 never = publish(publisher) => never,
                 never = run_probe(probe, every, &probe_metrics, responds) => never,
                 never = keep(keeper) => never,
+                never = report(reporter) => never,
             }
         }
         .boxed()
@@ -102,6 +104,13 @@ async fn publish(publisher: Option<Publisher>) -> Infallible {
 async fn keep(keeper: Option<Keeper>) -> Infallible {
     match keeper {
         Some(mut keeper) => keeper.run().await,
+        None => pending().await,
+    }
+}
+
+async fn report(reporter: Option<Reporter>) -> Infallible {
+    match reporter {
+        Some(mut reporter) => reporter.run().await,
         None => pending().await,
     }
 }

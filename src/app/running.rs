@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::certificates::{Certificates, Served};
 use super::cluster::{Cluster, follow};
-use super::continuity::{self, Binding};
+use super::continuity::{self, Binding, Led, Observing};
 use super::listeners::{
     ADMIN_CONNECTIONS, ADMIN_PATIENCE, Listeners, admin_limits, bind, https_limits, runs_in_pod,
 };
@@ -46,6 +46,7 @@ pub struct Running {
     watch_task: JoinHandle<()>,
     southbound_task: JoinHandle<()>,
     warming_task: JoinHandle<()>,
+    observing_task: JoinHandle<()>,
     leader_tasks: JoinHandle<()>,
 }
 
@@ -68,23 +69,22 @@ impl Running {
         let Binding {
             binder,
             warming,
-            keeper,
+            led,
         } = continuity::set_up(&config, cluster.client(), &stores, &registry)?;
-        let led = leader_tasks::run(
-            &config,
-            cluster.client(),
-            keeper,
-            &stores,
-            &registry,
-            leaving,
-        )?;
+        let Observing {
+            history,
+            task: observing,
+            reporter,
+        } = continuity::observe(&config, cluster.client(), &stores, &registry)?;
+        let led = Led { reporter, ..led };
+        let led = leader_tasks::run(&config, cluster.client(), led, &stores, &registry, leaving)?;
         let (reader, watching) = follow(cluster, &config, &stores, &readiness, &registry)?;
         let service = Service::new(stores, reader, binder, policy, metrics, &config.limits);
         let limits = https_limits(&config);
         server::allow_connections(limits.max_connections.saturating_add(ADMIN_CONNECTIONS));
         let listeners = ServerMetrics::register(&registry)?;
         let admin_server = Server::new(
-            admin_router(registry.clone(), Arc::clone(&readiness))?,
+            admin_router(registry.clone(), Arc::clone(&readiness), history)?,
             admin_limits(),
             None,
             listeners.listener("admin"),
@@ -127,6 +127,7 @@ impl Running {
         let _ = serving.send(());
         let southbound_task = tokio::spawn(following);
         let warming_task = tokio::spawn(warming);
+        let observing_task = tokio::spawn(observing);
         let leader_tasks = tokio::spawn(led);
         Ok(Self {
             https,
@@ -141,6 +142,7 @@ impl Running {
             watch_task,
             southbound_task,
             warming_task,
+            observing_task,
             leader_tasks,
         })
     }
@@ -154,6 +156,7 @@ impl Running {
             _ = &mut self.watch_task => "the watch of the cluster",
             _ = &mut self.southbound_task => "the watch of the southbound database",
             _ = &mut self.warming_task => "the making of warm ports",
+            _ = &mut self.observing_task => "the observation of migrations",
             _ = &mut self.leader_tasks => "the election of the leader",
         }
     }
@@ -173,6 +176,7 @@ impl Running {
             watch_task,
             southbound_task,
             warming_task,
+            observing_task,
             leader_tasks,
             ..
         } = self;
@@ -194,6 +198,7 @@ impl Running {
         watch_task.abort();
         southbound_task.abort();
         warming_task.abort();
+        observing_task.abort();
         let _ = admin_phase.send(Phase::Stopped);
         if let Err(error) = admin_task.await {
             tracing::error!("the admin listener failed: {error}");

@@ -17,7 +17,7 @@ use crate::snapshot::{Changes, SouthboundState, SouthboundStore};
 use crate::tls::{ClientFiles, Identity};
 
 /// A source of facts, and what keeps it one; with `locality`, also of where networks are local.
-pub(super) fn follow(
+pub(crate) fn follow(
     config: &Southbound,
     locality: bool,
     readiness: &Arc<Readiness>,

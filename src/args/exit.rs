@@ -64,6 +64,15 @@ Exit codes:
   2  something is left after --apply
   3  the cluster or the database could not be read, or the command line is wrong";
 
+/// For the help of `berth watch`.
+pub(super) const WATCH: &str = "\
+Exit codes:
+  0  the migration succeeded, and its network was seen to be right at both ends
+  1  it succeeded, and something was wrong or not seen
+  2  it failed
+  3  the cluster could not be read, the VM does not run, no migration ended in time, or the command line is
+     wrong";
+
 /// For the help of the other commands.
 pub(super) const OTHERS: &str = "\
 Exit codes:
@@ -82,6 +91,7 @@ impl Command {
             | Self::Annotate(_)
             | Self::Explain(_)
             | Self::Cleanup(_)
+            | Self::Watch(_)
             | Self::Version(_) => WRONG,
             _ => FAILED,
         }

@@ -277,6 +277,17 @@ pub enum PlanOutput {
     Yaml,
 }
 
+/// A format of a migration that is followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum WatchOutput {
+    /// For people, a line for each thing that happens; `text` means the same.
+    #[default]
+    #[value(alias = "text")]
+    Table,
+    /// JSON: each line is the timeline as it is then.
+    Json,
+}
+
 /// A format of the output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {

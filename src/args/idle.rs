@@ -66,6 +66,11 @@ pub fn idle_flag(matches: &ArgMatches) -> Option<String> {
             "is for a VM, as in explain vm/NAME",
         ),
         (
+            command == "watch",
+            &["snapshot"],
+            "has one moment, and watch follows a cluster",
+        ),
+        (
             is_written("snapshot"),
             KUBECONFIG,
             "and --snapshot exclude each other",

@@ -8,8 +8,7 @@ use serde::Serialize;
 use crate::fleet::finding::{Finding, Found, Summary, Verdict};
 use crate::fleet::judge::Judgement;
 
-/// The version of the shape. A field may be added within one.
-pub(crate) const API_VERSION: &str = "berth.dev/v1alpha1";
+pub(crate) use crate::config::API_VERSION;
 
 /// A report of `berth check`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]

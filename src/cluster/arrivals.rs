@@ -18,9 +18,9 @@ pub(super) struct Arrivals {
     targets: HashMap<ObjectKey, TargetPod>,
     /// The UIDs of the migrations in progress, by their VMI.
     in_progress: HashMap<ObjectKey, BTreeSet<Box<str>>>,
-    /// The claims of the bound pods. They share their strings with `targets`, because there can be
-    /// many: a launcher pod that a migration created stays bound as long as its VM runs.
-    bound: BTreeSet<Claim>,
+    /// The claims of the pods. They share their strings with `targets`, because there can be many: a
+    /// launcher pod that a migration created stays as long as its VM runs.
+    claims: BTreeSet<Claim>,
 }
 
 /// The claim of a pod to be the target of a migration. The UID tells the VMI from earlier and later
@@ -50,8 +50,13 @@ impl Arrivals {
         self.targets.keys()
     }
 
-    /// The node on which a migration of a VMI arrives, if the VMI has this UID.
-    pub(super) fn node(&self, migration: &str, vmi: &ObjectKey, vmi_uid: &str) -> Option<&str> {
+    /// The target pod of a migration of a VMI, if the VMI has this UID: a bound one before others.
+    pub(super) fn target_of(
+        &self,
+        migration: &str,
+        vmi: &ObjectKey,
+        vmi_uid: &str,
+    ) -> Option<&TargetPod> {
         if !self.in_progress.get(vmi)?.contains(migration) {
             return None;
         }
@@ -61,13 +66,25 @@ impl Arrivals {
             vmi_uid: vmi_uid.into(),
             pod: ObjectKey::new("", ""),
         };
-        let first = self.bound.range(&before_all..).next()?;
-        let is_meant = first.is_about(&before_all);
-        self.targets
-            .get(&first.pod)
-            .filter(|_| is_meant)?
-            .node
-            .as_deref()
+        let claims = self.claims.range(&before_all..);
+        let claims = claims.take_while(|claim| claim.is_about(&before_all));
+        let mut pods = claims.filter_map(|claim| self.targets.get(&claim.pod));
+        let first = pods.next()?;
+        if first.node.is_some() {
+            return Some(first);
+        }
+        Some(pods.find(|pod| pod.node.is_some()).unwrap_or(first))
+    }
+
+    /// The node on which a migration of a VMI arrives, if the VMI has this UID.
+    pub(super) fn node(&self, migration: &str, vmi: &ObjectKey, vmi_uid: &str) -> Option<&str> {
+        self.target_of(migration, vmi, vmi_uid)?.node.as_deref()
+    }
+
+    /// The migrations of a VMI that are in progress.
+    pub(super) fn in_progress(&self, vmi: &ObjectKey) -> Vec<Box<str>> {
+        let of_vmi = self.in_progress.get(vmi).into_iter().flatten();
+        of_vmi.cloned().collect()
     }
 
     /// The nodes on which migrations of a VMI arrive, one for each, if the VMI has this UID.
@@ -78,7 +95,7 @@ impl Arrivals {
     }
 
     pub(super) fn insert_migration(&mut self, key: ObjectKey, migration: Migration) {
-        if migration.active {
+        if migration.phase.is_active() {
             let of_vmi = self.in_progress.entry(migration.vmi.clone()).or_default();
             of_vmi.insert(migration.uid.clone());
         }
@@ -98,15 +115,13 @@ impl Arrivals {
     }
 
     pub(super) fn insert_target(&mut self, key: ObjectKey, pod: TargetPod) {
-        if pod.node.is_some() {
-            self.bound.insert(Claim::of(&key, &pod));
-        }
+        self.claims.insert(Claim::of(&key, &pod));
         self.targets.insert(key, pod);
     }
 
     pub(super) fn remove_target(&mut self, key: &ObjectKey) {
         if let Some(pod) = self.targets.remove(key) {
-            self.bound.remove(&Claim::of(key, &pod));
+            self.claims.remove(&Claim::of(key, &pod));
         }
     }
 }

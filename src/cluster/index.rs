@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::cluster::arrivals::Arrivals;
 use crate::cluster::object::{AgentPod, Migration, Object, ObjectKey, ObjectKind, TargetPod};
-use crate::cluster::view::{ClusterView, NodeEntry};
+use crate::cluster::view::{ActiveMigration, ClusterView, NodeEntry, Target};
 use crate::domain::{AgentState, DefaultBinding, MachineTypes, NodeFacts, Vmi};
 
 /// Builds views. Every method that takes events returns whether the view changed: most events of a
@@ -210,8 +210,15 @@ impl Index {
         self.count(ObjectKind::Migration, is_new);
         self.delete_migration(&key);
         let (uid, vmi) = (migration.uid.clone(), migration.vmi.clone());
-        if migration.active {
-            self.view.migrations.insert_mut(uid.clone(), vmi.clone());
+        if migration.phase.is_active() {
+            let active = ActiveMigration {
+                key: key.clone(),
+                vmi: vmi.clone(),
+                phase: migration.phase,
+                created: migration.created,
+                target: None,
+            };
+            self.view.migrations.insert_mut(uid.clone(), active);
         }
         self.edit_arrivals(&uid, &vmi, |arrivals| {
             arrivals.insert_migration(key, migration);
@@ -270,6 +277,21 @@ impl Index {
             self.count_arriving(before.as_slice(), -1);
             self.count_arriving(after.as_slice(), 1);
         }
+        self.find_target(migration);
+    }
+
+    /// Gives an active migration its target pod.
+    fn find_target(&mut self, migration: &str) {
+        let Some(active) = self.view.migrations.get_mut(migration) else {
+            return;
+        };
+        let uid = self.view.vmis.get(&active.vmi).map(|vmi| &vmi.uid);
+        let target = uid.and_then(|uid| self.arrivals.target_of(migration, &active.vmi, uid));
+        active.target = target.map(|pod| Target {
+            node: pod.node.clone(),
+            created: pod.created,
+            bound: pod.bound,
+        });
     }
 
     fn count_arriving(&mut self, nodes: &[Box<str>], change: i32) {
@@ -296,7 +318,10 @@ impl Index {
             let arriving = self.arrivals.nodes(&key, &vmi.uid);
             self.count_arriving(&arriving, 1);
         }
-        self.view.vmis.insert_mut(key, vmi);
+        self.view.vmis.insert_mut(key.clone(), vmi);
+        if is_another {
+            self.find_targets(&key);
+        }
         true
     }
 
@@ -308,7 +333,15 @@ impl Index {
         let arriving = self.arrivals.nodes(key, &uid);
         self.count_arriving(&arriving, -1);
         self.view.vmis_by_uid.remove_mut(&uid);
-        self.view.vmis.remove_mut(key)
+        let is_known = self.view.vmis.remove_mut(key);
+        self.find_targets(key);
+        is_known
+    }
+
+    fn find_targets(&mut self, vmi: &ObjectKey) {
+        for migration in self.arrivals.in_progress(vmi) {
+            self.find_target(&migration);
+        }
     }
 
     // ---- kinds that depend on no other ----

@@ -36,9 +36,17 @@ impl WatchedResource {
 
     /// The VMIs of one namespace.
     pub(super) fn vmis_of(namespace: &str) -> Self {
+        Self::new(ObjectKind::Vmi, &Network::default()).in_namespace(namespace)
+    }
+
+    /// Those of one namespace, where the kind has namespaces.
+    pub(super) fn in_namespace(self, namespace: &str) -> Self {
+        if self.kind == ObjectKind::Node {
+            return self;
+        }
         Self {
             namespace: Some(namespace.into()),
-            ..Self::new(ObjectKind::Vmi, &Network::default())
+            ..self
         }
     }
 
@@ -154,6 +162,7 @@ mod tests {
             machine_type_resolved: false,
             node: Some("a".into()),
             sender: None,
+            latest_migration: None,
         })
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use strum::{IntoStaticStr, VariantArray};
 
-use crate::domain::{Agent, AgentState, DefaultBinding, NodeFacts, Vmi};
+use crate::domain::{Agent, AgentState, DefaultBinding, MigrationPhase, NodeFacts, UnixTime, Vmi};
 use crate::text::{LONGEST_TEXT, shorten};
 
 /// The key of an object: `namespace/name`, or only the name if its kind has no namespaces. Clones
@@ -34,6 +34,14 @@ impl ObjectKey {
     #[must_use]
     pub fn namespace(&self) -> Option<&str> {
         self.0.split_once('/').map(|(namespace, _)| namespace)
+    }
+
+    /// The namespace, empty for a cluster-scoped object, and the name.
+    #[must_use]
+    pub fn parts(&self) -> [&str; 2] {
+        self.0
+            .split_once('/')
+            .map_or(["", &self.0], |(namespace, name)| [namespace, name])
     }
 
     /// The key of another object in the same namespace.
@@ -122,8 +130,10 @@ pub struct Migration {
     pub uid: Box<str>,
     /// The VMI that migrates.
     pub vmi: ObjectKey,
-    /// It has neither succeeded nor failed yet.
-    pub active: bool,
+    /// How far it is.
+    pub phase: MigrationPhase,
+    /// When it was created.
+    pub created: Option<UnixTime>,
 }
 
 /// What berth uses of a migration's target pod. The pod itself claims this; it is not verified.
@@ -137,6 +147,10 @@ pub struct TargetPod {
     pub vmi_uid: Arc<str>,
     /// The node that it runs on; `None` while it is not bound, and once it has ended.
     pub node: Option<Box<str>>,
+    /// When it was created.
+    pub created: Option<UnixTime>,
+    /// When it was bound.
+    pub bound: Option<UnixTime>,
 }
 
 /// The kinds of [`Object`].

@@ -62,7 +62,8 @@ pub(super) fn object(
             let migration = Migration {
                 uid: migration.uid().into(),
                 vmi: key.beside(migration.vmi_name()),
-                active: migration.is_active(),
+                phase: migration.phase(),
+                created: migration.created(),
             };
             Some(Object::Migration { key, migration })
         }
@@ -107,6 +108,8 @@ fn target_pod(key: ObjectKey, pod: &objects::Pod<'_>) -> Option<Object> {
         vmi: key.beside(owner.name),
         vmi_uid: owner.uid.into(),
         node: node.map(Into::into),
+        created: pod.created(),
+        bound: pod.bound(),
     };
     Some(Object::TargetPod { key, pod })
 }

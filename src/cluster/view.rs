@@ -11,7 +11,9 @@ use crate::cluster::index::Index;
 use crate::cluster::object::{Object, ObjectKey, ObjectKind};
 use crate::decide::origin::Origin;
 use crate::decide::policy::ClusterCapabilities;
-use crate::domain::{Agent, AgentState, Agents, DefaultBinding, NodeFacts, Vmi};
+use crate::domain::{
+    Agent, AgentState, Agents, DefaultBinding, MigrationPhase, NodeFacts, UnixTime, Vmi,
+};
 use crate::sharded::ShardedMap;
 
 /// What is known about one node name: the node, what runs on it, or either alone.
@@ -78,6 +80,32 @@ impl PodCounts {
     }
 }
 
+/// A migration that is not over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveMigration {
+    /// Its namespace and name.
+    pub key: ObjectKey,
+    /// The VMI that migrates.
+    pub vmi: ObjectKey,
+    /// How far it is.
+    pub phase: MigrationPhase,
+    /// When it was created.
+    pub created: Option<UnixTime>,
+    /// Its target pod, once there is one.
+    pub target: Option<Target>,
+}
+
+/// The target pod of a migration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The node that it is bound to.
+    pub node: Option<Box<str>>,
+    /// When it was created.
+    pub created: Option<UnixTime>,
+    /// When it was bound.
+    pub bound: Option<UnixTime>,
+}
+
 /// An immutable snapshot of the cluster. Only an [`Index`] makes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterView {
@@ -86,7 +114,7 @@ pub struct ClusterView {
     /// Where each VMI is, by its UID.
     pub(super) vmis_by_uid: HashTrieMapSync<Box<str>, ObjectKey, RandomState>,
     /// The VMI of each migration that is not over, by the migration's UID.
-    pub(super) migrations: HashTrieMapSync<Box<str>, ObjectKey, RandomState>,
+    pub(super) migrations: HashTrieMapSync<Box<str>, ActiveMigration, RandomState>,
     pub(super) namespaces: HashTrieMapSync<Box<str>, bool, RandomState>,
     pub(super) kubevirts: RedBlackTreeMapSync<ObjectKey, DefaultBinding>,
     /// How many nodes carry a machine-type label.
@@ -137,13 +165,30 @@ impl ClusterView {
     /// The VMI that has this name now.
     #[must_use]
     pub fn vmi_named(&self, namespace: &str, name: &str) -> Option<&Vmi> {
-        self.vmis.get(&ObjectKey::new(namespace, name))
+        self.vmi_at(&ObjectKey::new(namespace, name))
+    }
+
+    /// The VMI of this key.
+    #[must_use]
+    pub fn vmi_at(&self, key: &ObjectKey) -> Option<&Vmi> {
+        self.vmis.get(key)
     }
 
     /// The VMI of the migration of this UID, unless the migration is over.
     #[must_use]
     pub fn vmi_of_active_migration(&self, uid: &str) -> Option<&ObjectKey> {
+        self.migrations.get(uid).map(|active| &active.vmi)
+    }
+
+    /// A migration that is not over, by its UID.
+    #[must_use]
+    pub fn active_migration(&self, uid: &str) -> Option<&ActiveMigration> {
         self.migrations.get(uid)
+    }
+
+    /// The migrations that are not over, with their UIDs, in no order.
+    pub fn active_migrations(&self) -> impl Iterator<Item = (&str, &ActiveMigration)> {
+        self.migrations.iter().map(|(uid, active)| (&**uid, active))
     }
 
     /// Where a VM comes from. A VMI that receives a migration from another one of this cluster leads to

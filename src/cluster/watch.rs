@@ -58,11 +58,44 @@ enum Change {
     Removed(ObjectKind, ObjectKey),
 }
 
+/// What is watched.
+#[derive(Clone, Debug)]
+pub enum Scope {
+    /// Everything that decisions need.
+    Cluster,
+    /// What the migrations of one namespace need.
+    Namespace(String),
+}
+
+impl Scope {
+    /// The kinds that the migrations of one namespace need.
+    pub const KINDS: [ObjectKind; 4] = [
+        ObjectKind::Node,
+        ObjectKind::Vmi,
+        ObjectKind::Migration,
+        ObjectKind::TargetPod,
+    ];
+
+    fn resources(&self, network: &Network) -> Vec<WatchedResource> {
+        match self {
+            Self::Cluster => WatchedResource::all(network),
+            Self::Namespace(namespace) => {
+                let kinds = Self::KINDS.iter();
+                let resources = kinds.map(|kind| WatchedResource::new(*kind, network));
+                resources
+                    .map(|resource| resource.in_namespace(namespace))
+                    .collect()
+            }
+        }
+    }
+}
+
 /// Watches the cluster until it is dropped, and replaces `view` at every change. Calls `changed` with
 /// each new view, in order.
 pub async fn watch(
     client: Client,
     network: Network,
+    scope: Scope,
     view: Arc<ArcSwap<ClusterView>>,
     metrics: Arc<Metrics>,
     mut changed: impl FnMut(&ClusterView),
@@ -74,7 +107,7 @@ pub async fn watch(
         changes: send,
     };
     let mut tasks = JoinSet::new();
-    for resource in WatchedResource::all(&network) {
+    for resource in scope.resources(&network) {
         tasks.spawn(follow.clone().run(resource));
     }
     drop(follow);

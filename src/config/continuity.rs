@@ -1,5 +1,5 @@
-//! The network of a migration: whether it is prepared before the target pod is bound, and within which
-//! limits.
+//! The network of a migration: whether it is observed, whether it is prepared before the target pod is bound,
+//! and within which limits.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -15,10 +15,12 @@ use crate::config::units::Span;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Continuity {
-    /// Whether berth prepares the network of a migration when kube-scheduler asks it to bind the
-    /// target pod: `Prepare` writes to OVN's northbound database, `Off` binds the pod at once. With
-    /// both, the leader deletes what berth once wrote and no migration needs any more. `Prepare`
-    /// needs `southbound.endpoints` and `southbound.probe.endpoints`.
+    /// `Observe` keeps the timeline of each migration's network, and writes Events where it goes wrong.
+    /// `Prepare` also prepares the network when kube-scheduler asks berth to bind the target pod, and
+    /// writes to OVN's northbound database for it. `Off` does neither. In all of them pods are bound
+    /// that kube-scheduler asks for, and the leader deletes what berth once wrote and no migration
+    /// needs any more. Both need `southbound.endpoints` and `southbound.probe.endpoints`; without
+    /// them, `Observe` does nothing.
     pub mode: ContinuityMode,
     /// Warm ports, by which a chassis has the flows of a VPC before the first VM lands there.
     pub warm: Warm,
@@ -27,23 +29,26 @@ pub struct Continuity {
 /// What berth does for the network of a migration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ContinuityMode {
-    /// Pods are bound at once.
-    #[default]
+    /// Migrations are not looked at.
     Off,
-    /// The target of a migration is bound once its network is prepared.
+    /// Timelines are kept, and nothing is written to OVN.
+    #[default]
+    Observe,
+    /// The target of a migration is bound once its network is prepared, and timelines are kept.
     Prepare,
 }
 
 notation!(
     ContinuityMode,
     "ContinuityMode",
-    "a mode of continuity: use Off or Prepare",
+    "a mode of continuity: use Off, Observe or Prepare",
     |text| match text {
         "Off" => Ok(Self::Off),
+        "Observe" => Ok(Self::Observe),
         "Prepare" => Ok(Self::Prepare),
         _ => Err(text),
     },
-    {"enum": ["Off", "Prepare"]}
+    {"enum": ["Off", "Observe", "Prepare"]}
 );
 
 /// Warm ports.
@@ -136,7 +141,7 @@ mod tests {
         for (text, expect) in [
             (
                 "{mode: prepare}",
-                "continuity.mode: \"prepare\" is not a mode of continuity: use Off or Prepare",
+                "continuity.mode: \"prepare\" is not a mode of continuity: use Off, Observe or Prepare",
             ),
             (
                 "{warm: {coalesce: 6s}}",

@@ -40,6 +40,8 @@ pub struct Port {
     pub name: String,
     /// Its options.
     pub options: Options,
+    /// Its addresses: of each a MAC, and the IPs behind it.
+    pub addresses: Vec<String>,
     /// What berth remembers of it.
     pub record: Option<PairRecord>,
 }
@@ -149,6 +151,35 @@ impl Northbound {
         });
         let ports: BTreeMap<_, _> = ports.collect();
         Ok(ports.into_values().collect())
+    }
+
+    /// For each of these ports, another port with the same address, if there is one.
+    ///
+    /// # Errors
+    /// The database can't be read.
+    pub async fn twins_of(&self, ports: &[Port]) -> Result<Vec<(String, String)>, TransactError> {
+        let mut transaction = reading();
+        let addresses = ports.iter().flat_map(|port| {
+            let fixed = port.addresses.iter().filter(|address| is_fixed(address));
+            fixed.map(move |address| (port, address))
+        });
+        let selects: Vec<_> = addresses
+            .map(|(port, address)| {
+                let has = Condition::new("addresses", Function::Includes, address.as_str());
+                (port, transaction.select(PORT, &[has], &["name"]))
+            })
+            .collect();
+        if selects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let reply = self.transact(&transaction).await?;
+        let twins = selects.iter().filter_map(|(port, select)| {
+            let names = reply.rows(*select).iter();
+            let mut names = names.filter_map(|row| row.get("name")?.text());
+            let twin = names.find(|name| *name != port.name)?;
+            Some((port.name.clone(), twin.to_owned()))
+        });
+        Ok(twins.collect())
     }
 
     /// The options of the ports of these ids that are there.
@@ -327,7 +358,15 @@ pub(super) fn has_changed(error: &TransactError) -> bool {
     }
 }
 
-const PORT_COLUMNS: &[&str] = &["_uuid", "name", "options"];
+const PORT_COLUMNS: &[&str] = &["_uuid", "name", "options", "addresses"];
+
+/// Whether an entry of `addresses` names an address, rather than one of OVN's words.
+fn is_fixed(address: &str) -> bool {
+    address
+        .split(' ')
+        .next()
+        .is_some_and(|mac| mac.len() == 17 && mac.contains(':'))
+}
 
 /// A transaction that changes nothing, so that it may go to any server.
 fn reading() -> Transaction {
@@ -419,8 +458,10 @@ fn id(row: &SelectedRow) -> Option<Uuid> {
 impl Port {
     fn read(row: &SelectedRow) -> Option<Self> {
         let options = row.get("options")?.pairs();
+        let addresses = row.get("addresses").into_iter().flat_map(Datum::texts);
         Some(Self {
             id: id(row)?,
+            addresses: addresses.map(str::to_owned).collect(),
             name: row.get("name")?.text()?.to_owned(),
             options: options
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))

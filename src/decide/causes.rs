@@ -3,6 +3,7 @@
 //! hundred.
 
 mod migratable;
+mod migrating;
 mod network;
 mod placement;
 mod unchecked;
@@ -105,6 +106,23 @@ causes! {
     SubnetNotReady = network::SUBNET_NOT_READY;
     /// Kube-OVN keeps no address for the VM.
     AddressNotKept = network::ADDRESS_NOT_KEPT;
+
+    /// The ports of a migrating VM never named the target's chassis.
+    PairMissing = migrating::PAIR_MISSING;
+    /// The pair of chassis was removed in the middle of a migration.
+    PairRemoved = migrating::PAIR_REMOVED;
+    /// Ports name two chassis, and no migration is under way.
+    PairStale = migrating::PAIR_STALE;
+    /// The VM runs on the target, and its ports are still bound on the source.
+    PortNotMoved = migrating::PORT_NOT_MOVED;
+    /// The VM's ports are not bound where the VM runs.
+    PortElsewhere = migrating::PORT_ELSEWHERE;
+    /// Two ports have one address.
+    AddressTwice = migrating::ADDRESS_TWICE;
+    /// The target's chassis is behind while a VM migrates to it.
+    TargetBehind = migrating::TARGET_BEHIND;
+    /// The target's chassis gets the flows only after the port.
+    FlowsLate = migrating::FLOWS_LATE;
 
     /// No node is a target.
     NoTarget = placement::NO_TARGET;

@@ -52,6 +52,7 @@ mod tests {
             machine_type_resolved: resolved,
             node: node.map(Into::into),
             sender: None,
+            latest_migration: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is known about a VMI.
 
-use crate::domain::MachineType;
+use crate::domain::{LatestMigration, MachineType};
 
 /// What berth uses of a `VirtualMachineInstance`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Vmi {
     pub node: Option<Box<str>>,
     /// The VMI that it is to take over from, while it receives a decentralized migration.
     pub sender: Option<Box<Sender>>,
+    /// Its latest migration, under way or over.
+    pub latest_migration: Option<Box<LatestMigration>>,
 }
 
 /// The other end of a decentralized migration, as the receiving VMI names it. It may be in another

@@ -140,24 +140,24 @@ pub fn underlay<'f>(
     findings.collect()
 }
 
-/// What OVN's southbound database says of the ports of a VM that runs in this pod: that there is none,
-/// or on which targets its network is not.
+/// What OVN's southbound database says of the ports of a VM that runs in this pod: that there is none, on
+/// which targets its network is not, or that they were left with a pair of chassis.
 #[must_use]
 pub fn ports<'f>(
     snapshot: &Snapshot,
     vm: [&str; 2],
     launcher: &Launcher,
     targets: &[&'f str],
-) -> Option<Finding<'f>> {
+) -> Vec<Finding<'f>> {
     let SouthboundState::Fresh(view, _) = &snapshot.southbound else {
-        return None;
+        return Vec::new();
     };
     if launcher.networks.is_empty() || !view.locality.is_known() {
-        return None;
+        return Vec::new();
     }
     let [namespace, name] = vm;
     let Some(switches) = view.locality.switches_of(namespace, name) else {
-        return Some(Finding::of(Cause::PortNotFound, ""));
+        return vec![Finding::of(Cause::PortNotFound, "")];
     };
     let is_local = |node: &str| {
         let candidate = snapshot.candidate(node);
@@ -165,7 +165,18 @@ pub fn ports<'f>(
         chassis.is_some_and(|chassis| switches.local_on(chassis) == switches.count())
     };
     let absent = targets.iter().copied().filter(|node| !is_local(node));
-    of_nodes(Cause::NetworkNotLocal, "", absent)
+    let not_local = of_nodes(Cause::NetworkNotLocal, "", absent);
+    let key = ObjectKey::new(namespace, name);
+    let mut migrations = snapshot.cluster.active_migrations();
+    if migrations.any(|(_, migration)| migration.vmi == key) {
+        return not_local.into_iter().collect();
+    }
+    let paired = view.locality.paired();
+    let paired = paired.filter(|port| port.is_of(namespace, name));
+    let mut names: Vec<&str> = paired.map(|port| &*port.name).collect();
+    names.sort_unstable();
+    let stale = (!names.is_empty()).then(|| Finding::of(Cause::PairStale, &names.join(", ")));
+    not_local.into_iter().chain(stale).collect()
 }
 
 /// A finding about these nodes, if there are any.

@@ -1,4 +1,4 @@
-//! The admin listener: `/livez`, `/readyz` and `/metrics`, over plain HTTP.
+//! The admin listener: `/livez`, `/readyz`, `/metrics` and `/migrations`, over plain HTTP.
 
 mod scrape;
 
@@ -10,6 +10,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::continuity::History;
+use crate::continuity::report::TimelineList;
 use crate::http::admin::scrape::{ScrapeError, Scrapes};
 use crate::metrics::Registry;
 use crate::peer::Peer;
@@ -19,6 +21,7 @@ use crate::readiness::Readiness;
 struct Admin {
     scrapes: Arc<Scrapes>,
     readiness: Arc<Readiness>,
+    history: History,
 }
 
 /// The routes of the admin listener.
@@ -28,19 +31,25 @@ struct Admin {
 pub fn admin_router(
     registry: Registry,
     readiness: Arc<Readiness>,
+    history: History,
 ) -> Result<Router, prometheus::Error> {
     let scrapes = Arc::new(Scrapes::new(registry)?);
     Ok(Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape))
+        .route("/migrations", get(migrations))
         .fallback(|| async {
             (
                 StatusCode::NOT_FOUND,
-                "berth: no such path: there are /livez, /readyz and /metrics\n",
+                "berth: no such path: there are /livez, /readyz, /metrics and /migrations\n",
             )
         })
-        .with_state(Admin { scrapes, readiness }))
+        .with_state(Admin {
+            scrapes,
+            readiness,
+            history,
+        }))
 }
 
 async fn readyz(State(Admin { readiness, .. }): State<Admin>) -> Response {
@@ -50,6 +59,17 @@ async fn readyz(State(Admin { readiness, .. }): State<Admin>) -> Response {
     }
     let text = format!("not ready: {}\n", missing.join(", "));
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+}
+
+/// The migrations that are observed, as JSON.
+async fn migrations(State(Admin { history, .. }): State<Admin>) -> Response {
+    match serde_json::to_string_pretty(&TimelineList::from(&history)) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text + "\n").into_response(),
+        Err(error) => {
+            let text = format!("berth: the timelines can't be written as JSON: {error}\n");
+            (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+        }
+    }
 }
 
 async fn scrape(State(Admin { scrapes, .. }): State<Admin>, request: Request) -> Response {

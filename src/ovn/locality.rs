@@ -6,17 +6,20 @@
 //! the links from the port's switch to every router and switch behind them, and installs flows for
 //! each. The next VM of the VPC on this chassis finds them installed.
 
+mod port;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use ovsdb::{Change, Datum, Missing, MonitorColumns, Row, Uuid};
+use ovsdb::{Change, Missing, MonitorColumns, Row, Uuid};
 use rpds::HashTrieMapSync;
 
-use crate::decide::continuity::warm::WARM_PORT;
+pub use crate::ovn::locality::port::PairedPort;
+use crate::ovn::locality::port::{ADDITIONAL_CHASSIS, Patch, Port};
 use crate::ovn::view::Chassis;
 
 /// The columns of ports in the southbound database. The maps hold most of a row's bytes, so only
-/// three of their keys are kept.
+/// four of their keys are kept.
 pub const WANTED: MonitorColumns = MonitorColumns {
     table: PORT_BINDING,
     columns: &[
@@ -25,7 +28,8 @@ pub const WANTED: MonitorColumns = MonitorColumns {
         "datapath",
         "chassis",
         ADDITIONAL_CHASSIS,
-        "options:peer,chassis-redirect-port",
+        "requested_additional_chassis",
+        "options:peer,chassis-redirect-port,additional-chassis-activated",
         "external_ids:pod",
     ],
 };
@@ -40,7 +44,6 @@ const DATAPATHS: MonitorColumns = MonitorColumns {
 pub const TABLES: &[MonitorColumns] = &[WANTED, DATAPATHS];
 
 const PORT_BINDING: &str = "Port_Binding";
-const ADDITIONAL_CHASSIS: &str = "additional_chassis";
 const DATAPATH_BINDING: &str = "Datapath_Binding";
 
 /// Without any one of these columns, locality is unknown. Without one of the others, there are no
@@ -61,8 +64,12 @@ type Places = HashTrieMapSync<Uuid, u32>;
 /// An immutable snapshot of where logical networks are local. Only a [`LocalityIndex`] makes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Locality {
-    /// For each owner, the switch of each of its ports, sorted.
-    switches: HashTrieMapSync<Arc<str>, Arc<[Uuid]>>,
+    /// For each owner, where each of its ports is, sorted.
+    attached: HashTrieMapSync<Arc<str>, Arc<[Attached]>>,
+    /// The ports that migrate or did, by their row.
+    paired: HashTrieMapSync<Uuid, PairedPort>,
+    /// The switch and the chassis of each bound warm port, by its row.
+    warm: HashTrieMapSync<Uuid, [Uuid; 2]>,
     /// For each switch or router with links, its VPC: the lowest id in it.
     vpcs: HashTrieMapSync<Uuid, Uuid>,
     places: HashTrieMapSync<Uuid, Places>,
@@ -74,6 +81,13 @@ pub struct Locality {
     ports: usize,
     is_known: bool,
     has_additional_chassis: bool,
+}
+
+/// Where a port is: on which switch, and on which chassis it is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Attached {
+    switch: Uuid,
+    chassis: Option<Uuid>,
 }
 
 /// The logical switches of a VM.
@@ -99,14 +113,30 @@ impl Locality {
         if !self.is_known {
             return None;
         }
-        let by_id = self.switches.get(format!("{namespace}/{vm}").as_str());
-        let by_name = || self.switches.get(format!("{vm}.{namespace}").as_str());
-        let mut switches = by_id.or_else(by_name)?.to_vec();
-        switches.dedup();
+        let attached = self.attached_of(namespace, vm)?.iter();
+        let mut datapaths: Vec<_> = attached.map(|port| port.switch).collect();
+        datapaths.dedup();
         Some(Switches {
             locality: self,
-            datapaths: switches,
+            datapaths,
         })
+    }
+
+    fn attached_of(&self, namespace: &str, vm: &str) -> Option<&[Attached]> {
+        let by_id = self.attached.get(format!("{namespace}/{vm}").as_str());
+        let by_name = || self.attached.get(format!("{vm}.{namespace}").as_str());
+        by_id.or_else(by_name).map(AsRef::as_ref)
+    }
+
+    /// The row of the chassis that each port of a VM is bound on; empty if no port of it is known.
+    pub fn chassis_of(&self, namespace: &str, vm: &str) -> impl Iterator<Item = Option<Uuid>> {
+        let attached = self.attached_of(namespace, vm).unwrap_or_default();
+        attached.iter().map(|port| port.chassis)
+    }
+
+    /// The ports that migrate or did, in no order.
+    pub fn paired(&self) -> impl Iterator<Item = &PairedPort> {
+        self.paired.values()
     }
 
     /// The VPC of a switch of the northbound database.
@@ -164,6 +194,19 @@ impl Switches<'_> {
         cold.collect()
     }
 
+    /// Whether each of the switches that are not local on a chassis has a warm port there.
+    #[must_use]
+    pub fn are_warm_on(&self, chassis: &Chassis) -> bool {
+        let vpc = |switch| self.locality.vpc(switch);
+        let warm = self.locality.warm.values();
+        let warm: BTreeSet<_> = warm
+            .filter(|[_, at]| *at == chassis.row)
+            .map(|[switch, _]| vpc(switch))
+            .collect();
+        let mut switches = self.datapaths.iter();
+        switches.all(|id| self.is_local(id, chassis) || warm.contains(vpc(id)))
+    }
+
     /// Whether one of the switches leads to a physical network: an underlay.
     #[must_use]
     pub fn are_underlay(&self) -> bool {
@@ -194,22 +237,6 @@ struct Datapath {
     links: BTreeMap<Uuid, u32>,
 }
 
-/// One end of a link.
-#[derive(Debug, PartialEq)]
-struct Patch {
-    datapath: Uuid,
-    peer: Box<str>,
-}
-
-/// The decoded row of a port.
-struct Port {
-    datapath: Uuid,
-    chassis: BTreeSet<Uuid>,
-    owner: Option<Arc<str>>,
-    patch: Option<(Box<str>, Patch)>,
-    is_localnet: bool,
-}
-
 /// Switches and routers whose links changed.
 type Relinked = BTreeSet<Uuid>;
 
@@ -231,14 +258,16 @@ impl LocalityIndex {
         self.changed(changes);
     }
 
-    /// The database has changed.
-    pub fn changed(&mut self, changes: &[Change]) {
+    /// The database has changed. Returns whether a port changed that migrates or did, or a warm port.
+    pub fn changed(&mut self, changes: &[Change]) -> bool {
         self.datapaths_changed(changes);
         let ports = || changes.iter().filter(|change| change.table == PORT_BINDING);
         let mut relinked = Relinked::new();
         // Removals first: one change can delete a name and add it again.
+        let mut is_news = false;
         for Change { id, .. } in ports() {
             if let Some(old) = self.ports.remove(id).as_ref().and_then(Port::read) {
+                is_news |= self.view.paired.remove_mut(id) | self.view.warm.remove_mut(id);
                 self.count(old, -1, &mut relinked);
             }
         }
@@ -247,12 +276,21 @@ impl LocalityIndex {
                 continue;
             };
             self.ports.insert(*id, row.clone());
-            if let Some(new) = Port::read(row) {
+            if let Some(mut new) = Port::read(row) {
+                if let Some(paired) = new.paired.take() {
+                    self.view.paired.insert_mut(*id, paired);
+                    is_news = true;
+                }
+                if let Some(chassis) = new.chassis.filter(|_| new.is_warm) {
+                    self.view.warm.insert_mut(*id, [new.datapath, chassis]);
+                    is_news = true;
+                }
                 self.count(new, 1, &mut relinked);
             }
         }
         self.relink(relinked);
         self.view.ports = self.ports.len();
+        is_news
     }
 
     fn datapaths_changed(&mut self, changes: &[Change]) {
@@ -275,21 +313,26 @@ impl LocalityIndex {
 
     /// Adds a port if `change` is 1, and removes it if it is -1.
     fn count(&mut self, port: Port, change: i32, relinked: &mut Relinked) {
+        for chassis in port.places() {
+            self.place(port.datapath, chassis, change);
+        }
         let Port {
             datapath,
             chassis,
             owner,
             patch,
             is_localnet,
+            ..
         } = port;
-        for chassis in chassis {
-            self.place(datapath, chassis, change);
-        }
         if is_localnet {
             add(&mut self.view.localnets, datapath, change);
         }
         if let Some(owner) = owner {
-            self.count_switch(owner, datapath, change);
+            let attached = Attached {
+                switch: datapath,
+                chassis,
+            };
+            self.count_attached(owner, attached, change);
         }
         let Some((name, patch)) = patch else {
             return;
@@ -309,19 +352,19 @@ impl LocalityIndex {
         }
     }
 
-    fn count_switch(&mut self, owner: Arc<str>, switch: Uuid, change: i32) {
-        let known = self.view.switches.get(&owner);
-        let mut switches = known.map(|switches| switches.to_vec()).unwrap_or_default();
-        let at = switches.partition_point(|other| *other < switch);
+    fn count_attached(&mut self, owner: Arc<str>, port: Attached, change: i32) {
+        let known = self.view.attached.get(&owner);
+        let mut ports = known.map(|ports| ports.to_vec()).unwrap_or_default();
+        let at = ports.partition_point(|other| *other < port);
         if change > 0 {
-            switches.insert(at, switch);
-        } else if switches.get(at) == Some(&switch) {
-            switches.remove(at);
+            ports.insert(at, port);
+        } else if ports.get(at) == Some(&port) {
+            ports.remove(at);
         }
-        if switches.is_empty() {
-            self.view.switches.remove_mut(&owner);
+        if ports.is_empty() {
+            self.view.attached.remove_mut(&owner);
         } else {
-            self.view.switches.insert_mut(owner, switches.into());
+            self.view.attached.insert_mut(owner, ports.into());
         }
     }
 
@@ -436,44 +479,6 @@ fn edit_count(counts: &mut BTreeMap<Uuid, u32>, key: Uuid, change: i32) {
     if *count == 0 {
         counts.remove(&key);
     }
-}
-
-impl Port {
-    fn read(row: &Row) -> Option<Self> {
-        let text = |column| row.get(column).and_then(Datum::text);
-        let name = text("logical_port")?;
-        let kind = text("type").unwrap_or_default();
-        let datapath = row.get("datapath")?.uuids().next()?;
-        let chassis = ["chassis", ADDITIONAL_CHASSIS].into_iter();
-        let chassis = chassis.filter_map(|column| row.get(column));
-        // OVN-Kubernetes only marks a port as a pod's: `pod` is then not `namespace/name`.
-        let pod = row.get("external_ids").and_then(|ids| ids.entry("pod"));
-        let pod = pod.filter(|pod| pod.contains('/'));
-        // A port of a VM or a pod has no type.
-        let named = || kind.is_empty().then_some(name);
-        // A chassis claims a warm port before it has the flows, which is what is waited for.
-        let is_warm_port = kind == "external" && name.starts_with(WARM_PORT);
-        let chassis = chassis.flat_map(Datum::uuids).filter(|_| !is_warm_port);
-        Some(Self {
-            datapath,
-            chassis: chassis.collect(),
-            owner: pod.or_else(named).map(Arc::from),
-            patch: patch(row, kind, datapath).map(|patch| (name.into(), patch)),
-            is_localnet: kind == "localnet",
-        })
-    }
-}
-
-/// The end of a link that is the same on every chassis. A distributed gateway port is excluded: it
-/// leads to another network, and whether that becomes local too depends on the chassis and on OVN's
-/// version.
-fn patch(row: &Row, kind: &str, datapath: Uuid) -> Option<Patch> {
-    let options = row.get("options")?;
-    if kind != "patch" || options.entry("chassis-redirect-port").is_some() {
-        return None;
-    }
-    let peer = options.entry("peer")?.into();
-    Some(Patch { datapath, peer })
 }
 
 #[cfg(test)]

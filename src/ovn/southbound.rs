@@ -28,8 +28,8 @@ pub const fn spec(leader_only: bool, locality: bool) -> MonitorSpec {
 }
 
 /// Follows the database until the future is dropped, and replaces `view` at every change. Calls
-/// `publish` with each new view, in order, unless only ports have changed: there are thousands of
-/// such changes, and ports do not decide which nodes pass. While no server is followed, the last
+/// `publish` with each new view, in order, unless only ports have changed that do not migrate: there are
+/// thousands of such changes, and ports do not decide which nodes pass. While no server is followed, the last
 /// view stays.
 pub async fn watch(
     options: ClientOptions,
@@ -64,8 +64,8 @@ pub async fn watch(
                 true
             }
             ClientEvent::Changed(changes) => {
-                ports.changed(changes);
-                index.changed(changes, now)
+                let is_news = ports.changed(changes);
+                index.changed(changes, now) | is_news
             }
             ClientEvent::Failed {
                 synced_for: Some(_),

@@ -66,6 +66,12 @@ pub struct Chassis {
 }
 
 impl Chassis {
+    /// The id of its row.
+    #[must_use]
+    pub const fn row(&self) -> Uuid {
+        self.row
+    }
+
     /// What it answered last, where it is of this zone and ever did.
     pub(super) fn answer(&self) -> Option<i64> {
         self.nb_cfg.filter(|nb_cfg| *nb_cfg > 0 && !self.remote)
@@ -138,6 +144,12 @@ impl ChassisView {
     #[must_use]
     pub fn chassis(&self, name: &str) -> Option<&Chassis> {
         self.chassis.get(name)
+    }
+
+    /// The chassis with this row, and its name.
+    #[must_use]
+    pub fn by_row(&self, row: Uuid) -> Option<(&str, &Chassis)> {
+        self.iter().find(|(_, chassis)| chassis.row == row)
     }
 
     /// All chassis with their names, in no order.

@@ -10,6 +10,7 @@ mod namespace;
 mod node;
 mod pod;
 mod progress;
+mod time;
 mod vmi;
 
 pub use crate::wire::read_or_explain as read;

@@ -119,11 +119,11 @@ fn a_usage_error_names_what_is_wrong_and_the_help_of_its_command_in_one_line() {
         ),
         (
             &["dmeo"],
-            "unknown command \"dmeo\" (did you mean demo?); the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, cleanup, completion; see berth --help",
+            "unknown command \"dmeo\" (did you mean demo?); the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, cleanup, watch, completion; see berth --help",
         ),
         (
             &["moor"],
-            "unknown command \"moor\"; the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, cleanup, completion; see berth --help",
+            "unknown command \"moor\"; the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, cleanup, watch, completion; see berth --help",
         ),
         (
             &["completion", "sh"],
@@ -217,7 +217,7 @@ fn help_of_a_command_is_the_same_however_it_is_asked_for() {
             assert_eq!(words(line), expect, "{line}");
         }
     }
-    let commands = "the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, cleanup, completion";
+    let commands = "the commands are serve, demo, config, scheduler-config, check, report, drain, annotate, explain, version, cleanup, watch, completion";
     for (args, expect) in [
         (
             &["help", "nope"][..],

@@ -32,7 +32,7 @@ use crate::support::{Asked, cluster, item, items, until, view};
 
 const KEEP: Duration = Duration::from_mins(10);
 
-const OPTIONS: WarmOptions = WarmOptions {
+pub(crate) const OPTIONS: WarmOptions = WarmOptions {
     coalesce: Duration::from_millis(100),
     min_interval: Duration::from_millis(100),
     max_concurrent: 4,
@@ -41,7 +41,7 @@ const OPTIONS: WarmOptions = WarmOptions {
 };
 
 /// The captured cluster: VM `web` runs on `el9-0`, and its migration has no target pod.
-fn migrating() -> Value {
+pub(crate) fn migrating() -> Value {
     let mut cluster = cluster();
     items(&mut cluster).retain(|item| {
         let labels = &item["metadata"]["labels"];
@@ -57,14 +57,14 @@ fn migrating() -> Value {
     cluster
 }
 
-fn migration_of_web(cluster: &mut Value) -> &mut Value {
+pub(crate) fn migration_of_web(cluster: &mut Value) -> &mut Value {
     let mut all = items(cluster).iter_mut();
     all.find(|i| i["kind"] == MIGRATION && i["spec"]["vmiName"] == "web")
         .unwrap()
 }
 
 /// The UID of an object of the captured cluster.
-fn uid(kind: &str, name: &str) -> String {
+pub(crate) fn uid(kind: &str, name: &str) -> String {
     let mut cluster = cluster();
     let uid = &item(&mut cluster, kind, name)["metadata"]["uid"];
     uid.as_str().unwrap().to_owned()
@@ -73,7 +73,7 @@ fn uid(kind: &str, name: &str) -> String {
 const MIGRATION: &str = "VirtualMachineInstanceMigration";
 
 /// The UID of the migration of `web`.
-fn migration() -> String {
+pub(crate) fn migration() -> String {
     let mut cluster = cluster();
     let uid = &migration_of_web(&mut cluster)["metadata"]["uid"];
     uid.as_str().unwrap().to_owned()
@@ -94,7 +94,7 @@ fn target(vm: &str, node: &str) -> Target {
 
 /// A VPC of two switches and two chassis. VM `web` has its port on `s1` and is bound on `el9-0`; VM `other`
 /// has its own on `s2` and is bound nowhere.
-fn lab() -> Option<Lab> {
+pub(crate) fn lab() -> Option<Lab> {
     let mut lab = Lab::start()?;
     for (number, node) in (1..).zip(["el9-0", "el9-1", "el9-2"]) {
         lab.add(node, &chassis(number));
@@ -127,12 +127,12 @@ fn is_up(lab: &Lab, port: &str) -> bool {
     lab.northbound.transact(&lab.ovn, &[select])[0]["rows"][0]["up"] == true
 }
 
-fn nbctl(lab: &Lab, args: &str) {
+pub(crate) fn nbctl(lab: &Lab, args: &str) {
     lab.nbctl(&args.split_ascii_whitespace().collect::<Vec<_>>());
 }
 
 /// A port as Kube-OVN makes it.
-fn port(lab: &Lab, switch: &str, port: &str, pod: &str) {
+pub(crate) fn port(lab: &Lab, switch: &str, port: &str, pod: &str) {
     nbctl(
         lab,
         &format!(

@@ -8,8 +8,8 @@ use berth::decide::checks::CheckSet;
 use berth::decide::evaluate::{Evaluator, SchedulingReason};
 use berth::decide::policy::Policy;
 use berth::domain::{
-    Agent, AgentState, ChassisClaim, DefaultBinding, MachineType, MachineTypes, NodeFacts, Sender,
-    Vmi,
+    Agent, AgentState, ChassisClaim, DefaultBinding, MachineType, MachineTypes, MigrationPhase,
+    NodeFacts, Sender, Vmi,
 };
 use berth::snapshot::Snapshot;
 use proptest::collection::vec;
@@ -91,6 +91,7 @@ fn object(kind: ObjectKind) -> BoxedStrategy<Object> {
                             node: None,
                         })
                     }),
+                    latest_migration: None,
                 })
             })
             .boxed(),
@@ -100,7 +101,12 @@ fn object(kind: ObjectKind) -> BoxedStrategy<Object> {
                 migration: Migration {
                     uid: format!("{name}{age}").into(),
                     vmi: ObjectKey::new("default", vmi),
-                    active,
+                    phase: if active {
+                        MigrationPhase::Running
+                    } else {
+                        MigrationPhase::Failed
+                    },
+                    created: None,
                 },
             })
             .boxed(),
@@ -113,6 +119,8 @@ fn object(kind: ObjectKind) -> BoxedStrategy<Object> {
                         vmi: ObjectKey::new("default", vmi),
                         vmi_uid: vmi_uid.into(),
                         node,
+                        created: None,
+                        bound: None,
                     },
                 },
             )

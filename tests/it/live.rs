@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use berth::api;
-use berth::cluster::watch::watch;
+use berth::cluster::watch::{Scope, watch};
 use berth::cluster::{ClusterView, Metrics};
 use berth::domain::Network;
 use berth::metrics::Registry;
@@ -93,6 +93,7 @@ impl Watching {
         let task = tokio::spawn(watch(
             client,
             network,
+            Scope::Cluster,
             Arc::clone(&view),
             Arc::clone(&metrics),
             changed,

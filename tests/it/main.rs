@@ -45,6 +45,7 @@ mod managed_certificates;
 mod manifests;
 mod migration_admission;
 mod node_conditions;
+mod observe;
 mod outputs;
 mod overload;
 mod ovn_kubernetes;

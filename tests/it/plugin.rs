@@ -79,7 +79,7 @@ fn usage_and_errors_name_the_program_as_people_call_it() {
             (
                 &["help", "nothing", "-h"],
                 format!(
-                    "error: unknown command \"nothing\"; the commands are {}config, scheduler-config, check, report, drain, annotate, explain, version, cleanup, completion; see {name} --help\n",
+                    "error: unknown command \"nothing\"; the commands are {}config, scheduler-config, check, report, drain, annotate, explain, version, cleanup, watch, completion; see {name} --help\n",
                     if file == "berth" { "serve, demo, " } else { "" }
                 ),
             ),

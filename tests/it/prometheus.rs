@@ -163,6 +163,8 @@ fn a_real_prometheus_scrapes_it() {
             "BerthProbeFails",
             "BerthBindsFail",
             "BerthMigrationsNotPrepared",
+            "BerthPortPairsLeft",
+            "BerthMigrationsLoseNetwork",
             "BerthChassisStandStill",
             "BerthSouthboundTooLarge",
             "BerthMigrationsNotGuarded",

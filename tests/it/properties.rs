@@ -318,6 +318,7 @@ fn vmi() -> impl Strategy<Value = Vmi> {
             machine_type_resolved: true,
             node: node.map(Into::into),
             sender: None,
+            latest_migration: None,
         })
 }
 

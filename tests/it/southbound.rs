@@ -505,4 +505,11 @@ fn check_finds_a_vm_without_a_port_and_the_targets_on_which_its_network_is_not()
     assert_eq!(of_ports(), [json!(["BRT0303", ["b"]])]);
     southbound.transact(&[on(6)]);
     assert_eq!(of_ports(), [] as [Value; 0]);
+    // As a migration leaves it that nobody has tidied up after (kube-ovn#7419).
+    let select = json!({"op": "select", "table": "Chassis", "where": [["name", "==", &chassis(5)]], "columns": ["_uuid"]});
+    let found = southbound.server.transact(&southbound.ovn, &[select]);
+    let row = json!({"requested_additional_chassis": found[0]["rows"][0]["_uuid"]});
+    let pair = json!({"op": "update", "table": "Port_Binding", "where": [], "row": row});
+    southbound.transact(&[pair]);
+    assert_eq!(of_ports(), [json!(["BRT0309", []])]);
 }

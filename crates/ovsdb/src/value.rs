@@ -212,6 +212,14 @@ impl Datum {
         })
     }
 
+    /// All strings in it, where it is not a map.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.atoms().iter().filter_map(|atom| match atom {
+            Atom::String(text) => Some(&**text),
+            _ => None,
+        })
+    }
+
     /// The entries of a map of strings, in the order of their keys.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         let pairs: &[_] = match self {

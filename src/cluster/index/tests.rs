@@ -3,7 +3,7 @@
 use super::*;
 use crate::decide::policy::ClusterCapabilities;
 use crate::domain::AgentState::{Missing, NotReady, Ready};
-use crate::domain::{Agent, Sender};
+use crate::domain::{Agent, MigrationPhase, Sender};
 
 fn mk_node(name: &str, machine_types: &[&str]) -> Object {
     Object::Node {
@@ -44,7 +44,17 @@ fn mk_target_of(
             vmi: ObjectKey::new(namespace, vmi),
             vmi_uid: vmi_uid.into(),
             node: node.map(Into::into),
+            created: None,
+            bound: None,
         },
+    }
+}
+
+fn phase(is_active: bool) -> MigrationPhase {
+    if is_active {
+        MigrationPhase::Running
+    } else {
+        MigrationPhase::Succeeded
     }
 }
 
@@ -55,7 +65,8 @@ fn mk_migration(name: &str, uid: &str, active: bool) -> Object {
         migration: Migration {
             uid: uid.into(),
             vmi: ObjectKey::new("default", "web"),
-            active,
+            phase: phase(active),
+            created: None,
         },
     }
 }
@@ -69,6 +80,7 @@ fn mk_vmi(name: &str, uid: &str) -> Vmi {
         machine_type_resolved: false,
         node: None,
         sender: None,
+        latest_migration: None,
     }
 }
 
@@ -273,7 +285,8 @@ fn a_pod_that_only_claims_to_be_a_target_counts_nowhere() {
         migration: Migration {
             uid: "m3".into(),
             vmi: ObjectKey::new("other", "web"),
-            active: true,
+            phase: phase(true),
+            created: None,
         },
     };
     let mut index = mk_index([

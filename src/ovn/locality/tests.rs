@@ -28,6 +28,7 @@ impl Db {
             "datapath": {"type": {"key": {"type": "uuid", "refTable": "Datapath_Binding"}}},
             "chassis": one("uuid"),
             "additional_chassis": {"type": {"key": "uuid", "min": 0, "max": "unlimited"}},
+            "requested_additional_chassis": {"type": {"key": "uuid", "min": 0, "max": "unlimited"}},
             "options": map(),
             "external_ids": map(),
         });
@@ -395,6 +396,96 @@ fn the_warm_ports_of_berth_make_no_switch_local_and_those_of_others_do() {
     }
 }
 
+/// The port of a VM that migrates: the chassis that may bind it beside the first, and those on which the VM
+/// has announced itself.
+fn migrating(owner: &str, bound: &[u8], requested: &[u8], activated: &str) -> Value {
+    let mut port = port(owner, 1, bound);
+    port["requested_additional_chassis"] = uuids(2, requested);
+    port["options"] = json!(["map", [["additional-chassis-activated", activated]]]);
+    port
+}
+
+#[test]
+fn the_ports_that_migrate_are_listed_with_their_chassis() {
+    let number = |id: &Uuid| id.to_string().chars().last().unwrap();
+    let listed = |db: &Db| {
+        let view = db.index.view();
+        let mut listed: Vec<_> = view
+            .paired()
+            .map(|port| {
+                let chassis: String = port.chassis.iter().map(number).collect();
+                let [requested, additional] = [&port.requested, &port.additional]
+                    .map(|ids| ids.iter().map(number).collect::<String>());
+                let on = ["c1", "c2"].map(|name| port.is_activated_on(name));
+                format!("{} {chassis}/{requested}/{additional} {on:?}", port.owner)
+            })
+            .collect();
+        listed.sort();
+        listed
+    };
+    let mut db = Db::new(&[
+        (1, port("ns/still", 1, &[1])),
+        (2, migrating("ns/asked", &[1], &[2], "")),
+        (3, migrating("ns/landed", &[1, 2], &[2], "c0,c2")),
+        (4, migrating("ns/left", &[2, 1], &[], "")),
+    ]);
+    assert_eq!(
+        listed(&db),
+        [
+            "ns/asked 1/2/ [false, false]",
+            "ns/landed 1/2/2 [false, true]",
+            "ns/left 2//1 [false, false]"
+        ]
+    );
+    db.delete(&[2, 3, 4]);
+    db.update("insert", &[(3, port("ns/landed", 1, &[2]))]);
+    assert_eq!(listed(&db), [""; 0]);
+    let view = db.index.view();
+    let chassis = |vm| {
+        view.chassis_of("ns", vm)
+            .flatten()
+            .map(|id| number(&id))
+            .collect::<String>()
+    };
+    assert_eq!(["still", "landed", "left"].map(chassis), ["1", "2", ""]);
+}
+
+#[test]
+fn only_ports_that_migrate_and_warm_ports_are_news() {
+    let mut db = with_vpc(&[]);
+    let mut news = |kind: &str, row: (u8, Value)| {
+        let changes = db
+            .replica
+            .update(UpdateFormat::V2, &update(kind, &[row]))
+            .unwrap();
+        db.index.changed(&changes)
+    };
+    assert!(!news("insert", (1, port("ns/web", 1, &[1]))));
+    assert!(news("insert", (2, migrating("ns/db", &[1], &[2], ""))));
+    assert!(news("insert", (3, special("berth-s-c", "external", 2, 2))));
+    assert!(!news("insert", (4, special("other", "external", 2, 2))));
+}
+
+#[test]
+fn a_warm_port_warms_all_switches_of_its_vpc_on_its_chassis() {
+    let warm = |numbers: &[u8], db: &Db| {
+        let view = db.index.view();
+        let switches = view.switches_of("ns", "web").unwrap();
+        let warm = numbers
+            .iter()
+            .map(|number| switches.are_warm_on(&chassis(*number)));
+        warm.collect::<Vec<_>>()
+    };
+    let web = || port("ns/web", 1, &[1]);
+    let mut db = with_vpc(&[(1, web()), (2, special("berth-s-c", "external", 2, 2))]);
+    assert_eq!(warm(&[1, 2, 3], &db), [true, true, false]);
+    // A network of its own beside the VPC stays cold.
+    db.update("insert", &[(3, port("ns/web", 5, &[1]))]);
+    assert_eq!(warm(&[1, 2, 3], &db), [true, false, false]);
+    db.delete(&[2]);
+    assert_eq!(warm(&[1, 2, 3], &db), [true, false, false]);
+}
+
 #[test]
 fn a_switch_is_an_underlay_while_it_has_a_port_to_a_physical_network() {
     let web = (1, port("ns/web", 1, &[1]));
@@ -473,7 +564,12 @@ fn any_row() -> impl Strategy<Value = (u8, Option<Value>)> {
         .prop_map(|(vm, switch, bound)| port(vm, switch, &bound));
     let name = || prop::sample::select(vec!["p", "q", "r", "s"]);
     let end = (name(), 1u8..5, name()).prop_map(|(name, at, peer)| patch(name, at, peer));
-    (0u8..8, prop::option::weighted(0.8, prop_oneof![vm, end]))
+    let two = (1u8..4, 1u8..4).prop_map(|(first, other)| migrating("ns/a", &[first], &[other], ""));
+    let warm = (1u8..5, 1u8..4).prop_map(|(at, on)| special("berth-x", "external", at, on));
+    (
+        0u8..8,
+        prop::option::weighted(0.8, prop_oneof![vm, end, two, warm]),
+    )
 }
 
 proptest! {

@@ -6,12 +6,14 @@ use crate::wire::Text;
 
 /// A condition of an object.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Condition<'a> {
     #[serde(borrow, rename = "type")]
     kind: Text<'a>,
     pub(super) status: Text<'a>,
     pub(super) reason: Option<Text<'a>>,
     pub(super) message: Option<Text<'a>>,
+    pub(super) last_transition_time: Option<Text<'a>>,
 }
 
 impl Condition<'_> {

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::time::time;
 use crate::decide::admit::Subject;
+use crate::domain::{MigrationPhase, UnixTime};
 use crate::wire::{Map, Text};
 
 /// A `VirtualMachineInstanceMigration`.
@@ -18,9 +20,11 @@ pub struct Migration<'a> {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct MigrationMetadata<'a> {
     #[serde(borrow)]
     uid: Text<'a>,
+    creation_timestamp: Option<Text<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,12 +54,23 @@ impl Migration<'_> {
         name.map_or("", Text::as_str)
     }
 
-    /// Whether it is not over yet (KubeVirt `api/core/v1/types.go`,
-    /// `VirtualMachineInstanceMigrationPhase`).
+    /// When it was created.
+    #[must_use]
+    pub fn created(&self) -> Option<UnixTime> {
+        time(self.metadata.creation_timestamp.as_ref())
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn phase(&self) -> MigrationPhase {
+        let phase = self.status.as_ref().and_then(|s| s.phase.as_ref());
+        MigrationPhase::named(phase.map(Text::as_str).unwrap_or_default())
+    }
+
+    /// Whether it is not over yet.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        let phase = self.status.as_ref().and_then(|s| s.phase.as_ref());
-        !matches!(phase.map(Text::as_str), Some("Succeeded" | "Failed"))
+        self.phase().is_active()
     }
 }
 

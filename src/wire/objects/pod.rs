@@ -5,7 +5,8 @@ use serde::de::IgnoredAny;
 
 use super::agent::{agent_of, bystanders};
 use super::condition::Condition;
-use crate::domain::{Agent, AgentState, Provider};
+use super::time::time;
+use crate::domain::{Agent, AgentState, Provider, UnixTime};
 use crate::wire::gather::{Gather, Gathered};
 use crate::wire::{Map, Text};
 
@@ -29,6 +30,7 @@ struct PodMetadata<'a> {
     uid: Text<'a>,
     labels: Option<Map<PodLabels<'a>>>,
     owner_references: Option<Gathered<VmiController<'a>>>,
+    creation_timestamp: Option<Text<'a>>,
     deletion_timestamp: Option<IgnoredAny>,
 }
 
@@ -86,19 +88,25 @@ struct PodSpec<'a> {
 struct PodStatus<'a> {
     #[serde(borrow)]
     phase: Option<Text<'a>>,
-    conditions: Option<Gathered<Ready>>,
+    conditions: Option<Gathered<Conditions>>,
     container_statuses: Option<Gathered<Unready>>,
 }
 
-/// Of a pod's conditions, whether it is Ready.
+/// Of a pod's conditions, whether it is Ready, and since when it is bound.
 #[derive(Debug, Default)]
-struct Ready(bool);
+struct Conditions {
+    is_ready: bool,
+    bound: Option<UnixTime>,
+}
 
-impl<'a> Gather<'a> for Ready {
+impl<'a> Gather<'a> for Conditions {
     type Item = Condition<'a>;
 
     fn take(&mut self, condition: Self::Item) {
-        self.0 |= condition.is_true("Ready");
+        self.is_ready |= condition.is_true("Ready");
+        if condition.is_true("PodScheduled") {
+            self.bound = time(condition.last_transition_time.as_ref());
+        }
     }
 }
 
@@ -138,7 +146,10 @@ struct ContainerStatus<'a> {
 impl PodStatus<'_> {
     /// Whether the condition `Ready` holds.
     fn is_ready(&self) -> bool {
-        matches!(self.conditions, Some(Gathered(Ready(true))))
+        matches!(
+            self.conditions,
+            Some(Gathered(Conditions { is_ready: true, .. }))
+        )
     }
 
     /// Whether some containers are not ready, and all of those are among these. Where none is, it is
@@ -226,6 +237,19 @@ impl Pod<'_> {
     pub fn node(&self) -> Option<&str> {
         let node = self.spec.as_ref()?.node_name.as_ref()?.as_str();
         (!node.is_empty()).then_some(node)
+    }
+
+    /// When it was created.
+    #[must_use]
+    pub fn created(&self) -> Option<UnixTime> {
+        time(self.metadata.creation_timestamp.as_ref())
+    }
+
+    /// When it was bound to its node.
+    #[must_use]
+    pub fn bound(&self) -> Option<UnixTime> {
+        let Gathered(conditions) = self.status.as_ref()?.conditions.as_ref()?;
+        conditions.bound
     }
 
     /// Whether its containers have ended, or it is about to go.

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::domain::{self, MachineType};
+use super::time::time;
+use crate::domain::{self, LatestMigration, MachineType, MigrationEnd};
 use crate::text::LONGEST_NAME;
 use crate::wire::{Map, Text};
 
@@ -65,6 +66,8 @@ struct MigrationState<'a> {
     completed: Option<bool>,
     failed: Option<bool>,
     #[serde(borrow)]
+    migration_uid: Option<Text<'a>>,
+    target_node_domain_ready_timestamp: Option<Text<'a>>,
     source_state: Option<SourceState<'a>>,
 }
 
@@ -87,6 +90,19 @@ impl MigrationState<'_> {
     /// takes the mark away then. KubeVirt before 1.8.4 does so after a failure as well.
     fn has_arrived(&self, is_marked: bool) -> bool {
         self.failed != Some(true) && (self.completed == Some(true) || !is_marked)
+    }
+
+    fn latest(&self) -> Option<LatestMigration> {
+        let end = match (self.failed, self.completed) {
+            (Some(true), _) => Some(MigrationEnd::Failed),
+            (_, Some(true)) => Some(MigrationEnd::Succeeded),
+            _ => None,
+        };
+        Some(LatestMigration {
+            uid: self.migration_uid.as_ref().and_then(named)?,
+            domain_ready: time(self.target_node_domain_ready_timestamp.as_ref()),
+            end,
+        })
     }
 }
 
@@ -137,6 +153,7 @@ impl Vmi<'_> {
             .and_then(|Map(annotations)| annotations.create_migration_target)
             .is_some_and(|value| value.as_str() == "true");
         let runs = runs(phase.as_ref().map(Text::as_str), is_marked);
+        let latest_migration = migration_state.as_ref().and_then(MigrationState::latest);
         let source = migration_state.and_then(|state| {
             let has_arrived = runs && state.has_arrived(is_marked);
             let source = state.source_state?;
@@ -163,6 +180,7 @@ impl Vmi<'_> {
                 .as_ref()
                 .and_then(named),
             sender: source.and_then(|source| source.sender()).map(Box::new),
+            latest_migration: latest_migration.map(Box::new),
         }
     }
 }

@@ -730,10 +730,18 @@ fn every_cause_comes_up_with_its_message() {
         .into_iter()
         .filter(|cause| !tried.contains(cause))
         .collect();
-    // The southbound database, `--node`, drain and `--install` find these, and a snapshot file refuses nothing.
+    // The southbound database, the observation of migrations, `--node`, drain and `--install` find these, and a snapshot file refuses nothing.
     let elsewhere = [
         Cause::PortNotFound,
         Cause::NetworkNotLocal,
+        Cause::PairMissing,
+        Cause::PairRemoved,
+        Cause::PairStale,
+        Cause::PortNotMoved,
+        Cause::PortElsewhere,
+        Cause::AddressTwice,
+        Cause::TargetBehind,
+        Cause::FlowsLate,
         Cause::NodeDoesNotFit,
         Cause::NoRoomLeft,
         Cause::MigrationEndsByDrain,

@@ -137,8 +137,8 @@ fn the_captured_launchers_request_what_their_vms_make_of_them() {
             .unwrap();
         let made = TargetPod::of_migration(vmi, None, None, fleet.kubevirt.as_ref(), None);
         assert_eq!(made.requests, pod.requests, "{}", vmi.metadata.name);
-        let mut vms = fleet.vms.values();
-        let vm = vms.find(|vm| vm.metadata.name == vmi.metadata.name);
+        let mut stopped = fleet.vms.values();
+        let vm = stopped.find(|vm| vm.metadata.name == vmi.metadata.name);
         if let Some(vm) = vm {
             let made = TargetPod::of_launch(vm, fleet.kubevirt.as_ref());
             assert_eq!(made.requests, pod.requests, "{}", vm.metadata.name);
