@@ -58,6 +58,7 @@ pub async fn run(args: &Version, layout: Layout) -> Result<Answer, ClusterError>
     let findings = cluster.as_ref().map(|cluster| {
         let mut findings =
             cluster.unread(|kind| matches!(kind, Kind::Node | Kind::Pod | Kind::KubeVirt));
+        findings.extend(cluster.unknown_releases());
         findings.extend(advise::of_releases(&Versions::of(&cluster.loaded.fleet)));
         findings
     });

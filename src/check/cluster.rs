@@ -10,7 +10,9 @@ use crate::cluster::file::SnapshotError;
 use crate::cluster::object::ObjectKey;
 use crate::config::{Config, ConfigError};
 use crate::decide::causes::Cause;
+use crate::decide::checks::Check;
 use crate::decide::policy::Policy;
+use crate::domain::Provider;
 use crate::fleet::advise;
 use crate::fleet::finding::Finding;
 use crate::fleet::kind::Kind;
@@ -135,16 +137,13 @@ impl Cluster {
     #[must_use]
     pub fn findings(&self) -> Vec<Finding<'static>> {
         let mut found = self.unread(|_| true);
-        let fleet = &self.loaded.fleet;
-        let is_unknown = match &fleet.kubevirt {
-            Some(cr) => cr.status.observed_kube_virt_version.is_none(),
-            // That it was not read is a finding already.
-            None => !fleet.unread.vital().any(|kind| kind == Kind::KubeVirt),
-        };
-        if is_unknown {
-            found.push(Finding::of(Cause::KubeVirtVersionUnknown, ""));
+        if self.lacks_agents() {
+            let agents = self.policy.provider.agents().iter();
+            let agents: Vec<&str> = agents.map(|agent| agent.name()).collect();
+            found.push(Finding::of(Cause::AgentsNotRead, &agents.join(", ")));
         }
-        found.extend(advise::of_cluster(&Versions::of(fleet)));
+        found.extend(self.unknown_releases());
+        found.extend(advise::of_cluster(&Versions::of(&self.loaded.fleet)));
         match self.snapshot.southbound {
             SouthboundState::NotRead => found.push(Finding::of(Cause::SouthboundNotRead, "")),
             SouthboundState::Stale => {
@@ -154,6 +153,57 @@ impl Cluster {
             SouthboundState::Fresh(..) => {}
         }
         found
+    }
+
+    /// The components that run, and whose releases are not known. That their objects were not read is a finding
+    /// already.
+    #[must_use]
+    pub fn unknown_releases(&self) -> Vec<Finding<'static>> {
+        let fleet = &self.loaded.fleet;
+        let is_kubevirt_unknown = match &fleet.kubevirt {
+            Some(cr) => cr.status.observed_kube_virt_version.is_none(),
+            None => self.was_read(Kind::KubeVirt),
+        };
+        let is_kube_ovn_unknown = self.policy.provider == Provider::KubeOvn
+            && self.shows_network()
+            && self.was_read(Kind::Pod)
+            && Versions::of(fleet).kube_ovn.is_none();
+        let unknown = [
+            (is_kubevirt_unknown, Cause::KubeVirtVersionUnknown),
+            (is_kube_ovn_unknown, Cause::KubeOvnVersionUnknown),
+        ];
+        let unknown = unknown.into_iter().filter(|(is_unknown, _)| *is_unknown);
+        unknown.map(|(_, cause)| Finding::of(cause, "")).collect()
+    }
+
+    /// Whether the network provider runs, its agents are to be checked, and not one of their pods was read.
+    fn lacks_agents(&self) -> bool {
+        self.policy.checks.contains(Check::AgentsNotReady)
+            && self.shows_network()
+            && self.was_read(Kind::Pod)
+            && self.snapshot.capabilities().agents_seen.is_empty()
+    }
+
+    /// Whether nodes or launcher pods have the annotations of the network provider.
+    fn shows_network(&self) -> bool {
+        let mut nodes = self.snapshot.cluster.nodes();
+        let mut pods = self.loaded.fleet.pods.values();
+        nodes.any(|(_, facts, _)| facts.chassis.name().is_some())
+            || self.policy.provider == Provider::KubeOvn
+                && pods.any(|pod| {
+                    let launcher = pod.launcher.as_deref();
+                    launcher.is_some_and(|launcher| !launcher.networks.is_empty())
+                })
+    }
+
+    /// Whether the objects of a vital kind were read.
+    fn was_read(&self, kind: Kind) -> bool {
+        !self
+            .loaded
+            .fleet
+            .unread
+            .vital()
+            .any(|unread| unread == kind)
     }
 
     /// What was not read without which nothing can be said of where VMs are or fit: nodes, pods, the KubeVirt
@@ -173,8 +223,8 @@ impl Cluster {
         self.unread(is_vital)
     }
 
-    /// Whether nothing could be said of the cluster's VMs, of a damaged one that is asked for, or of the chassis
-    /// where they are asked for.
+    /// Whether nothing could be said of the cluster's VMs, of a damaged one that is asked for, of the network's
+    /// agents, or of the chassis where they are asked for.
     #[must_use]
     pub fn is_unanswered(&self, is_asked: impl Fn(&ObjectKey) -> bool) -> bool {
         let is_asked = |(kind, key, _): &(Kind, ObjectKey, String)| {
@@ -182,6 +232,7 @@ impl Cluster {
         };
         self.loaded.fleet.unread.vital().next().is_some()
             || self.lacks_vmis()
+            || self.lacks_agents()
             || self.loaded.unreadable.iter().any(is_asked)
             || matches!(self.snapshot.southbound, SouthboundState::Stale)
     }

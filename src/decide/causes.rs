@@ -211,4 +211,8 @@ causes! {
     KubeOvnNotJudged = unchecked::KUBE_OVN_NOT_JUDGED;
     /// Containers beside the launcher are not counted.
     ContainersNotCounted = unchecked::CONTAINERS_NOT_COUNTED;
+    /// No pod of the network's agents was read.
+    AgentsNotRead = unchecked::AGENTS_NOT_READ;
+    /// The version of Kube-OVN is not known.
+    KubeOvnVersionUnknown = unchecked::KUBE_OVN_VERSION_UNKNOWN;
 }

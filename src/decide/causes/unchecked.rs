@@ -162,3 +162,19 @@ pub(super) const CONTAINERS_NOT_COUNTED: CauseRow = CauseRow {
     meaning: "What the launcher pod requests is computed, because there is no pod of the VM to read it from. It will have containers beside those of KubeVirt: by `hooks.kubevirt.io/hookSidecars`, by Istio, or of a network binding plugin. What these request is not known here and comes on top.",
     remedy: "Check again once the VM runs. Until then, leave room for what the containers request on nodes that are nearly full.",
 };
+
+pub(super) const AGENTS_NOT_READ: CauseRow = CauseRow {
+    code: "BRT0922",
+    severity: Severity::Unchecked,
+    text: "no pod of the network's agents was read",
+    meaning: "The nodes or the launcher pods have the annotations of the network provider, and not one pod of its agents is among the pods that were read: the snapshot has the pods of some namespaces only, or the agents run in another namespace. Whether the agents of a node are ready (BRT0106) is not judged, and the resources that pods of other namespaces take of a node may be missing.",
+    remedy: "In a snapshot, include the pods of all namespaces (`kubectl get … -A`). If the agents run in another namespace, set `agents.namespace` in the file of `--config`. If they do not run as pods, set `guard.checks.chassisAgents: false` there.",
+};
+
+pub(super) const KUBE_OVN_VERSION_UNKNOWN: CauseRow = CauseRow {
+    code: "BRT0923",
+    severity: Severity::Unchecked,
+    text: "the version of Kube-OVN is unknown",
+    meaning: "The nodes or the launcher pods have the annotations of Kube-OVN, and no image of a pod that was read tells its release. Its known bugs, and those of its OVN, are not looked for. The VMs are judged all the same.",
+    remedy: "In a snapshot, include the pods of all namespaces. If the images have no tag with a release, compare the one that was installed with the known bugs: `berth explain` lists them as BRT05….",
+};

@@ -7,6 +7,17 @@ use serde_json::{Value, json};
 
 use super::report;
 
+/// A pod of an agent of Kube-OVN, which is ready.
+fn agent(app: &str, node: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": "kube-system", "name": format!("{app}-{node}"), "labels": {"app": app}},
+        "spec": {"nodeName": node, "containers": [{"name": "agent"}]},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+    })
+}
+
 /// Two nodes, and the VM `web` that runs on the first and can migrate to the second.
 pub(crate) fn base() -> Value {
     let node = |name: &str| {
@@ -50,6 +61,10 @@ pub(crate) fn base() -> Value {
         node("a"),
         node("b"),
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}},
+        agent("ovs", "a"),
+        agent("kube-ovn-cni", "a"),
+        agent("ovs", "b"),
+        agent("kube-ovn-cni", "b"),
         {
             "apiVersion": "kubevirt.io/v1",
             "kind": "KubeVirt",
@@ -209,6 +224,12 @@ pub(super) fn claim(modes: &str) -> Value {
 pub(super) fn disk(cluster: &mut Value) {
     let volumes = json!([{"name": "disk", "persistentVolumeClaim": {"claimName": "disk"}}]);
     vmi(cluster, "spec/volumes", volumes);
+}
+
+/// Leaves out the pods of other namespaces than that of the VM, as `kubectl get` does without `-A`.
+pub(super) fn without_agents(cluster: &mut Value) {
+    let items = cluster["items"].as_array_mut().unwrap();
+    items.retain(|item| item["metadata"]["namespace"] != "kube-system");
 }
 
 type Change = fn(&mut Value);
@@ -630,6 +651,16 @@ const CASES: &[(Cause, Change, &str)] = &[
         "the version of KubeVirt is unknown",
     ),
     (
+        Cause::AgentsNotRead,
+        without_agents,
+        "no pod of the network's agents was read: ovs-ovn, kube-ovn-cni",
+    ),
+    (
+        Cause::KubeOvnVersionUnknown,
+        |_| {},
+        "the version of Kube-OVN is unknown",
+    ),
+    (
         Cause::SouthboundNotRead,
         |_| {},
         "OVN's chassis are not judged",
@@ -755,5 +786,8 @@ fn every_cause_comes_up_with_its_message() {
 fn a_vm_without_a_fault_has_none_of_the_causes_but_its_only_target() {
     let report = report(&base(), &[]);
     let codes: Vec<String> = found(&report).into_iter().map(|(code, _)| code).collect();
-    assert_eq!(codes, ["BRT0101", "BRT0402", "BRT0505", "BRT0910"]);
+    assert_eq!(
+        codes,
+        ["BRT0101", "BRT0402", "BRT0505", "BRT0910", "BRT0923"]
+    );
 }

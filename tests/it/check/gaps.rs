@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::causes::{
     add, add_kube_ovn, attach, attach_lan, base, claim, disk, object, refused, remove, set, vmi,
+    without_agents,
 };
 use super::{check, printed, report};
 use crate::apiserver::{ApiServer, Verb};
@@ -120,6 +121,55 @@ fn a_vm_whose_launcher_or_network_was_not_read_is_not_judged() {
         assert_eq!((verdict.as_str(), code), ("unknown", Some(3)), "{expect}");
         assert_eq!(messages, [expect]);
     }
+}
+
+#[test]
+fn agents_of_which_no_pod_was_read_are_named_and_the_exit_code_is_3() {
+    let agents = |cluster: &Value, args: &[&str]| {
+        let report = report(cluster, args);
+        let mut found = report["items"][0]["findings"].as_array().unwrap().iter();
+        let code = check(cluster, args).status.code();
+        (found.any(|found| found["code"] == "BRT0922"), code)
+    };
+    let cases: &[(&str, Change, bool, i32)] = &[
+        ("all pods", |_| {}, false, 1),
+        ("the pods of the VM alone", without_agents, true, 3),
+        (
+            "a launcher on a subnet, and nodes without chassis",
+            |c| {
+                without_agents(c);
+                attach(c);
+                for at in [0, 1] {
+                    c["items"][at]["metadata"]["annotations"] = json!({});
+                }
+            },
+            true,
+            3,
+        ),
+        (
+            "nothing of a network",
+            |c| {
+                without_agents(c);
+                for at in [0, 1] {
+                    c["items"][at]["metadata"]["annotations"] = json!({});
+                }
+            },
+            false,
+            2,
+        ),
+    ];
+    for (case, change, is_found, code) in cases {
+        let mut cluster = base();
+        change(&mut cluster);
+        let expect = (*is_found, Some(*code));
+        assert_eq!(agents(&cluster, &["web"]), expect, "{case}");
+    }
+    let mut cluster = base();
+    without_agents(&mut cluster);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "guard: {checks: {chassisAgents: false}}").unwrap();
+    let off = ["web", "--config", file.path().to_str().unwrap()];
+    assert_eq!(agents(&cluster, &off), (false, Some(1)));
 }
 
 #[test]
