@@ -64,6 +64,8 @@ pub struct Judge<'f> {
     sources: HashMap<&'f str, (&'f ObjectKey, &'f Pod)>,
     /// The migrations that are not over, by namespace and name of their VMI.
     migrations: HashMap<(&'f str, &'f str), &'f Migration>,
+    /// The nodes of the target pods of migrations that are not over, by the UIDs of their VMIs.
+    arriving: HashMap<&'f str, &'f str>,
     /// What a plan changes of the quotas.
     quotas: quota::Changes<'f>,
 }
@@ -93,6 +95,7 @@ impl<'f> Judge<'f> {
                     ((namespace, migration.spec.vmi_name.as_str()), migration)
                 })
                 .collect(),
+            arriving: state::arriving(fleet),
             quotas: quota::Changes::default(),
         }
     }

@@ -5,7 +5,6 @@ mod rooms;
 mod wave;
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
 use std::mem;
 
 use schemars::JsonSchema;
@@ -86,20 +85,19 @@ pub fn plan<'f>(
     let mut plan = Plan::default();
     let mut waiting = Vec::new();
     let mut under_way = Vec::new();
-    let arriving = arriving(fleet);
     for body in Body::all(fleet) {
         let is_drained = |node: &&str| nodes.iter().any(|drained| drained == node);
-        let uid = body.vmi.map(|vmi| vmi.metadata.uid.as_str());
-        let arrives = uid.and_then(|uid| arriving.get(uid).copied());
-        let arrives = arrives.or_else(|| body.migrates_to());
+        let arrives = judge.arrives_on(&body);
         if body.node().as_ref().is_some_and(is_drained) {
             let judgement = judge.judge(body);
-            let to = arrives.filter(|node| !is_drained(node) && can_arrive(&judgement));
+            let arrives = arrives.filter(|_| can_arrive(&judgement));
             if has(&judgement, Cause::ShutDownByDrain) {
                 plan.shut_down.push(judgement);
+            } else if let Some(to) = arrives.filter(is_drained) {
+                plan.stuck.push(before_it_runs(fleet, judgement, to));
             } else if judgement.verdict == Verdict::Unknown {
                 plan.not_judged.push(judgement);
-            } else if let Some(to) = to {
+            } else if let Some(to) = arrives {
                 under_way.push((judgement, to));
             } else {
                 waiting.push(judgement);
@@ -250,26 +248,8 @@ fn choose<'f>(judgement: &Judgement<'f>, rooms: &mut Rooms<'_>) -> Option<&'f st
         .flatten()
 }
 
-/// The nodes of the target pods of migrations that are not over, by the UIDs of their VMIs.
-fn arriving(fleet: &Fleet) -> HashMap<&str, &str> {
-    let migrations = fleet.migrations.values();
-    let migrations: HashSet<&str> = migrations
-        .filter(|migration| !migration.is_over())
-        .map(|migration| migration.metadata.uid.as_str())
-        .collect();
-    let pods = fleet.pods.values().filter_map(|pod| {
-        let launcher = pod.launcher.as_deref()?;
-        let migration = launcher.migration.as_deref()?;
-        let node = pod.node.as_deref()?;
-        migrations
-            .contains(migration)
-            .then_some((launcher.vmi_uid.as_str(), node))
-    });
-    pods.collect()
-}
-
-/// The judgement of a VM that is not on a drained node yet. Where it could go from there is a question for
-/// later.
+/// The judgement of a VM that is not yet on the drained node where it starts or arrives. Where it could go from
+/// there is a question for later.
 fn before_it_runs<'f>(fleet: &Fleet, mut judgement: Judgement<'f>, node: &'f str) -> Judgement<'f> {
     judgement.targets.clear();
     judgement.findings.retain(|found| {

@@ -111,8 +111,8 @@ pub(super) const BLOCKS_DRAIN: CauseRow = CauseRow {
     code: "BRT0414",
     severity: Severity::Warning,
     text: "a drain would wait for the VM",
-    meaning: "The VM's eviction strategy is External, which leaves its migration to another controller, or the strategy migrates it and it cannot be migrated now, or not before its migration to the drained node is over. `kubectl drain` does not end before the VM has moved or is shut down.",
-    remedy: "Mend what the other findings of the VM say, or shut it down before the drain. With External, ask the controller that the strategy is meant for.",
+    meaning: "The VM's eviction strategy is External, which leaves its migration to another controller, or the strategy migrates it and it cannot be migrated now, or not before it runs or its migration to the drained node is over. `kubectl drain` does not end before the VM has moved or is shut down.",
+    remedy: "Wait, if the VM starts, ends or is in a migration: `kubectl drain` tries again until its `--timeout`. Of a VM that cannot migrate, mend what its other findings say, or shut it down before the drain. With External, ask the controller that the strategy is meant for.",
 };
 
 pub(super) const PASSTHROUGH_CPU_DIFFERS: CauseRow = CauseRow {

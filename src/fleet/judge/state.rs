@@ -1,7 +1,10 @@
 //! The state of a VM: whether it can be migrated in it, and what has to be known of it first.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::cluster::object::ObjectKey;
 use crate::decide::causes::Cause;
+use crate::fleet::Fleet;
 use crate::fleet::finding::Finding;
 use crate::fleet::judge::{Body, Judge, has_ended};
 use crate::fleet::kind::Kind;
@@ -100,6 +103,15 @@ impl<'f> Judge<'f> {
         matches!(phase, None | Some("" | "Pending" | "Scheduling")).then_some(migration)
     }
 
+    /// The node to which a migration that is not over takes a VM. Its target pod may be there before the VMI names
+    /// it.
+    pub(in crate::fleet) fn arrives_on(&self, body: &Body<'f>) -> Option<&'f str> {
+        let uid = body.vmi?.metadata.uid.as_str();
+        let node = self.arriving.get(uid).copied();
+        let node = node.filter(|node| Some(*node) != body.node());
+        node.or_else(|| body.migrates_to())
+    }
+
     /// What was not read and has to be known of a VM, beside `others`.
     pub(super) fn not_read(&self, body: &Body<'f>, others: Vec<String>) -> Option<Finding<'f>> {
         let kinds = self.fleet.unread.vital();
@@ -110,4 +122,22 @@ impl<'f> Judge<'f> {
         lacking.extend(others);
         (!lacking.is_empty()).then(|| Finding::of(Cause::NotRead, &lacking.join(", ")))
     }
+}
+
+/// The nodes of the target pods of migrations that are not over, by the UIDs of their VMIs.
+pub(super) fn arriving(fleet: &Fleet) -> HashMap<&str, &str> {
+    let migrations = fleet.migrations.values();
+    let migrations: HashSet<&str> = migrations
+        .filter(|migration| !migration.is_over())
+        .map(|migration| migration.metadata.uid.as_str())
+        .collect();
+    let pods = fleet.pods.values().filter_map(|pod| {
+        let launcher = pod.launcher.as_deref()?;
+        let migration = launcher.migration.as_deref()?;
+        let node = pod.node.as_deref()?;
+        migrations
+            .contains(migration)
+            .then_some((launcher.vmi_uid.as_str(), node))
+    });
+    pods.collect()
 }
