@@ -109,7 +109,7 @@ pub async fn run(args: &Drain, layout: Layout, out: &mut dyn Write) -> Result<u8
     let mut named = BTreeSet::new();
     let nodes = args.nodes.iter().filter(|node| named.insert(*node));
     let nodes: Vec<String> = nodes.cloned().collect();
-    let fleet = plan::cordoned(&cluster.loaded.fleet, &nodes);
+    let fleet = plan::drained(&cluster.loaded.fleet, &nodes);
     let made = plan::plan(&fleet, &nodes, &cluster.snapshot, &cluster.policy);
     let mut of_cluster = cluster.findings();
     of_cluster.retain(|found| !suppressed.leave_out(found, None));

@@ -170,6 +170,8 @@ causes! {
     MigrationEndsByDrain = placement::MIGRATION_ENDS_BY_DRAIN;
     /// A claim of the VM, or the volume that it is bound to, is missing.
     ClaimNotFound = placement::CLAIM_NOT_FOUND;
+    /// The node is drained as well.
+    Drained = placement::DRAINED;
 
     /// A kind could not be listed.
     NotAllowed = unchecked::NOT_ALLOWED;

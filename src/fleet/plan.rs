@@ -59,19 +59,19 @@ pub struct Plan<'f> {
     pub ended_migrations: Vec<Judgement<'f>>,
 }
 
-/// The cluster with these nodes cordoned, as a drain leaves them.
+/// The cluster in which these nodes are drained, so that they take no pods.
 #[must_use]
-pub fn cordoned(fleet: &Fleet, nodes: &[String]) -> Fleet {
-    let mut cordoned = fleet.clone();
+pub fn drained(fleet: &Fleet, nodes: &[String]) -> Fleet {
+    let mut drained = fleet.clone();
     for name in nodes {
-        if let Some(node) = cordoned.nodes.get_mut(name) {
-            node.unschedulable = true;
+        if let Some(node) = drained.nodes.get_mut(name) {
+            node.is_drained = true;
         }
     }
-    cordoned
+    drained
 }
 
-/// Plans the drain of these nodes, which are [`cordoned`] in the fleet. Each VM has a place of its own: the
+/// Plans the drain of these nodes, which are [`drained`] in the fleet. Each VM has a place of its own: the
 /// largest one chooses first, where most memory is left. The waves follow each other, so that a VM is judged
 /// with the pods that those before it have moved.
 #[must_use]

@@ -163,6 +163,7 @@ fn node(node: core::Node) -> Result<Node, String> {
         labels: metadata.labels,
         taints: spec.taints,
         unschedulable: spec.unschedulable,
+        is_drained: false,
         not_ready: not_ready(&status.conditions),
         allocatable: amounts(&status.allocatable, "status.allocatable")?,
         kubelet: status.info.kubelet_version,

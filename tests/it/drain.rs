@@ -511,8 +511,10 @@ fn a_drain_of_every_node_that_fits_is_stuck() {
             .collect::<Vec<_>>()
     };
     assert_eq!(found("BRT0401"), [json!([])]);
+    // No node is cordoned.
     let others = json!(["el9-1", "el9-2", "el9-3", "el9-nochassis"]);
-    assert_eq!(found("BRT0403"), [others]);
+    assert_eq!(found("BRT0424"), [others]);
+    assert_eq!(found("BRT0403"), [json!([]); 0]);
     assert_eq!(output.status.code(), Some(2));
 }
 

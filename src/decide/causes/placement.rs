@@ -186,3 +186,11 @@ pub(super) const CLAIM_NOT_FOUND: CauseRow = CauseRow {
     meaning: "A disk of the VM is on a PersistentVolumeClaim that does not exist, or that is bound to a PersistentVolume which does not exist. The launcher pod of a migration is not scheduled.",
     remedy: "Create the claim again if its data is elsewhere, or remove the disk from the VM. `kubectl get pvc -n NAMESPACE` lists the claims.",
 };
+
+pub(super) const DRAINED: CauseRow = CauseRow {
+    code: "BRT0424",
+    severity: Severity::Error,
+    text: "node is drained as well",
+    meaning: "`berth drain` was asked for this node too. No VM moves to a node that is drained.",
+    remedy: "Drain fewer nodes at a time, free resources on the others, or add nodes.",
+};

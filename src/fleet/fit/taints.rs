@@ -24,7 +24,10 @@ pub(super) fn misfits(tolerations: &[Toleration], node: &Node) -> Vec<(Cause, St
             misfits.push((cause, detail));
         }
     };
-    if node.unschedulable && !tolerates_cordon(tolerations) {
+    if node.is_drained {
+        // Its cordon says no more, and what tolerates that is evicted all the same.
+        add(Cause::Drained, String::new());
+    } else if node.unschedulable && !tolerates_cordon(tolerations) {
         add(Cause::Cordoned, String::new());
     }
     for taint in &node.taints {
@@ -34,6 +37,7 @@ pub(super) fn misfits(tolerations: &[Toleration], node: &Node) -> Vec<(Cause, St
             continue;
         }
         match taint.key.as_str() {
+            UNSCHEDULABLE if node.is_drained => {}
             UNSCHEDULABLE => add(Cause::Cordoned, String::new()),
             NOT_READY | UNREACHABLE => add(Cause::NodeNotReady, taint.key.clone()),
             _ => add(Cause::Taint, text(taint)),

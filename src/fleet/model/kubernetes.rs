@@ -14,6 +14,8 @@ pub struct Node {
     pub taints: Vec<Taint>,
     /// It is cordoned.
     pub unschedulable: bool,
+    /// It is among the nodes of a planned drain.
+    pub is_drained: bool,
     /// What its condition `Ready` says, where that is not `True`, such as `Unknown (NodeStatusUnknown)`.
     pub not_ready: Option<String>,
     /// What pods can have of it.

@@ -776,6 +776,7 @@ fn every_cause_comes_up_with_its_message() {
         Cause::NodeDoesNotFit,
         Cause::NoRoomLeft,
         Cause::MigrationEndsByDrain,
+        Cause::Drained,
         Cause::NotAllowed,
         Cause::InstallationNotChecked,
     ];

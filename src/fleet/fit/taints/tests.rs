@@ -1,5 +1,7 @@
 //! Tests of cordons and taints.
 
+use std::slice;
+
 use serde_json::{Value, from_value, json};
 
 use super::*;
@@ -123,7 +125,16 @@ fn every_taint_that_is_not_tolerated_is_reported_and_known_ones_by_their_cause()
         let found = misfits(&[], &node(unschedulable, taints.clone()));
         assert_eq!(found, expect, "{unschedulable} {taints}");
         let all: Toleration = from_value(json!({"operator": "Exists"})).unwrap();
-        assert_eq!(misfits(&[all], &node(unschedulable, taints)), []);
+        let mut node = node(unschedulable, taints);
+        assert_eq!(misfits(slice::from_ref(&all), &node), []);
+        // A drain evicts what tolerates the cordon too.
+        node.is_drained = true;
+        let drained = [(Cause::Drained, String::new())];
+        assert_eq!(misfits(&[all], &node), drained);
+        let others = expect.into_iter();
+        let others = others.filter(|(cause, _)| *cause != Cause::Cordoned);
+        let expect: Vec<_> = drained.into_iter().chain(others).collect();
+        assert_eq!(misfits(&[], &node), expect);
     }
 }
 
