@@ -57,6 +57,8 @@ struct Counted {
     not_judged: usize,
     shut_down: usize,
     ended_migrations: usize,
+    /// The moves whose target does not fit.
+    unfit: usize,
 }
 
 /// Why no plan was made.
@@ -155,7 +157,14 @@ impl<'a> DrainPlan<'a> {
             };
             judged.iter().filter(counts).count()
         };
+        let mut moves = made.moves;
+        for one in &mut moves {
+            let vm = Some((one.vm_kind, one.namespace, one.name));
+            one.findings
+                .retain(|found| !suppressed.leave_out_code(found.code, vm));
+        }
         let counted = Counted {
+            unfit: moves.iter().filter(|one| one.goes_to_unfit()).count(),
             stuck: count(&made.stuck, |found| {
                 found.is(Cause::BlocksDrain)
                     || (found.nodes.is_empty() && found.severity() == Severity::Error)
@@ -174,12 +183,6 @@ impl<'a> DrainPlan<'a> {
             made.shut_down.len() - counted.shut_down,
             made.ended_migrations.len() - counted.ended_migrations,
         ];
-        let mut moves = made.moves;
-        for one in &mut moves {
-            let vm = Some((one.vm_kind, one.namespace, one.name));
-            one.findings
-                .retain(|found| !suppressed.leave_out_code(found.code, vm));
-        }
         Self {
             api_version: API_VERSION.to_owned(),
             kind: "DrainPlan".to_owned(),
@@ -202,8 +205,8 @@ impl<'a> DrainPlan<'a> {
         } else if counted.stuck > 0 {
             2
         } else {
-            let loses = counted.shut_down > 0 || counted.ended_migrations > 0;
-            u8::from(loses && fail_on == FailOn::Warning)
+            let warns = counted.shut_down > 0 || counted.ended_migrations > 0 || counted.unfit > 0;
+            u8::from(warns && fail_on == FailOn::Warning)
         }
     }
 }
@@ -225,15 +228,16 @@ mod tests {
 
     #[test]
     fn the_exit_code_is_that_of_the_worst_outcome() {
-        for (stuck, not_judged, shut_down, ended, is_unanswered, expect) in [
-            (0, 0, 0, 0, false, [0, 0]),
-            (0, 0, 1, 0, false, [1, 0]),
-            (0, 0, 0, 1, false, [1, 0]),
-            (1, 0, 1, 1, false, [2, 2]),
-            (0, 1, 0, 0, false, [3, 3]),
-            (1, 1, 1, 0, false, [3, 3]),
-            (0, 0, 0, 0, true, [3, 3]),
-            (1, 0, 0, 0, true, [3, 3]),
+        for ([stuck, not_judged, shut_down, ended, unfit], is_unanswered, expect) in [
+            ([0, 0, 0, 0, 0], false, [0, 0]),
+            ([0, 0, 1, 0, 0], false, [1, 0]),
+            ([0, 0, 0, 1, 0], false, [1, 0]),
+            ([0, 0, 0, 0, 1], false, [1, 0]),
+            ([1, 0, 1, 1, 1], false, [2, 2]),
+            ([0, 1, 0, 0, 1], false, [3, 3]),
+            ([1, 1, 1, 0, 0], false, [3, 3]),
+            ([0, 0, 0, 0, 0], true, [3, 3]),
+            ([1, 0, 0, 0, 0], true, [3, 3]),
         ] {
             let plan = DrainPlan {
                 counted: Counted {
@@ -241,6 +245,7 @@ mod tests {
                     not_judged,
                     shut_down,
                     ended_migrations: ended,
+                    unfit,
                 },
                 ..DrainPlan::default()
             };
@@ -248,7 +253,7 @@ mod tests {
                 .map(|fail_on| plan.exit_code(fail_on, is_unanswered));
             assert_eq!(
                 codes, expect,
-                "{stuck} {not_judged} {shut_down} {ended} {is_unanswered}"
+                "{stuck} {not_judged} {shut_down} {ended} {unfit} {is_unanswered}"
             );
         }
     }

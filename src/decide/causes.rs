@@ -93,6 +93,8 @@ causes! {
     NotRunning = migratable::NOT_RUNNING;
     /// KubeVirt's condition and its spec say different things of a VM.
     ConditionDiffers = migratable::CONDITION_DIFFERS;
+    /// The migration under way goes to a node that does not fit.
+    TargetDoesNotFit = migratable::TARGET_DOES_NOT_FIT;
 
     /// A network attachment definition is missing.
     NetworkNotFound = network::NETWORK_NOT_FOUND;

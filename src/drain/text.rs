@@ -129,6 +129,11 @@ fn summary(plan: &DrainPlan<'_>) -> String {
         let moves = plural(plan.moves.len(), "VM");
         let waves = plural(last.wave, "wave");
         parts.push(format!("{moves} would move in {waves}"));
+        let unfit = plan.moves.iter().filter(|one| one.goes_to_unfit());
+        match unfit.count() {
+            0 => {}
+            count => parts.push(format!("{count} of them to a node that does not fit")),
+        }
     }
     if !plan.stuck.is_empty() {
         parts.push(format!("{} would block the drain", vms(&plan.stuck)));

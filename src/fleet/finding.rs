@@ -60,6 +60,22 @@ impl Finding<'_> {
         self.code == Code::Cause(cause)
     }
 
+    /// Whether it is against this node, although the target pod of a migration is there already. Then it does not
+    /// matter what kube-scheduler looked at when it placed the pod, and what the node lacks may be what the pod has.
+    #[must_use]
+    pub fn is_against_arrival(&self, node: &str) -> bool {
+        let of_placement = [
+            Cause::Cordoned,
+            Cause::Drained,
+            Cause::Taint,
+            Cause::InsufficientResources,
+            Cause::PodAffinity,
+        ];
+        self.nodes.contains(&node)
+            && self.severity() == Severity::Error
+            && !of_placement.into_iter().any(|cause| self.is(cause))
+    }
+
     /// Whether it says that something was not read which has to be known of a VM. Of what berth never looks
     /// at, it says so too, and judges the VM all the same.
     #[must_use]

@@ -143,6 +143,7 @@ impl<'f> Judge<'f> {
         findings.extend(self.not_read(&body, claims.unread));
         let are_targets_known = !findings.iter().any(Finding::is_gap);
         let (targets, of_nodes) = self.nodes(&body, &target, &claims.volumes);
+        findings.extend(self.target_does_not_fit(&body, &of_nodes));
         match targets.as_slice() {
             [] if are_targets_known => findings.push(Finding::of(Cause::NoTarget, "")),
             [target] if are_targets_known => findings.push(Finding::of(Cause::OneTarget, target)),

@@ -40,7 +40,8 @@ pub struct Move<'f> {
     pub is_under_way: bool,
     /// The wave in which it moves, from 1: KubeVirt runs no more migrations at a time.
     pub wave: usize,
-    /// What was not judged and may keep it from moving, and a migration that is under way.
+    /// What was not judged and may keep it from moving, and a migration that is under way, with what is against its
+    /// target.
     pub findings: Vec<Found<'f>>,
 }
 
@@ -135,10 +136,7 @@ pub fn plan<'f>(
     for &(ref judgement, to) in &under_way {
         // Its target pod is there already.
         first.add(judgement.body.node().unwrap_or_default());
-        plan.moves.push(Move {
-            is_under_way: true,
-            ..Move::of(judgement, to, 1)
-        });
+        plan.moves.push(Move::under_way(judgement, to));
     }
     let moving = under_way.iter().map(|(judgement, _)| judgement.body);
     let first = (first, moving.collect());
@@ -298,11 +296,19 @@ fn stuck(mut judgement: Judgement<'_>) -> Judgement<'_> {
 }
 
 impl<'f> Move<'f> {
+    /// Whether a migration that is under way takes it to a node that does not fit.
+    #[must_use]
+    pub fn goes_to_unfit(&self) -> bool {
+        let code = Cause::TargetDoesNotFit.row().code;
+        self.findings.iter().any(|found| found.code == code)
+    }
+
     fn of(judgement: &Judgement<'f>, to: &'f str, wave: usize) -> Self {
         let body = judgement.body;
         let findings = judgement.findings.iter().filter(|found| {
             found.severity() == Severity::Unchecked
-                || found.code == Code::Cause(Cause::MigrationInProgress)
+                || found.is(Cause::MigrationInProgress)
+                || found.is(Cause::TargetDoesNotFit)
         });
         Self {
             vm_kind: body.kind,
@@ -314,5 +320,17 @@ impl<'f> Move<'f> {
             wave,
             findings: findings.map(Found::from).collect(),
         }
+    }
+    /// A move to the target pod of a migration that is under way, with what is against its node.
+    fn under_way(judgement: &Judgement<'f>, to: &'f str) -> Self {
+        let mut vm = Self::of(judgement, to, 1);
+        vm.is_under_way = true;
+        let against = judgement.findings.iter();
+        let against = against.filter(|found| found.is_against_arrival(to));
+        vm.findings.extend(against.map(|found| Found {
+            nodes: vec![to],
+            ..Found::from(found)
+        }));
+        vm
     }
 }

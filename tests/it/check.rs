@@ -92,7 +92,7 @@ fn the_report_has_the_shape_that_the_schema_describes() {
     assert_eq!(web["kind"], "VirtualMachine");
     assert_eq!(web["targets"], json!(["el9-1", "el9-2", "el9-3"]));
     assert_eq!(
-        web["findings"][2],
+        web["findings"][3],
         json!({
             "code": "BRT0101",
             "name": "MigrationSource",

@@ -130,3 +130,11 @@ pub(super) const CONDITION_DIFFERS: CauseRow = CauseRow {
     meaning: "The condition LiveMigratable of the VMI is True, and the finding names what in the spec is against a migration. virt-handler computes the condition from the VMI, its node and the KubeVirt CR each time it looks at the VMI, and virt-api refuses a migration by the condition alone: KubeVirt migrates the VM, and berth judges it so. If the two still differ in a minute, virt-handler has not looked at the VMI since the annotation, a claim or the KubeVirt CR was changed, or knows something that berth does not.",
     remedy: "Look at the condition again in a minute: `kubectl get vmi NAME -o yaml`. If it is still True, check that the virt-handler pod of the VM's node runs. Put right what the finding names before the VM is restarted: the condition can turn False at any time.",
 };
+
+pub(super) const TARGET_DOES_NOT_FIT: CauseRow = CauseRow {
+    code: "BRT0217",
+    severity: Severity::Warning,
+    text: "the migration under way goes to a node that does not fit",
+    meaning: "The target pod of the migration is on the node that the finding names, with the codes of what is against the node. The migration may fail, or the VM may lose its network on the target. What kube-scheduler decides when it places a pod is not judged again: cordon, taints, free resources, and affinity to pods.",
+    remedy: "Cancel the migration before it ends: `virtctl migrate-cancel VM -n NAMESPACE`, or `kubectl delete vmim NAME -n NAMESPACE`. The next one may choose the same node: mend what the findings say of it, or cordon it, before you migrate the VM again.",
+};

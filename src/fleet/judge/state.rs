@@ -1,6 +1,6 @@
 //! The state of a VM: whether it can be migrated in it, and what has to be known of it first.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::cluster::object::ObjectKey;
 use crate::decide::causes::Cause;
@@ -110,6 +110,21 @@ impl<'f> Judge<'f> {
         let node = self.arriving.get(uid).copied();
         let node = node.filter(|node| Some(*node) != body.node());
         node.or_else(|| body.migrates_to())
+    }
+
+    /// What is against the node to which a migration that is not over takes a VM.
+    pub(super) fn target_does_not_fit(
+        &self,
+        body: &Body<'f>,
+        of_nodes: &[Finding<'f>],
+    ) -> Option<Finding<'f>> {
+        let node = self.arrives_on(body)?;
+        let against = of_nodes.iter();
+        let against = against.filter(|found| found.is_against_arrival(node));
+        let codes: BTreeSet<&str> = against.map(|found| found.code.id()).collect();
+        let codes: Vec<&str> = codes.into_iter().collect();
+        let detail = format!("{node} ({})", codes.join(", "));
+        (!codes.is_empty()).then(|| Finding::of(Cause::TargetDoesNotFit, &detail))
     }
 
     /// What was not read and has to be known of a VM, beside `others`.

@@ -353,6 +353,21 @@ const CASES: &[(Cause, Change, &str)] = &[
         "a migration is under way: from a to b",
     ),
     (
+        Cause::TargetDoesNotFit,
+        |c| {
+            let state = json!({"migrationUid": "3", "sourceNode": "a", "targetNode": "b"});
+            vmi(c, "status/migrationState", state);
+            // The target pod is there already: what it takes of the node does not matter.
+            node(c, "status/allocatable/memory", json!("1Gi"));
+            let taints = json!([
+                {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"},
+                {"key": "gpu", "effect": "NoSchedule"},
+            ]);
+            node(c, "spec/taints", taints);
+        },
+        "the migration under way goes to a node that does not fit: b (BRT0404)",
+    ),
+    (
         Cause::ConditionDiffers,
         |c| {
             let bridge = json!([{"name": "default", "bridge": {}}]);
