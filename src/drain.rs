@@ -217,7 +217,8 @@ fn item<'a>(judged: &Judgement<'a>, suppressed: &Suppressions<'_>) -> Item<'a> {
         suppressed.leave_out(found, Some(&judged.body))
     });
     Item {
-        node: item.node.or_else(|| judged.body.starts_on()),
+        node: item.node.or(item.starts_on),
+        starts_on: None,
         ..item
     }
 }

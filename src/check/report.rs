@@ -45,6 +45,9 @@ pub struct Item<'a> {
     pub targets: Vec<&'a str>,
     /// What was found.
     pub findings: Vec<Found<'a>>,
+    /// The node on which it starts, if it does not run yet.
+    #[serde(skip)]
+    pub starts_on: Option<&'a str>,
     /// The codes of what was found and is suppressed.
     pub suppressed: BTreeSet<&'static str>,
     /// Those of them that alone keep the VM from migrating, or from being judged.
@@ -97,6 +100,7 @@ impl<'a> Item<'a> {
             verdict: verdict.into(),
             targets: Vec::new(),
             findings: findings.iter().map(Found::from).collect(),
+            starts_on: None,
             suppressed: BTreeSet::new(),
             excuses: BTreeSet::new(),
             counted: verdict,
@@ -142,6 +146,7 @@ impl<'a> Item<'a> {
                 Vec::new()
             },
             findings: left.iter().map(Found::from).collect(),
+            starts_on: body.starts_on(),
             suppressed: codes(&suppressed),
             excuses: codes(&decisive),
             counted,

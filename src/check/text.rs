@@ -133,6 +133,12 @@ fn targets(item: &Item<'_>, layout: Layout, out: &mut String) {
         put(out, format_args!("  {style}{symbol}{style:#} "));
         put_wrapped(&text, 4, layout, out);
     }
+    if let (Some(node), "ok" | "warning") = (item.starts_on, item.verdict) {
+        let text = format!("is starting on {}", shown_name(node));
+        put(out, format_args!("  {GREEN}√{GREEN:#} "));
+        put_wrapped(&text, 4, layout, out);
+        return;
+    }
     match (item.verdict, names.len()) {
         ("unknown", _) if !item.excuses.is_empty() => {}
         ("unknown", _) => put(out, format_args!("  {YELLOW}?{YELLOW:#} not judged\n")),

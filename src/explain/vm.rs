@@ -79,6 +79,9 @@ pub struct VmExplanation<'a> {
 pub struct Source<'a> {
     /// Its node.
     pub node: Option<&'a str>,
+    /// The node on which it starts, if it does not run yet.
+    #[serde(skip)]
+    pub starts_on: Option<&'a str>,
     /// Its launcher pod.
     pub pod: Option<&'a str>,
     /// The machine type that a node has to support.
@@ -238,6 +241,7 @@ fn shape<'a>(
         versions,
         source: Source {
             node: judgement.body.node(),
+            starts_on: judgement.body.starts_on(),
             pod: source_pod.as_deref(),
             machine_type: machine_type.as_deref(),
             switches: *switches,

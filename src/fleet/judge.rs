@@ -145,6 +145,8 @@ impl<'f> Judge<'f> {
         let (targets, of_nodes) = self.nodes(&body, &target, &claims.volumes);
         findings.extend(self.target_does_not_fit(&body, &of_nodes));
         match targets.as_slice() {
+            // It has its node.
+            _ if body.starts_on().is_some() => {}
             [] if are_targets_known => findings.push(Finding::of(Cause::NoTarget, "")),
             [target] if are_targets_known => findings.push(Finding::of(Cause::OneTarget, target)),
             _ => {}

@@ -238,6 +238,27 @@ fn what_can_not_be_checked_is_an_error_with_code_3() {
 }
 
 #[test]
+fn a_vm_that_starts_has_its_node_and_can_start_on_no_other() {
+    let mut cluster = migrating();
+    item(&mut cluster, "VirtualMachineInstance", "db")["status"]["phase"] = json!("Scheduling");
+    let output = check(&cluster, &["db"]);
+    let text = printed(&output);
+    let expect = "\ndefault/db\n  √ is starting on el10-1\n";
+    assert!(text.contains(expect), "{text}");
+    assert_eq!(output.status.code(), Some(0));
+    // What other nodes lack does not matter: it has its node.
+    for object in crate::support::items(&mut cluster) {
+        if object["kind"] == "Node" {
+            object["spec"]["unschedulable"] = json!(true);
+        }
+    }
+    let output = check(&cluster, &["db"]);
+    let text = printed(&output);
+    assert!(text.contains(expect) && !text.contains("BRT0401"), "{text}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
 fn a_vmi_that_does_not_run_yet_is_judged_with_its_labels_in_its_namespace() {
     let mut cluster = causes::base();
     let items = cluster["items"].as_array_mut().unwrap();

@@ -36,11 +36,13 @@ fn heading(shown: &VmExplanation<'_>, layout: Layout, out: &mut String) {
     let node = shown.source.node.map(shown_name);
     let place = node.map_or_else(String::new, |node| format!(" on {node}"));
     let count = plural(shown.targets.len(), "node");
-    let comes_to = match (is_blocked(shown), shown.targets.len()) {
-        (true, 0) => "cannot migrate, and no node would fit".to_owned(),
-        (true, _) => format!("cannot migrate; without what blocks it, {count} would fit"),
-        (false, _) if shown.source.node.is_none() => format!("can start on {count}"),
-        (false, _) => format!("can migrate to {count}"),
+    let starts_on = shown.source.starts_on;
+    let comes_to = match (is_blocked(shown), starts_on, shown.targets.len()) {
+        (true, _, 0) => "cannot migrate, and no node would fit".to_owned(),
+        (true, ..) => format!("cannot migrate; without what blocks it, {count} would fit"),
+        (false, Some(node), _) => format!("is starting on {}", shown_name(node)),
+        (false, None, _) if shown.source.node.is_none() => format!("can start on {count}"),
+        (false, None, _) => format!("can migrate to {count}"),
     };
     put(
         out,
