@@ -25,7 +25,7 @@ fn printed(output: &Output) -> String {
 
 #[test]
 fn vms_that_can_move_are_shown_by_wave() {
-    let output = drain(&migrating(), &["el10-1", "el9-0"]);
+    let output = drain(&crate::check::of_readme(), &["el10-1", "el9-0"]);
     assert_eq!(printed(&output), shown("drain el10-1 el9-0"));
     assert_eq!(output.status.code(), Some(2));
     let output = drain(&migrating(), &["el10-1"]);
