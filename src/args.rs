@@ -106,6 +106,7 @@ pub struct Cleanup {
 
 /// Flags of `berth watch`.
 #[derive(Debug, Args)]
+#[command(mut_arg("snapshot", |arg| arg.hide(true)))]
 pub struct Watch {
     /// The VM: NAME, vm/NAME or vmi/NAME
     #[arg(value_name = "VM")]

@@ -3,14 +3,17 @@
 mod copy;
 mod print;
 
+use std::convert::Infallible;
 use std::io::IsTerminal as _;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use indicatif::ProgressBar;
 use kube::Client;
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch::{Receiver as Asked, channel as watch_channel};
 use tokio::time::{Instant, interval, timeout_at};
 
 use crate::api::client::{self, ClientError};
@@ -200,8 +203,8 @@ async fn all_listed(stores: &Stores, vm: &Vm, metrics: &Metrics) -> Result<(), W
     let listed = async {
         loop {
             let view = stores.cluster.load();
-            let waiting = Scope::KINDS.iter().find(|kind| !view.is_listed(**kind));
-            if waiting.is_none() {
+            let mut kinds = Scope::KINDS.iter();
+            if kinds.all(|kind| view.is_listed(*kind)) && is_followed(stores) {
                 return;
             }
             drop(view);
@@ -218,9 +221,21 @@ async fn all_listed(stores: &Stores, vm: &Vm, metrics: &Metrics) -> Result<(), W
     }
 }
 
+/// Whether the southbound database is known, where it is to be read.
+fn is_followed(stores: &Stores) -> bool {
+    let southbound = stores.southbound.as_ref();
+    southbound.is_none_or(|source| source.connection.is_synced())
+}
+
 /// What the first lists fail of.
 fn unlisted(stores: &Stores, metrics: &Metrics) -> String {
     let view = stores.cluster.load();
+    if Scope::KINDS.iter().all(|kind| view.is_listed(*kind)) {
+        let seconds = LIST_TIMEOUT.as_secs();
+        return format!(
+            "the southbound database does not answer within {seconds} s; check the addresses of --ovn-sb"
+        );
+    }
     let kinds = Scope::KINDS.iter().filter(|kind| !view.is_listed(**kind));
     let faults = kinds.map(|kind: &ObjectKind| match metrics.fault(*kind) {
         Some(fault) => format!("{}: {fault}", kind.name()),
@@ -260,8 +275,9 @@ impl<S: Fn(&str) -> Result<(), String>> View<'_, S> {
         if self.format == WatchOutput::Table {
             self.put(&self.printer.waiting(&self.vm.to_string()));
         }
-        let mut tick = interval(COPY_TICK);
-        let mut copying = Copying::new(self.client.clone());
+        let (ask, asked) = watch_channel(None);
+        let (answer, mut answers) = unbounded_channel();
+        let mut copying = pin!(copy(self.client.clone(), asked, answer));
         let mut last: Option<Observed> = None;
         let mut copied: Option<Copied> = None;
         loop {
@@ -275,15 +291,17 @@ impl<S: Fn(&str) -> Result<(), String>> View<'_, S> {
                         self.bar.finish_and_clear();
                         return code(outcome, &observed);
                     }
+                    ask.send_replace(Some((*observed).clone()));
                     last = Some(*observed);
                 }
-                _ = tick.tick() => {
-                    let Some(observed) = &last else { continue };
-                    copied = copying.look(observed).await;
-                    if self.format == WatchOutput::Json && copied.is_some() {
+                Some(now) = answers.recv() => {
+                    copied = now;
+                    let observed = last.as_ref().filter(|_| copied.is_some());
+                    if let Some(observed) = observed.filter(|_| self.format == WatchOutput::Json) {
                         self.put(&json(observed, copied.as_ref()));
                     }
                 }
+                never = &mut copying => match never {},
             }
             if let Some(observed) = &last {
                 self.bar
@@ -303,6 +321,24 @@ impl<S: Fn(&str) -> Result<(), String>> View<'_, S> {
     fn put(&self, text: &str) {
         // Who has seen enough ends the command.
         let _ = self.bar.suspend(|| (self.say)(text));
+    }
+}
+
+/// Tells again and again how far the migration is copied that was asked about last.
+async fn copy(
+    client: Client,
+    asked: Asked<Option<Observed>>,
+    answer: UnboundedSender<Option<Copied>>,
+) -> Infallible {
+    let mut tick = interval(COPY_TICK);
+    let mut copying = Copying::new(client);
+    loop {
+        tick.tick().await;
+        let observed = asked.borrow().clone();
+        if let Some(observed) = observed {
+            // The receiver is there for as long as this runs.
+            let _ = answer.send(copying.look(&observed).await);
+        }
     }
 }
 

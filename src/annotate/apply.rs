@@ -106,7 +106,8 @@ impl Patcher<'_> {
             };
             let unreadable = |problem: String| Fault::new(Cause::Unreadable, in_words(&problem));
             let needed = self.rules.lacks(lacks.kind, &lacks.namespace, &object);
-            let Some(Need { anchor, gap }) = needed.map_err(unreadable)? else {
+            let needed = needed.map_err(unreadable)?;
+            let Some(Need { anchor, gap, .. }) = needed.filter(|need| !need.opts_out) else {
                 return Ok(Outcome::NotNeeded);
             };
             if let Some(gap) = gap {

@@ -14,7 +14,7 @@ use crate::cluster::file::SnapshotError;
 use crate::cluster::object::ObjectKey;
 use crate::decide::causes::Cause;
 use crate::decide::inject::{self, Outcome, Surroundings};
-use crate::decide::retrofit::{self, Gap, Lacking, Step};
+use crate::decide::retrofit::{self, Gap, Lacking, Reason, Step};
 use crate::domain::{Binding, Provider};
 use crate::fleet::finding::Finding;
 use crate::fleet::judge::has_ended;
@@ -129,10 +129,12 @@ pub struct Need {
     pub anchor: Anchor,
     /// What was not read, and decides whether the object needs it.
     pub gap: Option<Gap>,
+    /// It is not to have it.
+    pub opts_out: bool,
 }
 
 impl Rules {
-    /// What an object needs that lacks the annotation; `None` for one that has it, needs none, or opts out.
+    /// What an object needs that lacks the annotation; `None` for one that has it or needs none.
     ///
     /// # Errors
     /// What can't be read, and in which field.
@@ -150,7 +152,13 @@ impl Rules {
         } else {
             None
         };
-        Ok((decision.outcome == Outcome::Patched).then_some(Need { anchor, gap }))
+        let opts_out = decision.outcome == Outcome::OptedOut;
+        let is_lacking = opts_out || decision.outcome == Outcome::Patched;
+        Ok(is_lacking.then_some(Need {
+            anchor,
+            gap,
+            opts_out,
+        }))
     }
 }
 
@@ -283,10 +291,19 @@ impl Gathered {
                 namespace,
                 name,
                 version,
-                need: Need { anchor, gap },
+                need,
                 ..
             } = read;
-            let step = gap.map_or_else(|| retrofit::step(lacking, rules.provider), Step::Unknown);
+            let Need {
+                anchor,
+                gap,
+                opts_out,
+            } = need;
+            let step = match gap {
+                _ if opts_out => Step::Leave(Reason::OptsOut),
+                Some(gap) => Step::Unknown(gap),
+                None => retrofit::step(lacking, rules.provider),
+            };
             Lacks {
                 kind,
                 namespace,

@@ -60,7 +60,7 @@ fn observes(config: &Config) -> bool {
 }
 
 /// How much the leader may be behind with what is told.
-const TOLD: usize = 256;
+const TOLD: usize = 4096;
 
 /// Sets up what observes migrations. Every replica does, so that each can show them; the leader alone
 /// writes Events and counts.

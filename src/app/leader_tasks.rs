@@ -110,7 +110,7 @@ async fn keep(keeper: Option<Keeper>) -> Infallible {
 
 async fn report(reporter: Option<Reporter>) -> Infallible {
     match reporter {
-        Some(mut reporter) => reporter.run().await,
+        Some(reporter) => reporter.run().await,
         None => pending().await,
     }
 }

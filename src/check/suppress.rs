@@ -14,7 +14,7 @@ use super::{kind_of, object_kind};
 pub enum SuppressError {
     /// It is not written as it has to be.
     #[error(
-        "--suppress {0:?}: write CODE or CODE=KIND/NAMESPACE/NAME, as in BRT0413=vm/default/web"
+        "--suppress {0:?}: write CODE or CODE=KIND/NAMESPACE/NAME, as in BRT0413=vm/default/web, and the flag once for each"
     )]
     Form(String),
     /// There is no such code.
@@ -73,6 +73,9 @@ impl<'a> Suppressed<'a> {
             Some((code, object)) => (code, Some(object)),
             None => (text, None),
         };
+        if text.contains(',') {
+            return Err(refused());
+        }
         let object = match object {
             None => None,
             Some(object) => {
@@ -133,7 +136,14 @@ pub(crate) fn no_code(word: &str) -> String {
         if has_digits { id } else { code.name() }
     });
     let known: Vec<&str> = known.collect();
-    let close = text::closest(word, &known).and_then(Code::parse);
+    // `202` is short for `0202`.
+    let is_number = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let whole = if is_number {
+        format!("{word:0>4}")
+    } else {
+        word.to_owned()
+    };
+    let close = text::closest(&whole, &known).and_then(Code::parse);
     let close = close.map(|code| format!(" (did you mean {} {}?)", code.id(), code.name()));
     format!(
         "there is no code {word:?}{}; `berth explain` lists all of them",

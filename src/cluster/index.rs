@@ -219,6 +219,8 @@ impl Index {
                 target: None,
             };
             self.view.migrations.insert_mut(uid.clone(), active);
+        } else if let Some(end) = migration.phase.end() {
+            self.view.ended.insert_mut(uid.clone(), end);
         }
         self.edit_arrivals(&uid, &vmi, |arrivals| {
             arrivals.insert_migration(key, migration);
@@ -231,6 +233,7 @@ impl Index {
             return false;
         };
         self.view.migrations.remove_mut(&uid);
+        self.view.ended.remove_mut(&uid);
         self.edit_arrivals(&uid, &vmi, |arrivals| arrivals.remove_migration(key));
         true
     }

@@ -12,7 +12,8 @@ use crate::cluster::object::{Object, ObjectKey, ObjectKind};
 use crate::decide::origin::Origin;
 use crate::decide::policy::ClusterCapabilities;
 use crate::domain::{
-    Agent, AgentState, Agents, DefaultBinding, MigrationPhase, NodeFacts, UnixTime, Vmi,
+    Agent, AgentState, Agents, DefaultBinding, MigrationEnd, MigrationPhase, NodeFacts, UnixTime,
+    Vmi,
 };
 use crate::sharded::ShardedMap;
 
@@ -115,6 +116,8 @@ pub struct ClusterView {
     pub(super) vmis_by_uid: HashTrieMapSync<Box<str>, ObjectKey, RandomState>,
     /// The VMI of each migration that is not over, by the migration's UID.
     pub(super) migrations: HashTrieMapSync<Box<str>, ActiveMigration, RandomState>,
+    /// How each migration ended that is over, by its UID.
+    pub(super) ended: HashTrieMapSync<Box<str>, MigrationEnd, RandomState>,
     pub(super) namespaces: HashTrieMapSync<Box<str>, bool, RandomState>,
     pub(super) kubevirts: RedBlackTreeMapSync<ObjectKey, DefaultBinding>,
     /// How many nodes carry a machine-type label.
@@ -184,6 +187,12 @@ impl ClusterView {
     #[must_use]
     pub fn active_migration(&self, uid: &str) -> Option<&ActiveMigration> {
         self.migrations.get(uid)
+    }
+
+    /// How a migration ended, by its UID, while the API server has it.
+    #[must_use]
+    pub fn migration_end(&self, uid: &str) -> Option<MigrationEnd> {
+        self.ended.get(uid).copied()
     }
 
     /// The migrations that are not over, with their UIDs, in no order.

@@ -1,6 +1,7 @@
 //! Observes migrations: keeps the timeline of each, and tells what is new in them. It sees what the watches
 //! of the cluster and of the southbound database have seen, and asks the northbound database at few moments.
 
+mod paired;
 mod questions;
 mod sight;
 mod stale;
@@ -15,6 +16,7 @@ use crate::cluster::object::ObjectKey;
 use crate::cluster::view::ActiveMigration;
 use crate::continuity::Northbound;
 use crate::continuity::history::{History, Observed};
+use crate::continuity::observer::paired::Paired;
 use crate::continuity::observer::questions::{Answer, Question, Questions};
 use crate::continuity::observer::stale::StalePairs;
 use crate::decide::causes::Cause;
@@ -28,8 +30,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// The pause after a look: changes come in bursts.
 const SOON: Duration = Duration::from_millis(50);
 
-/// A migration that is gone from the API server without a word of its end has failed after this time: the
-/// watches are apart.
+/// A migration that was deleted without a word of its end has failed after this time: the watches are apart.
 const END_UNKNOWN_FOR: Duration = Duration::from_secs(5);
 
 /// What an observer tells.
@@ -68,8 +69,13 @@ struct Open {
     vmi: ObjectKey,
     vmi_uid: Option<String>,
     timeline: Timeline,
+    /// What the API server had of it last.
     last: Option<ActiveMigration>,
-    /// Since when the API server does not have it, or says that it is over.
+    /// How it ended.
+    end: Option<MigrationEnd>,
+    /// It comes from another cluster, or did.
+    is_received: bool,
+    /// Since when the API server does not have it.
     gone: Option<UnixTime>,
 }
 
@@ -120,22 +126,34 @@ impl Observer {
     /// Looks once.
     pub fn look(&mut self, now: UnixTime, mut tell: impl FnMut(Told)) {
         let snapshot = self.stores.snapshot();
-        self.meet(&snapshot, now);
+        let is_met = self.meet(&snapshot, now);
+        let southbound = self.stores.southbound.as_ref();
+        // What is known of a database that is not followed may be a minute old.
+        let is_followed = southbound.is_some_and(|source| source.connection.is_synced());
+        let network = is_followed.then(|| Paired::of(&snapshot)).flatten();
+        let mut is_news = is_met;
         for (uid, open) in &mut self.open {
-            let active = snapshot.cluster.active_migration(uid).cloned();
-            let end = open.end(uid, active.as_ref(), &snapshot, now);
-            if active.is_some() {
-                open.last = active;
+            let active = snapshot.cluster.active_migration(uid);
+            let end = open.end(uid, active.is_some(), &snapshot, now);
+            if let Some(active) = active.filter(|active| open.last.as_ref() != Some(*active)) {
+                open.last = Some(active.clone());
             }
-            let ends = [open.timeline.source.clone(), open.timeline.target.clone()];
-            let ends = ends.each_ref().map(Option::as_deref);
-            let sight = sight::of(&snapshot, uid, &open.vmi, open.last.as_ref(), ends, end);
-            for news in open.timeline.see(&sight, now) {
+            if end.is_none() && active.is_none() {
+                // It is gone, and nobody has said how it ended.
+                continue;
+            }
+            // What is seen borrows from what was seen before.
+            let mut timeline = open.timeline.clone();
+            let sight = sight::of(&snapshot, network.as_ref(), uid, open, end);
+            let all_news = timeline.see(&sight, now);
+            is_news |= !all_news.is_empty() || timeline.phase != open.timeline.phase;
+            open.timeline = timeline;
+            for news in all_news {
                 match &news {
                     News::Reached(Stage::Pair, _) => {
                         self.questions.ask(uid, &open.vmi, Question::Writer);
                     }
-                    News::Reached(Stage::DomainReady, _) => {
+                    News::Reached(Stage::Bound, _) => {
                         self.questions.ask(uid, &open.vmi, Question::Addresses);
                     }
                     _ => {}
@@ -143,25 +161,38 @@ impl Observer {
                 tell(Told::Migration(Box::new(open.observed(uid)), news));
             }
         }
-        let (open, ended) = std::mem::take(&mut self.open)
-            .into_iter()
-            .partition(|(_, open)| open.timeline.outcome.is_none());
-        self.open = open;
-        let ended: BTreeMap<String, Open> = ended;
-        self.closed.extend(ended.keys().cloned());
-        let observed = self.open.iter().map(|(uid, open)| open.observed(uid));
-        let ended = ended.iter().map(|(uid, open)| open.observed(uid));
-        self.history.update(observed.collect(), ended.collect());
+        if is_news {
+            self.keep();
+        }
         if self.only.is_none() {
-            let migrates = |vm: &ObjectKey| self.open.values().any(|open| open.vmi == *vm);
-            for told in self.stale.look(&snapshot, migrates, now) {
+            let migrating: BTreeSet<&ObjectKey> =
+                self.open.values().map(|open| &open.vmi).collect();
+            let told = match &network {
+                Some(network) => self.stale.look(&snapshot, network, &migrating, now),
+                None => Vec::new(),
+            };
+            for told in told {
                 tell(told);
             }
         }
     }
 
-    /// Begins the timelines of migrations that were not seen before.
-    fn meet(&mut self, snapshot: &Snapshot, now: UnixTime) {
+    /// Closes the timelines that have ended, and shows all of them.
+    fn keep(&mut self) {
+        let is_open = |_: &String, open: &mut Open| open.timeline.outcome.is_none();
+        let ended: BTreeMap<String, Open> = self
+            .open
+            .extract_if(.., |uid, open| !is_open(uid, open))
+            .collect();
+        self.closed.extend(ended.keys().cloned());
+        let observed = self.open.iter().map(|(uid, open)| open.observed(uid));
+        let ended = ended.iter().map(|(uid, open)| open.observed(uid));
+        self.history.update(observed.collect(), ended.collect());
+    }
+
+    /// Begins the timelines of migrations that were not seen before. Returns whether there are any.
+    fn meet(&mut self, snapshot: &Snapshot, now: UnixTime) -> bool {
+        let before = self.open.len();
         let is_active = |uid: &String| snapshot.cluster.active_migration(uid).is_some();
         self.closed.retain(is_active);
         for (uid, active) in snapshot.cluster.active_migrations() {
@@ -176,10 +207,13 @@ impl Observer {
                 vmi_uid: vmi.map(|vmi| vmi.uid.to_string()),
                 timeline: Timeline::new(active.created, now),
                 last: None,
+                end: None,
+                is_received: false,
                 gone: None,
             };
             self.open.insert(uid.to_owned(), open);
         }
+        self.open.len() > before
     }
 
     fn answer(&mut self, answer: &Answer, now: UnixTime, mut tell: impl FnMut(Told)) {
@@ -202,27 +236,31 @@ impl Observer {
 
 impl Open {
     /// How the migration ended, if it has. The VMI says so before the migration does; of one that was given
-    /// up early the VMI says nothing.
+    /// up early the VMI says nothing, and of one that was deleted nobody does.
     fn end(
         &mut self,
         uid: &str,
-        active: Option<&ActiveMigration>,
+        is_active: bool,
         snapshot: &Snapshot,
         now: UnixTime,
     ) -> Option<MigrationEnd> {
         let vmi = snapshot.cluster.vmi_at(&self.vmi);
+        self.is_received |= vmi.is_some_and(|vmi| vmi.sender.is_some());
         let latest = vmi.and_then(|vmi| vmi.latest_migration.as_ref());
         let latest = latest.filter(|latest| *latest.uid == *uid);
-        if let Some(end) = latest.and_then(|latest| latest.end) {
-            return Some(end);
-        }
-        if active.is_some() {
+        let said = latest.and_then(|latest| latest.end);
+        let said = said.or_else(|| snapshot.cluster.migration_end(uid));
+        if is_active || said.is_some() {
             self.gone = None;
-            return None;
+        } else {
+            self.gone.get_or_insert(now);
         }
-        let gone = *self.gone.get_or_insert(now);
-        let is_known = now.saturating_sub(gone) >= END_UNKNOWN_FOR;
-        is_known.then_some(MigrationEnd::Failed)
+        let is_given_up = self
+            .gone
+            .is_some_and(|gone| now.saturating_sub(gone) >= END_UNKNOWN_FOR);
+        let given_up = is_given_up.then_some(MigrationEnd::Failed);
+        self.end = self.end.or(said).or(given_up);
+        self.end
     }
 
     fn observed(&self, uid: &str) -> Observed {

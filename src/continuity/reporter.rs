@@ -53,6 +53,8 @@ struct Note {
 pub struct Reporter {
     client: Client,
     told: Receiver<Told>,
+    /// The same, for what does not wait for the API server.
+    counted: Receiver<Told>,
     metrics: Metrics,
     failures: FailureLog<Cause>,
 }
@@ -61,34 +63,76 @@ impl Reporter {
     /// A reporter of what is told from now on.
     #[must_use]
     pub fn new(client: Client, told: Receiver<Told>, metrics: Metrics) -> Self {
+        let counted = told.resubscribe();
         Self {
             client,
             told,
+            counted,
             metrics,
             failures: FailureLog::default(),
         }
     }
 
     /// Says what is told, until the future is dropped.
-    pub async fn run(&mut self) -> Infallible {
-        loop {
-            match self.told.recv().await {
-                Ok(told) => self.report(&told).await,
-                Err(RecvError::Lagged(missed)) => {
-                    tracing::warn!(
-                        missed,
-                        "more happens to migrations than Events can be written"
-                    );
-                }
-                // The observer is gone, and berth is about to end.
-                Err(RecvError::Closed) => pending().await,
+    pub async fn run(self) -> Infallible {
+        let Self {
+            client,
+            mut told,
+            mut counted,
+            metrics,
+            failures,
+        } = self;
+        let mut events = Events {
+            client,
+            metrics: metrics.clone(),
+            failures,
+        };
+        let count = async {
+            loop {
+                let told = next(&mut counted).await;
+                metrics.told(&told);
+                log(&told);
             }
+        };
+        let write = async {
+            loop {
+                let told = next(&mut told).await;
+                events.report(&told).await;
+            }
+        };
+        tokio::select! {
+            never = count => never,
+            never = write => never,
         }
     }
+}
 
+/// What is told next.
+async fn next(told: &mut Receiver<Told>) -> Told {
+    loop {
+        match told.recv().await {
+            Ok(told) => return told,
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(
+                    missed,
+                    "more happens to migrations than Events can be written"
+                );
+            }
+            // The observer is gone, and berth is about to end.
+            Err(RecvError::Closed) => pending().await,
+        }
+    }
+}
+
+/// Writes Events.
+struct Events {
+    client: Client,
+    metrics: Metrics,
+    failures: FailureLog<Cause>,
+}
+
+impl Events {
     async fn report(&mut self, told: &Told) {
-        self.metrics.told(told);
-        log(told);
         let Some(note) = note(told) else {
             return;
         };
@@ -241,11 +285,17 @@ fn summary(observed: &Observed) -> String {
     format!("{source} to {target}: {}{found}", stages.join(", "))
 }
 
+/// What the name of an Event begins with: the object's name, as far as the API server leaves room for it.
+fn generate_name(name: &str) -> String {
+    let name: String = name.chars().take(200).collect();
+    format!("{}-", name.trim_end_matches(['.', '-']))
+}
+
 fn event(note: &Note, now: Timestamp) -> Event {
     let kind = note.kind;
     Event {
         metadata: ObjectMeta {
-            generate_name: Some(format!("{}-", shorten(&note.name, 200))),
+            generate_name: Some(generate_name(&note.name)),
             namespace: Some(note.namespace.clone()),
             ..ObjectMeta::default()
         },

@@ -62,6 +62,8 @@ pub enum Effect {
 /// Why an object is left as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
+    /// It, its template or its namespace opts out.
+    OptsOut,
     /// OVN-Kubernetes sets up a launcher pod for migrations only if the pod has the annotation, which it
     /// gets when it is made (ovn-kubernetes `go-controller/pkg/kubevirt/pod.go`).
     SetUpWithout,
@@ -93,6 +95,9 @@ impl Reason {
     #[must_use]
     pub const fn text(self) -> &'static str {
         match self {
+            Self::OptsOut => {
+                "it, its template or its namespace opts out (berth.dev/inject: disabled), and KubeVirt does not migrate it: remove that if it may migrate"
+            }
             Self::SetUpWithout => {
                 "OVN-Kubernetes set up the launcher pod without the annotation, and the VM would lose its network in a migration: restart the VM when its template has the annotation"
             }

@@ -49,10 +49,20 @@ impl MigrationPhase {
         self.into()
     }
 
+    /// How the migration ended, if it has.
+    #[must_use]
+    pub const fn end(self) -> Option<MigrationEnd> {
+        match self {
+            Self::Succeeded => Some(MigrationEnd::Succeeded),
+            Self::Failed => Some(MigrationEnd::Failed),
+            _ => None,
+        }
+    }
+
     /// Whether the migration is not over yet.
     #[must_use]
     pub const fn is_active(self) -> bool {
-        !matches!(self, Self::Succeeded | Self::Failed)
+        self.end().is_none()
     }
 }
 

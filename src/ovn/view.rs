@@ -146,12 +146,6 @@ impl ChassisView {
         self.chassis.get(name)
     }
 
-    /// The chassis with this row, and its name.
-    #[must_use]
-    pub fn by_row(&self, row: Uuid) -> Option<(&str, &Chassis)> {
-        self.iter().find(|(_, chassis)| chassis.row == row)
-    }
-
     /// All chassis with their names, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Chassis)> {
         self.chassis.iter()

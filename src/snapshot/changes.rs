@@ -12,7 +12,7 @@ use tokio::time::timeout;
 pub struct Change {
     /// Objects of the cluster.
     pub cluster: bool,
-    /// Chassis, or how much the southbound database counts. Ports alone are no change.
+    /// Chassis, or how much the southbound database counts. Ports alone are no change, but for those that migrate.
     pub southbound: bool,
     /// Nothing but the time: a chassis falls behind without an event.
     pub time: bool,

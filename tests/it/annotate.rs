@@ -364,19 +364,16 @@ fn objects_and_namespaces_that_opt_out_and_pools_are_left_as_they_are() {
     ]);
     let server = serve(&mut cluster);
     let left = [
+        "VirtualMachine vm-bridge left",
         "VirtualMachineInstanceReplicaSet made left",
         "VirtualMachinePool made left",
     ];
     let output = annotate(&server, &["--apply", "-o", "json"]);
     let results = results(&output);
-    assert_eq!(results.len(), 11);
+    assert_eq!(results.len(), 12);
     assert!(
         left.iter()
             .all(|expect| results.iter().any(|result| result == expect)),
-        "{results:?}"
-    );
-    assert!(
-        !results.iter().any(|result| result.contains("vm-bridge")),
         "{results:?}"
     );
     assert_eq!(output.status.code(), Some(0));
@@ -384,8 +381,18 @@ fn objects_and_namespaces_that_opt_out_and_pools_are_left_as_they_are() {
     let mut cluster = on_kube_ovn();
     crate::support::item(&mut cluster, "Namespace", "default")["metadata"]["annotations"] =
         json!({"berth.dev/inject": "disabled"});
-    let output = annotate(&serve(&mut cluster), &[]);
-    check(&output, 0, "0 objects lack the annotation\n");
+    let output = annotate(&serve(&mut cluster), &["web"]);
+    check(
+        &output,
+        0,
+        "\
+vm/default/web   left  it, its template or its namespace opts out (berth.dev/inject: disabled), and
+                       KubeVirt does not migrate it: remove that if it may migrate
+vmi/default/web  left  it, its template or its namespace opts out (berth.dev/inject: disabled), and
+                       KubeVirt does not migrate it: remove that if it may migrate
+2 objects lack the annotation: 2 left
+",
+    );
 }
 
 #[test]

@@ -216,7 +216,7 @@ fn what_can_not_be_checked_is_an_error_with_code_3() {
         ),
         (
             &["--suppress", "BRT0413=default/web"],
-            "error: --suppress \"BRT0413=default/web\": write CODE or CODE=KIND/NAMESPACE/NAME, as in BRT0413=vm/default/web\n",
+            "error: --suppress \"BRT0413=default/web\": write CODE or CODE=KIND/NAMESPACE/NAME, as in BRT0413=vm/default/web, and the flag once for each\n",
         ),
         (
             &["default/web"],

@@ -1,12 +1,14 @@
 //! Pairs of chassis that were left on the ports of VMs that do not migrate (kube-ovn#7419).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::cluster::object::ObjectKey;
 use crate::continuity::observer::Told;
+use crate::continuity::observer::paired::Paired;
 use crate::domain::UnixTime;
-use crate::snapshot::{Snapshot, SouthboundState};
+use crate::ovn::locality::PairedPort;
+use crate::snapshot::Snapshot;
 
 /// A pair is left once no migration of its VM is under way for so long: Kube-OVN removes it within seconds,
 /// and berth after 30 s.
@@ -30,28 +32,24 @@ impl StalePairs {
         self.since.values().filter(|stale| stale.is_told).count()
     }
 
-    /// What is to be told of them now. While the database is not read, nothing changes.
+    /// What is to be told of them now.
     pub(super) fn look(
         &mut self,
         snapshot: &Snapshot,
-        migrates: impl Fn(&ObjectKey) -> bool,
+        paired: &Paired<'_>,
+        migrating: &BTreeSet<&ObjectKey>,
         now: UnixTime,
     ) -> Vec<Told> {
-        let SouthboundState::Fresh(view, _) = &snapshot.southbound else {
-            return Vec::new();
+        let migrates = |port: &PairedPort| {
+            let mut vms = migrating.iter().map(|key| key.parts());
+            vms.any(|[namespace, vm]| port.is_of(namespace, vm))
         };
-        let mut ports: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        for port in view.locality.paired() {
-            ports.entry(&port.owner).or_default().push(&port.name);
-        }
-        ports.retain(|owner, _| match owner.split_once('/') {
-            Some((namespace, vm)) => !migrates(&ObjectKey::new(namespace, vm)),
-            None => true,
-        });
+        let mut ports = paired.by_owner.clone();
+        ports.retain(|_, ports| !ports.iter().any(|port| migrates(port)));
         self.since
             .retain(|owner, _| ports.contains_key(owner.as_str()));
         let mut told = Vec::new();
-        for (owner, mut names) in ports {
+        for (owner, ports) in ports {
             let stale = self.since.entry(owner.to_owned()).or_insert(Stale {
                 since: now,
                 is_told: false,
@@ -60,6 +58,7 @@ impl StalePairs {
                 continue;
             }
             stale.is_told = true;
+            let mut names: Vec<&str> = ports.iter().map(|port| &*port.name).collect();
             names.sort_unstable();
             let vmi = owner
                 .split_once('/')

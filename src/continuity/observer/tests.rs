@@ -143,24 +143,43 @@ fn a_migration_is_followed_from_its_creation_to_its_end_as_the_vmi_tells() {
 }
 
 #[test]
-fn a_migration_that_is_gone_without_a_word_has_failed() {
+fn a_migration_that_is_given_up_before_the_vmi_knows_of_it_has_failed() {
     use MigrationPhase::{Failed, Pending};
-    for gone in [Some(migration("m", "web", Failed)), None] {
-        let mut watched = Watched::new();
-        watched.sees(0, [vmi("web", None), migration("m", "web", Pending)]);
-        if let Some(object) = gone {
-            watched.index.apply(object);
-        } else {
-            let key = ObjectKey::new("default", "m");
-            watched.index.delete(ObjectKind::Migration, &key);
-        }
-        assert_eq!(watched.look(3), [""; 0]);
-        assert_eq!(watched.look(7), [""; 0], "the VMI may still tell");
-        assert_eq!(watched.look(8), ["m done", "m = failed"]);
-        let (under_way, ended) = watched.history.all();
-        assert_eq!((under_way.len(), ended.len()), (0, 1));
-        assert_eq!(ended[0].timeline.outcome, Some(Outcome::Failed));
-    }
+    let mut watched = Watched::new();
+    watched.sees(0, [vmi("web", None), migration("m", "web", Pending)]);
+    let told = watched.sees(3, [migration("m", "web", Failed)]);
+    assert_eq!(told, ["m done", "m = failed"]);
+    let (under_way, ended) = watched.history.all();
+    assert_eq!((under_way.len(), ended.len()), (0, 1));
+    assert_eq!(ended[0].timeline.outcome, Some(Outcome::Failed));
+}
+
+#[test]
+fn a_migration_that_is_deleted_without_a_word_has_failed_after_a_while() {
+    let mut watched = Watched::new();
+    watched.sees(
+        0,
+        [
+            vmi("web", None),
+            migration("m", "web", MigrationPhase::Pending),
+        ],
+    );
+    let key = ObjectKey::new("default", "m");
+    watched.index.delete(ObjectKind::Migration, &key);
+    assert_eq!(watched.look(3), [""; 0]);
+    assert_eq!(watched.look(7), [""; 0], "the VMI may still tell");
+    assert_eq!(watched.look(8), ["m done", "m = failed"]);
+}
+
+#[test]
+fn an_end_that_was_told_is_not_forgotten_when_the_vm_migrates_again() {
+    let mut watched = Watched::new();
+    let done = vmi("web", Some(("m", Some(8), Some(MigrationEnd::Succeeded))));
+    watched.sees(0, [done, migration("m", "web", MigrationPhase::Running)]);
+    let again = vmi("web", Some(("n", None, None)));
+    watched.sees(1, [again, migration("m", "web", MigrationPhase::Succeeded)]);
+    let (_, ended) = watched.history.all();
+    assert_eq!(ended[0].timeline.outcome, Some(Outcome::Unobserved));
 }
 
 #[test]

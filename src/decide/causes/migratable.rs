@@ -16,7 +16,7 @@ pub(super) const BRIDGE_ANNOTATION_MISSING: CauseRow = CauseRow {
     severity: Severity::Error,
     text: "bridge binding without the annotation that allows its migration",
     meaning: "The interface on the pod network has bridge binding, and the VMI has no annotation `kubevirt.io/allow-pod-bridge-network-live-migration`. KubeVirt does not migrate such a VM.",
-    remedy: "`berth annotate` shows what the annotation would need to be added to, and `berth annotate --apply` adds it. By hand it belongs in `spec.template.metadata.annotations` of the VM, which then has to be restarted. Do this only with a network that keeps the address of a VM in a migration, as Kube-OVN and OVN-Kubernetes do. berth's webhook adds it to VMs that are created while it is installed.",
+    remedy: "`berth annotate -n NAMESPACE VM` shows what lacks the annotation, what opts out, and when the annotation has an effect; with `--apply` it adds it. By hand it belongs in `spec.template.metadata.annotations` of the VM, which has an effect at the next start. Do this only with a network that keeps the address of a VM in a migration, as Kube-OVN and OVN-Kubernetes do. berth's webhook adds it to VMs that are created while it is installed.",
 };
 
 pub(super) const HOST_CPU_UNKNOWN: CauseRow = CauseRow {

@@ -18,9 +18,6 @@ const BEHIND_FOR: Duration = Duration::from_secs(10);
 /// Ports have to be at the end that a migration left them at within this time.
 const SETTLED_WITHIN: Duration = Duration::from_secs(10);
 
-/// Ports have to move within this time of the VM's announcement on the target.
-const MOVED_WITHIN: Duration = Duration::from_secs(30);
-
 /// Something that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -60,6 +57,7 @@ impl Faults {
     /// What is found at this moment and was not found before.
     pub(super) fn look(&mut self, moment: &Moment<'_>, now: UnixTime) -> Vec<Finding> {
         let Some(network) = moment.network else {
+            self.away = None;
             return Vec::new();
         };
         let is_away = moment.has(Stage::Pair)
@@ -150,11 +148,10 @@ fn not_moved(
     now: UnixTime,
 ) -> Option<(Cause, String)> {
     let since = now.saturating_sub(moment.marks.at(Stage::Activated)?);
-    let is_due = match moment.end {
-        None => since >= MOVED_WITHIN,
-        Some((MigrationEnd::Succeeded, ended)) => now.saturating_sub(ended) >= SETTLED_WITHIN,
-        Some((MigrationEnd::Failed, _)) => false,
+    let Some((MigrationEnd::Succeeded, ended)) = moment.end else {
+        return None;
     };
+    let is_due = now.saturating_sub(ended) >= SETTLED_WITHIN;
     (is_due && !moment.has(Stage::Moved)).then(|| {
         let message = format!(
             "{} of {} ports, {} s after the VM announced itself there",
@@ -172,18 +169,15 @@ fn elsewhere(
     now: UnixTime,
 ) -> Option<(Cause, String)> {
     let (end, ended) = moment.end?;
-    let (right, end) = match end {
-        MigrationEnd::Succeeded if moment.has(Stage::Activated) && !moment.has(Stage::Moved) => {
-            return None;
-        }
-        MigrationEnd::Succeeded => (network.at_target, "on the target"),
-        MigrationEnd::Failed => (network.at_source, "on the source"),
-    };
+    let has_not_moved = moment.has(Stage::Activated) && !moment.has(Stage::Moved);
+    if end == MigrationEnd::Succeeded && has_not_moved {
+        return None;
+    }
     let is_due = now.saturating_sub(ended) >= SETTLED_WITHIN;
-    (is_due && !network.is_all(right)).then(|| {
+    (is_due && !network.is_all(network.at_home)).then(|| {
         let message = format!(
-            "{} of {} ports are not bound {end}",
-            network.ports - right,
+            "{} of {} ports",
+            network.ports - network.at_home,
             network.ports
         );
         (Cause::PortElsewhere, message)

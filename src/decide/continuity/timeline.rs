@@ -155,6 +155,8 @@ pub struct Sight<'a> {
     pub domain_ready: Option<UnixTime>,
     /// How the migration ended.
     pub end: Option<MigrationEnd>,
+    /// Nothing more is to be learned of it: the VM does not run any more, or migrates again.
+    pub is_superseded: bool,
     /// The VM's ports, where OVN is read and knows them, and the nodes' chassis are known.
     pub network: Option<NetworkSight>,
 }
@@ -171,7 +173,7 @@ pub struct PodSight<'a> {
 }
 
 /// What is seen of a VM's ports, and of the chassis that they move to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NetworkSight {
     /// The number of the VM's ports.
     pub ports: usize,
@@ -183,8 +185,8 @@ pub struct NetworkSight {
     pub activated: usize,
     /// Those that are bound there alone or first.
     pub at_target: usize,
-    /// Those that are bound on the source's chassis alone or first.
-    pub at_source: usize,
+    /// Those that are bound on the chassis of the node that the VM runs on, alone or first.
+    pub at_home: usize,
     /// Those that name, or are bound on, more than one chassis.
     pub open: usize,
     /// Whether the VPCs of the ports are on the target's chassis.
@@ -249,6 +251,8 @@ pub struct Timeline {
     since: UnixTime,
     is_late: bool,
     sees_network: bool,
+    /// At the last look the target was known and OVN was not.
+    was_blind: bool,
     ended: Option<UnixTime>,
     /// What OVN had asked when the warm port was seen, and when the ports were bound on the target.
     asked: [Option<i64>; 2],
@@ -270,6 +274,7 @@ impl Timeline {
             since: now,
             is_late: created.is_some_and(|created| now.saturating_sub(created) > LATE),
             sees_network: false,
+            was_blind: false,
             ended: None,
             asked: [None; 2],
             faults: Faults::default(),
@@ -324,7 +329,11 @@ impl Timeline {
             return Vec::new();
         }
         let before = self.marks.clone();
-        self.phase = sight.phase;
+        self.phase = match sight.end {
+            Some(MigrationEnd::Succeeded) => MigrationPhase::Succeeded,
+            Some(MigrationEnd::Failed) => MigrationPhase::Failed,
+            None => sight.phase,
+        };
         self.reach(Stage::Created, true, sight.created, now);
         if let Some(pod) = &sight.pod {
             self.reach(Stage::TargetPod, true, pod.created, now);
@@ -339,18 +348,20 @@ impl Timeline {
                 .filter(|node| Some(*node) != self.target.as_deref());
             self.source = source.map(str::to_owned);
         }
+        if sight.end.is_some() {
+            self.ended.get_or_insert(now);
+        }
         let is_ready = sight.domain_ready.is_some();
-        if let Some(network) = sight.network.as_ref().filter(|network| network.ports > 0) {
+        let network = sight.network.as_ref().filter(|network| network.ports > 0);
+        if let Some(network) = network {
             self.sees_network = true;
             self.see_network(network, is_ready, now);
         }
         self.reach(Stage::DomainReady, is_ready, sight.domain_ready, now);
-        if sight.end.is_some() {
-            self.ended.get_or_insert(now);
-        }
+        self.was_blind = self.has(Stage::Bound) && network.is_none();
         let mut news = self.reached_since(&before);
         let moment = Moment {
-            network: sight.network.as_ref().filter(|network| network.ports > 0),
+            network: network.filter(|_| !sight.is_superseded),
             marks: &self.marks,
             end: sight.end.zip(self.ended),
         };
@@ -358,7 +369,7 @@ impl Timeline {
         self.findings.extend(found.iter().cloned());
         news.extend(found.into_iter().map(News::Found));
         if let Some(end) = sight.end {
-            self.end(end, sight.network.as_ref(), now, &mut news);
+            self.end(end, sight, now, &mut news);
         }
         news
     }
@@ -392,7 +403,9 @@ impl Timeline {
             self.reach(Stage::Additional, true, None, now);
         }
         let [warm, additional] = self.asked;
-        let has_flows = (network.presence == Presence::Local && !was_additional && !all(network.additional))
+        // A port of the VM itself makes the VPC local before the flows are there.
+        let was_local = network.presence == Presence::Local && network.additional == 0;
+        let has_flows = (was_local && !was_additional)
             || warm.zip(answered).is_some_and(|(asked, answer)| answer >= asked)
             // The ports may have been bound after the last question was asked.
             || additional.zip(answered).is_some_and(|(asked, answer)| answer > asked);
@@ -403,7 +416,9 @@ impl Timeline {
         self.reach(Stage::Ready, ready, None, now);
         let announced = all(network.activated) || (has_moved && is_ready);
         self.reach(Stage::Activated, announced, None, now);
-        self.reach(Stage::Moved, has_moved, None, now);
+        // Before that, chassis contend for ports that name none.
+        let may_move = is_ready || self.ended.is_some();
+        self.reach(Stage::Moved, has_moved && may_move, None, now);
         let is_over = self.has(Stage::Moved) || self.ended.is_some();
         let was_paired = self.has(Stage::Pair);
         self.reach(
@@ -419,7 +434,7 @@ impl Timeline {
         if is_there && mark.is_none() {
             *mark = Some(Mark {
                 at: at.unwrap_or(now),
-                or_before: at.is_none() && self.is_late && now == self.since,
+                or_before: at.is_none() && (self.was_blind || (self.is_late && now == self.since)),
             });
         }
     }
@@ -437,28 +452,21 @@ impl Timeline {
         .collect()
     }
 
-    fn end(
-        &mut self,
-        end: MigrationEnd,
-        network: Option<&NetworkSight>,
-        now: UnixTime,
-        news: &mut Vec<News>,
-    ) {
+    fn end(&mut self, end: MigrationEnd, sight: &Sight<'_>, now: UnixTime, news: &mut Vec<News>) {
         let waited = self
             .ended
             .is_some_and(|ended| now.saturating_sub(ended) >= SETTLED);
-        let is_settled = network.is_none_or(|network| {
-            let place = match end {
-                MigrationEnd::Succeeded => network.at_target,
-                MigrationEnd::Failed => network.at_source,
-            };
-            network.is_all(place) && network.open == 0
-        });
+        let is_settled = match &sight.network {
+            Some(network) => network.is_all(network.at_home) && network.open == 0,
+            // OVN may be away for a moment.
+            None => !self.sees_network,
+        };
+        let waited = waited || sight.is_superseded;
         if !is_settled && !waited {
             return;
         }
         let before = self.marks.clone();
-        self.reach(Stage::Done, true, None, now);
+        self.reach(Stage::Done, true, Some(now), now);
         news.extend(self.reached_since(&before));
         let outcome = match end {
             MigrationEnd::Failed => Outcome::Failed,

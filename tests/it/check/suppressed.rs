@@ -145,7 +145,7 @@ fn a_rule_that_can_not_be_is_refused_with_the_code_that_is_closest() {
         ),
         (
             "BRT0402=pod/default/web",
-            "write CODE or CODE=KIND/NAMESPACE/NAME, as in BRT0413=vm/default/web",
+            "write CODE or CODE=KIND/NAMESPACE/NAME, as in BRT0413=vm/default/web, and the flag once for each",
         ),
     ] {
         let output = check(&base(), &["--suppress", rule]);
