@@ -386,10 +386,8 @@ fn objects_and_namespaces_that_opt_out_and_pools_are_left_as_they_are() {
         &output,
         0,
         "\
-vm/default/web   left  it, its template or its namespace opts out (berth.dev/inject: disabled), and
-                       KubeVirt does not migrate it: remove that if it may migrate
-vmi/default/web  left  it, its template or its namespace opts out (berth.dev/inject: disabled), and
-                       KubeVirt does not migrate it: remove that if it may migrate
+vm/default/web   left  it, its template or its namespace opts out (berth.dev/inject: disabled), and KubeVirt does not migrate it: remove that if it may migrate
+vmi/default/web  left  it, its template or its namespace opts out (berth.dev/inject: disabled), and KubeVirt does not migrate it: remove that if it may migrate
 2 objects lack the annotation: 2 left
 ",
     );

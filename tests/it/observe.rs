@@ -44,6 +44,9 @@ fn vmi(cluster: &mut Value, state: Value) -> Value {
     let vmi = item(cluster, VMI, "web");
     vmi["status"]["migrationState"] = state;
     vmi["status"]["migrationState"]["migrationUid"] = migration().into();
+    if vmi["status"]["migrationState"]["completed"] == true {
+        vmi["status"]["nodeName"] = "el9-1".into();
+    }
     vmi.clone()
 }
 

@@ -102,7 +102,7 @@ fn usage_and_errors_name_the_program_as_people_call_it() {
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(
-            text.contains(&format!("`{name} annotate --apply`")),
+            text.contains(&format!("`{name} annotate -n NAMESPACE VM`")),
             "{text}"
         );
         assert!(
