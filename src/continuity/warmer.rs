@@ -1,7 +1,7 @@
 //! Makes warm ports for the migrations that need them. What is asked for within a moment goes into one
 //! transaction, and transactions keep a distance: for each, northd computes everything anew.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use ovsdb::TransactError;
 use tokio::sync::{mpsc, oneshot};
@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::continuity::Metrics;
 use crate::continuity::northbound::{Northbound, State, WarmRow, has_changed};
+use crate::continuity::observer;
 use crate::decide::continuity::warm::{Answer, Limits, Need, Place, WarmPort, plan};
 use crate::ovn::ChassisView;
 use crate::snapshot::{SouthboundState, Stores};
@@ -248,6 +249,5 @@ fn seen(row: &WarmRow, state: &State, view: &ChassisView) -> WarmPort {
 
 /// The time in seconds since the epoch, as records have it.
 pub(super) fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.unwrap_or_default().as_secs()
+    observer::now().as_secs()
 }
